@@ -1,0 +1,91 @@
+"""Everything that can go wrong, as one tree. Each message ends in its remedy; each class knows its exit code.
+
+    MienError                    1   something mien did not foresee
+      UsageError                 2   the command's words are off
+      AlbumError                 3   not an album, or a damaged one
+        EmptyAlbumError          4   no photo to learn from
+        NoFaceError              5   photos, but no usable face in them
+      PhotoError                 6   a photo cannot be read (also: the run finished, but some photos could not be)
+      ModelError                 7   no model, or one that cannot be used
+        DamagedModelError        8   a file of the model or of the weights is not what it was
+        EncoderMismatchError     9   embeddings of two encoders were about to be compared
+      BusyError                 10   another run holds the album
+      StorageError              11   the disk is full, read-only, or unsuitable
+        NetworkDriveError       12   the catalog cannot live on a network drive
+      MissingExtraError         13   an optional part is not installed
+
+130 is Ctrl-C. The library raises these; the command line translates them in one place. docs/errors.md lists them by message.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MienError(Exception):
+    """`message` says what is wrong and where; `remedy` what to do about it. str() is both, in that order."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)  # both, so that the error survives pickling
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+class UsageError(MienError):
+    exit_code = 2
+
+
+class AlbumError(MienError):
+    exit_code = 3
+
+
+class EmptyAlbumError(AlbumError):
+    exit_code = 4
+
+
+class NoFaceError(AlbumError):
+    exit_code = 5
+
+
+class PhotoError(MienError):
+    """`kind` is one word for the summary: unreadable, truncated, bomb, unsupported, empty, not-a-picture, missing-extra."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, remedy: str, kind: str = "unreadable") -> None:
+        super().__init__(message, remedy)
+        self.args = (message, remedy, kind)
+        self.kind = kind
+
+
+class ModelError(MienError):
+    exit_code = 7
+
+
+class DamagedModelError(ModelError):
+    exit_code = 8
+
+
+class EncoderMismatchError(ModelError):
+    exit_code = 9
+
+
+class BusyError(MienError):
+    exit_code = 10
+
+
+class StorageError(MienError):
+    exit_code = 11
+
+
+class NetworkDriveError(StorageError):
+    exit_code = 12
+
+
+class MissingExtraError(MienError):
+    exit_code = 13

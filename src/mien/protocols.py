@@ -1,0 +1,77 @@
+"""The sockets: what a tool must answer to be used by mien. Built-in tools live by these rules and by no others.
+
+A tool names itself by `id`; the id changes whenever its numbers would, because results are remembered under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.types import Box, Face, Floats, Pixels
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    @property
+    def id(self) -> str: ...
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        """All faces in `pixels` (HxWx3 uint8 RGB), best score first, in pixels of exactly this image."""
+        ...
+
+
+class Landmarker(Protocol):
+    """Places five points in a face whose square is known."""
+
+    @property
+    def id(self) -> str: ...
+
+    def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        """(N, 5, 2) float32 for N boxes: dlib's parts 0..4 (subject's left eye outer, inner; right eye outer, inner; nose base)."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns chips into embeddings. How a chip is cut is the encoder's affair: see its `views`."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """Side of a chip, pixels."""
+        ...
+
+    def encode(self, chips: NDArray[np.uint8]) -> Floats:
+        """(N, 128) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on its chip alone."""
+        ...
+
+
+class Head(Protocol):
+    """Scores an embedding against every person. Fitted elsewhere; immutable."""
+
+    @property
+    def people(self) -> tuple[str, ...]: ...
+
+    def scores(self, embeddings: Floats) -> Floats:
+        """(N, P) float32: cosine of each unit embedding (N, D) to each person's prototype, in the order of `people`."""
+        ...
+
+
+class Progress(Protocol):
+    """How long work tells how far it is; the null one in `mien.progress` says nothing."""
+
+    def start(self, title: str, total: int | None) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...
+
+    def note(self, line: str) -> None:
+        """A line that must be seen (a bad photo, say), printed above the bar."""
+        ...
+
+    def finish(self) -> None: ...
