@@ -14,7 +14,8 @@
         NetworkDriveError       12   the catalog cannot live on a network drive
       MissingExtraError         13   an optional part is not installed
 
-130 is Ctrl-C. The library raises these; the command line translates them in one place. docs/errors.md lists them by message.
+130 is Ctrl-C. The library raises these; the command line translates them in one place. docs/errors.md has them by
+message.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class NoFaceError(AlbumError):
 
 
 class PhotoError(MienError):
-    """`kind` is one word for the summary: unreadable, truncated, bomb, unsupported, empty, not-a-picture, missing-extra."""
+    """`kind` is one word for the summary: unreadable, truncated, bomb, unsupported, empty, not-a-picture or
+    missing-extra."""
 
     exit_code = 6
 

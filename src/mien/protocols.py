@@ -32,7 +32,8 @@ class Landmarker(Protocol):
     def id(self) -> str: ...
 
     def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
-        """(N, 5, 2) float32 for N boxes: dlib's parts 0..4 (subject's left eye outer, inner; right eye outer, inner; nose base)."""
+        """(N, 5, 2) float32 for N boxes: dlib's parts 0..4, which are the subject's left eye, outer and inner corner,
+        the right eye's, and the base of the nose."""
         ...
 
 
@@ -48,7 +49,8 @@ class Encoder(Protocol):
         ...
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
-        """(N, 128) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on its chip alone."""
+        """(N, 128) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on its chip
+        alone."""
         ...
 
 
@@ -60,6 +62,29 @@ class Head(Protocol):
 
     def scores(self, embeddings: Floats) -> Floats:
         """(N, P) float32: cosine of each unit embedding (N, D) to each person's prototype, in the order of `people`."""
+        ...
+
+
+class FittedHead(Protocol):
+    """A head fresh from its fit, with what the fit learned about each of the N faces it was given, in their order."""
+
+    @property
+    def vectors(self) -> Floats:
+        """(P, D) float32 unit prototypes."""
+        ...
+
+    @property
+    def leave_one_out(self) -> Floats:
+        """(N,) float32: cosine of each face to its own prototype made without it; nan for somebody's only face."""
+        ...
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(N,) bool: False for a face that the person's others contradict, and that was left out."""
+        ...
+
+    def scores(self, embeddings: Floats) -> Floats:
+        """(N, P) float32 cosines of unit embeddings (N, D)."""
         ...
 
 

@@ -26,8 +26,8 @@ Box = tuple[float, float, float, float]
 class Photo:
     """One image file as it was read.
 
-    `sha256` is the hex digest of the file's bytes and the photo's identity; `width` and `height` are of the upright photo at
-    full size; `format` is Pillow's name of the file format ("JPEG").
+    `sha256` is the hex digest of the file's bytes and the photo's identity; `width` and `height` are of the upright
+    photo at full size; `format` is Pillow's name of the file format ("JPEG").
     """
 
     sha256: str
@@ -38,7 +38,8 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A decoded photo: `pixels` (HxWx3 uint8 RGB, upright) may be smaller than the photo; `scale` is decoded/full size."""
+    """A decoded photo: `pixels` (HxWx3 uint8 RGB, upright, read-only) may be smaller than the photo; `scale` is decoded
+    size over full size, at most 1."""
 
     photo: Photo
     pixels: Pixels
@@ -47,9 +48,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One detection. `landmarks` is (5, 2) float32: right eye, left eye, nose tip, right and left mouth corner of the person
-    (YuNet's order: the first eye is the one left in the picture of an upright frontal face). `turn` is the number of
-    anticlockwise quarter turns after which the face stands upright (0 for nearly all)."""
+    """One detection. `landmarks` is (5, 2) float32: right eye, left eye, nose tip, right and left mouth corner of the
+    person (YuNet's order: the first eye is the one left in the picture of an upright frontal face). `turn` is the
+    number of anticlockwise quarter turns after which the face stands upright (0 for nearly all)."""
 
     box: Box
     landmarks: Floats
@@ -116,8 +117,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one face. `person` is None for unknown, and then `probability` is that of unknown. `score` is the best
-    candidate's, and `threshold` what it had to reach. `candidates` are ranked, best first."""
+    """The answer for one face. `person` is None for unknown, and then `probability` is that of unknown. `score` is the
+    best candidate's, and `threshold` what it had to reach. `candidates` are ranked, best first."""
 
     person: str | None
     probability: float

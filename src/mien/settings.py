@@ -1,0 +1,193 @@
+"""Typed settings of an album: default < mien.toml < environment (MIEN_PRECISION, ...) < flag.
+
+Pydantic judges the values; pydantic-settings is not used, as importing it costs 0.2 s of CPU in every command.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mien.errors import AlbumError, MienError, UsageError
+
+FILE_NAME = "mien.toml"
+ENVIRONMENT_PREFIX = "MIEN_"
+
+VIEWS = (1, 2, 4)
+"""How many differently cut chips of a face may be averaged: the dial between time and accuracy."""
+
+
+class Settings(BaseModel):
+    """What a user can set. Each description is shown in mien.toml and, when a value is wrong, as what is allowed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    basis: str = Field(
+        default="personal", min_length=1, description="The lawful basis for recognising these people, in your words."
+    )
+    precision: Literal["fp32", "int8"] = Field(
+        default="fp32", description='"fp32", or "int8": about three times faster.'
+    )
+    views: int = Field(
+        default=4, description=f"Views of a face that are averaged: {', '.join(map(str, VIEWS))}. Fewer is faster."
+    )
+    workers: int = Field(
+        default=0, ge=0, le=1024, description="Photos worked on at once, 0 to 1024; 0 is one for each core."
+    )
+    fpir: float = Field(
+        default=0.01, gt=0, le=0.5, description="Share of strangers who may be given a name, above 0 and at most 0.5."
+    )
+    chip_size: int = Field(
+        default=96, ge=16, le=1024, description="Side of the pictures in aligned-images, 16 to 1024 pixels."
+    )
+    skip_multi: bool = Field(default=False, description="true: leave out training photos that show several faces.")
+    minimum: int = Field(default=20, ge=1, description="Photos that each person should have, 1 or more.")
+    catalog: Path | None = Field(
+        default=None,
+        description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
+    )
+
+    @field_validator("views", "workers", "fpir", "chip_size", "minimum", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number is needed")
+        return value
+
+    @field_validator("views")
+    @classmethod
+    def _known_views(cls, value: int) -> int:
+        if value not in VIEWS:
+            raise ValueError(f"it must be one of {', '.join(map(str, VIEWS))}")
+        return value
+
+    @field_validator("catalog")
+    @classmethod
+    def _a_file(cls, value: Path | None) -> Path | None:
+        if value is not None and value.name in ("", ".."):
+            raise ValueError("it must be the path of a file")
+        return value
+
+
+class _Origin(NamedTuple):
+    """Where a value came from, and the error that a wrong one there is."""
+
+    name: str
+    error: type[MienError]
+
+
+def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the album in `folder`; `overrides` are the command's flags, None where one was not given.
+
+    Raises AlbumError for a wrong mien.toml, and UsageError for a wrong environment variable or flag.
+    """
+    file = folder / FILE_NAME
+    values: dict[str, object] = {}
+    origins: dict[str, _Origin] = {}
+    for origin, layer in (
+        (_Origin(str(file), AlbumError), _read(file)),
+        (_Origin("the environment", UsageError), _from_environment(environment)),
+        (
+            _Origin("the command line", UsageError),
+            {key: value for key, value in overrides.items() if value is not None},
+        ),
+    ):
+        for key, value in layer.items():
+            if key not in Settings.model_fields:
+                raise _unknown(origin, key)
+            values[key], origins[key] = value, origin
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        reason = _lower_first(first["msg"].removeprefix("Value error, "))
+        origin = origins[key]
+        raise origin.error(
+            f"{origin.name}: {key} = {_shown(values[key])} will not do: {reason}.",
+            f"{key}: {Settings.model_fields[key].description}",
+        ) from error
+
+
+def template(basis: str) -> str:
+    """The mien.toml of a new album: `basis` set, everything else explained and commented out at its default."""
+    blocks = [
+        "# Settings of this album. Remove a leading # to change one; a flag or MIEN_<NAME> goes before this file."
+    ]
+    for key, field in Settings.model_fields.items():
+        if key == "basis":
+            line = f"basis = {_toml_string(basis)}"
+        elif key == "catalog":
+            line = "# catalog = '/a/local/folder/catalog.sqlite'"
+        else:
+            line = f"# {key} = {json.dumps(field.default)}"
+        blocks.append(f"# {field.description}\n{line}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")  # Windows editors begin with a byte order mark
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise AlbumError(f"{file} is not UTF-8 text.", "Save it again as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise AlbumError(
+            f"{file} cannot be read: {_lower_first(str(error))}.",
+            "Write each setting as key = value, with text in quotes, and a Windows path in single ones.",
+        ) from error
+    except OSError as error:
+        raise AlbumError(f"{file} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    """The MIEN_* variables that are settings. Others are left alone unless they look like a slip of the pen: they may
+    be somebody else's (Kubernetes sets MIEN_PORT for a service called "mien")."""
+    layer: dict[str, object] = {}
+    for name, value in environment.items():
+        if name.upper().startswith(ENVIRONMENT_PREFIX):
+            key = name[len(ENVIRONMENT_PREFIX) :].lower()
+            if key in Settings.model_fields:
+                layer[key] = value
+            elif nearest := _nearest(key, cutoff=0.8):
+                raise UsageError(
+                    f"the environment: {name} is no setting.", f"Did you mean {ENVIRONMENT_PREFIX}{nearest.upper()}?"
+                )
+    return layer
+
+
+def _unknown(origin: _Origin, key: str) -> MienError:
+    nearest = _nearest(key, cutoff=0.5)
+    suggestion = f"Did you mean {nearest}? " if nearest else ""
+    return origin.error(
+        f"{origin.name}: {key} is no setting.", f"{suggestion}The settings are {', '.join(Settings.model_fields)}."
+    )
+
+
+def _nearest(key: str, cutoff: float) -> str | None:
+    known: Iterable[str] = Settings.model_fields
+    return next(iter(difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, cutoff)), None)
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+def _toml_string(text: str) -> str:
+    """`text` as a TOML basic string. JSON escapes as TOML does, except that it lets DEL through. What is not Unicode at
+    all (an undecodable byte of a command line) becomes "?"."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")
