@@ -1,0 +1,48 @@
+"""Boxes and names on a copy of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.types import Box, Pixels
+
+NAMED, UNKNOWN = (46, 160, 67), (110, 118, 129)
+"""Green and grey: a name, and nobody the model knows."""
+
+_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
+"""Tried in turn for names beyond Pillow's own font, which is Latin only."""
+
+
+def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], named: Sequence[bool]) -> Pixels:
+    """A copy of `pixels` (HxWx3 uint8 RGB) with each box (in these pixels) outlined and its label below it, or above
+    where there is no room below."""
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    side = max(image.size)
+    line, text = max(2, side // 400), max(12, side // 50)
+    for box, label, is_named in zip(boxes, labels, named, strict=True):
+        colour = NAMED if is_named else UNKNOWN
+        draw.rectangle([round(v) for v in box], outline=colour, width=line)
+        font = _font(text, label.isascii())
+        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+        width, height, pad = right - left, bottom - top, max(2, text // 4)
+        x = min(max(0.0, box[0]), max(0, image.width - width - 2 * pad))
+        y = box[3] if box[3] + height + 2 * pad <= image.height else max(0.0, box[1] - height - 2 * pad)
+        draw.rectangle((x, y, x + width + 2 * pad, y + height + 2 * pad), fill=colour)
+        draw.text((x + pad - left, y + pad - top), label, fill=(255, 255, 255), font=font)
+    return np.asarray(image)
+
+
+@lru_cache
+def _font(size: int, plain: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    if not plain:
+        for name in _FONTS:
+            try:
+                return ImageFont.truetype(name, size)
+            except OSError:
+                continue
+    return ImageFont.load_default(size)
