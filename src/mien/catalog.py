@@ -1,0 +1,790 @@
+"""The catalog: what mien remembers of an album, so that nothing is computed twice. SQLite through SQLAlchemy Core.
+
+    people <- placements -> photos <- sightings <- faces
+
+A photo is known by the hash of its bytes; a *placement* is a file that holds it; a *sighting* is the fact that an
+encoder has looked at it, with the faces it found or the error it met. Foreign keys clear up: when a photo goes, all
+that was seen in it goes. Everything here can be computed again from the photos, so a damaged catalog is removed, never
+mended. Embeddings are biometric data, so secure_delete overwrites what is deleted.
+
+Each method is one transaction, or several that each make sense: kill -9 loses nothing that a method has returned from.
+A catalog belongs to the thread that opened it. Writers hold the album's lock; readers need not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects.sqlite import insert
+
+from mien.errors import AlbumError, BusyError, EncoderMismatchError, MienError, PhotoError, StorageError
+from mien.types import Face, Floats, SeenFace, SeenPhoto
+from mien.workspace import Placement, Training
+
+DIMENSIONS = 128
+APPLICATION_ID = int.from_bytes(b"mien", "big")
+"""Marks the file as ours, so that a wrong path in mien.toml never writes into the database of another program."""
+SCHEMA_VERSION = 1
+_GROUP = 500
+"""Photos hashed, or rows fetched by id, between two transactions: little to lose, little to hold in memory."""
+_BUSY_SECONDS = 10
+
+_schema = sa.MetaData()
+people = sa.Table(
+    "people",
+    _schema,
+    sa.Column("id", sa.Text, primary_key=True),  # random, so that nothing but this table knows a name
+    sa.Column("name", sa.Text, nullable=False, unique=True),  # NFC
+    sa.Column("basis", sa.Text, nullable=False),
+    sa.Column("added_at", sa.Text, nullable=False),
+    sa.Column("chosen_by", sa.Text),  # the rule by which the faces were chosen; null once something has changed since
+)
+photos = sa.Table(
+    "photos",
+    _schema,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("width", sa.Integer),  # these three are unknown until it was decoded
+    sa.Column("height", sa.Integer),
+    sa.Column("format", sa.Text),
+    sqlite_with_rowid=False,  # here and below: one tree instead of two, as the key is text
+)
+sightings = sa.Table(
+    "sightings",
+    _schema,
+    sa.Column("sha256", sa.ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True),
+    sa.Column("encoder_id", sa.Text, primary_key=True),
+    sa.Column("seen_at", sa.Text, nullable=False),
+    sa.Column("error_kind", sa.Text),
+    sa.Column("error", sa.Text),
+    sqlite_with_rowid=False,
+)
+faces = sa.Table(
+    "faces",
+    _schema,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("encoder_id", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # from the left, 0 first
+    *(sa.Column(side, sa.Float, nullable=False) for side in ("x0", "y0", "x1", "y1")),
+    sa.Column("landmarks", sa.LargeBinary, nullable=False),  # 5x2 little-endian float32
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("detector_score", sa.Float, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    *(sa.Column(part, sa.Float, nullable=False) for part in ("size", "sharpness", "pose", "exposure", "overall")),
+    sa.Column("embedding", sa.LargeBinary, nullable=False),  # little-endian float32
+    sa.CheckConstraint("length(landmarks) = 40"),
+    sa.CheckConstraint(f"length(embedding) = {4 * DIMENSIONS}"),
+    sa.UniqueConstraint("sha256", "encoder_id", "number"),
+    sa.ForeignKeyConstraint(("sha256", "encoder_id"), ("sightings.sha256", "sightings.encoder_id"), ondelete="CASCADE"),
+    sqlite_autoincrement=True,  # an id is never used again, so an old one can never mean another face
+)
+placements = sa.Table(
+    "placements",
+    _schema,
+    sa.Column("path", sa.Text, primary_key=True),  # relative to training-images, forward slashes, as on disk
+    sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False, index=True),
+    sa.Column("sha256", sa.ForeignKey("photos.sha256"), nullable=False, index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sa.Column("source", sa.Text),  # where `mien add` took it from
+    sa.Column("added_at", sa.Text, nullable=False),
+    sa.Column("chosen_face", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
+    sqlite_with_rowid=False,
+)
+chips = sa.Table(
+    "chips",
+    _schema,
+    sa.Column("key", sa.Text, primary_key=True),  # relative to aligned-images; written, of this face, at this size
+    sa.Column("path", sa.ForeignKey("placements.path", ondelete="SET NULL"), index=True),
+    sa.Column("face_id", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `Catalog.sync` found different on disk. Counts are of placements; a moved or renamed photo is only `moved`.
+    `unreadable` are (path, reason) of files that could not be opened; they are not in the catalog."""
+
+    new: int
+    changed: int
+    moved: int
+    removed: int
+    people_new: tuple[str, ...]
+    people_removed: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Placements in which disk and catalog differ, by size and time alone; a moved photo is both `new` and `gone`."""
+
+    new: int
+    changed: int
+    gone: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PersonFaces:
+    """All faces in the M photos of a person that have any, N faces in all, by path and then from left to right.
+
+    `paths` and `sha256` have M entries, `shapes` is (M, 2) int64 (width, height); `photo` (N,) int64 indexes them.
+    `ids` (N,) int64, `boxes` (N, 4) float32, `overall` (N,) float32 quality, `embeddings` (N, 128) float32.
+    """
+
+    paths: tuple[str, ...]
+    sha256: tuple[str, ...]
+    shapes: NDArray[np.int64]
+    photo: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    boxes: Floats
+    overall: Floats
+    embeddings: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """The chosen faces of an album: N of them, sorted by person and then by hash, each photo once per person.
+
+    `people` are sorted names (NFC) and `person` (N,) int64 indexes them; `sha256` has N entries; `embeddings` is
+    (N, 128) float32, `overall` (N,) float32 quality. It depends on what is in the album, not on when it came there.
+    """
+
+    people: tuple[str, ...]
+    person: NDArray[np.int64]
+    sha256: tuple[str, ...]
+    embeddings: Floats
+    overall: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class DueChip:
+    """A chip to be cut: of `face` (`face_id` in the catalog) in the photo at `path`, to be written as `key`."""
+
+    path: str
+    key: str
+    sha256: str
+    face_id: int
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A photo that could not be read: `kind` is one word (see PhotoError), `error` the message."""
+
+    path: str
+    kind: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """Photos of a person: how many, and of these how many are `unseen`, `unreadable`, without a face (`faceless`), with
+    `several` faces, and `enrolled`: having a chosen face."""
+
+    name: str
+    photos: int
+    unseen: int
+    unreadable: int
+    faceless: int
+    several: int
+    enrolled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The album as one encoder has seen it. A photo filed under two people counts for both in `people`, once in
+    `photos`. `faceless` and `several` are paths, and so are those of the `failures`."""
+
+    people: tuple[PersonSummary, ...]
+    photos: int
+    faces: int
+    faceless: tuple[str, ...]
+    several: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+
+class Catalog:
+    """An open catalog; a context manager. Every method may raise StorageError, AlbumError (damaged) and BusyError."""
+
+    def __init__(self, path: Path, connection: sa.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Opens the catalog at `path`, or makes it if there is none; the folder must exist."""
+        engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)),
+            isolation_level="AUTOCOMMIT",  # transactions are begun by name below; sqlite3's own are begun too late
+            connect_args={"timeout": _BUSY_SECONDS},
+            poolclass=sa.NullPool,
+        )
+        with _border(path):
+            catalog = cls(path, engine.connect())
+            try:
+                catalog._prepare()
+            except BaseException:
+                catalog.close()
+                raise
+        return catalog
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What is on disk
+
+    def sync(
+        self,
+        training: Training,
+        hash_file: Callable[[str], str],
+        *,
+        basis: str,
+        sources: Mapping[str, str] | None = None,
+    ) -> Changes:
+        """Makes the catalog say what is on disk, and returns what was different.
+
+        Only files that are new, or have another size or time than before, are hashed: `hash_file(path)` gives the hex
+        sha256, or raises PhotoError. A photo that was moved, renamed or copied is known by its hash, and what was
+        computed stays; placements that are gone drop out, and photos without a placement with all that was seen in
+        them. `basis` is that of people who are new; `sources` says where new files were taken from.
+        """
+        with self._transaction() as connection:
+            known = {row.path: row for row in connection.execute(sa.select(placements))}
+            ids = {row.name: row.id for row in connection.execute(sa.select(people.c.name, people.c.id))}
+        new_people = [name for name in training.people if name not in ids]
+        ids |= {name: secrets.token_hex(8) for name in new_people}
+        gone = known.keys() - {placement.path for placement in training.placements}
+        orphans: dict[str, list[sa.Row[*tuple[object, ...]]]] = {}
+        for path in sorted(gone, reverse=True):
+            orphans.setdefault(known[path].sha256, []).append(known[path])
+        counts = {"new": 0, "changed": 0, "moved": 0}
+        unreadable: list[tuple[str, str]] = []
+
+        def hashed(group: Iterable[Placement]) -> Iterator[dict[str, object]]:
+            for placement in group:
+                try:
+                    sha256 = hash_file(placement.path)
+                except PhotoError as error:
+                    unreadable.append((placement.path, str(error)))
+                    continue
+                before = known.get(placement.path)
+                origin = orphans[sha256].pop() if not before and orphans.get(sha256) else None
+                if not before:
+                    counts["moved" if origin else "new"] += 1
+                elif before.sha256 != sha256:
+                    counts["changed"] += 1
+                yield {
+                    "path": placement.path,
+                    "person_id": ids[placement.person],
+                    "sha256": sha256,
+                    "size": placement.size,
+                    "mtime_ns": placement.mtime_ns,
+                    "source": origin.source if origin else (sources or {}).get(placement.path),
+                    "added_at": origin.added_at if origin else _now(),
+                }
+
+        with self._transaction(write=True) as connection:
+            rows = [{"id": ids[name], "name": name, "basis": basis, "added_at": _now()} for name in new_people]
+            _execute_many(connection, insert(people), rows)
+        for group in _groups(_suspects(training.placements, known), _GROUP):
+            found = list(hashed(group))
+            with self._transaction(write=True) as connection:
+                contents = [{"sha256": row["sha256"], "bytes": row["size"]} for row in found]
+                _execute_many(connection, insert(photos).on_conflict_do_nothing(), contents)
+                _execute_many(connection, _place, found)
+                _choose_again(connection, {row["person_id"] for row in found})
+        lost = gone | (known.keys() & {path for path, _ in unreadable})
+        with self._transaction(write=True) as connection:
+            leaving = sa.delete(placements).where(placements.c.path == sa.bindparam("gone"))
+            _execute_many(connection, leaving, [{"gone": path} for path in sorted(lost)])
+            _choose_again(connection, {known[path].person_id for path in lost})
+            placed = sa.exists().where(placements.c.sha256 == photos.c.sha256)
+            connection.execute(sa.delete(photos).where(~placed))
+            removed_people = sorted(ids.keys() - set(training.people))
+            leaving = sa.delete(people).where(people.c.name == sa.bindparam("gone"))
+            _execute_many(connection, leaving, [{"gone": name} for name in removed_people])
+        return Changes(
+            **counts,
+            removed=len(lost) - counts["moved"],
+            people_new=tuple(new_people),
+            people_removed=tuple(removed_people),
+            unreadable=tuple(unreadable),
+        )
+
+    def drift(self, training: Training) -> Drift:
+        """What `sync` would look into, found without hashing or changing anything."""
+        with self._transaction() as connection:
+            known = {row.path: row for row in connection.execute(sa.select(placements))}
+        suspects = [placement.path for placement in _suspects(training.placements, known)]
+        changed = len(known.keys() & set(suspects))
+        gone = len(known.keys() - {placement.path for placement in training.placements})
+        return Drift(len(suspects) - changed, changed, gone)
+
+    def placements(self) -> list[tuple[str, str]]:
+        """(path, person) of every placement, by path."""
+        query = sa.select(placements.c.path, people.c.name).join_from(placements, people).order_by(placements.c.path)
+        with self._transaction() as connection:
+            return [(path, name) for path, name in connection.execute(query)]
+
+    # What was seen
+
+    def unseen(self, encoder_id: str, retry: Collection[str] = ()) -> list[tuple[str, str]]:
+        """(sha256, a path) of each photo that the encoder has not looked at, by path; `retry` are kinds of error that
+        may have been cured since ("missing-extra")."""
+        seen = sa.exists().where(
+            sightings.c.sha256 == photos.c.sha256,
+            sightings.c.encoder_id == encoder_id,
+            sa.func.coalesce(sightings.c.error_kind, "").not_in(retry),
+        )
+        path = sa.func.min(placements.c.path)
+        query = sa.select(photos.c.sha256, path).join(placements).where(~seen).group_by(photos.c.sha256).order_by(path)
+        with self._transaction() as connection:
+            return [(sha256, path) for sha256, path in connection.execute(query)]
+
+    def record(self, seen: SeenPhoto, encoder_id: str) -> bool:
+        """Remembers what the encoder saw in a photo; what it saw before is forgotten.
+
+        False, and nothing remembered, if the catalog does not know the photo: the file was changed after the last
+        `sync`, and the next one will see it. Raises EncoderMismatchError for an embedding of another encoder.
+        """
+        if any(face.embedding.encoder_id != encoder_id for face in seen.faces):
+            raise EncoderMismatchError(
+                f"A face of another encoder was to be recorded under {encoder_id}.", "Please report this as a bug."
+            )
+        photo = seen.photo
+        decoded = {"of": photo.sha256, "width": photo.width, "height": photo.height, "format": photo.format}
+        with self._transaction(write=True) as connection:
+            known = connection.execute(_decode, decoded).rowcount
+            if known:
+                _look(connection, photo.sha256, encoder_id)
+                rows = [_face_row(photo.sha256, number, face) for number, face in enumerate(seen.faces)]
+                _execute_many(connection, _keep, rows)
+        return bool(known)
+
+    def record_failure(self, sha256: str, encoder_id: str, kind: str, message: str) -> bool:
+        """Remembers that a photo could not be read, so that it is not tried again. False as for `record`."""
+        with self._transaction(write=True) as connection:
+            known = connection.scalar(sa.select(photos.c.sha256).where(photos.c.sha256 == sha256))
+            if known:
+                _look(connection, sha256, encoder_id, kind, message)
+        return bool(known)
+
+    # Whose face it is
+
+    def people(self) -> tuple[str, ...]:
+        """The names of all people, sorted."""
+        with self._transaction() as connection:
+            return tuple(connection.scalars(sa.select(people.c.name).order_by(people.c.name)))
+
+    def faces_of(self, person: str, encoder_id: str) -> PersonFaces:
+        """All faces in the photos of a person, to choose from."""
+        query = (
+            sa.select(placements.c.path, photos.c.width, photos.c.height, faces)
+            .join_from(people, placements)
+            .join(photos)
+            .join(faces, faces.c.sha256 == photos.c.sha256)
+            .where(people.c.name == person, faces.c.encoder_id == encoder_id)
+            .order_by(placements.c.path, faces.c.number)
+        )
+        index: dict[str, int] = {}
+        sha256: list[str] = []
+        shapes: list[tuple[int, int]] = []
+        photo: list[int] = []
+        ids: list[int] = []
+        boxes: list[tuple[float, ...]] = []
+        overall: list[float] = []
+        embeddings = bytearray()
+        with self._transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                if row.path not in index:
+                    index[row.path] = len(index)
+                    sha256.append(row.sha256)
+                    shapes.append((row.width, row.height))
+                photo.append(index[row.path])
+                ids.append(row.id)
+                boxes.append((row.x0, row.y0, row.x1, row.y1))
+                overall.append(row.overall)
+                embeddings += row.embedding
+        return PersonFaces(
+            paths=tuple(index),
+            sha256=tuple(sha256),
+            shapes=np.array(shapes, np.int64).reshape(-1, 2),
+            photo=np.array(photo, np.int64),
+            ids=np.array(ids, np.int64),
+            boxes=np.array(boxes, np.float32).reshape(-1, 4),
+            overall=np.array(overall, np.float32),
+            embeddings=_floats(embeddings, DIMENSIONS),
+        )
+
+    def to_choose(self, rule: str) -> tuple[str, ...]:
+        """The people whose faces have not been chosen by this rule since anything of theirs changed, by name."""
+        query = sa.select(people.c.name).where(people.c.chosen_by.is_distinct_from(rule)).order_by(people.c.name)
+        with self._transaction() as connection:
+            return tuple(connection.scalars(query))
+
+    def choose(self, person: str, rule: str, chosen: Mapping[str, int | None]) -> None:
+        """Sets which face of the photo at each path is the person's, None for none; a path not given has none."""
+        of_person = sa.select(people.c.id).where(people.c.name == person).scalar_subquery()
+        query = (
+            sa.update(placements)
+            .where(placements.c.path == sa.bindparam("at"), placements.c.person_id == of_person)
+            .values(chosen_face=sa.bindparam("chosen"))
+        )
+        with self._transaction(write=True) as connection:
+            connection.execute(
+                sa.update(placements).where(placements.c.person_id == of_person).values(chosen_face=None)
+            )
+            _execute_many(connection, query, [{"at": path, "chosen": face_id} for path, face_id in chosen.items()])
+            connection.execute(sa.update(people).where(people.c.name == person).values(chosen_by=rule))
+
+    def training_set(self, encoder_id: str) -> TrainingSet:
+        """The chosen faces, as the encoder sees them."""
+        query = (
+            sa.select(people.c.name, placements.c.sha256, faces.c.overall, faces.c.embedding)
+            .join_from(placements, people)
+            .join(faces, faces.c.id == placements.c.chosen_face)
+            .where(faces.c.encoder_id == encoder_id)
+            .order_by(people.c.name, placements.c.sha256, placements.c.path)
+        )
+        names: dict[str, int] = {}
+        person: list[int] = []
+        sha256: list[str] = []
+        overall: list[float] = []
+        embeddings = bytearray()
+        last: tuple[str, str] | None = None
+        with self._transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                if (row.name, row.sha256) == last:
+                    continue  # placed twice under one person
+                last = (row.name, row.sha256)
+                person.append(names.setdefault(row.name, len(names)))
+                sha256.append(row.sha256)
+                overall.append(row.overall)
+                embeddings += row.embedding
+        return TrainingSet(
+            people=tuple(names),
+            person=np.array(person, np.int64),
+            sha256=tuple(sha256),
+            embeddings=_floats(embeddings, DIMENSIONS),
+            overall=np.array(overall, np.float32),
+        )
+
+    def training_photos(self, encoder_id: str) -> dict[str, list[str]]:
+        """The hashes of the photos in the training set by person, both sorted."""
+        query = (
+            sa.select(people.c.name, placements.c.sha256)
+            .distinct()
+            .join_from(placements, people)
+            .join(faces, faces.c.id == placements.c.chosen_face)
+            .where(faces.c.encoder_id == encoder_id)
+            .order_by(people.c.name, placements.c.sha256)
+        )
+        photos_of: dict[str, list[str]] = {}
+        with self._transaction() as connection:
+            for name, sha256 in connection.execute(query):
+                photos_of.setdefault(name, []).append(sha256)
+        return photos_of
+
+    # Chips: first remove the stale ones, then write those due. On a disk that takes A.png and a.png for one file, the
+    # other order would remove what was just written.
+
+    def stale_chips(self, keys: Mapping[str, str]) -> list[str]:
+        """Keys of chips that were written but are of no placement's chosen face any more, or whose key is another now;
+        `keys` are those of all placements by path. Remove the files, then `forget_chips`."""
+        query = (
+            sa.select(chips.c.key, chips.c.path)
+            .outerjoin(
+                placements, sa.and_(placements.c.path == chips.c.path, placements.c.chosen_face == chips.c.face_id)
+            )
+            .add_columns(placements.c.path.label("placed"))
+            .order_by(chips.c.key)
+        )
+        with self._transaction() as connection:
+            return [row.key for row in connection.execute(query) if not row.placed or keys.get(row.path) != row.key]
+
+    def forget_chips(self, keys: Iterable[str]) -> None:
+        query = sa.delete(chips).where(chips.c.key == sa.bindparam("gone"))
+        with self._transaction(write=True) as connection:
+            _execute_many(connection, query, [{"gone": key} for key in keys])
+
+    def chips_due(self, keys: Mapping[str, str], size: int, on_disk: Collection[str]) -> Iterator[DueChip]:
+        """The chips that are missing, or of another size, by path. `keys` are those of all placements by path, and
+        `on_disk` the keys of files that exist. Chips may be written and recorded meanwhile."""
+        query = (
+            sa.select(placements.c.path, placements.c.chosen_face, chips.c.key)
+            .outerjoin(
+                chips,
+                sa.and_(
+                    chips.c.path == placements.c.path,
+                    chips.c.face_id == placements.c.chosen_face,
+                    chips.c.size == size,
+                ),
+            )
+            .where(placements.c.chosen_face.is_not(None))
+            .order_by(placements.c.path)
+        )
+        with self._transaction() as connection:
+            due = [
+                (path, face_id)
+                for path, face_id, key in connection.execute(query)
+                if key != keys[path] or key not in on_disk
+            ]
+        for group in _groups(due, _GROUP):
+            with self._transaction() as connection:
+                rows = connection.execute(sa.select(faces).where(faces.c.id.in_([face_id for _, face_id in group])))
+                by_id = {row.id: row for row in rows}
+            for path, face_id in group:
+                row = by_id[face_id]
+                yield DueChip(path, keys[path], row.sha256, face_id, _face(row))
+
+    def chip_written(self, path: str, key: str, face_id: int, size: int) -> None:
+        """Remembers that the chip of a face in the photo at `path` lies at `key`."""
+        row = insert(chips).values(key=key, path=path, face_id=face_id, size=size)
+        row = row.on_conflict_do_update(index_elements=["key"], set_=dict(row.excluded.items()))
+        with self._transaction(write=True) as connection:
+            connection.execute(row)
+
+    # What there is
+
+    def summary(self, encoder_id: str) -> Summary:
+        """How the album stands with this encoder."""
+        query = (
+            sa.select(
+                people.c.name,
+                placements.c.path,
+                sightings.c.seen_at,
+                sightings.c.error_kind,
+                sightings.c.error,
+                sa.func.count(faces.c.id).label("faces"),
+                sa.func.coalesce(sa.func.max(faces.c.id == placements.c.chosen_face), 0).label("enrolled"),
+            )
+            .outerjoin(placements, placements.c.person_id == people.c.id)
+            .outerjoin(
+                sightings,
+                sa.and_(sightings.c.sha256 == placements.c.sha256, sightings.c.encoder_id == encoder_id),
+            )
+            .outerjoin(
+                faces, sa.and_(faces.c.sha256 == sightings.c.sha256, faces.c.encoder_id == sightings.c.encoder_id)
+            )
+            .group_by(people.c.name, placements.c.path)
+            .order_by(people.c.name, placements.c.path)
+        )
+        tallies: dict[str, dict[str, int]] = {}
+        faceless: list[str] = []
+        several: list[str] = []
+        failures: list[Failure] = []
+        with self._transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                tally = tallies.setdefault(row.name, dict.fromkeys(_TALLIES, 0))
+                if row.path is None:
+                    continue  # a person with no photo yet
+                tally["photos"] += 1
+                tally["enrolled"] += row.enrolled
+                if row.error_kind:
+                    tally["unreadable"] += 1
+                    failures.append(Failure(row.path, row.error_kind, row.error))
+                elif not row.seen_at:
+                    tally["unseen"] += 1
+                elif row.faces == 0:
+                    tally["faceless"] += 1
+                    faceless.append(row.path)
+                elif row.faces > 1:
+                    tally["several"] += 1
+                    several.append(row.path)
+            all_photos = connection.scalar(sa.select(sa.func.count()).select_from(photos))
+            all_faces = connection.scalar(sa.select(sa.func.count()).where(faces.c.encoder_id == encoder_id))
+        return Summary(
+            people=tuple(PersonSummary(name, **tally) for name, tally in tallies.items()),
+            photos=all_photos or 0,
+            faces=all_faces or 0,
+            faceless=tuple(faceless),
+            several=tuple(several),
+            failures=tuple(failures),
+        )
+
+    # How it is kept
+
+    def _prepare(self) -> None:
+        execute = self._connection.exec_driver_sql
+        execute("PRAGMA foreign_keys = ON")
+        execute("PRAGMA secure_delete = ON")
+        execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last moments, never the file
+        if self._is_blank():
+            execute("PRAGMA journal_mode = WAL")
+            with self._transaction(write=True) as connection:
+                if self._is_blank():  # still: two runs may meet here
+                    _schema.create_all(connection, checkfirst=False)
+                    execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if execute("PRAGMA application_id").scalar() != APPLICATION_ID:
+            raise AlbumError(
+                f"{self._path} is a database of another program.", "Name another file as catalog in mien.toml."
+            )
+        version = execute("PRAGMA user_version").scalar()
+        if version != SCHEMA_VERSION:
+            raise AlbumError(
+                f"{self._path} was written by another version of mien (its schema is {version}, not {SCHEMA_VERSION}).",
+                f"Update mien. Or {_START_AFRESH}",
+            )
+
+    def _is_blank(self) -> bool:
+        return not self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+
+    @contextlib.contextmanager
+    def _transaction(self, write: bool = False) -> Iterator[sa.Connection]:
+        with _border(self._path):
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield self._connection
+                self._connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sa.exc.DBAPIError):  # a full disk has rolled it back already
+                    self._connection.exec_driver_sql("ROLLBACK")
+                raise
+
+
+_TALLIES = ("photos", "unseen", "unreadable", "faceless", "several", "enrolled")
+
+_START_AFRESH = "remove the file and run again: it only holds what can be computed from the photos."
+
+_inserted = insert(placements)
+_place = _inserted.on_conflict_do_update(
+    index_elements=["path"],
+    set_={
+        **{name: _inserted.excluded[name] for name in ("person_id", "sha256", "size", "mtime_ns")},
+        # A file that was only touched keeps its face; one with other content has another.
+        "chosen_face": sa.case((placements.c.sha256 == _inserted.excluded.sha256, placements.c.chosen_face)),
+    },
+)
+
+# What happens for every photo, built once: building a statement takes longer than executing it.
+_decode = (
+    sa.update(photos)
+    .where(photos.c.sha256 == sa.bindparam("of"))
+    .values({name: sa.bindparam(name) for name in ("width", "height", "format")})
+)
+_overlook = sa.delete(sightings).where(
+    sightings.c.sha256 == sa.bindparam("of"), sightings.c.encoder_id == sa.bindparam("by")
+)
+_notice = insert(sightings)
+_keep = insert(faces)
+
+_ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary result codes, sqlite.org/rescode.html
+    5: (BusyError, "is in use by another run", "Wait until that is done, then try again."),
+    8: (StorageError, "cannot be written", "Give yourself write access, or set catalog in mien.toml to another place."),
+    10: (StorageError, "cannot be read or written", "Check the disk, and run again."),
+    11: (AlbumError, "is damaged", f"To go on, {_START_AFRESH}"),
+    13: (StorageError, "cannot grow: the disk is full", "Free some space, and run again; what was finished is kept."),
+    14: (StorageError, "cannot be opened", "Check that its folder exists and that you may write to it."),
+    26: (AlbumError, "is not a catalog, or is damaged", f"To go on, {_START_AFRESH}"),
+}
+
+
+@contextlib.contextmanager
+def _border(path: Path) -> Iterator[None]:
+    """The one place where SQLite's errors become mien's. What is not the fault of disk or file is a bug, and passes."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if code not in _ERRORS:
+            raise
+        kind, what, remedy = _ERRORS[code]
+        raise kind(f"{path} {what}.", remedy) from error
+
+
+def _choose_again(connection: sa.Connection, person_ids: Collection[object]) -> None:
+    """Marks people something of whom has changed."""
+    query = sa.update(people).where(people.c.id == sa.bindparam("changed")).values(chosen_by=None)
+    _execute_many(connection, query, [{"changed": person_id} for person_id in sorted(map(str, person_ids))])
+
+
+def _suspects(found: Iterable[Placement], known: Mapping[str, sa.Row[*tuple[object, ...]]]) -> Iterator[Placement]:
+    """The placements that are new or look changed."""
+    for placement in found:
+        row = known.get(placement.path)
+        if row is None or (row.size, row.mtime_ns) != (placement.size, placement.mtime_ns):
+            yield placement
+
+
+def _look(
+    connection: sa.Connection, sha256: str, encoder_id: str, kind: str | None = None, message: str | None = None
+) -> None:
+    connection.execute(_overlook, {"of": sha256, "by": encoder_id})
+    sighting = {"sha256": sha256, "encoder_id": encoder_id, "seen_at": _now(), "error_kind": kind, "error": message}
+    connection.execute(_notice, sighting)
+
+
+def _face_row(sha256: str, number: int, seen: SeenFace) -> dict[str, object]:
+    x0, y0, x1, y1 = map(float, seen.face.box)
+    quality = seen.quality
+    return {
+        "sha256": sha256,
+        "encoder_id": seen.embedding.encoder_id,
+        "number": number,
+        **{"x0": x0, "y0": y0, "x1": x1, "y1": y1},
+        "landmarks": seen.face.landmarks.astype("<f4").tobytes(),
+        "detector": seen.face.detector,
+        "detector_score": float(seen.face.detector_score),
+        "turn": seen.face.turn,
+        "size": float(quality.size),
+        "sharpness": float(quality.sharpness),
+        "pose": float(quality.pose),
+        "exposure": float(quality.exposure),
+        "overall": float(quality.overall),
+        "embedding": seen.embedding.vector.astype("<f4").tobytes(),
+    }
+
+
+def _face(row: sa.Row[*tuple[object, ...]]) -> Face:
+    return Face(
+        box=(row.x0, row.y0, row.x1, row.y1),
+        landmarks=_floats(row.landmarks, 2),
+        detector_score=row.detector_score,
+        detector=row.detector,
+        turn=row.turn,
+    )
+
+
+def _floats(data: bytes | bytearray, width: int) -> Floats:
+    """(N, width) float32, without a copy on a little-endian machine."""
+    return np.frombuffer(data, "<f4").reshape(-1, width).astype(np.float32, copy=False)
+
+
+Row = TypeVar("Row")
+
+
+def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    source = iter(rows)
+    while group := list(islice(source, size)):
+        yield group
+
+
+def _execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dict[str, object]]) -> None:
+    if rows:  # SQLAlchemy takes an empty list for one row without values
+        connection.execute(query, rows)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
