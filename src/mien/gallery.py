@@ -1,0 +1,304 @@
+"""The open-set rule: when a face gets a name, when it is unknown, and how sure that answer is. It lives here alone.
+
+A face is named if its best score reaches the threshold. The threshold is chosen so that at most a stated share of
+strangers (FPIR) would be named, and strangers are made from the album itself by masking: every face is scored against
+the prototypes of everybody else, as if its own person were not enrolled. Scores are cosines, compared in float64;
+arrays of N faces say by `person` (N,) in 0..P-1 whose each is. Pure numpy; knows nothing of files, networks or how
+scores are made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.types import Candidate, Floats, Prediction
+
+Vector = NDArray[np.float64]
+
+CURVE = (0.8614, 0.03335, -0.00219, -0.01267)
+"""What strangers score, measured on LFW by `tools/fit_defaults.py` (default encoder, average of its default views)
+with 2,114 faces of people with one or two photos against galleries of 1 to 100 of the 359 others, 200 draws for each
+of 33 sizes and numbers of photos: the threshold at an FPIR f is a + b z + c z^2 + d / photos with z =
+`normal_deviate`(people, f), for the cosines of strangers to one prototype are nearly normal. Error over f = 0.5 to
+0.001: rms 0.0013, at most 0.006."""
+
+SLOPE, TEMPERATURE = 250.0, 0.004
+"""The calibration measured by the same tool in galleries of 100; from draw to draw 220 to 311, and up to 0.005."""
+
+OWN_PEOPLE = 20
+"""From this many people on the album's own estimate stands alone; below, it shrinks towards LFW's by people / 20."""
+
+PEOPLE_ABOVE = 4
+"""The album's own curve is read no further out than where this many people's faces still lie above, and carried on
+from there along LFW's. Read directly at 1 %, 20 people with 5 photos name 3.6 % of LFW's strangers (0.7 to 7 % from
+draw to draw), because the quantile hangs on their one or two most mistakable faces; carried, 1.1 % (0.3 to 2 %). It
+held as well for `wild`'s people, whom LFW's curve had not seen (2.9 against 1.8 % for 15 people with 3 photos), and
+it keeps a few wrong labels or somebody enrolled under two names from deciding the threshold."""
+
+MISLABELLED = 0.02
+"""A face that agrees so much better with another person than with its own is taken for a wrong label. Faces with the
+right label agree 0.055 better with their own (median)."""
+
+MOST_RIVALS = 32
+"""Rivals remembered per face: at a temperature of 0.005 those further down add nothing to a probability."""
+
+PRIOR_FACES = 2.0
+"""How many faces' worth of evidence the calibration measured on LFW counts for: little, but enough to keep an album in
+which nobody is ever mistaken from claiming certainty."""
+
+_CHUNK = 1 << 22
+"""Scores held at a time when many faces meet many people: 16 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`value` is the score that a face must reach to be named, chosen to let a share `fpir` of strangers through.
+
+    It is `weight` * `estimated` + (1 - `weight`) * `default`: the album's own estimate from `faces` faces of `people`
+    people (None if nobody could be masked), and LFW's for as many people. `mislabelled` faces were kept out of the
+    estimate. `note` says all this to the user.
+    """
+
+    value: float
+    fpir: float
+    estimated: float | None
+    default: float
+    weight: float
+    people: int
+    faces: int
+    mislabelled: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How scores become probabilities, unknown being one of the answers.
+
+    P(known) = 1 / (1 + exp(-`slope` * (best score - threshold))) is one half exactly at the threshold, so that
+    decision and probability cannot contradict each other; P(person) = P(known) * softmax(scores / `temperature`). The
+    prior that a probe is of somebody enrolled is taken as one half.
+    """
+
+    slope: float
+    temperature: float
+
+
+def fit_open_set(
+    embeddings: Floats, person: ArrayLike, prototypes: Floats, leave_one_out: ArrayLike, fpir: float
+) -> tuple[Threshold, Calibration]:
+    """The threshold and the calibration of a gallery from the faces it was made of.
+
+    `embeddings` (N, D) unit, `prototypes` (P, D) unit, `leave_one_out` (N,) each face's score for its own person
+    without it, nan for an only face: what `mien.heads.prototypes.fit_prototypes` returns.
+    """
+    owner, own = np.asarray(person, dtype=np.intp), np.asarray(leave_one_out, dtype=np.float64)
+    others = rivals(embeddings, owner, prototypes, MOST_RIVALS)
+    best = others[:, 0] if others.shape[1] else np.full(len(owner), -math.inf)
+    threshold = choose_threshold(best, owner, len(prototypes), fpir, own)
+    kept = ~mislabelled(best, own)
+    return threshold, calibrate(own[kept], others[kept], owner[kept], threshold.value)
+
+
+def rivals(embeddings: Floats, person: ArrayLike, prototypes: Floats, most: int) -> Floats:
+    """(N, min(most, P - 1)) float32: every face's scores for the people it is not of, best first. Flat memory."""
+    owner, people = np.asarray(person, dtype=np.intp), len(prototypes)
+    keep = min(most, people - 1)
+    found = np.empty((len(owner), keep), dtype=np.float32)
+    rows = max(1, _CHUNK // people)
+    for start in range(0, len(owner) if keep else 0, rows):
+        part = slice(start, start + rows)
+        scores = embeddings[part] @ prototypes.T
+        scores[np.arange(len(scores)), owner[part]] = -np.inf
+        top = np.partition(scores, people - keep, axis=1)[:, people - keep :]
+        found[part] = np.sort(top, axis=1)[:, ::-1]
+    return found
+
+
+def masked_scores(embeddings: Floats, person: ArrayLike, prototypes: Floats) -> Floats:
+    """(N,) float32: every face's best score with its person masked; -inf if nobody else is enrolled."""
+    found = rivals(embeddings, person, prototypes, 1)
+    return found[:, 0] if found.shape[1] else np.full(len(found), -np.inf, dtype=np.float32)
+
+
+def mislabelled(non_mated: ArrayLike, own: ArrayLike) -> NDArray[np.bool_]:
+    """(N,) bool: faces whose `non_mated` score (their person masked) beats their `own` so far that the label must be
+    wrong. Somebody's only face (nan) is never judged."""
+    return np.asarray(non_mated, dtype=np.float64) > np.asarray(own, dtype=np.float64) + MISLABELLED
+
+
+def default_threshold(people: int, photos: float, fpir: float) -> float:
+    """The threshold at which a share `fpir` of LFW's strangers gets a name in a gallery of `people`.
+
+    `photos` is how many photos a prototype is made of (of several people: the harmonic mean). See `CURVE`.
+    """
+    a, b, c, d = CURVE
+    deviate = normal_deviate(people, fpir)
+    return a + b * deviate + c * deviate * deviate + d / photos
+
+
+def normal_deviate(people: int, fpir: float) -> float:
+    """How many standard deviations out one person's score lies that a stranger reaches with a chance that makes the
+    chance of reaching it for any of `people` equal `fpir`: the inverse normal of (1 - fpir) ** (1 / people)."""
+    return NormalDist().inv_cdf((1 - fpir) ** (1 / people))
+
+
+def choose_threshold(
+    non_mated: ArrayLike, person: ArrayLike, people: int, fpir: float, own: ArrayLike | None = None
+) -> Threshold:
+    """The threshold for a gallery of `people` at `fpir` (above 0, at most one half), from its own faces as strangers.
+
+    `non_mated` (N,) are the masked scores, `own` (N,) the leave-one-out scores by which wrong labels are told (None:
+    no label is doubted). People count alike, however many photos each has. Raises ValueError for another `fpir`.
+    """
+    if not 0 < fpir <= 0.5:
+        raise ValueError(f"an FPIR of {fpir}")
+    scores, owner = np.asarray(non_mated, dtype=np.float64), np.asarray(person, dtype=np.intp)
+    doubted = np.zeros(len(scores), dtype=bool) if own is None else mislabelled(scores, own)
+    photos = people / float(np.sum(1 / np.bincount(owner, minlength=people)))
+    default = default_threshold(people, photos, fpir)
+    usable = np.isfinite(scores) & ~doubted
+    estimated = None
+    if usable.any():
+        readable = min(PEOPLE_ABOVE / people, 0.5)
+        level = max(fpir, readable)
+        carried = default - default_threshold(people, photos, level)
+        # Masked, the gallery was one person smaller than it is.
+        missing = default_threshold(people, photos, readable) - default_threshold(people - 1, photos, readable)
+        estimated = _stranger_quantile(scores[usable], owner[usable], level) + carried + missing
+    weight = 0.0 if estimated is None else min(1.0, people / OWN_PEOPLE)
+    return Threshold(
+        value=default if estimated is None else weight * estimated + (1 - weight) * default,
+        fpir=fpir,
+        estimated=estimated,
+        default=default,
+        weight=weight,
+        people=people,
+        faces=int(usable.sum()),
+        mislabelled=int(doubted.sum()),
+        note=_note(people, weight, fpir, int(doubted.sum())),
+    )
+
+
+def _stranger_quantile(scores: Vector, person: NDArray[np.intp], level: float) -> float:
+    """The lowest threshold that at most a share `level` of the faces reaches; each person's weigh one in all."""
+    order = np.argsort(-scores, kind="stable")
+    reached = np.cumsum(_one_each(person)[order])
+    first_out = int(np.searchsorted(reached, level * reached[-1] * (1 + 1e-9), side="right"))
+    return math.nextafter(float(scores[order][first_out]), math.inf)
+
+
+def _one_each(person: NDArray[np.intp]) -> Vector:
+    """(N,) weights that sum to one for each person who occurs."""
+    return 1.0 / np.bincount(person)[person]
+
+
+def _note(people: int, weight: float, fpir: float, doubted: int) -> str:
+    chosen = f"Chosen to name at most {100 * fpir:g}% of strangers"
+    if weight == 0:
+        told = f"{chosen}, from strangers measured on LFW: nobody here can play the stranger."
+    elif weight < 1:
+        told = (
+            f"{chosen}: {weight:.0%} from this album's {people} people, each masked in turn, and {1 - weight:.0%}"
+            f" from strangers measured on LFW, because fewer than {OWN_PEOPLE} people cannot show enough."
+        )
+    else:
+        told = f"{chosen}, from this album's {people} people, each masked in turn."
+    if doubted:
+        faces = "1 face" if doubted == 1 else f"{doubted} faces"
+        told += f" Left out of that: {faces} more like somebody else than like the person filed under."
+    return told
+
+
+def calibrate(own: ArrayLike, others: ArrayLike, person: ArrayLike, threshold: float) -> Calibration:
+    """Fits the two numbers of a `Calibration` on the gallery's own faces; LFW's where these say nothing.
+
+    `own` (N,) leave-one-out scores (nan: an only face), `others` (N, K) rivals' scores, best first. Each person
+    weighs alike, and mated faces together as much as non-mated ones. Both losses are convex in the number fitted
+    (slope, or one over the temperature), and so is the prior, x - log(x) of its ratio to LFW's value: one minimum,
+    found by golden section.
+    """
+    mine, rival = np.asarray(own, dtype=np.float64), np.asarray(others, dtype=np.float64)
+    mated = np.isfinite(mine)
+    if not (rival.shape[1] and mated.any()):
+        return Calibration(SLOPE, TEMPERATURE)
+    owner = np.asarray(person, dtype=np.intp)
+    each, each_mated = _one_each(owner), _one_each(owner[mated])
+    each, each_mated = each / each.sum(), each_mated / each_mated.sum()
+    known = np.maximum(mine, rival[:, 0])[mated] - threshold
+    unknown = rival[:, 0] - threshold
+    behind = rival[mated] - mine[mated, None]
+
+    def open_loss(slope: float) -> float:
+        missed, named = np.logaddexp(0, -slope * known), np.logaddexp(0, slope * unknown)
+        return float(each_mated @ missed + each @ named) * len(mine) / 2
+
+    def closed_loss(sharpness: float) -> float:
+        total = np.logaddexp(0, np.logaddexp.reduce(sharpness * behind, axis=1))
+        return float(each_mated @ total) * int(mated.sum())
+
+    # Six digits: the last bits of a sum differ between processors and need not reach the model's files.
+    slope, sharpness = _fit(open_loss, SLOPE), _fit(closed_loss, 1 / TEMPERATURE)
+    return Calibration(slope=float(f"{slope:.6g}"), temperature=float(f"{1 / sharpness:.6g}"))
+
+
+def _fit(loss: Callable[[float], float], usual: float) -> float:
+    """The positive number of least loss and prior, from a hundredth to a hundred times `usual`."""
+
+    def cost(step: float) -> float:
+        ratio = math.exp(step)
+        return loss(usual * ratio) + PRIOR_FACES * (ratio - step)
+
+    golden = (math.sqrt(5) - 1) / 2
+    low, high = -math.log(100), math.log(100)
+    inner, outer = high - golden * (high - low), low + golden * (high - low)
+    at_inner, at_outer = cost(inner), cost(outer)
+    while high - low > 1e-7:
+        if at_inner <= at_outer:
+            high, outer, at_outer = outer, inner, at_inner
+            inner = high - golden * (high - low)
+            at_inner = cost(inner)
+        else:
+            low, inner, at_inner = inner, outer, at_outer
+            outer = low + golden * (high - low)
+            at_outer = cost(outer)
+    return usual * math.exp((low + high) / 2)
+
+
+def identify(
+    scores: Floats, people: Sequence[str], threshold: Threshold, calibration: Calibration, top: int
+) -> list[Prediction]:
+    """The answer for each of N faces: `scores` (N, P) in the order of `people`, P and `top` at least 1.
+
+    The best score decides: a name if it reaches the threshold, else unknown. `top` candidates come ranked; of equal
+    scores the earlier person goes first. Over all people and unknown the probabilities sum to 1.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    best = table.max(axis=1)
+    named = best >= threshold.value
+    known = _logistic(calibration.slope * (best - threshold.value))
+    share = np.exp((table - best[:, None]) / calibration.temperature)
+    probability = known[:, None] * share / share.sum(axis=1, keepdims=True)
+    answers = []
+    for row, ranked in enumerate(np.argsort(-table, axis=1, kind="stable")[:, :top]):
+        candidates = tuple(Candidate(people[i], float(probability[row, i]), float(table[row, i])) for i in ranked)
+        first = candidates[0]
+        answers.append(
+            Prediction(
+                person=first.person if named[row] else None,
+                probability=first.probability if named[row] else float(1 - known[row]),
+                score=first.score,
+                threshold=threshold.value,
+                candidates=candidates,
+            )
+        )
+    return answers
+
+
+def _logistic(x: Vector) -> Vector:
+    return np.exp(-np.logaddexp(0, -x))
