@@ -1,0 +1,81 @@
+"""mien: a face classifier that keeps itself trained, and says when it does not know.
+
+    from mien import Album
+
+    album = Album.create("club")
+    album.add("Ada", ["ada-1.jpg", "ada-2.jpg"])
+    album.train()
+    for answer in album.classify(["party.jpg"]):
+        print(answer.path, [face.prediction.person or "unknown" for face in answer.faces])
+
+Public names are imported when first used, so that `import mien` and `mien --help` cost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mien.album import Album
+    from mien.errors import MienError
+    from mien.settings import Settings
+    from mien.types import (
+        Box,
+        Candidate,
+        Chip,
+        Embedding,
+        Face,
+        Photo,
+        Picture,
+        Prediction,
+        Quality,
+        SeenFace,
+        SeenPhoto,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {"Album": "mien.album", "MienError": "mien.errors", "Settings": "mien.settings"} | dict.fromkeys(
+    (
+        "Box",
+        "Candidate",
+        "Chip",
+        "Embedding",
+        "Face",
+        "Photo",
+        "Picture",
+        "Prediction",
+        "Quality",
+        "SeenFace",
+        "SeenPhoto",
+    ),
+    "mien.types",
+)
+
+__all__ = [
+    "Album",
+    "Box",
+    "Candidate",
+    "Chip",
+    "Embedding",
+    "Face",
+    "MienError",
+    "Photo",
+    "Picture",
+    "Prediction",
+    "Quality",
+    "SeenFace",
+    "SeenPhoto",
+    "Settings",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mien' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

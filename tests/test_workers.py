@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien import workers
+
+
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 5), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_every_item_is_worked_once(items: list[int], count: int, in_order: bool) -> None:
+    found = list(workers.run(items, lambda: 10, lambda tool, item: tool * item, count, in_order))
+    assert sorted(found) == sorted((item, 10 * item) for item in items)
+    if in_order:
+        assert [item for item, _ in found] == items
+
+
+def test_no_more_items_are_held_than_the_queue_allows() -> None:
+    taken = given_back = most = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken, most
+        for item in range(200):
+            taken += 1
+            most = max(most, taken - given_back)
+            yield item
+
+    for _ in workers.run(items(), lambda: None, lambda _, item: item, workers=3, in_order=True):
+        given_back += 1
+    assert taken == 200
+    assert most <= 3 * workers.AHEAD + 1
+
+
+def test_each_thread_makes_its_tool_once() -> None:
+    made: list[int] = []
+    barrier = threading.Barrier(2)
+
+    def make() -> int:
+        made.append(threading.get_ident())
+        return len(made)
+
+    def work(tool: int, item: int) -> int:
+        if item < 2:
+            barrier.wait(timeout=30)  # both threads are at work, so both have made theirs
+        return tool
+
+    list(workers.run(range(20), make, work, workers=2))
+    assert len(made) == len(set(made)) == 2
+
+
+def test_an_error_is_raised_to_the_caller() -> None:
+    def work(_: None, item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    with pytest.raises(ValueError, match="five"):
+        list(workers.run(range(10), lambda: None, work, workers=2))
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert workers.usable_cores() >= 1
