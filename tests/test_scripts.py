@@ -1,0 +1,180 @@
+"""scripts/install with a Python that only writes down what it is asked to do; the lock files by what they must hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ("run", "dev")
+
+FAKE_PYTHON = """#!/bin/sh
+printf '%s\\n' "$*" >> log
+case "$*" in
+  "-c import sys; sys.exit"*) exit $TOO_OLD ;;
+  "-c import sys; print"*) echo 3.11 ;;
+  "-c import pip") case "$0" in .venv/*) test ! -e .venv/without-pip ;; esac ;;
+  "-c import "*) for module in $LACKS; do case "$*" in *"$module"*) exit 1 ;; esac; done ;;
+  "-m v"*.venv)
+    rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python
+    case "$*" in *--without-pip*) touch .venv/without-pip ;; esac ;;
+  "-m pip"*) exit $PIP_FAILS ;;
+  *) echo "ran: $*" ;;
+esac
+"""
+
+
+class Checkout:
+    """A checkout that holds what scripts/install reads, in a folder whose name has a space, and a fake Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "a checkout"
+        (self.root / "scripts").mkdir(parents=True)
+        (self.root / "requirements").mkdir()
+        shutil.copy(ROOT / "scripts/install", self.root / "scripts/install")
+        (self.root / "pyproject.toml").write_text("[project]\n")
+        for lock in LOCKS:
+            (self.root / f"requirements/{lock}.txt").write_text("one==1\n")
+        self.python = folder / "fake python"
+        self.python.write_text(FAKE_PYTHON)
+        self.python.chmod(0o755)
+
+    def install(
+        self, *arguments: str, lacks: str = "", too_old: int = 0, pip_fails: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run scripts/install from elsewhere; `log` starts empty each time."""
+        (self.root / "log").write_text("")
+        choices = {"PYTHON": str(self.python), "LACKS": lacks, "TOO_OLD": str(too_old), "PIP_FAILS": str(pip_fails)}
+        command = [str(self.root / "scripts/install"), *arguments]
+        return subprocess.run(
+            command, cwd="/", env={"PATH": os.environ["PATH"], **choices}, capture_output=True, text=True, check=False
+        )
+
+    def asked(self) -> list[str]:
+        """What the Python was asked to do, the looking around (-c) aside."""
+        return [line for line in (self.root / "log").read_text().splitlines() if line.startswith("-m")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    if sys.platform == "win32":
+        pytest.skip("the fake Python is a shell script")
+    return Checkout(tmp_path)
+
+
+def test_installs_the_locked_packages_with_hashes_then_mien(checkout: Checkout) -> None:
+    result = checkout.install()
+    assert result.returncode == 0, result.stderr
+    venv, packages, mien = checkout.asked()
+    assert venv == "-m venv --clear .venv"
+    assert "--require-hashes" in packages and "requirements/run.txt" in packages
+    assert "--no-deps --no-build-isolation -e ." in mien
+
+
+def test_does_nothing_when_nothing_changed(checkout: Checkout) -> None:
+    checkout.install()
+    assert checkout.install().returncode == 0
+    assert checkout.asked() == []
+    (checkout.root / "requirements/run.txt").write_text("one==2\n")
+    checkout.install()
+    assert len(checkout.asked()) == 2  # the packages and mien again, in the same environment
+
+
+def test_development_environment_is_enough_to_run(checkout: Checkout) -> None:
+    checkout.install("--dev")
+    assert any("requirements/dev.txt" in line for line in checkout.asked())
+    checkout.install()
+    assert checkout.asked() == []
+
+
+def test_moved_checkout_starts_over(checkout: Checkout) -> None:
+    checkout.install()
+    checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
+    checkout.install()
+    assert checkout.asked()[0] == "-m venv --clear .venv"
+
+
+def test_failed_installation_is_not_remembered(checkout: Checkout) -> None:
+    failed = checkout.install(pip_fails=1)
+    assert failed.returncode == 1
+    assert "could not be installed" in failed.stderr
+    checkout.install()
+    assert len(checkout.asked()) == 2  # the environment is there; its packages are asked for again
+
+
+def test_hands_the_rest_to_the_environments_python(checkout: Checkout) -> None:
+    assert checkout.install("--", "-m", "pytest", "a b").stdout == "ran: -m pytest a b\n"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "way"),
+    [
+        ("ensurepip", "-m virtualenv --quiet --clear .venv"),
+        ("ensurepip virtualenv", "-m venv --clear --without-pip .venv"),
+    ],
+)
+def test_python_without_ensurepip_is_helped(checkout: Checkout, lacks: str, way: str) -> None:
+    result = checkout.install(lacks=lacks)
+    assert result.returncode == 0, result.stderr
+    asked = checkout.asked()
+    assert asked[0] == way
+    borrowed = "--without-pip" in way
+    assert all(line.startswith("-m pip --python .venv/bin/python install") is borrowed for line in asked[1:])
+
+
+def test_python_without_any_way_is_refused_kindly(checkout: Checkout) -> None:
+    # "pip" last: the environment-making modules are asked for together with it
+    result = checkout.install(lacks="ensurepip virtualenv pip")
+    assert result.returncode == 13
+    assert "apt install python3.11-venv" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_no_modern_python_is_refused_kindly(checkout: Checkout) -> None:
+    result = checkout.install(too_old=1)
+    assert result.returncode == 13
+    assert "no Python 3.11 or newer" in result.stderr
+    assert str(checkout.python) in result.stderr
+
+
+def test_wrong_word_is_a_usage_error(checkout: Checkout) -> None:
+    assert checkout.install("--develop").returncode == 2
+
+
+def pins(lock: str) -> dict[str, Version]:
+    found = re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"requirements/{lock}.txt").read_text(), re.MULTILINE)
+    return {name: Version(version) for name, version in found}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / f"requirements/{lock}.txt").read_text()
+    entries = re.split(r"\n(?=[a-z])", text)[1:]
+    assert len(entries) == len(pins(lock)) > 20
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text and "index" not in text
+
+
+def test_locks_satisfy_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    run = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    dev = [*run, *project["dependency-groups"]["dev"]]
+    for lock, wanted in zip(LOCKS, (run, dev), strict=True):
+        pinned = pins(lock)
+        for requirement in map(Requirement, wanted):
+            assert requirement.name in pinned, f"run scripts/lock: {requirement} is not in requirements/{lock}.txt"
+            assert pinned[requirement.name] in requirement.specifier, f"run scripts/lock: {requirement}"
+
+
+def test_development_uses_what_users_use() -> None:
+    assert pins("run").items() <= pins("dev").items()
