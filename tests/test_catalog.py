@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.catalog import SCHEMA_VERSION, Catalog, Changes, Drift, PersonSummary
-from mien.errors import AlbumError, BusyError, EncoderMismatchError, StorageError
+from mien.errors import AlbumError, BusyError, EncoderMismatchError, PhotoError, StorageError
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
 from mien.workspace import Workspace, chip_keys
 
@@ -218,10 +218,12 @@ def test_a_file_that_cannot_be_opened_is_told_and_left_out(shelf: Shelf) -> None
     shelf.put("ann/3.jpg", "three")
 
     def locked(path: str) -> str:
-        raise PermissionError(13, "Permission denied", path)
+        raise PhotoError(f"{path}: permission denied.", "Ask for it.")
 
     changes = shelf.catalog.sync(shelf.album.walk_training(), locked, basis="personal")
-    assert changes.unreadable == (("ann/1.jpg", "Permission denied"), ("ann/3.jpg", "Permission denied"))
+    assert changes.unreadable == tuple(
+        (path, f"{path}: permission denied. Ask for it.") for path in ("ann/1.jpg", "ann/3.jpg")
+    )
     assert (changes.new, changes.changed, changes.removed) == (0, 0, 1)
     assert shelf.sync().new == 2
 
@@ -469,14 +471,16 @@ def test_chips_follow_their_photos(shelf: Shelf) -> None:
     shelf.album.chip_file("ann/one.png").unlink()  # by hand
     assert chips.update(150) == {"ann/one.png": "ann/one.jpg"}
 
-    found = shelf.catalog.faces_of("ann", ENCODER)
-    shelf.catalog.choose("ann", RULE, {"ann/one.jpg": int(found.ids[1])})  # another face than before
+    one, two = shelf.catalog.faces_of("ann", ENCODER).ids[[1, 2]].tolist()
+    chosen = {"ann/one.jpg": one, "ann/two.jpg": two}  # of one.jpg another face than before
+    shelf.catalog.choose("ann", RULE, chosen)
     assert chips.update(150) == {"ann/one.png": "ann/one.jpg"}
 
     shelf.put("ann/2019/one.png", "three")  # comes before, so it takes the name
     shelf.sync()
     shelf.record("three")
-    shelf.catalog.choose("ann", RULE, {"ann/2019/one.png": int(shelf.catalog.faces_of("ann", ENCODER).ids[0])})
+    chosen["ann/2019/one.png"] = int(shelf.catalog.faces_of("ann", ENCODER).ids[0])
+    shelf.catalog.choose("ann", RULE, chosen)
     assert chips.update(150) == {"ann/one.png": "ann/2019/one.png", "ann/one.jpg.png": "ann/one.jpg"}
     assert shelf.album.chip_file("ann/one.png").read_text() == sha("three")
     assert chips.update(150) == {}

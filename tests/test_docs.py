@@ -60,6 +60,14 @@ def test_every_error_is_listed_with_its_exit_code() -> None:
     assert sorted(listed) == sorted((str(each.exit_code), each.__name__) for each in classes)
 
 
+def test_every_message_quoted_is_one_that_mien_says() -> None:
+    said = "\n".join(file.read_text("utf-8") for file in [*(ROOT / "src").rglob("*.py"), ROOT / "scripts/install"])
+    quoted = re.findall(r"\*\*(.+?)\*\*", page("docs/errors.md").replace("\n  ", " "))
+    fragments = [fragment.strip() for each in quoted for fragment in each.split("...")]
+    assert len(fragments) > 30
+    assert [fragment for fragment in fragments if fragment not in said] == []
+
+
 def tree(text: str) -> set[str]:
     """The modules in the file tree of docs/architecture.md: four blanks a level, each line starts with a name."""
     found: set[str] = set()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import cv2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,3 +65,19 @@ def test_an_error_is_raised_to_the_caller() -> None:
 
 def test_there_is_at_least_one_core() -> None:
     assert workers.usable_cores() >= 1
+
+
+def test_opencv_gets_its_threads_back_when_the_last_of_several_runs_is_over() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        first, second = (workers.run(range(9), lambda: None, lambda _, item: item, workers=1) for _ in range(2))
+        next(first)
+        next(second)
+        assert cv2.getNumThreads() == 1
+        list(first)
+        assert cv2.getNumThreads() == 1, "the second is still at work"
+        list(second)
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

@@ -20,6 +20,11 @@ ROUNDS = 5
 """Refinements at most; in practice the choice is stable after one or two."""
 
 
+def rule(encoder_id: str, skip_multi: bool) -> str:
+    """Names how faces are chosen; what was chosen by another rule is chosen again."""
+    return f"{encoder_id}, skip-multi" if skip_multi else encoder_id
+
+
 def choose_faces(faces: Sequence[Floats], sizes: Sequence[NDArray[np.floating]]) -> list[int | None]:
     """For each photo of one person the index of the person's face, or None where the photo has no face.
 
@@ -56,15 +61,14 @@ def choose_faces(faces: Sequence[Floats], sizes: Sequence[NDArray[np.floating]])
 
 def _support(faces: Sequence[Floats], seen: Sequence[int]) -> dict[int, NDArray[np.float64]]:
     """For each photo, each face's mean cosine to the most similar face of every witness but the photo itself."""
-    witnesses = sorted(seen, key=lambda i: len(faces[i]))[:WITNESSES]
-    total = {i: np.zeros(len(faces[i])) for i in seen}
-    asked = dict.fromkeys(seen, 0)
-    for witness in witnesses:
-        for i in seen:
-            if i != witness and len(faces[i]) > 1:
-                total[i] += (faces[i] @ faces[witness].T).max(axis=1)
-                asked[i] += 1
-    return {i: total[i] / max(1, asked[i]) for i in seen}
+    counts = [len(faces[i]) for i in seen]
+    rows, photo = np.concatenate([faces[i] for i in seen]), np.repeat(seen, counts)
+    total, asked = np.zeros(len(rows)), np.zeros(len(rows))
+    for witness in sorted(seen, key=lambda i: len(faces[i]))[:WITNESSES]:
+        other = photo != witness
+        total += (rows @ faces[witness].T).max(axis=1) * other
+        asked += other
+    return dict(zip(seen, np.split(total / np.maximum(asked, 1), np.cumsum(counts)[:-1]), strict=True))
 
 
 def _best(agreement: NDArray[np.floating], sizes: NDArray[np.floating]) -> int:

@@ -11,20 +11,23 @@ Every method may raise the errors of `mien.errors`. Methods that write hold the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mien.errors import EmptyAlbumError, ModelError, PhotoError
+from mien.errors import EmptyAlbumError, ModelError, PhotoError, UsageError
 from mien.progress import Silent
 from mien.walk import photos_below
 from mien.workspace import Workspace, people_below, valid_person
 
 if TYPE_CHECKING:
     from mien.answers import Answer
+    from mien.eyes import Eyes
+    from mien.journal import Journal
     from mien.protocols import Progress
     from mien.registry import Model
     from mien.settings import Settings
@@ -79,34 +82,38 @@ class Album:
 
     @property
     def folder(self) -> Path:
+        """Where it lies, an absolute path."""
         return self._workspace.folder
 
     @property
     def settings(self) -> Settings:
+        """What is set for it; a new `Album` reads them anew."""
         return self._workspace.settings
 
-    def add(self, person: str, photos: Iterable[StrPath]) -> Added:
+    def add(self, person: str, photos: StrPath | Iterable[StrPath]) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
         is reported, and the others go in."""
         from mien.catalog import Catalog
         from mien.stages.align import find_changes
 
         name = valid_person(person)
-        files = [photo for photo, _ in photos_below(Path(photo) for photo in photos)]
+        files = [photo for photo, _ in photos_below(_paths(photos))]
         sources: dict[Path, str] = {}
         known, failures = 0, []
         with self._workspace.lock("add"), Catalog.open(self._workspace.local_catalog()) as catalog:
-            for photo in files:
-                try:
-                    target = self._workspace.add_photo(name, photo)
-                except PhotoError as error:
-                    failures.append(error)
-                    continue
-                if target is None:
-                    known += 1
-                else:
-                    sources[target] = str(photo.absolute())
-            find_changes(self._workspace, catalog, sources)  # now, while it is known where they came from
+            try:
+                for photo in files:
+                    try:
+                        target = self._workspace.add_photo(name, photo)
+                    except PhotoError as error:
+                        failures.append(error)
+                        continue
+                    if target is None:
+                        known += 1
+                    else:
+                        sources[target] = str(photo.absolute())
+            finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
+                find_changes(self._workspace, catalog, sources)
         return Added(tuple(sources), known, tuple(failures))
 
     def align(self) -> Aligned:
@@ -123,14 +130,12 @@ class Album:
 
         with self._workspace.lock("train"):
             aligned = self._align()
-            if not aligned.photos:
-                raise EmptyAlbumError(
-                    f"There is no photo in {self._workspace.training}.",
-                    "Put photos into a folder there for each person, or use `mien add PERSON PHOTO`.",
-                )
             models, card = self._workspace.models, encoder_card(self.settings)
             with Catalog.open(self._workspace.local_catalog()) as catalog:
-                current = self._current()
+                try:
+                    current = self._current()
+                except ModelError:
+                    current = None  # a damaged model is what this command is the remedy for
                 if current is not None and stage.is_current(current, catalog, card, self.settings.fpir):
                     return Learned(aligned, current.version, None)
                 trained = stage.train(catalog, models, card, fit_head, self.settings.fpir, datetime.now(UTC))
@@ -148,42 +153,61 @@ class Album:
 
     def classify(
         self,
-        photos: Iterable[StrPath],
+        photos: StrPath | Iterable[StrPath],
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
     ) -> Iterator[Answer]:
         """An answer for each photo, folders walked, in order, as they are ready. With `annotate`, copies with boxes and
-        names go into that folder. A run over folders that was interrupted goes on where it stopped."""
+        names go into that folder. A run over folders that was interrupted goes on where it stopped.
+
+        What is wrong with the question (a path, the model, `top` below 1) is raised at once, before the first answer.
+        """
         from mien.journal import Journal
-        from mien.stages.annotate import annotate as draw
-        from mien.stages.classify import classify
+        from mien.stages.annotate import plan_copies
         from mien.wiring import eyes_of
 
-        named = [Path(photo) for photo in photos]
+        if top < 1:
+            raise UsageError(f"top = {top} asks for no name.", "Ask for at least 1.")
+        named = _paths(photos)
         found = photos_below(named)
         chosen = self._model(model)
-        journal = (
-            Journal(self._workspace.journals, chosen.version, top, named) if any(p.is_dir() for p in named) else None
-        )
+        make_eyes = partial(eyes_of, chosen)
+        make_eyes()
+        copies = None if annotate is None else plan_copies(Path(annotate), found)
+        is_long = any(path.is_dir() for path in named)
+        journal = Journal(self._workspace.journals, chosen.version, top, named) if is_long else None
+        return self._answers([photo for photo, _ in found], chosen, make_eyes, top, copies, journal)
+
+    def _answers(
+        self,
+        photos: Sequence[Path],
+        model: Model,
+        make_eyes: Callable[[], Eyes],
+        top: int,
+        copies: Mapping[Path, Path] | None,
+        journal: Journal | None,
+    ) -> Iterator[Answer]:
+        from mien.stages.annotate import annotate
+        from mien.stages.classify import classify
+
         done = journal.read() if journal else {}
         if done:
             self._progress.note(
-                f"Going on with an interrupted run: {len(done):,} of {len(found):,} photos are answered."
+                f"Going on with an interrupted run: {len(done):,} of {len(photos):,} photos are answered."
             )
-        todo = [photo for photo, _ in found if str(photo) not in done]
-        fresh = classify(todo, chosen, lambda: eyes_of(chosen), top, self.settings.workers)
-        if journal:
-            fresh = journal.keep(fresh)
-        self._progress.start("Classifying", len(found))
-        for photo, relative in found:
-            answer = done.get(str(photo)) or next(fresh)
-            if annotate is not None:
-                draw(answer, Path(annotate, relative))
-            self._progress.advance()
-            yield answer
-        for _ in fresh:  # nothing is left, but the journal closes itself only after the last
-            pass
+        todo = [photo for photo in photos if str(photo) not in done]
+        self._progress.start("Classifying", len(photos))
+        answers = classify(todo, model, make_eyes, top, self.settings.workers)
+        with closing(answers), closing(journal.keep(answers) if journal else answers) as fresh:
+            for photo in photos:
+                answer = done.pop(str(photo), None) or next(fresh)
+                if copies is not None:
+                    annotate(answer, copies[photo])
+                self._progress.advance()
+                yield answer
+            for _ in fresh:  # nothing is left, but the journal closes itself only after the last
+                pass
         self._progress.finish()
 
     def status(self) -> Status:
@@ -201,7 +225,13 @@ class Album:
         settings = self.settings
         with Catalog.open(self._workspace.local_catalog()) as catalog:
             make = partial(make_eyes, settings.precision, settings.views)
-            return align(self._workspace, catalog, make, self._progress)
+            aligned = align(self._workspace, catalog, make, self._progress)
+        if not aligned.photos:  # only now, as the memory of photos that are gone had to go too
+            raise EmptyAlbumError(
+                f"There is no photo of a person in {self._workspace.training}.",
+                "Put photos into a folder there for each person, or use `mien add PERSON PHOTO`.",
+            )
+        return aligned
 
     def _current(self) -> Model | None:
         """The model in use; None before the first."""
@@ -219,3 +249,8 @@ class Album:
         if current is None:
             raise ModelError(f"{self.folder} has no model yet.", f"Make one: mien -C {self.folder} train")
         return current
+
+
+def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:
+    """One path or several, as a list."""
+    return [Path(given)] if isinstance(given, (str, os.PathLike)) else [Path(path) for path in given]

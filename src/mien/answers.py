@@ -50,19 +50,24 @@ def to_json(answer: Answer) -> dict[str, Any]:
 def _face_to_json(named: NamedFace) -> dict[str, Any]:
     face, prediction = named.face, named.prediction
     return {
-        "box": [round(float(value), 1) for value in face.box],
-        "detector_score": round(face.detector_score, 4),
-        "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in face.landmarks],
-        "quality": {name: round(value, 4) for name, value in asdict(named.quality).items()},
+        "box": [_rounded(value, 1) for value in face.box],
+        "detector_score": _rounded(face.detector_score, 4),
+        "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
+        "quality": {name: _rounded(value, 4) for name, value in asdict(named.quality).items()},
         "person": prediction.person,
-        "probability": round(prediction.probability, 6),
-        "score": round(prediction.score, 6),
-        "threshold": round(prediction.threshold, 6),
+        "probability": _rounded(prediction.probability, 6),
+        "score": _rounded(prediction.score, 6),
+        "threshold": _rounded(prediction.threshold, 6),
         "candidates": [
-            {"person": c.person, "probability": round(c.probability, 6), "score": round(c.score, 6)}
+            {"person": c.person, "probability": _rounded(c.probability, 6), "score": _rounded(c.score, 6)}
             for c in prediction.candidates
         ],
     }
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Digits that mean something; and 0.0, never -0.0."""
+    return round(float(value), digits) + 0.0
 
 
 def to_journal(answer: Answer) -> dict[str, Any]:

@@ -380,6 +380,7 @@ class Catalog:
                 _look(connection, photo.sha256, encoder_id)
                 rows = [_face_row(photo.sha256, number, face) for number, face in enumerate(seen.faces)]
                 _execute_many(connection, _keep, rows)
+                connection.execute(_stir, {"seen": photo.sha256})
         return bool(known)
 
     def record_failure(self, sha256: str, encoder_id: str, kind: str, message: str) -> bool:
@@ -689,6 +690,11 @@ _overlook = sa.delete(sightings).where(
 )
 _notice = insert(sightings)
 _keep = insert(faces)
+_stir = (  # new faces, and so their people's are to be chosen again
+    sa.update(people)
+    .where(people.c.id.in_(sa.select(placements.c.person_id).where(placements.c.sha256 == sa.bindparam("seen"))))
+    .values(chosen_by=None)
+)
 
 _ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary result codes, sqlite.org/rescode.html
     5: (BusyError, "is in use by another run", "Wait until that is done, then try again."),

@@ -48,9 +48,9 @@ UNSURE = 0.9
 EXIF orientation; YuNet sees such faces too, but not where their eyes are. Of 104 photos turned all ways this finds
 100, 100, 98 and 100 % upright again (0 to 3 quarters), and 1 % of upright photos are looked at thrice more in vain."""
 
-SURE = 0.8
-"""Score that a face in a turned photo must reach where there is none upright: more looks are more chances to be
-wrong."""
+SURE, CLEARLY = 0.8, 0.03
+"""Score that a face in a turned photo must reach, and by how much it must beat those upright: more looks are more
+chances to be wrong."""
 
 CLOSER, CLOSE_UP = 1.6, 320
 """The second look at a face: this many times its chip's square, at this side in pixels. On training photos of LFW and
@@ -96,8 +96,9 @@ class Eyes:
         found = self._find(picture.pixels)
         seen = []
         for start in range(0, len(found.faces), AT_ONCE):
-            faces = found.faces[start : start + AT_ONCE]
-            for face, vector in zip(faces, self._embed(found.pixels, faces), strict=True):
+            first = found.faces[start : start + AT_ONCE]
+            closer = [self._look_closer(found.pixels, face) for face in first]
+            for face, vector in zip(closer, self._embed(found.pixels, first, closer), strict=True):
                 quality = face_quality(found.pixels, _scaled(face, 1 / picture.scale), picture.scale)
                 placed = _scaled(_turned_back(face, found), 1 / picture.scale)
                 seen.append(SeenFace(placed, quality, Embedding(vector, self.encoder_id)))
@@ -113,8 +114,8 @@ class Eyes:
         return openface_chip(pixels, points, size)
 
     def _find(self, pixels: Pixels) -> Found:
-        """All faces, each looked at twice. Where the first look finds nothing, or nothing good, other sizes, quarter
-        turns and the slow detector are tried, in this order."""
+        """All faces. Where the first look finds nothing, or nothing good, other sizes, quarter turns and the slow
+        detector are tried, in this order."""
         faces: list[Face] = []
         for side in (LOOK, *AGAIN):
             faces = faces or _detect(self.detector, pixels, side)
@@ -123,11 +124,11 @@ class Eyes:
             turned = [Found(np.ascontiguousarray(np.rot90(pixels, turn)), turn, []) for turn in (1, 3, 2)]
             tries = [one._replace(faces=_detect(self.detector, one.pixels, LOOK)) for one in turned]
             best = max(tries, key=lambda one: _best(one.faces))
-            if _best(best.faces) > (_best(faces) if faces else SURE):
+            if _best(best.faces) >= max(SURE, _best(faces) + CLEARLY):
                 found = best
         if not found.faces:
             found = found._replace(faces=_detect(self.fallback, pixels, LOOK))
-        return found._replace(faces=[self._look_closer(found.pixels, face) for face in found.faces])
+        return found
 
     def _look_closer(self, pixels: Pixels, face: Face) -> Face:
         """The face with landmarks from a second look at it alone, upright and large; its own if that sees none
@@ -141,23 +142,24 @@ class Eyes:
             return face
         return replace(face, landmarks=from_chip(central.landmarks, cut, CLOSE_UP))
 
-    def _embed(self, pixels: Pixels, faces: Sequence[Face]) -> Floats:
-        """(N, 128) unit embeddings, each the mean over the views of a face.
+    def _embed(self, pixels: Pixels, first: Sequence[Face], closer: Sequence[Face]) -> Floats:
+        """(N, 128) unit embeddings, each the mean over the views of a face, given by its first and its second look.
 
         The regression trees place the points well but for profiles, and the detector well but for the scale, so the
         first view is the square half way between; its mirror image is one more look at the same face; and either alone
         errs elsewhere. docs/benchmarks.md has what each view brought.
         """
         size = self.encoder.size
-        points = self.landmarker.landmarks(pixels, [square_from_landmarks(face.landmarks) for face in faces])
+        # The trees start from the first look, so that their errors are not those of the second.
+        points = self.landmarker.landmarks(pixels, [square_from_landmarks(face.landmarks) for face in first])
         chips = []
-        for face, five in zip(faces, points, strict=True):
+        for face, five in zip(closer, points, strict=True):
             trees, own = cut_from_points(five), cut_from_landmarks(face.landmarks)
             middle = between(trees, own)
             views = [(middle, 1), (middle, -1), (trees, 1), (own, -1)][: self.views]
             chips += [warp_square(pixels, cut, size)[:, ::step] for cut, step in views]
         each = unit(self.encoder.encode(np.stack(chips)))
-        return unit(each.reshape(len(faces), self.views, -1).mean(axis=1))
+        return unit(each.reshape(len(first), self.views, -1).mean(axis=1))
 
 
 def unit(vectors: Floats) -> Floats:

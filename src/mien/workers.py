@@ -32,15 +32,33 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-@contextmanager
-def _single_threaded_opencv() -> Iterator[None]:
-    """While the workers fill the cores, threads of OpenCV's own only get in their way: a chip costs twice the CPU."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+class _OpenCVThreads:
+    """While workers fill the cores, threads of OpenCV's own only get in their way: a chip costs twice the CPU.
+
+    Their number belongs to the whole process, so of runs that overlap the first notes it and the last restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = self._before = 0
+
+    @contextmanager
+    def single(self) -> Iterator[None]:
+        with self._lock:
+            if self._runs == 0:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs -= 1
+                if self._runs == 0:
+                    cv2.setNumThreads(self._before)
+
+
+_opencv_threads = _OpenCVThreads()
 
 
 def run(
@@ -64,7 +82,7 @@ def run(
         return item, work(own.tool, item)
 
     source = iter(items)
-    with _single_threaded_opencv(), ThreadPoolExecutor(count, thread_name_prefix="mien") as pool:
+    with _opencv_threads.single(), ThreadPoolExecutor(count, thread_name_prefix="mien") as pool:
         flying: deque[Future[tuple[Item, Result]]] = deque(pool.submit(job, i) for i in islice(source, AHEAD * count))
         try:
             while flying:

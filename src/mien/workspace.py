@@ -106,7 +106,9 @@ class Workspace:
         try:
             if not (folder / FILE_NAME).is_file():
                 what = f"is not an album: there is no {FILE_NAME} in it" if folder.exists() else "does not exist"
-                raise AlbumError(f"{folder} {what}.", f'Make an album with: mien init "{folder}"')
+                raise AlbumError(
+                    f"{folder} {what}.", f'Name an album by -C ALBUM, or make this one: mien init "{folder}"'
+                )
         except OSError as error:
             raise AlbumError(f"{folder} cannot be opened: {error.strerror}.", "Check its permissions.") from error
         return cls(folder.absolute(), load_settings(folder, overrides or {}))

@@ -44,7 +44,13 @@ def test_sniff(data: bytes, name: str, looks: Looks) -> None:
     assert sniff(data, name) == looks
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "x/y/b.JpEg", "c.heic", "d.HEIF", "e.tiff", "f.g.webp", "g.avif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.jpg", "A.JPG", "x/y/b.JpEg", "c.heic", "d.HEIF", "e.tiff", "f.g.webp", "g.avif"),
+        *("h.jpg?w=620", "i.png?fit=max&from=a.b", "who?.jpg", "who?/j.jpg"),
+    ],
+)
 def test_photos(name: str) -> None:
     assert kind_of_name(name) == "photo"
 
@@ -56,7 +62,19 @@ def test_pictures_of_kinds_mien_does_not_read(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Thumbs.db", ".DS_Store", "._a.jpg", ".hidden.jpg", "a.jpg.xmp", "a.xmp", "a.json", "a.txt", "jpg", "a.jpg~"],
+    [
+        "Thumbs.db",
+        ".DS_Store",
+        "._a.jpg",
+        ".hidden.jpg",
+        "a.jpg.xmp",
+        "a.xmp",
+        "a.json",
+        "a.txt",
+        "jpg",
+        "a.jpg~",
+        "a.jpg?/b.txt",
+    ],
 )
 def test_ignored(name: str) -> None:
     assert kind_of_name(name) == "ignored"

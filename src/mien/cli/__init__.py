@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mien import __version__
 from mien.cli import albums, answers, learning
@@ -19,13 +22,32 @@ from mien.errors import MienError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+"""What a shell reports for Ctrl-C, and for a program whose reader has gone."""
+
+
+class Mien(TyperGroup):
+    """Runs the commands; the one place where errors become exit codes (see mien.errors)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MienError as error:
+            tell(f"{paint('mien:', '31', sys.stderr)} {printable(error.message)}")
+            tell(f"      {printable(error.remedy)}")
+            raise typer.Exit(error.exit_code) from error
+        except (KeyboardInterrupt, typer.Abort):
+            tell("\nStopped. What was finished is kept; the same command goes on from there.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of our output (head, less) has gone, which is its right
+            raise typer.Exit(BROKEN_PIPE) from None
+
 
 app = typer.Typer(
     name="mien",
+    cls=Mien,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # rich's help costs as much time again as everything else in `mien --help`
-    pretty_exceptions_enable=False,
     help="Who is in a picture - or that nobody knows. A face classifier that keeps itself trained.",
     epilog="The whole story: mien init a; cp -r photos/* a/training-images/; mien -C a train; mien -C a classify x.jpg",
 )
@@ -50,29 +72,31 @@ def common(
     context.obj = album
 
 
-app.command(name="init")(albums.init)
-app.command(name="add")(albums.add)
-app.command(name="align")(learning.align)
-app.command(name="train")(learning.train)
-app.command(name="evaluate")(learning.evaluate)
-app.command(name="classify")(answers.classify)
-app.command(name="status")(albums.status)
+app.command(name="init", short_help="Make an album.")(albums.init)
+app.command(name="add", short_help="Copy photos in under a person.")(albums.add)
+app.command(name="align", short_help="Find the faces and choose each person's own.")(learning.align)
+app.command(name="train", short_help="Learn what is new and put the model into use.")(learning.train)
+app.command(name="evaluate", short_help="Measure the model on other photos.")(learning.evaluate)
+app.command(name="classify", short_help="Say who is in photos, or that nobody knows.")(answers.classify)
+app.command(name="status", short_help="What is in the album, and what is stale.")(albums.status)
 
 
 def main() -> None:
-    """Runs the command line; the one place where errors become exit codes (see mien.errors)."""
+    """What the program `mien` runs."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Windows consoles, odd file names
-    try:
-        app()
-    except MienError as error:
-        tell(f"{paint('mien:', '31', sys.stderr)} {printable(error.message)}")
-        tell(f"      {printable(error.remedy)}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        tell("\nStopped. What was finished is kept; the same command goes on from there.")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output (head, less) has gone, which is its right
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
+    sys.excepthook = _report_bug
+    typer.main.get_command(app)(prog_name="mien")  # app() itself would put typer's own hook in the place of ours
+
+
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What is said of an error that nobody foresaw. Python then leaves with exit code 1."""
+    if os.environ.get("MIEN_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+        return
+    what = " ".join(traceback.format_exception_only(kind, error)[-1].split())
+    frames = traceback.extract_tb(trace)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    tell(f"{paint('mien:', '31', sys.stderr)} A mistake in mien {__version__} itself: {printable(what)}{where}.")
+    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")

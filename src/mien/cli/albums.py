@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, count, paint, percent, printable, say
+from mien.cli.console import count, entry, fit, paint, percent, printable, say, widest
 from mien.errors import PhotoError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mien.stages.status import PersonStatus, Status
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+PEOPLE = 40
+"""People in the table of status; of more, those with the fewest photos."""
 
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="ALBUM", help="Where the album is to be; the folder may exist.")],
     basis: Annotated[
         str | None,
-        typer.Option(help='Why you may recognise these people: "personal", "consent", "contract", … in your words.'),
+        typer.Option(metavar="WORDS", help='Why you may recognise these people: "consent", "contract", "personal", …'),
     ] = None,
 ) -> None:
     """Make an album: a folder with mien.toml and training-images/<person>/."""
@@ -27,31 +35,33 @@ def init(
 
     if basis is None:
         basis = "personal"
-        if sys.stdin.isatty():
+        if _asked():
             say("Recognising people needs a lawful basis: consent, contract, legitimate interest, or personal.")
             basis = typer.prompt("Yours", default=basis)
     album = Album.create(folder, basis)
-    say(f'Made the album {printable(str(folder))} (basis: "{printable(album.settings.basis)}").')
-    training = printable(str(album.folder / "training-images"))
-    say(f"Now put photos into {training}/<person>/ and run:  mien -C {printable(str(folder))} train")
+    entry("album", str(folder))
+    entry("basis", album.settings.basis)
+    entry("next", f"put photos into {folder / 'training-images' / '<person>'}, then: {command(folder, 'train')}")
+
+
+def _asked() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def add(
     context: typer.Context,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.")],
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, or folders of photos.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders of photos.")],
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     from mien import Album
 
     added = Album(context.obj).add(person, photos)
-    say(
-        f"Added {count(len(added.added), 'photo')} to {printable(person)}"
-        + (f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else "")
-        + "."
-    )
+    known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
+    say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
     for error in added.failures:
-        say(f"  {paint('not added', '33')}  {printable(str(error))}")
+        entry("not added", str(error), "33")
     if added.failures:
         raise typer.Exit(PhotoError.exit_code)
 
@@ -60,35 +70,49 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     """People, photos, faces, the current model, and what is stale."""
     from mien import Album
 
-    with Reporter(quiet=as_json) as progress:
-        found = Album(context.obj, progress=progress).status()
+    found = Album(context.obj).status()
     if as_json:
         say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
-    holds = f"{count(len(found.people), 'person', 'people')}, {count(found.photos, 'photo')}"
-    say(f"{printable(str(found.folder))}: {holds} (basis: {printable(found.basis)})")
-    width = max((len(p.name) for p in found.people), default=0)
-    shown = found.people if len(found.people) <= 40 else sorted(found.people, key=lambda p: p.photos)[:20]
-    if shown:
-        say()
-        say(f"  {'person':<{width}}  photos  faces")
-    for p in shown:
-        few = paint(f"  fewer than {found.minimum}", "33") if p.photos < found.minimum else ""
-        say(f"  {printable(p.name):<{width}}  {p.photos:>6}  {p.faces:>5}{few}")
-    if len(shown) < len(found.people):
-        say(f"  … and {len(found.people) - len(shown):,} people with more photos")
-    say()
-    if found.model is None:
-        say("model    none yet")
-    else:
+    if found.people:
+        _print_people(found)
+    photos = f"{found.photos:,} of {count(len(found.people), 'person', 'people')}"
+    if found.faceless:
+        photos += f"; {found.faceless:,} without a face"
+    if found.unreadable:
+        photos += f"; {found.unreadable:,} unreadable"
+    entry("album", str(found.folder))
+    entry("basis", found.basis)
+    entry("photos", photos)
+    if found.model:
         m = found.model
-        say(
-            f"model    {m.version}: {count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}, "
-            f"unknown below score {m.threshold:.3f} (FPIR {percent(m.fpir, 1)})"
-        )
-    for line in found.stale:
-        say(f"stale    {paint(printable(line), '33')}")
-    if found.stale or found.model is None:
-        say(f"next     {printable(found.next_step)}")
+        made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"
+        entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
     else:
-        say(f"         {paint('up to date', '32')}")
+        entry("model", "none")
+    for number, line in enumerate(found.stale):
+        entry("" if number else "stale", line, "33")
+    if found.stale or not found.model:
+        entry("next", found.next_step)
+    else:
+        entry("stale", "nothing", "32")
+
+
+def _print_people(found: Status) -> None:
+    shown: Iterable[PersonStatus] = found.people
+    if len(found.people) > PEOPLE:
+        shown = sorted(found.people, key=lambda one: one.photos)[:PEOPLE]
+    width = max(widest(one.name for one in shown), len("person"))
+    say(f"{'person':<{width}}  photos  faces")
+    for one in shown:
+        few = paint(f"  fewer than {found.minimum}", "33") if one.photos < found.minimum else ""
+        say(f"{fit(one.name, width)}  {one.photos:>6,}  {one.faces:>5,}{few}")
+    if len(found.people) > PEOPLE:
+        say(f"… and {len(found.people) - PEOPLE:,} people with as many photos or more")
+    say()
+
+
+def command(folder: Path, *words: str) -> str:
+    """What to type to have `words` done in the album `folder`; double quotes serve every shell."""
+    name = str(folder)
+    return " ".join(["mien", "-C", f'"{name}"' if " " in name else name, *words])

@@ -3,112 +3,154 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
-from mien.cli.console import Reporter, count, paint, percent, printable, say, tell
+from mien.cli.console import Reporter, cells, chance, count, fit, paint, printable, say, tell, widest
 from mien.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mien.answers import Answer, NamedFace
+
+FACE_COLUMNS = (
+    "photo",
+    "face",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "detector_score",
+    "quality",
+    "person",
+    "probability",
+    "score",
+    "threshold",
+)
+CANDIDATE_COLUMNS = ("person", "probability", "score")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins so for a formula, and runs it."""
 
 
 def classify(
     context: typer.Context,
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER...", help="Photos, or folders that hold some.")],
-    top: Annotated[int, typer.Option(min=1, help="How many names to consider for each face.")] = 3,
-    as_json: Json = False,
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders that hold some.")],
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many names to consider for each face.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs, a line a photo.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table, a row a face.")] = False,
     annotate: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put copies with boxes and names into this folder.")
+        Path | None, typer.Option(metavar="FOLDER", help="Put copies with boxes and names into this folder.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A model folder instead of the album's current model.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
+    ] = None,
 ) -> None:
-    """Say who is in photos, or that it does not know. An interrupted run over folders goes on where it stopped."""
+    """Say who is in photos, or that nobody knows. An interrupted run over folders goes on where it stopped."""
     from mien import Album
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other.", "Give one of them.")
-    plain = not (as_json or as_csv)
-    bar = not plain or not sys.stdout.isatty()  # on a terminal the answers themselves show how far it is
-    table = csv.writer(sys.stdout) if as_csv else None
-    photo_count = faces = named = faceless = unreadable = 0
-    with Reporter(quiet=not bar) as progress:
+    seen: Counter[str] = Counter()
+    with Reporter() as progress:
         for answer in Album(context.obj, progress=progress).classify(photos, top=top, annotate=annotate, model=model):
-            if table:
-                if not photo_count:
-                    table.writerow(_header(top))
-                table.writerows(_rows(answer, top))
-                sys.stdout.flush()
-            elif as_json:
-                from mien.answers import to_json
-
-                say(json.dumps(to_json(answer), ensure_ascii=False))
+            if as_json:
+                lines: Iterable[str] = [_json(answer)]
+            elif as_csv:
+                lines = [_csv([*([] if seen else [_header(top)]), *_rows(answer, top)])]
             else:
-                _print(answer)
-            photo_count += 1
-            faces += len(answer.faces)
-            named += sum(face.prediction.person is not None for face in answer.faces)
-            unreadable += answer.error is not None
-            faceless += answer.error is None and not answer.faces
-    if photo_count > 1:
-        line = f"{count(photo_count, 'photo')}: {count(faces, 'face')}, {named:,} named, {faces - named:,} unknown"
-        line += f"; {count(faceless, 'photo')} without a face" if faceless else ""
-        line += f"; {count(unreadable, 'photo')} unreadable" if unreadable else ""
-        (say if plain else tell)(("\n" if plain else "") + line)
+                lines = _text(answer)
+            for line in lines:
+                progress.say(line)
+            seen.update(
+                photos=1,
+                faces=len(answer.faces),
+                named=sum(face.prediction.person is not None for face in answer.faces),
+                faceless=answer.error is None and not answer.faces,
+                unreadable=answer.error is not None,
+            )
+    plain = not (as_json or as_csv)
+    summarise = say if plain else tell
+    if seen["photos"] > 1:
+        summarise(("\n" if plain else "") + _summary(seen))
     if annotate is not None:
-        (say if plain else tell)(f"Annotated copies are in {printable(str(annotate))}")
-    if unreadable:
+        summarise(f"Annotated copies are in {printable(str(annotate))}")
+    if seen["unreadable"]:
         raise typer.Exit(PhotoError.exit_code)
 
 
-def _print(answer: Answer) -> None:
+def _summary(seen: Counter[str]) -> str:
+    line = f"{count(seen['photos'], 'photo')}: {count(seen['faces'], 'face')}"
+    if seen["faces"]:
+        line += f", {seen['named']:,} named, {seen['faces'] - seen['named']:,} unknown"
+    if seen["faceless"]:
+        line += f"; {count(seen['faceless'], 'photo')} without a face"
+    if seen["unreadable"]:
+        line += f"; {count(seen['unreadable'], 'photo')} unreadable"
+    return line
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    """A line for the photo and one for each face, in columns."""
     name = paint(printable(answer.path), "1")
     if answer.error:
-        say(f"{name}  {paint(printable(f'unreadable: {answer.error}'), '31')}")
-    elif not answer.faces:
-        say(f"{name}  {paint('no face found', '2')}")
-    else:
-        say(f"{name}  {count(len(answer.faces), 'face')}{', left to right' if len(answer.faces) > 1 else ''}")
-        for number, face in enumerate(answer.faces, 1):
-            say(_line(number, face))
+        what = str(answer.error).removeprefix(f"{printable(answer.path)}: ")
+        yield f"{name}  {paint(printable(f'unreadable: {what}'), '31')}"
+        return
+    if not answer.faces:
+        yield f"{name}  {paint('no face found', '2')}"
+        return
+    several = len(answer.faces) > 1
+    yield f"{name}  {count(len(answer.faces), 'face')}{', left to right' if several else ''}"
+    who = [face.prediction.person or "unknown" for face in answer.faces]
+    others = [_others(face) for face in answer.faces]
+    wide, wider = widest(who), max(map(cells, others))
+    for number, (face, person, rest) in enumerate(zip(answer.faces, who, others, strict=True), 1):
+        named = face.prediction.person is not None
+        x0, y0, x1, y1 = map(round, face.face.box)
+        yield (
+            f"  {number:>2}  {paint(fit(person, wide), '32' if named else '33')}  "
+            f"{chance(face.prediction.probability):>7}  {fit(rest, wider)}{'  ' if wider else ''}"
+            + paint(f"box {x0},{y0} {x1},{y1}", "2")
+        )
 
 
-def _line(number: int, face: NamedFace) -> str:
+def _others(face: NamedFace) -> str:
+    """The candidates that the answer is not."""
     prediction = face.prediction
-    who = prediction.person if prediction.person is not None else "unknown"
-    head = paint(f"{printable(who):<20}", "32" if prediction.person is not None else "33")
-    others = [c for c in prediction.candidates if c.person != prediction.person]
-    rest = ", ".join(f"{printable(c.person)} {percent(c.probability)}" for c in others)
-    if rest:
-        rest = ("then " if prediction.person is not None else "nearest ") + rest
-    x0, y0, x1, y1 = face.face.box
-    return f"  {number:>2}  {head} {percent(prediction.probability):>7}   {rest}   " + paint(
-        f"box {x0:.0f},{y0:.0f} to {x1:.0f},{y1:.0f}", "2"
-    )
+    rest = [c for c in prediction.candidates if c.person != prediction.person]
+    names = ", ".join(f"{fit(c.person, widest([c.person]))} {chance(c.probability)}" for c in rest)
+    return f"{'then' if prediction.person is not None else 'nearest'} {names}" if names else ""
+
+
+def _json(answer: Answer) -> str:
+    from mien.answers import to_json
+
+    return json.dumps(to_json(answer), ensure_ascii=False)
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue().removesuffix("\n")
+
+
+def _harmless(cell: object) -> object:
+    """A photo may come from anybody, and so may its name: a ' in front keeps a spreadsheet from running it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _header(top: int) -> list[str]:
-    fixed = [
-        "photo",
-        "face",
-        "x0",
-        "y0",
-        "x1",
-        "y1",
-        "detector_score",
-        "quality",
-        "person",
-        "probability",
-        "score",
-        "threshold",
+    return [
+        *FACE_COLUMNS,
+        *(f"{column}_{rank}" for rank in range(1, top + 1) for column in CANDIDATE_COLUMNS),
+        "error",
     ]
-    return [*fixed, *(f"{what}_{k}" for k in range(1, top + 1) for what in ("person", "probability", "score")), "error"]
 
 
 def _rows(answer: Answer, top: int) -> list[list[object]]:
@@ -116,17 +158,12 @@ def _rows(answer: Answer, top: int) -> list[list[object]]:
     width = len(_header(top))
     if not answer.faces:
         return [[answer.path, *[""] * (width - 2), str(answer.error or "")]]
+    from mien.answers import to_json
+
     rows: list[list[object]] = []
-    for number, face in enumerate(answer.faces, 1):
-        p = face.prediction
-        row: list[object] = [answer.path, number, *(round(v, 1) for v in face.face.box)]
-        row += [
-            round(face.face.detector_score, 4),
-            round(face.quality.overall, 4),
-            p.person if p.person is not None else "",
-        ]
-        row += [round(p.probability, 6), round(p.score, 6), round(p.threshold, 6)]
-        for c in p.candidates:
-            row += [c.person, round(c.probability, 6), round(c.score, 6)]
+    for number, face in enumerate(to_json(answer)["faces"], 1):
+        row = [answer.path, number, *face["box"], face["detector_score"], face["quality"]["overall"]]
+        row += [face["person"] or "", face["probability"], face["score"], face["threshold"]]
+        row += [one[column] for one in face["candidates"] for column in CANDIDATE_COLUMNS]
         rows.append([*row, *[""] * (width - len(row))])
     return rows

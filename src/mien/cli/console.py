@@ -5,11 +5,19 @@ A bar with rate and time left on a terminal, plain lines elsewhere; colour only 
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
+import textwrap
 import time
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from mien.files import storage_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -18,10 +26,32 @@ if TYPE_CHECKING:
 EVERY = 10.0
 """Seconds between the plain lines of long work."""
 
+FEW = 8
+"""Fewer steps than this are over before a bar could be read."""
+
+LABEL = 12
+"""Cells before the text of an `entry`."""
+
+LONGEST = 40
+"""Cells of a name in a table; longer ones are cut there. --json and --csv have every name whole."""
+
 
 def say(line: str = "") -> None:
-    """A line of the result."""
-    print(line, flush=True)
+    """A line of the result. Raises BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        _leave_output()
+        if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
+            raise BrokenPipeError from error
+        raise storage_error(Path("standard output"), error) from error
+
+
+def _leave_output() -> None:
+    """Lets what is still in the buffer of standard output go nowhere, or Python would complain of it on its way out."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def tell(line: str) -> None:
@@ -29,12 +59,27 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def entry(label: str, text: str, style: str = "") -> None:
+    """A line of the result that begins with what it is about; on a terminal long text goes on below itself."""
+    text = printable(text)
+    if sys.stdout.isatty():
+        columns = min(shutil.get_terminal_size().columns, 120)
+        parts = textwrap.wrap(text, max(columns - LABEL, 20), break_long_words=False, break_on_hyphens=False) or [""]
+    else:
+        parts = [text]
+    for number, part in enumerate(parts):
+        say(f"{'' if number else label:<{LABEL}}{paint(part, style)}")
+
+
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in an ANSI `style` ("1" bold, "2" dim, "32" green, "33" yellow, "31" red) where colour is wanted."""
-    stream = stream or sys.stdout
+    return f"\x1b[{style}m{text}\x1b[0m" if style and _has_colour(stream or sys.stdout) else text
+
+
+def _has_colour(stream: TextIO) -> bool:
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return text
-    return f"\x1b[{style}m{text}\x1b[0m"
+        return False
+    return os.name != "nt" or "WT_SESSION" in os.environ or "TERM" in os.environ  # older consoles print the codes
 
 
 def printable(text: str) -> str:
@@ -42,9 +87,42 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as a percentage; "-" where there is none."""
-    return "-" if value is None else f"{100 * value:.{digits}f} %"
+def cells(text: str) -> int:
+    """How wide a terminal shows `text`: East Asian letters take two cells, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
+    )
+
+
+def fit(text: str, width: int) -> str:
+    """`text`, made printable, in exactly `width` cells: filled up with blanks, or cut off with "…"."""
+    text = printable(text)
+    if cells(text) > width:
+        while cells(text) >= width:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - cells(text))
+
+
+def widest(texts: Iterable[str]) -> int:
+    """The width of a column that holds `texts`, at most `LONGEST` cells."""
+    return min(max((cells(printable(text)) for text in texts), default=0), LONGEST)
+
+
+def percent(share: float | None) -> str:
+    """A fraction as "99.3 %", where only nothing is 0 and only all is 100; "-" where there is none."""
+    if share is None:
+        return "-"
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    if 0.999 < share < 1:
+        return ">99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def chance(probability: float) -> str:
+    """A probability as a percentage; what is calibrated is never certain."""
+    return percent(min(max(probability, 1e-9), 1 - 1e-9))
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -53,10 +131,13 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 class Reporter:
-    """A `Progress` on standard error; use it as a context manager so that no bar outlives its work."""
+    """A `Progress` on standard error; use it as a context manager so that no bar outlives its work.
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
+    `notes` is False for work whose summary names the bad photos: nothing is said twice.
+    """
+
+    def __init__(self, notes: bool = True) -> None:
+        self._notes = notes
         self._bar: RichBar | None = None
         self._task: TaskID | None = None
         self._title, self._done = "", 0
@@ -75,9 +156,7 @@ class Reporter:
         self.finish()
         self._title, self._total, self._done = title, total, 0
         self._started = self._said = time.monotonic()
-        if self._quiet or not total:
-            return
-        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        if total and total >= FEW and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._bar = _rich_bar()
             self._bar.start()
             self._task = self._bar.add_task(title, total=total)
@@ -86,17 +165,26 @@ class Reporter:
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, steps)
-        elif not self._quiet and time.monotonic() - self._said >= EVERY:
+        elif time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             tell(self._line())
 
     def note(self, line: str) -> None:
-        if self._quiet:
+        if not self._notes:
             return
         if self._bar is not None:
             self._bar.console.print(printable(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
         else:
             tell(printable(line))
+
+    def say(self, line: str) -> None:
+        """A line of the result, above the bar where both are on one screen."""
+        if self._bar is not None and sys.stdout.isatty():
+            from rich.text import Text
+
+            self._bar.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
+        else:
+            say(line)
 
     def finish(self) -> None:
         if self._bar is not None:
@@ -134,4 +222,6 @@ def _rich_bar() -> RichBar:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # rich would send the results to where the bar is: to standard error
+        redirect_stderr=False,
     )

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from mien import workers as pool
-from mien.agreement import choose_faces
+from mien.agreement import choose_faces, rule
 from mien.catalog import Catalog, Changes, DueChip, PersonFaces
 from mien.errors import PhotoError
 from mien.eyes import Eyes
-from mien.files import make_folder
+from mien.files import make_folder, storage_error
 from mien.protocols import Progress
 from mien.types import SeenPhoto
 from mien.vision.images import file_sha256, read_picture, write_png
@@ -28,6 +28,9 @@ from mien.workspace import UNREADABLE, Training, Workspace, chip_keys
 
 CURABLE = ("missing-extra",)
 """Errors that need not be the photo's: what failed for them is tried again in each run."""
+
+HALF_WRITTEN = f".mien-{'[0-9a-f]' * 16}.tmp"
+"""What a run that was killed while it wrote a file leaves beside it; see `mien.files.write_atomically`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,14 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
     training, changes = find_changes(workspace, catalog)
     computed = _look_at_new(workspace, catalog, make_eyes, encoder_id, progress)
     _choose(catalog, encoder_id, settings.skip_multi)
+    _sweep(workspace)
     chips = _cut_chips(workspace, catalog, make_eyes, progress)
     summary = catalog.summary(encoder_id)
     left_out = [(one.path, one.reason) for one in training.left_out if one.reason != UNREADABLE]
-    unreadable = [
-        (one.path, f"{one.reason}. Check its permissions.") for one in training.left_out if one.reason == UNREADABLE
-    ]
-    unreadable += changes.unreadable
+    closed = [one.path for one in training.left_out if one.reason == UNREADABLE]
+    failures = [(path, f"{workspace.photo_file(path)}: {UNREADABLE}. Check its permissions.") for path in closed]
+    failures += changes.unreadable
+    failures += [(one.path, f"{workspace.photo_file(one.path)}: {one.error}") for one in summary.failures]
     return Aligned(
         people=len(training.people),
         photos=len(training.placements),
@@ -100,7 +104,7 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
         faceless=summary.faceless,
         several=summary.several,
         left_out=tuple(left_out),
-        failures=(*unreadable, *((failure.path, failure.error) for failure in summary.failures)),
+        failures=tuple(failures),
     )
 
 
@@ -125,37 +129,59 @@ def _look_at_new(
     """Looks at the photos that this encoder has not seen, and remembers each at once; how many there were."""
     unseen = catalog.unseen(encoder_id, retry=CURABLE)
 
-    def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError:
-        return eyes.look_at(workspace.photo_file(photo[1]))
+    def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
+        sha256, path = photo
+        seen = eyes.look_at(workspace.photo_file(path))
+        return None if isinstance(seen, PhotoError) and not _is_still(workspace.photo_file(path), sha256) else seen
 
     progress.start("Looking at photos", len(unseen))
     for (sha256, path), seen in pool.run(unseen, make_eyes, look, workspace.settings.workers):
         if isinstance(seen, PhotoError):
-            catalog.record_failure(sha256, encoder_id, seen.kind, str(seen))
-            progress.note(f"{path}: {seen}")
-        else:
+            reason = str(seen).removeprefix(f"{workspace.photo_file(path)}: ")  # the photo may be moved
+            catalog.record_failure(sha256, encoder_id, seen.kind, reason)
+            progress.note(str(seen))
+        elif seen:
             catalog.record(seen, encoder_id)
         progress.advance()
     progress.finish()
     return len(unseen)
 
 
+def _is_still(file: Path, sha256: str) -> bool:
+    """Whether the file holds the photo of this hash. One that is gone, replaced or locked by now says nothing about the
+    photo, which may lie elsewhere too; the next run will see."""
+    try:
+        return file_sha256(file) == sha256
+    except PhotoError:
+        return False
+
+
 def _choose(catalog: Catalog, encoder_id: str, skip_multi: bool) -> None:
     """Chooses each person's face in each of their photos, for people something of whom is new."""
-    rule = f"{encoder_id}{', skip-multi' if skip_multi else ''}"
-    for person in catalog.to_choose(rule):
+    by = rule(encoder_id, skip_multi)
+    for person in catalog.to_choose(by):
         found = catalog.faces_of(person, encoder_id)
         photos = [rows[:0] if skip_multi and len(rows) > 1 else rows for rows in _by_photo(found)]
         sides = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).clip(0).prod(axis=1))
         picked = choose_faces([found.embeddings[rows] for rows in photos], [sides[rows] for rows in photos])
         chosen = zip(found.paths, photos, picked, strict=True)
-        catalog.choose(person, rule, {path: None if n is None else int(found.ids[rows[n]]) for path, rows, n in chosen})
+        catalog.choose(person, by, {path: None if n is None else int(found.ids[rows[n]]) for path, rows, n in chosen})
 
 
 def _by_photo(found: PersonFaces) -> Sequence[np.ndarray[tuple[int], np.dtype[np.intp]]]:
     """For each photo the rows of its faces."""
     edges = np.searchsorted(found.photo, np.arange(len(found.paths) + 1))
     return [np.arange(start, end) for start, end in pairwise(edges)]
+
+
+def _sweep(workspace: Workspace) -> None:
+    """Removes the half-written files of killed runs; the lock is held, so nobody is writing them now."""
+    for folder in ("aligned-images/*", "training-images/*", ".mien"):
+        for leftover in workspace.folder.glob(f"{folder}/{HALF_WRITTEN}"):
+            try:
+                leftover.unlink(missing_ok=True)
+            except OSError as error:
+                raise storage_error(leftover, error) from error
 
 
 def _cut_chips(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes], progress: Progress) -> int:
@@ -171,6 +197,8 @@ def _cut_chips(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], E
             picture = read_picture(workspace.photo_file(due.path))
         except PhotoError:
             return False  # it was readable a moment ago; the next run will see what became of it
+        if picture.photo.sha256 != due.sha256:
+            return False  # and here, too: the face is not in this one
         file = workspace.chip_file(due.key)
         make_folder(file.parent)
         write_png(file, eyes.chip(picture, due.face, size))

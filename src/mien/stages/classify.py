@@ -6,7 +6,7 @@ album: a model folder is enough, and nothing of what it sees is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,14 @@ from mien.types import Floats, SeenPhoto
 
 def classify(
     photos: Iterable[Path], model: Model, make_eyes: Callable[[], Eyes], top: int = 3, workers: int = 0
-) -> Iterator[Answer]:
+) -> Generator[Answer]:
     """Answers for `photos` with the `top` best candidates per face. A photo that cannot be read gives an answer with
     its error; everything else that goes wrong is raised."""
-    for path, seen in pool.run(photos, make_eyes, Eyes.look_at, workers, in_order=True):
+
+    def look(eyes: Eyes, photo: Path) -> SeenPhoto | PhotoError:
+        return eyes.look_at(photo)
+
+    for path, seen in pool.run(photos, make_eyes, look, workers, in_order=True):
         if isinstance(seen, PhotoError):
             yield Answer(str(path), model.version, None, (), seen)
         else:

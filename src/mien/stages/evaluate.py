@@ -7,17 +7,18 @@ which no face was found, or that cannot be read, is a miss if its person is enro
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien import metrics
 from mien import workers as pool
-from mien.errors import PhotoError
+from mien.errors import PhotoError, UsageError
 from mien.eyes import Eyes
 from mien.protocols import Progress
 from mien.registry import Model
@@ -92,8 +93,20 @@ class Evaluated:
             "people": len(self.people),
             "strangers": len(self.strangers),
             "stranger_names": list(self.strangers),
+            "mistakes": [
+                asdict(one) | {"score": one.score if math.isfinite(one.score) else None} for one in self.mistakes
+            ],
             "unreadable": [{"photo": photo, "kind": error.kind} for photo, error in self.failures],
         }
+
+
+class _Probe(NamedTuple):
+    """How a probe was answered: its best score, whose (a column), and at which place its own person came, those who
+    score the same before it; -inf, -1 and infinity where there is nothing to say."""
+
+    best: float
+    first: int
+    rank: float
 
 
 def evaluate(
@@ -104,64 +117,71 @@ def evaluate(
     workers: int,
     progress: Progress,
 ) -> Evaluated:
-    """Measures `model` on (photo, person) `probes`; names are compared as they are, so give both in NFC."""
+    """Measures `model` on (photo, person) `probes`; names are compared as they are, so give both in NFC. Raises
+    UsageError for another rule of choosing a face."""
+    if face not in get_args(Pick):
+        raise UsageError(f"{face} is no way to choose a face.", f"Choose {' or '.join(get_args(Pick))}.")
     column = {person: number for number, person in enumerate(model.people)}
-    blank: Floats = np.full(len(model.people), -np.inf, np.float32)
+    failures: list[tuple[str, PhotoError]] = []
+    answered: list[_Probe] = []
+    missed = 0
 
     def look(eyes: Eyes, probe: tuple[Path, str]) -> SeenPhoto | PhotoError:
         return eyes.look_at(probe[0])
 
-    scores: list[Floats] = []
-    failures: list[tuple[str, PhotoError]] = []
-    missed = 0
     progress.start("Evaluating", len(probes))
-    for (path, _), seen in pool.run(probes, make_eyes, look, workers, in_order=True):
+    for (path, person), seen in pool.run(probes, make_eyes, look, workers, in_order=True):
         progress.advance()
         if isinstance(seen, PhotoError):
             failures.append((str(path), seen))
             progress.note(str(seen))
         chosen = pick_face(seen, face) if isinstance(seen, SeenPhoto) else None
         missed += chosen is None
-        scores.append(blank if chosen is None else model.head.scores(chosen.embedding.vector[None])[0])
+        scores = model.head.scores(chosen.embedding.vector[None])[0] if chosen else None
+        answered.append(_probe(scores, column.get(person)))
     progress.finish()
 
-    table = np.stack(scores) if scores else np.empty((0, len(model.people)), np.float32)
-    truth = np.array([column.get(person, -1) for _, person in probes], np.intp)
-    mated, best = truth >= 0, table.max(axis=1, initial=-np.inf).astype(np.float64)
-    first = table.argmax(axis=1) if len(model.people) else truth
-    right = mated & (first == truth) & np.isfinite(best)
-    strangers = Counter(person for _, person in probes if person not in column)
+    mated = np.array([person in column for _, person in probes], bool)
+    best = np.array([probe.best for probe in answered], np.float64)
+    rank = np.array([probe.rank for probe in answered], np.float64)
+    right, named = mated & (rank == 1), best >= model.threshold.value
 
-    def reached(threshold: float) -> Share:
-        return Share(int(np.sum(right & (best >= threshold))), int(mated.sum()))
+    def of_mated(hits: NDArray[np.bool_]) -> Share:
+        return Share(int(hits[mated].sum()), int(mated.sum()))
 
-    threshold = model.threshold.value
-    named = best >= threshold
+    def at_fpir(fpir: float) -> Share:
+        return of_mated(right & (best >= metrics.threshold_at_fpir(best[~mated], fpir)))
+
+    answers = [model.people[one.first] if is_named else None for one, is_named in zip(answered, named, strict=True)]
     return Evaluated(
         model=model.version,
         face=face,
-        threshold=threshold,
-        top1=_within(table[mated], truth[mated], 1),
-        top3=_within(table[mated], truth[mated], 3),
-        tpir_at_fpir_1=reached(metrics.threshold_at_fpir(best[~mated], 0.01)),
-        tpir_at_fpir_01=reached(metrics.threshold_at_fpir(best[~mated], 0.001)),
-        tpir=reached(threshold),
-        fpir=Share(int(np.sum(named & ~mated)), int(np.sum(~mated))),
+        threshold=model.threshold.value,
+        top1=of_mated(right),
+        top3=of_mated(rank <= 3),
+        tpir_at_fpir_1=at_fpir(0.01),
+        tpir_at_fpir_01=at_fpir(0.001),
+        tpir=of_mated(right & named),
+        fpir=Share(int(named[~mated].sum()), int((~mated).sum())),
         no_face=missed,
         people=tuple(sorted({person for _, person in probes if person in column})),
-        strangers=tuple(sorted(strangers)),
+        strangers=tuple(sorted({person for _, person in probes if person not in column})),
         mistakes=tuple(
-            Mistake(str(path), person, model.people[first[i]] if named[i] else None, float(best[i]))
-            for i, (path, person) in enumerate(probes)
-            if (mated[i] and not (right[i] and named[i])) or (not mated[i] and named[i])
+            Mistake(str(path), person, answer, probe.best)
+            for (path, person), answer, probe in zip(probes, answers, answered, strict=True)
+            if answer != (person if person in column else None)
         ),
         failures=tuple(failures),
     )
 
 
-def _within(table: Floats, truth: np.ndarray[tuple[int], np.dtype[np.intp]], k: int) -> Share:
-    share = metrics.top_k(table, truth, k)
-    return Share(round(share * len(truth)) if len(truth) else 0, len(truth))
+def _probe(scores: Floats | None, truth: int | None) -> _Probe:
+    """What is kept of a probe's `scores` (P,), so that memory does not grow with the people; None if no face was found.
+    `truth` is the column of its person."""
+    if scores is None:
+        return _Probe(-math.inf, -1, math.inf)
+    rank = math.inf if truth is None else int(np.sum(scores >= scores[truth]))
+    return _Probe(float(scores.max()), int(scores.argmax()), rank)
 
 
 def pick_face(seen: SeenPhoto, face: Pick) -> SeenFace | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mien.agreement import rule
 from mien.catalog import Catalog, Drift
 from mien.errors import ModelError
 from mien.registry import EncoderCard, Model
@@ -64,7 +65,7 @@ def status(workspace: Workspace, encoder: EncoderCard, current: Callable[[], Mod
         stale.append(str(error))
     faces: dict[str, int] = {}
     faceless = unreadable = 0
-    photos_of: dict[str, list[str]] = {}
+    photos_of: dict[str, list[str]] | None = None
     drift = Drift(len(training.placements), 0, 0)
     if workspace.catalog_file.is_file():
         with Catalog.open(workspace.catalog_file) as catalog:
@@ -74,8 +75,11 @@ def status(workspace: Workspace, encoder: EncoderCard, current: Callable[[], Mod
             drift = catalog.drift(training)
             photos_of = catalog.training_photos(encoder.id)
             unseen = sum(person.unseen for person in summary.people)
+            waiting = len(catalog.to_choose(rule(encoder.id, workspace.settings.skip_multi)))
             if unseen:
                 stale.append(f"{_count(unseen, 'photo')} not looked at with the present settings")
+            elif waiting:
+                stale.append(f"{_count(waiting, 'person', 'people')} whose faces are to be chosen again")
     stale += _drifted(drift)
     if model:
         stale += _behind(model, encoder, workspace.settings.fpir, photos_of)
@@ -111,11 +115,13 @@ def _drifted(drift: Drift) -> list[str]:
     return [f"{_count(number, 'photo')} {what}" for number, what in words if number]
 
 
-def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str, list[str]]) -> list[str]:
-    """In what the model differs from one that would be trained now."""
+def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str, list[str]] | None) -> list[str]:
+    """In what the model differs from one that would be trained now; `photos_of` is None before the first look."""
     if model.encoder_id != encoder.id:
         return ["the model was made with other settings of precision or views, or another version of mien"]
     lines = [] if model.fpir == fpir else [f"the model's FPIR is {model.fpir:g}, the setting {fpir:g}"]
+    if photos_of is None:
+        return lines
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
     have = {(person, photo) for person, photos in photos_of.items() for photo in photos}
     if have - used:
@@ -131,5 +137,5 @@ def _next_step(workspace: Workspace, training: Training) -> str:
     return f"mien -C {workspace.folder} train"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
+def _count(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

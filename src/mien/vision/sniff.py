@@ -91,15 +91,16 @@ def kind_of_name(name: str) -> NameKind:
     """What to do with a file of this name when a folder is walked: read it as a "photo", count it as "unsupported"
     (camera RAW, video, drawing), or pass it over: "ignored" (hidden files, Thumbs.db, sidecars, everything else).
 
-    Only a first sieve: `sniff` has the last word on what a file is.
+    Only a first sieve: `sniff` has the last word on what a file is. Downloaders save "a.jpg?w=620" under that name, so
+    what precedes a question mark may promise a photo too.
     """
-    path = PurePath(name)
-    suffix = path.suffix.lower()
-    if path.name.startswith("."):
+    name = PurePath(name).name
+    suffixes = {PurePath(part).suffix.lower() for part in (name, name.partition("?")[0])}
+    if name.startswith("."):
         return "ignored"
-    if suffix in _PHOTO_SUFFIXES:
+    if suffixes & _PHOTO_SUFFIXES:
         return "photo"
-    return "unsupported" if suffix in _UNSUPPORTED_SUFFIXES else "ignored"
+    return "unsupported" if suffixes & _UNSUPPORTED_SUFFIXES else "ignored"
 
 
 def sniff(data: bytes, name: str) -> Looks:

@@ -1,0 +1,186 @@
+"""What mien makes of photos that are meant to break it: odd formats, broken files, bombs, no face, many faces.
+
+python benchmarks/hard.py [--precision int8] [--views N]
+
+Every file of the shared hard_* sets goes through one `mien align`, each set as if it were a person. Prints per set what
+was found and which files were refused as what; whether a photo that was stored turned gives the same face; and how many
+faces were found where the true number is known. Ends with exit code 1 if anything is not as it has to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections import Counter
+from fnmatch import fnmatch
+from itertools import combinations
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from mien.catalog import Catalog
+from mien.errors import PhotoError
+from mien.types import Floats
+from mien.wiring import make_eyes
+from mien.workspace import Workspace
+from protocol import DATA, Run, link, machine, mien
+
+ORIENTATIONS = {
+    "the portrait, EXIF 1 to 8": "hard_exif_face/face_orient_?.jpg",
+    "Pillow's 128-pixel portrait, JPEG": "hard_formats/python-pillow__hopper_orientation_?.jpg",
+    "the same, WebP": "hard_formats/python-pillow__hopper_orientation_?.webp",
+    "a person seen from behind, EXIF 0 to 8": "hard_exif/recurser__Portrait_?.jpg",
+}
+"""Files that show the same picture upright, however they are stored. The last have no face that could be found."""
+
+LEAST_IOU, LEAST_COSINE, LEAST_FACELESS = 0.9, 0.98, 0.9
+"""What the boxes and the embeddings of such files must agree to, and the share of hard_noface without a face."""
+
+
+class Faces(NamedTuple):
+    """The faces of one photo: `boxes` (N, 4) float32 in pixels of the upright photo, `embeddings` (N, 128) float32."""
+
+    boxes: Floats
+    embeddings: Floats
+
+
+class Seen(NamedTuple):
+    """What `mien align` made of all sets. `files` are <set>/<file>; the others are keyed by them: `faces` where there
+    are any, `refused` the kind of error where a photo could not be read; `faceless` has the photos without a face."""
+
+    run: Run
+    files: list[str]
+    faces: dict[str, Faces]
+    faceless: set[str]
+    refused: dict[str, str]
+
+    def of_set(self, name: str) -> Seen:
+        """The same for one set."""
+
+        def mine(path: str) -> bool:
+            return path.startswith(f"{name}/")
+
+        return Seen(
+            self.run,
+            [path for path in self.files if mine(path)],
+            {path: faces for path, faces in self.faces.items() if mine(path)},
+            {path for path in self.faceless if mine(path)},
+            {path: kind for path, kind in self.refused.items() if mine(path)},
+        )
+
+
+def look(data: Path, album: Path, precision: Literal["fp32", "int8"], views: int) -> Seen:
+    """Aligns an album of all the hard sets, made at `album`, by the command line, and reads what it remembers."""
+    files = [(folder.name, file) for folder in sorted(data.glob("hard_*")) for file in sorted(folder.rglob("*.*"))]
+    for name, file in files:
+        link(file, album / "training-images" / name / file.name)
+    mien("init", album, "--basis", "measurement", quiet=True)
+    run = mien("-C", album, "align", "--json", settings={"precision": precision, "views": views}, quiet=True)
+    encoder_id = make_eyes(precision, views).encoder_id
+    faces = {}
+    with Catalog.open(Workspace.open(album).local_catalog()) as catalog:
+        summary = catalog.summary(encoder_id)
+        for person in catalog.people():
+            found = catalog.faces_of(person, encoder_id)
+            for number, path in enumerate(found.paths):
+                rows = found.photo == number
+                faces[path] = Faces(found.boxes[rows], found.embeddings[rows])
+    refused = {failure.path: failure.kind for failure in summary.failures}
+    return Seen(run, [f"{name}/{file.name}" for name, file in files], faces, set(summary.faceless), refused)
+
+
+def agreement(photos: list[Faces]) -> tuple[float, float]:
+    """The least IoU and the least cosine of any two photos' largest faces. Raises ValueError for a photo without."""
+    boxes, vectors = [], []
+    for photo in photos:
+        largest = int(np.argmax(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1)))
+        boxes.append(photo.boxes[largest])
+        vectors.append(photo.embeddings[largest])
+    return (
+        min(overlap(one, other) for one, other in combinations(boxes, 2)),
+        min(float(one @ other) for one, other in combinations(vectors, 2)),
+    )
+
+
+def overlap(one: Floats, other: Floats) -> float:
+    """Intersection over union of two boxes (x0, y0, x1, y1)."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    return common / (float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - common)
+
+
+def true_count(path: str) -> int | None:
+    """How many faces a sample of CompreFace shows: its name ends in the number, or in a letter for one person. None for
+    other files, whose names do not tell."""
+    match = re.search(r"/exadel-inc__\d+_(\d+|[A-Z])\.jpg$", path)
+    if not match:
+        return None
+    return int(match[1]) if match[1].isdigit() else 1
+
+
+def report(seen: Seen) -> list[str]:
+    """Prints the tables; returns what is not as it has to be."""
+    wrong = []
+    if seen.run.code != PhotoError.exit_code or "Traceback" in seen.run.errors:
+        wrong.append(
+            f"mien align ended with exit code {seen.run.code}, not {PhotoError.exit_code}: some are unreadable"
+        )
+    print(f"{'set':<16}{'files':>7}{'passed over':>13}{'refused':>9}{'no face':>9}{'faces':>7}   refused as")
+    for name in sorted({path.partition("/")[0] for path in seen.files}):
+        own = seen.of_set(name)
+        passed_over = len(own.files) - len(own.faces) - len(own.faceless) - len(own.refused)
+        count = sum(len(found.boxes) for found in own.faces.values())
+        kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(Counter(own.refused.values()).items()))
+        counts = f"{len(own.files):>7}{passed_over:>13}{len(own.refused):>9}{len(own.faceless):>9}{count:>7}"
+        print(f"{name:<16}{counts}   {kinds}")
+
+    nobody = seen.of_set("hard_noface")
+    share = len(nobody.faceless) / len(nobody.files)
+    print(f"\nhard_noface without a face: {100 * share:.1f} % (at least {100 * LEAST_FACELESS:.0f})")
+    if share < LEAST_FACELESS:
+        wrong.append("faces were seen where there are none")
+
+    print(f"\n{'the same picture, stored turned':<40}{'files':>6}{'least IoU':>11}{'least cosine':>14}")
+    for title, pattern in ORIENTATIONS.items():
+        files = [path for path in seen.files if fnmatch(path, pattern)]
+        found = [seen.faces[path] for path in files if path in seen.faces]
+        if not found:
+            print(f"{title:<40}{len(files):>6}   no face in any of them")
+        elif len(found) < len(files):
+            wrong.append(f"{title}: a face in {len(found)} of {len(files)} files")
+        else:
+            iou, cosine = agreement(found)
+            print(f"{title:<40}{len(files):>6}{iou:>11.3f}{cosine:>14.4f}")
+            if iou < LEAST_IOU or cosine < LEAST_COSINE:
+                wrong.append(f"{title}: the faces differ")
+
+    print("\nfaces where the number is known (CompreFace's samples)")
+    for path in seen.of_set("hard_group").files:
+        truth, there = true_count(path), seen.faces.get(path)
+        if truth is not None:
+            print(f"  {path:<38}{len(there.boxes) if there else 0} of {truth}")
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="the shared data (default: ../shared/data)")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
+    parser.add_argument("--views", type=int, choices=(1, 2, 4), default=4)
+    arguments = parser.parse_args()
+    if not (arguments.data / "hard_noface").is_dir():
+        parser.error(f"{arguments.data} is not the shared data: it has no hard_noface")
+    print(f"{machine()}\nprecision {arguments.precision}, views {arguments.views}\n", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        seen = look(arguments.data, Path(scratch, "album"), arguments.precision, arguments.views)
+    wrong = report(seen)
+    print(f"\n{seen.run.seconds:.0f} s, at most {seen.run.peak:.0f} MB")
+    print(*(f"WRONG: {line}" for line in wrong), sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

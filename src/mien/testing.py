@@ -1,0 +1,202 @@
+"""For the tests of people who write plug-ins, and for mien's own: tools that need no weights, and what a tool promises.
+
+    def test_my_detector() -> None:
+        check_detector(MyDetector(), a_photo_with_faces)
+
+The fakes see a world in which a face is a coloured square with a white stripe along its top, on black: its colour is
+who it is. `draw_photo` paints such photos, and `fake_eyes` sees them; a whole album is aligned and trained in no time.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.eyes import Eyes, Views
+from mien.protocols import Detector, Encoder, Head, Landmarker
+from mien.types import Box, Face, Floats, Pixels
+
+Colour = tuple[int, int, int]
+"""RGB."""
+
+DIMENSIONS = 128
+"""Numbers in an embedding."""
+
+_INK = 48
+"""A pixel with a channel above this is of a face: JPEG leaves the black around it a little dirty."""
+_STRIPE = 8
+"""The stripe is one in so many parts of a face's height."""
+_LANDMARKS = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.75), (0.65, 0.75)])
+"""Where a face has its `Face.landmarks`, in parts of its square."""
+_POINTS = np.array([(0.86, 0.21), (0.65, 0.23), (0.12, 0.21), (0.33, 0.23), (0.49, 0.63)])
+"""Where the square given to a `Landmarker` has dlib's five points, much as in the mean face."""
+
+
+def draw_photo(faces: Iterable[tuple[Colour, Box]], width: int = 320, height: int = 240) -> Pixels:
+    """A (height, width, 3) uint8 RGB photo of faces, each (its colour, its square). Colours should have a channel above
+    100; two that are 80 apart in some channel are two people."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for colour, box in faces:
+        x0, y0, x1, y1 = (round(value) for value in box)
+        pixels[y0:y1, x0:x1] = colour
+        pixels[y0 : y0 + max(1, (y1 - y0) // _STRIPE), x0:x1] = 255
+    return pixels
+
+
+@dataclass(frozen=True)
+class FakeDetector:
+    """A `Detector` of squares of 8 pixels and more. It is surer of faces that stand upright, and misplaces the
+    landmarks of others, as YuNet does."""
+
+    id: str = "fake-detector"
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        ink = (pixels.max(axis=2) > _INK).astype(np.uint8)
+        count, _, table, _ = cv2.connectedComponentsWithStats(ink)
+        faces = [self._face(pixels, *map(int, row[:4])) for row in table[1:count] if min(row[2], row[3]) >= 8]
+        return sorted(faces, key=lambda face: -face.detector_score)
+
+    def _face(self, pixels: Pixels, x: int, y: int, width: int, height: int) -> Face:
+        stripe = pixels[y : y + max(1, height // (2 * _STRIPE)), x : x + width]
+        score = 0.95 if stripe.min(axis=2).mean() > 192 else 0.7
+        landmarks = (_LANDMARKS * (width - 1, height - 1) + (x, y)).astype(np.float32)
+        return Face((float(x), float(y), float(x + width - 1), float(y + height - 1)), landmarks, score, self.id)
+
+
+@dataclass(frozen=True)
+class FakeLandmarker:
+    """A `Landmarker` that knows where points belong in a square and does not look."""
+
+    id: str = "fake-landmarker"
+
+    def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        corners = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
+        return (corners[..., :2] + _POINTS * (corners[..., 2:] - corners[..., :2])).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FakeEncoder:
+    """An `Encoder` of the colour in the middle of a chip: how near it is to each of 5 x 5 x 5 colours, and three zeros.
+    The cosine of two colours falls smoothly with their distance: about 0.94 if they are 16 apart in one channel, and
+    about 0.4 if 64."""
+
+    id: str = "fake-encoder"
+    size: int = 64
+
+    def encode(self, chips: NDArray[np.uint8]) -> Floats:
+        third = self.size // 3
+        levels = np.linspace(0.0, 256.0, 5)
+        rows = np.zeros((len(chips), DIMENSIONS), np.float32)
+        for row, chip in zip(rows, chips, strict=True):
+            middle = chip[third:-third, third:-third].mean(axis=(0, 1), dtype=np.float64)
+            red, green, blue = np.exp(-(((middle[:, None] - levels) / 32) ** 2) / 2)
+            row[:125] = np.einsum("r,g,b->rgb", red, green, blue).ravel()
+        return rows
+
+
+def fake_eyes(views: Views = 1, encoder: str = FakeEncoder.id) -> Eyes:
+    """Eyes for the photos of `draw_photo`. With another name the encoder counts as another one."""
+    return Eyes(FakeDetector(), FakeDetector("fake-fallback"), FakeLandmarker(), FakeEncoder(encoder), views)
+
+
+def check_detector(detector: Detector, photo: Pixels) -> None:
+    """Raises AssertionError unless `detector` keeps the promises of `mien.protocols`; it should find a face in `photo`
+    (HxWx3 uint8 RGB)."""
+    pixels = _frozen(photo)
+    faces = detector.detect(pixels)
+    assert faces, "it finds no face; give a photo in which it should"
+    _check_faces(faces, photo)
+    scores = [face.detector_score for face in faces]
+    assert scores == sorted(scores, reverse=True), "the best score must come first"
+    for twin in _twins(detector):
+        again = twin.detect(pixels)
+        assert [_told(face) for face in again] == [_told(face) for face in faces], "the same photo, other faces"
+    for height, width in ((1, 1), (7, 300), (300, 7)):
+        assert isinstance(detector.detect(np.zeros((height, width, 3), np.uint8)), list), "any size must do"
+
+
+def check_landmarker(landmarker: Landmarker, photo: Pixels, boxes: Sequence[Box]) -> None:
+    """Raises AssertionError unless `landmarker` keeps the promises of `mien.protocols`; `boxes` (two or more) are the
+    squares of faces in `photo`, see `mien.vision.geometry.square_from_landmarks`."""
+    pixels = _frozen(photo)
+    points = landmarker.landmarks(pixels, boxes)
+    _check_floats(points, (len(boxes), 5, 2))
+    _check_floats(landmarker.landmarks(pixels, []), (0, 5, 2))
+    for twin in _twins(landmarker):
+        for box, five in zip(boxes, points, strict=True):
+            assert np.array_equal(twin.landmarks(pixels, [box])[0], five), "a face's points depend on its company"
+    outside = (-50.0, -50.0, photo.shape[1] + 50.0, photo.shape[0] + 50.0)
+    _check_floats(landmarker.landmarks(pixels, [outside]), (1, 5, 2))
+
+
+def check_encoder(encoder: Encoder, chips: NDArray[np.uint8]) -> None:
+    """Raises AssertionError unless `encoder` keeps the promises of `mien.protocols`; `chips` (N, size, size, 3), two or
+    more, should be of faces."""
+    assert chips.shape[1:] == (encoder.size, encoder.size, 3), f"give chips of {encoder.size} pixels"
+    chips = _frozen(chips)
+    rows = encoder.encode(chips)
+    _check_floats(rows, (len(chips), DIMENSIONS))
+    assert np.linalg.norm(rows, axis=1).min() > 0, "a vector of length 0 has no direction"
+    _check_floats(encoder.encode(chips[:0]), (0, DIMENSIONS))
+    assert np.array_equal(encoder.encode(chips[::-1]), rows[::-1]), "a row depends on its place in the batch"
+    for twin in _twins(encoder):
+        for number in range(len(chips)):
+            alone = twin.encode(chips[number : number + 1])
+            assert np.array_equal(alone[0], rows[number]), "a row depends on what else is in the batch, or on the run"
+
+
+def check_head(head: Head, embeddings: Floats) -> None:
+    """Raises AssertionError unless `head` keeps the promises of `mien.protocols`; `embeddings` is (N, D) unit
+    float32."""
+    people = head.people
+    assert isinstance(people, tuple) and len(set(people)) == len(people) > 0, "people are a tuple of different names"
+    embeddings = _frozen(embeddings)
+    scores = head.scores(embeddings)
+    _check_floats(scores, (len(embeddings), len(people)))
+    assert np.abs(scores).max() <= 1 + 1e-5, "a cosine is no more than 1"
+    _check_floats(head.scores(embeddings[:0]), (0, len(people)))
+    alone = np.concatenate([head.scores(one[None]) for one in embeddings])
+    assert np.allclose(alone, scores, rtol=0, atol=1e-5), "a face's scores depend on its company"
+
+
+def _check_faces(faces: Sequence[Face], photo: Pixels) -> None:
+    for face in faces:
+        x0, y0, x1, y1 = face.box
+        assert all(isinstance(value, float) for value in face.box), "a box is four floats"
+        assert x0 < x1 and y0 < y1, f"the box {face.box} is empty"
+        assert x0 < photo.shape[1] and y0 < photo.shape[0] and x1 > 0 and y1 > 0, f"{face.box} is not in the photo"
+        _check_floats(face.landmarks, (5, 2))
+        assert isinstance(face.detector_score, float), "a score is a float"
+        assert face.turn == 0, "a detector sees upright faces; turning the photo is not its affair"
+        assert face.detector, "a face names its detector"
+
+
+def _check_floats(array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    assert array.dtype == np.float32, f"float32 is needed, not {array.dtype}"
+    assert array.shape == shape, f"the shape is {array.shape} and should be {shape}"
+    assert np.isfinite(array).all(), "there is a number that is not finite"
+
+
+def _twins(tool: Any) -> list[Any]:
+    """The tool itself once more, and a copy made as pickle makes one: numbers and id must stay."""
+    twin = copy.deepcopy(tool)
+    assert isinstance(tool.id, str) and tool.id, "an id is a text"
+    assert twin.id == tool.id, "the copy has another id"
+    return [tool, twin]
+
+
+def _told(face: Face) -> tuple[object, ...]:
+    return (face.box, face.landmarks.tobytes(), face.detector_score, face.detector)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy that cannot be written to: what a tool is shown is not its own."""
+    array = array.copy()
+    array.flags.writeable = False
+    return array

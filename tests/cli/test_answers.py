@@ -1,0 +1,214 @@
+"""classify."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+Mien = Callable[..., Any]
+FACE = {
+    "box",
+    "detector_score",
+    "landmarks",
+    "quality",
+    "person",
+    "probability",
+    "score",
+    "threshold",
+    "candidates",
+}
+
+
+@pytest.fixture
+def trained(three_people: Painted, mien: Mien) -> Painted:
+    """`three_people`, trained."""
+    assert mien("-C", three_people.folder, "train").exit_code == 0
+    return three_people
+
+
+@pytest.fixture
+def party(trained: Painted, tmp_path: Path) -> Path:
+    """A folder of two photos, one of which shows Bo, a stranger and Ada, one nobody, and of a file that is no photo."""
+    trained.paint(tmp_path / "party/a.png", "Bo", "Stranger", "Ada")
+    trained.paint(tmp_path / "party/b.png")
+    (tmp_path / "party/c.jpg").write_bytes(b"text")
+    return tmp_path / "party"
+
+
+def test_a_photo_is_answered_in_columns(mien: Mien, trained: Painted, party: Path) -> None:
+    result = mien("-C", trained.folder, "classify", party / "a.png")
+    assert result.exit_code == 0 and result.stderr == ""
+    photo, *faces = result.stdout.splitlines()
+    assert photo == f"{party / 'a.png'}  3 faces, left to right"
+    assert [face.split()[:2] for face in faces] == [["1", "Bo"], ["2", "unknown"], ["3", "Ada"]]
+    assert "  then " in faces[0] and "  nearest " in faces[1]
+    assert faces[1].count(" %") == 4, "unknown, and the three nearest"
+    assert faces[0].endswith("box 8,20 87,99") and faces[1].endswith("box 100,20 179,99")
+    assert len({face.index("box") for face in faces}) == 1
+    assert len({face.index("%") for face in faces}) == 1
+
+
+def test_names_of_any_width_keep_the_columns(mien: Mien, trained: Painted, party: Path) -> None:
+    from mien.cli.console import cells
+
+    for old, new in (("Ada", "山田 太郎"), ("Bo", "x" * 120)):
+        (trained.training / old).rename(trained.training / new)
+    mien("-C", trained.folder, "train")
+    faces = mien("-C", trained.folder, "classify", party / "a.png").stdout.splitlines()[1:]
+    assert f"{'x' * 39}…" in faces[0] and "山田 太郎" in faces[2]
+    assert len({cells(face[: face.index("box")]) for face in faces}) == 1
+    assert "x" * 120 in mien("-C", trained.folder, "classify", party / "a.png", "--json").stdout
+
+
+def test_a_folder_is_walked_and_summed_up(mien: Mien, trained: Painted, party: Path) -> None:
+    result = mien("-C", trained.folder, "classify", party)
+    assert result.exit_code == 6 and result.stderr == ""
+    assert f"{party / 'b.png'}  no face found\n" in result.stdout
+    unreadable = f"{party / 'c.jpg'}  unreadable: not a photo mien can read; it is text. Fetch the photo again"
+    assert unreadable in result.stdout, "the path is not said twice"
+    assert result.stdout.splitlines()[-1] == (
+        "3 photos: 3 faces, 2 named, 1 unknown; 1 photo without a face; 1 photo unreadable"
+    )
+
+
+def test_top_says_how_many_are_considered(mien: Mien, trained: Painted, party: Path) -> None:
+    one = mien("-C", trained.folder, "classify", party / "a.png", "--top", 1).stdout.splitlines()
+    assert "then" not in one[1] and one[2].count(" %") == 2
+    found = json.loads(mien("-C", trained.folder, "classify", party / "a.png", "--top", 2, "--json").stdout)
+    assert [len(face["candidates"]) for face in found["faces"]] == [2, 2, 2]
+
+
+def test_json_is_as_promised(mien: Mien, trained: Painted, party: Path) -> None:
+    result = mien("-C", trained.folder, "classify", party, "--json")
+    assert result.exit_code == 6
+    assert result.stderr == "3 photos: 3 faces, 2 named, 1 unknown; 1 photo without a face; 1 photo unreadable\n"
+    full, empty, broken = map(json.loads, result.stdout.splitlines())
+    version = (trained.folder / "models/current").read_text().strip()
+
+    assert list(full) == ["photo", "width", "height", "model", "faces"]
+    assert (full["photo"], full["width"], full["height"]) == (str(party / "a.png"), 284, 200)
+    assert full["model"] == version
+    for face in full["faces"]:
+        assert set(face) == FACE
+        assert len(face["box"]) == 4 and [len(point) for point in face["landmarks"]] == [2] * 5
+        assert set(face["quality"]) == {"size", "sharpness", "pose", "exposure", "overall"}
+        assert 0 <= face["probability"] <= 1 and 0 < face["detector_score"] <= 1
+        ranked = [candidate["score"] for candidate in face["candidates"]]
+        assert ranked == sorted(ranked, reverse=True) and ranked[0] == face["score"] and len(ranked) == 3
+        assert all(set(candidate) == {"person", "probability", "score"} for candidate in face["candidates"])
+        assert (face["person"] is None) == (face["score"] < face["threshold"])
+    assert [face["person"] for face in full["faces"]] == ["Bo", None, "Ada"]
+    assert full["faces"][0]["box"] == [8.0, 20.0, 87.0, 99.0]
+
+    assert empty["faces"] == [] and "error" not in empty
+    assert (broken["width"], broken["height"], broken["faces"]) == (None, None, [])
+    assert set(broken["error"]) == {"kind", "message", "remedy"} and broken["error"]["kind"] == "not-a-picture"
+    assert "-0.0" not in result.stdout
+
+
+def test_csv_has_a_row_a_face(mien: Mien, trained: Painted, party: Path) -> None:
+    result = mien("-C", trained.folder, "classify", party, "--csv", "--top", 2)
+    assert result.exit_code == 6
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [(Path(row["photo"]).name, row["face"], row["person"]) for row in rows] == [
+        ("a.png", "1", "Bo"),
+        ("a.png", "2", ""),
+        ("a.png", "3", "Ada"),
+        ("b.png", "", ""),
+        ("c.jpg", "", ""),
+    ]
+    assert (rows[0]["x0"], rows[0]["person_1"], float(rows[0]["score"])) == ("8.0", "Bo", float(rows[0]["score_1"]))
+    assert "person_2" in rows[0] and "person_3" not in rows[0]
+    assert [bool(row["error"]) for row in rows] == [False] * 4 + [True]
+    assert None not in rows[0] and None not in rows[4], "every row is as long as the header"
+
+
+@pytest.mark.parametrize("name", ["=1+1.png", "+a.png", "-a.png", "@a.png", "a,b.png", 'a"b.png'])
+def test_no_name_is_a_formula_in_a_table(
+    mien: Mien, trained: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    trained.paint(tmp_path / name, "Ada")
+    monkeypatch.chdir(tmp_path)
+    result = mien("-C", trained.folder, "classify", "--csv", "--", name)
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert row["photo"] == (f"'{name}" if name[0] in "=+-@" else name)
+    assert json.loads(mien("-C", trained.folder, "classify", "--json", "--", name).stdout)["photo"] == name
+
+
+def test_a_number_below_zero_stays_a_number(mien: Mien, trained: Painted, tmp_path: Path) -> None:
+    from mien.cli.answers import _harmless
+
+    assert [_harmless(cell) for cell in (-0.5, "-0.5", "", 3)] == [-0.5, "'-0.5", "", 3]
+
+
+def test_copies_are_annotated(mien: Mien, trained: Painted, party: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = (party / "a.png").read_bytes()
+    result = mien("-C", trained.folder, "classify", party, "--annotate", out)
+    assert result.exit_code == 6
+    assert result.stdout.splitlines()[-1] == f"Annotated copies are in {out}"
+    assert sorted(file.name for file in out.glob("*.jpg")) == ["a.png.jpg", "b.png.jpg"]
+    with Image.open(out / "a.png.jpg") as copy:
+        assert copy.size == (284, 200)
+    assert (party / "a.png").read_bytes() == before
+
+
+def test_nothing_to_look_at_is_said(mien: Mien, trained: Painted, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for given, problem in ((tmp_path / "nowhere.jpg", "does not exist"), (tmp_path / "empty", "There is no photo in")):
+        result = mien("-C", trained.folder, "classify", given)
+        assert result.exit_code == 2
+        assert problem in result.stderr and result.stdout == ""
+    result = mien("-C", trained.folder, "classify", tmp_path, "--json", "--csv")
+    assert result.exit_code == 2 and "exclude each other" in result.stderr
+
+
+def test_a_model_is_needed(mien: Mien, three_people: Painted) -> None:
+    result = mien("-C", three_people.folder, "classify", three_people.training)
+    assert result.exit_code == 7
+    assert "has no model yet" in result.stderr and "train" in result.stderr
+
+
+def test_another_model_may_be_named(mien: Mien, trained: Painted, party: Path) -> None:
+    current = (trained.folder / "models/current").read_text().strip()
+    trained.photo("Ada/more.png")
+    mien("-C", trained.folder, "train")
+    found = mien(
+        "-C", trained.folder, "classify", party / "a.png", "--json", "--model", trained.folder / "models" / current
+    )
+    assert json.loads(found.stdout)["model"] == current
+
+
+def test_a_changed_byte_is_noticed(mien: Mien, trained: Painted, party: Path) -> None:
+    (network,) = trained.folder.glob("models/*/model.onnx")
+    network.write_bytes(network.read_bytes()[:-1] + b"\0")
+    result = mien("-C", trained.folder, "classify", party)
+    assert result.exit_code == 8
+    assert "model.onnx: it is not what it was" in result.stderr and result.stdout == ""
+
+
+def test_another_encoder_is_noticed(mien: Mien, trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.eyes.RECIPE", "another")
+    result = mien("-C", trained.folder, "classify", party)
+    assert result.exit_code == 9
+    assert "was made with the encoder" in result.stderr and "mien train" in result.stderr
+
+
+def test_people_who_do_not_exist_are_named(mien: Mien, trained_album: Path, sample: Path) -> None:
+    """The real networks, once."""
+    result = mien("-C", trained_album, "classify", sample / "groups/05.jpg", sample / "no-face/01.jpg", "--json")
+    assert result.exit_code == 0
+    group, nobody = map(json.loads, result.stdout.splitlines())
+    assert nobody["faces"] == []
+    assert group["faces"][0]["person"] == "Amara"
+    assert [face["box"][0] for face in group["faces"]] == sorted(face["box"][0] for face in group["faces"])

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from mien.cli import console
+from mien.cli.console import Reporter, cells, chance, count, entry, fit, paint, percent, printable, widest
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (None, "-"),
+        (0.0, "0.0 %"),
+        (1e-12, "<0.1 %"),
+        (0.00099, "<0.1 %"),
+        (0.001, "0.1 %"),
+        (0.9931, "99.3 %"),
+        (0.999, "99.9 %"),
+        (0.99999, ">99.9 %"),
+        (1.0, "100.0 %"),
+    ],
+)
+def test_a_share_is_never_rounded_to_nothing_or_to_all(share: float | None, said: str) -> None:
+    assert percent(share) == said
+
+
+def test_a_probability_is_never_certain() -> None:
+    assert (chance(0.0), chance(0.5), chance(1.0)) == ("<0.1 %", "50.0 %", ">99.9 %")
+
+
+def test_count() -> None:
+    assert [count(0, "face"), count(1, "face"), count(2300, "face"), count(2, "person", "people")] == [
+        "0 faces",
+        "1 face",
+        "2,300 faces",
+        "2 people",
+    ]
+
+
+def test_control_characters_are_shown_and_not_sent() -> None:
+    assert printable("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\x0ac"
+
+
+@pytest.mark.parametrize("name", ["Ada", "山田 太郎", "José", "Zoe\u0301", "", "x" * 300, "山" * 300, "a\x1bb"])
+def test_a_cell_has_its_width_whatever_the_name(name: str) -> None:
+    assert cells(fit(name, 12)) == 12
+    assert widest([name, "Bo"]) <= console.LONGEST
+
+
+def test_a_name_that_fits_is_whole() -> None:
+    assert fit("Zoe\u0301", 4) == "Zoe\u0301 "
+    assert fit("山田", 4) == "山田"
+    assert fit("山田太郎", 5) == "山田…"
+    assert widest([]) == 0
+
+
+def test_there_is_no_colour_but_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert paint("text", "1") == "text"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert paint("text", "1") == "\x1b[1mtext\x1b[0m"
+    monkeypatch.setenv("TERM", "dumb")
+    assert paint("text", "1") == "text"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("text", "1") == "text"
+
+
+def test_long_text_goes_on_below_itself_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "so many words " * 12
+    entry("label", text)
+    assert capsys.readouterr().out == f"label       {text}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    entry("label", text)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("label       so many") and len(rest) > 2
+    assert all(line.startswith("            ") and len(line) <= 60 for line in rest)
+
+
+def test_elsewhere_than_on_a_terminal_a_line_tells_every_ten_seconds_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mien.cli.console.time.monotonic", lambda: now)
+    with Reporter() as progress:
+        progress.start("Looking", 4000)
+        for _ in range(100):
+            now += 0.25
+            progress.advance(4)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "Looking: 160 of 4,000 (16.0/s, 4:00 left)",
+        "Looking: 320 of 4,000 (16.0/s, 3:50 left)",
+    ]
+
+
+def test_notes_are_said_at_once_unless_a_summary_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    Reporter().note("a\x1bb is broken")
+    Reporter(notes=False).note("so is c")
+    assert capsys.readouterr() == ("", "a\\x1bb is broken\n")
+
+
+def test_long_waits_are_said_in_hours() -> None:
+    assert [console._duration(seconds) for seconds in (0.4, 61, 3600 * 2 + 65)] == ["0:00", "1:01", "2:01:05"]

@@ -1,0 +1,228 @@
+"""align, train and evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from mien.cli.learning import SHOWN
+from mien.workspace import Mount, Workspace
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+Mien = Callable[..., Any]
+
+
+def text(output: str) -> str:
+    """An output with its columns closed up."""
+    return "\n".join(" ".join(line.split()) for line in output.splitlines())
+
+
+# align and train
+
+
+def test_align_says_what_it_found_once(mien: Mien, three_people: Painted) -> None:
+    three_people.photo("Ada/group.png", "Bo", "Ada")
+    three_people.paint(three_people.training / "Bo/nobody.png")
+    three_people.paint(three_people.training / "loose.png", "Ada")
+    (three_people.training / "Cy/broken.jpg").write_bytes(b"text")
+    result = mien("-C", three_people.folder, "align")
+    assert result.exit_code == 6
+    assert result.stderr == "", "the summary names the bad photos, so nothing else does"
+    broken = three_people.training / "Cy/broken.jpg"
+    assert text(result.stdout) == (
+        "photos 12 of 3 people: 12 new; 12 computed\n"
+        "faces 11; the person's own in 10 photos; 10 chips written to aligned-images\n"
+        "several 1 photo with several faces: the one that agrees with the person's other photos was taken\n"
+        "no face Bo/nobody.png\n"
+        "left out loose.png: not in a person's folder\n"
+        f"unreadable {broken}: not a photo mien can read; it is text. "
+        "Fetch the photo again, or take the file out of the folder."
+    )
+
+
+def test_a_second_run_computes_what_is_new(mien: Mien, three_people: Painted) -> None:
+    mien("-C", three_people.folder, "align")
+    again = mien("-C", three_people.folder, "align").stdout
+    assert text(again).startswith("photos 9 of 3 people: nothing new; 0 computed\n")
+    three_people.photo("Ada/more.png")
+    (three_people.training / "Bo/bo-1.png").rename(three_people.training / "Bo/renamed.png")
+    (three_people.training / "Cy/cy-1.png").unlink()
+    again = mien("-C", three_people.folder, "align").stdout
+    assert text(again).startswith("photos 9 of 3 people: 1 new, 1 moved or renamed, 1 gone; 1 computed\n")
+
+
+def test_size_and_skip_multi_are_obeyed(mien: Mien, three_people: Painted) -> None:
+    three_people.photo("Ada/group.png", "Bo", "Ada")
+    result = mien("-C", three_people.folder, "align", "--size", 48, "--skip-multi")
+    assert result.exit_code == 0 and "1 photo with several faces: left out" in text(result.stdout)
+    chips = sorted((three_people.folder / "aligned-images").glob("*/*.png"))
+    assert len(chips) == 9 and not any(chip.stem == "group" for chip in chips)
+    for chip in chips:
+        with Image.open(chip) as image:
+            assert image.size == (48, 48)
+    refused = mien("-C", three_people.folder, "align", "--size", 4)
+    assert refused.exit_code == 2 and "16 to 1024 pixels" in refused.stderr
+
+
+def test_long_lists_are_cut_and_json_has_them_whole(mien: Mien, three_people: Painted) -> None:
+    for number in range(SHOWN + 3):
+        three_people.paint(three_people.training / f"Ada/nobody-{number:02}.png")
+    lines = mien("-C", three_people.folder, "align").stdout.splitlines()
+    assert sum("nobody-" in line for line in lines) == SHOWN and lines[-1].strip() == "… and 3 more"
+    result = mien("-C", three_people.folder, "align", "--json")
+    assert len(json.loads(result.stdout)["faceless"]) == SHOWN + 3
+
+
+def test_train_makes_a_model_and_only_if_it_would_be_another(mien: Mien, three_people: Painted) -> None:
+    result = mien("-C", three_people.folder, "train")
+    assert result.exit_code == 0 and result.stderr == ""
+    said = text(result.stdout)
+    version = (three_people.folder / "models/current").read_text().strip()
+    assert f"\n\nmodel {version} is now in use: 3 people, 9 photos\n" in said
+    assert "\nunknown below a score of 0." in said and "strangers" in said
+    again = text(mien("-C", three_people.folder, "train").stdout)
+    assert again.endswith(f"\n\nmodel {version} stays in use; nothing has changed since it was made")
+
+
+def test_train_for_programs(mien: Mien, three_people: Painted) -> None:
+    result = mien("-C", three_people.folder, "train", "--json")
+    found = json.loads(result.stdout)
+    assert found["trained"]["version"] == found["version"] and found["trained"]["people"] == 3
+    assert found["aligned"]["computed"] == 9
+    assert json.loads(mien("-C", three_people.folder, "train", "--json").stdout)["trained"] is None
+
+
+def test_one_person_with_one_photo_is_enough(mien: Mien, painted: Painted) -> None:
+    painted.photo("Ada/1.png")
+    result = mien("-C", painted.folder, "train")
+    assert result.exit_code == 0
+    assert "is now in use: 1 person, 1 photo\n" in result.stdout
+    assert "nearest to the right person" not in result.stdout, "there is nobody to confuse with"
+
+
+@pytest.mark.parametrize("verb", ["align", "train"])
+def test_an_empty_album_is_said(mien: Mien, painted: Painted, verb: str) -> None:
+    painted.paint(painted.training / "loose.png", "Ada")
+    result = mien("-C", painted.folder, verb)
+    assert result.exit_code == 4
+    assert "There is no photo of a person in" in result.stderr and "mien add PERSON PHOTO" in result.stderr
+
+
+def test_an_album_without_a_face_is_said(mien: Mien, painted: Painted) -> None:
+    painted.paint(painted.training / "Ada/nobody.png")
+    result = mien("-C", painted.folder, "train")
+    assert result.exit_code == 5 and "No face was found in any photo" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["align"], ["train"], ["add", "Ada", "training-images"]])
+def test_two_runs_do_not_write_one_album(
+    mien: Mien, three_people: Painted, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(three_people.folder)
+    with Workspace.open(three_people.folder).lock("train"):
+        result = mien(*words)
+    assert result.exit_code == 10
+    assert "is in use by" in result.stderr and "Wait until that is done" in result.stderr
+
+
+def test_a_network_drive_is_refused(mien: Mien, three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.workspace._mounts", lambda: [Mount("/", "nfs4", "rw"), Mount("C:\\", "nfs4", "rw")])
+    result = mien("-C", three_people.folder, "train")
+    assert result.exit_code == 12
+    assert "is on a network drive (nfs4)" in result.stderr and "catalog =" in result.stderr
+
+
+# evaluate
+
+
+@pytest.fixture
+def probes(three_people: Painted, tmp_path: Path, mien: Mien) -> Path:
+    """Three photos of Ada, one of them showing Bo larger, one of Cy, and one of a stranger; three_people is trained."""
+    mien("-C", three_people.folder, "train")
+    folder = tmp_path / "probes"
+    for number in (1, 2):
+        three_people.paint(folder / f"Ada/{number}.png", "Ada")
+    three_people.paint(folder / "Ada/3.png", "Bo", "Ada", "Bo", sides=(90, 60, 20))
+    three_people.paint(folder / "Cy/1.png", "Cy")
+    three_people.paint(folder / "Dee/1.png", "Stranger")
+    return folder
+
+
+def test_evaluate_measures_and_lists(mien: Mien, three_people: Painted, probes: Path) -> None:
+    result = mien("-C", three_people.folder, "evaluate", probes)
+    assert result.exit_code == 0 and result.stderr == ""
+    said = text(result.stdout)
+    assert "photos 4 of 2 people it knows, 1 of 1 stranger: Dee\n" in said
+    assert "right name first 75.0 % 3 of 4, 95 % interval 30.1 % to 95.4 %\n" in said
+    assert "strangers given a name (FPIR) 0.0 % 0 of 1, 95 % interval" in said
+    assert f"wrong {probes / 'Ada/3.png'}: Ada was answered Bo" in said
+
+
+def test_the_face_in_the_middle_may_be_asked_about(mien: Mien, three_people: Painted, probes: Path) -> None:
+    result = mien("-C", three_people.folder, "evaluate", probes, "--face", "centre", "--json")
+    found = json.loads(result.stdout)
+    assert found["face"] == "centre" and found["top1"] == 1.0
+
+
+def test_evaluate_for_programs(mien: Mien, three_people: Painted, probes: Path) -> None:
+    found = json.loads(mien("-C", three_people.folder, "evaluate", probes, "--json").stdout)
+    promised = {
+        "top1": 0.75,
+        "top3": 1.0,
+        "tpir_at_fpir_1": 0.75,
+        "tpir_at_fpir_01": 0.75,
+        "tpir": 0.75,
+        "fpir": 0.0,
+        "mated": 4,
+        "non_mated": 1,
+        "no_face": 0,
+        "people": 2,
+        "strangers": 1,
+    }
+    assert {key: found.get(key) for key in promised} == promised
+    assert found["stranger_names"] == ["Dee"]
+    assert [one["answer"] for one in found["mistakes"]] == ["Bo"]
+
+
+def test_misses_and_unreadable_photos_are_counted_and_named_once(
+    mien: Mien, three_people: Painted, probes: Path
+) -> None:
+    three_people.paint(probes / "Cy/nobody.png")
+    (probes / "Cy/broken.jpg").write_bytes(b"")
+    result = mien("-C", three_people.folder, "evaluate", probes)
+    assert result.exit_code == 6 and result.stderr == ""
+    assert "no face found in 2 photos; they count as misses" in text(result.stdout)
+    assert result.stdout.count("the file is empty") == 1
+    found = json.loads(mien("-C", three_people.folder, "evaluate", probes, "--json").stdout)
+    assert [one["score"] for one in found["mistakes"] if one["answer"] is None] == [None, None]
+
+
+def test_only_strangers_or_none_can_be_measured_too(mien: Mien, three_people: Painted, probes: Path) -> None:
+    (probes / "Dee").rename(probes.parent / "Dee")
+    said = text(mien("-C", three_people.folder, "evaluate", probes).stdout)
+    assert "0 of 0 strangers\n" in said and "strangers given a name (FPIR) -\n" in said and "TPIR where" not in said
+    strangers = probes.parent / "strangers"
+    strangers.mkdir()
+    (probes.parent / "Dee").rename(strangers / "Dee")
+    said = text(mien("-C", three_people.folder, "evaluate", strangers).stdout)
+    assert "photos 0 of 0 people it knows, 1 of 1 stranger: Dee\n" in said and "right name first -\n" in said
+
+
+def test_what_cannot_be_measured_is_said(mien: Mien, three_people: Painted, painted: Painted, probes: Path) -> None:
+    empty = probes.parent / "empty"
+    empty.mkdir()
+    for given, code, problem in (
+        (probes / "Ada/1.png", 2, "is not a folder"),
+        (empty, 2, "There is no photo of a person"),
+    ):
+        result = mien("-C", three_people.folder, "evaluate", given)
+        assert result.exit_code == code and problem in result.stderr
+    result = mien("-C", three_people.folder, "evaluate", probes, "--model", empty / "none")
+    assert result.exit_code == 7 and "there is no model" in result.stderr

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mien.answers import to_json
+from mien.errors import EncoderMismatchError, ModelError, StorageError, UsageError
+from mien.stages.classify import classify
+from mien.testing import fake_eyes
+from mien.types import Picture
+
+if TYPE_CHECKING:
+    from conftest import Painted
+    from mien.answers import Answer
+
+
+@pytest.fixture
+def trained(three_people: Painted) -> Painted:
+    three_people.open().train()
+    three_people.looked()
+    return three_people
+
+
+@pytest.fixture
+def party(trained: Painted, tmp_path: Path) -> Path:
+    """A folder of 12 photos of Ada or Bo, one of which is broken, and one in a folder of its own."""
+    folder = tmp_path / "party"
+    for number in range(10):
+        trained.paint(folder / f"{number}.png", "Ada" if number % 2 else "Bo")
+    (folder / "broken.png").write_bytes(b"")
+    trained.paint(folder / "later/11.png", "Stranger")
+    return folder
+
+
+def names(answer: Answer) -> list[str | None]:
+    return [face.prediction.person for face in answer.faces]
+
+
+def journals(album: Painted) -> list[Path]:
+    folder = album.folder / ".mien/journals"
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+# The stage
+
+
+def test_answers_come_in_the_order_of_the_photos_and_errors_among_them(trained: Painted, tmp_path: Path) -> None:
+    model = trained.open()._model(None)
+    photos = [trained.paint(tmp_path / f"{n}.png", *people) for n, people in enumerate((("Cy", "Ada"), (), ("Bo",)))]
+    photos.insert(1, tmp_path / "missing.png")
+    eyes = fake_eyes(1, "fake-fp32")
+    model.require_encoder(eyes.encoder_id)
+    answers = list(classify(photos, model, lambda: eyes, workers=2))
+    assert [answer.path for answer in answers] == [str(photo) for photo in photos]
+    assert [names(answer) for answer in answers] == [["Cy", "Ada"], [], [], ["Bo"]]
+    assert [answer.error is not None for answer in answers] == [False, True, False, False]
+    assert {answer.model for answer in answers} == {model.version}
+    assert answers[1].photo is None and answers[0].photo is not None and answers[0].photo.width == 240
+
+
+def test_more_candidates_than_people_are_all_the_people(trained: Painted, tmp_path: Path) -> None:
+    photo = trained.paint(tmp_path / "a.png", "Ada")
+    for top, given in ((1, 1), (2, 2), (3, 3), (99, 3)):
+        (answer,) = trained.open().classify([photo], top=top)
+        candidates = answer.faces[0].prediction.candidates
+        assert len(candidates) == given
+        assert candidates[0].person == "Ada"
+        assert [one.probability for one in candidates] == sorted((one.probability for one in candidates), reverse=True)
+
+
+# Through the album
+
+
+def test_folders_are_walked_and_each_photo_answered_once(trained: Painted, party: Path) -> None:
+    answers = list(trained.open().classify([party, party / "3.png"]))
+    assert [Path(answer.path).name for answer in answers] == [f"{n}.png" for n in range(10)] + ["broken.png", "11.png"]
+    assert [names(answer) for answer in answers] == [["Bo"], ["Ada"]] * 5 + [[], [None]]
+    assert [answer.error.kind for answer in answers if answer.error] == ["empty"]
+    assert journals(trained) == []
+
+
+def test_one_path_need_not_be_in_a_list(trained: Painted, party: Path) -> None:
+    (answer,) = trained.open().classify(str(party / "1.png"))
+    assert names(answer) == ["Ada"]
+    assert len(list(trained.open().classify(party))) == 12
+
+
+@pytest.mark.parametrize("how", ["close", "drop", "interrupt"])
+def test_an_interrupted_run_goes_on_where_it_stopped(trained: Painted, party: Path, how: str) -> None:
+    whole = [to_json(answer) for answer in trained.open().classify([party])]
+    trained.looked()
+
+    if how == "interrupt":
+        trained.before_look = interrupting_at("4.png")
+        with pytest.raises(KeyboardInterrupt):
+            list(trained.open(workers=1).classify([party]))
+        trained.before_look = lambda _: None
+        given = 4
+    else:
+        answers = trained.open(workers=1).classify([party])
+        assert [to_json(next(answers)) for _ in range(3)] == whole[:3]
+        given = 3
+        if how == "close":
+            answers.close()  # type: ignore[attr-defined]
+        del answers
+    assert len(journals(trained)) == 1
+    trained.looked()
+
+    notes: list[str] = []
+    album = trained.open()
+    album._progress = Noting(notes)
+    assert [to_json(answer) for answer in album.classify([party])] == whole
+    assert trained.looked() == sorted(Path(str(one["photo"])).name for one in whole[given:])
+    assert notes == [f"Going on with an interrupted run: {given} of 12 photos are answered."]
+    assert journals(trained) == [], "nothing is left of a run that is complete"
+
+
+def interrupting_at(name: str) -> Callable[[Path], None]:
+    def before_look(file: Path) -> None:
+        if file.name == name:
+            raise KeyboardInterrupt
+
+    return before_look
+
+
+class Noting:
+    """A progress that keeps the notes."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+
+    def start(self, title: str, total: int | None) -> None: ...
+    def advance(self, steps: int = 1) -> None: ...
+    def note(self, line: str) -> None:
+        self._notes.append(line)
+
+    def finish(self) -> None: ...
+
+
+def test_a_photo_that_changed_since_the_interruption_is_asked_about_again(trained: Painted, party: Path) -> None:
+    answers = trained.open().classify([party])
+    assert [names(next(answers)) for _ in range(2)] == [["Bo"], ["Ada"]]
+    del answers
+    trained.looked()
+    trained.paint(party / "0.png", "Cy", sides=(90,))
+    assert [names(answer) for answer in trained.open().classify([party])][:2] == [["Cy"], ["Ada"]]
+    assert "0.png" in (looked := trained.looked()) and "1.png" not in looked
+
+
+def test_another_model_or_another_question_does_not_go_on_with_it(trained: Painted, party: Path) -> None:
+    answers = trained.open().classify([party])
+    next(answers)
+    del answers
+    trained.looked()
+    list(trained.open().classify([party], top=1))
+    assert len(trained.looked()) == 12
+    trained.photo("Cy/cy-4.png")
+    trained.open().train()
+    trained.looked()
+    list(trained.open().classify([party]))
+    assert len(trained.looked()) == 12
+
+
+def test_single_photos_leave_no_journal(trained: Painted, party: Path) -> None:
+    answers = trained.open().classify([party / "1.png", party / "2.png"])
+    next(answers)
+    del answers
+    assert journals(trained) == []
+
+
+def test_an_error_in_the_middle_ends_the_run_and_the_next_goes_on(
+    trained: Painted, party: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Answer] = []
+    with monkeypatch.context() as patch:
+        answers = trained.open().classify([party], annotate=tmp_path / "out")
+        given += [next(answers) for _ in range(4)]
+        patch.setattr("mien.files.os.fsync", full)
+        with pytest.raises(StorageError, match="full"):
+            next(answers)
+        with pytest.raises(StopIteration):
+            next(answers)
+    trained.looked()
+    again = list(trained.open().classify([party], annotate=tmp_path / "out"))
+    assert len(trained.looked()) == 12 - 5, "the fifth was answered, though its copy could not be written"
+    assert len(again) == 12
+    assert len(list((tmp_path / "out").rglob("*.jpg"))) == 11
+
+
+def full(_: int) -> None:
+    raise OSError(28, os.strerror(28))
+
+
+def test_what_is_wrong_with_the_question_is_said_at_once(trained: Painted, party: Path, tmp_path: Path) -> None:
+    album = trained.open()
+    with pytest.raises(UsageError, match="does not exist"):
+        album.classify([tmp_path / "nowhere.png"])
+    with pytest.raises(UsageError, match="top"):
+        album.classify([party], top=0)
+    with pytest.raises(ModelError):
+        album.classify([party], model=tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no photo"):
+        album.classify([tmp_path / "empty"])
+    assert trained.looked() == []
+
+
+def test_a_model_of_other_eyes_is_refused(trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.eyes.RECIPE", "of another version")
+    with pytest.raises(EncoderMismatchError):
+        trained.open().classify([party])
+
+
+def test_an_album_without_a_model_says_how_to_make_one(painted: Painted, tmp_path: Path) -> None:
+    photo = painted.paint(tmp_path / "a.png", "Ada")
+    with pytest.raises(ModelError) as caught:
+        painted.open().classify([photo])
+    assert "train" in caught.value.remedy
+
+
+def test_no_more_photos_are_opened_than_are_waited_for(trained: Painted, tmp_path: Path) -> None:
+    for number in range(40):
+        trained.paint(tmp_path / f"many/{number}.png", "Ada")
+    gc.collect()
+    before = sum(isinstance(thing, Picture) for thing in gc.get_objects())
+    answers = trained.open(workers=2).classify(tmp_path / "many")
+    next(answers)
+    assert len(trained.looked()) <= 1 + 2 * 2, "two workers, each one photo at hand and one waiting"
+    assert len(list(answers)) == 39
+    assert sum(isinstance(thing, Picture) for thing in gc.get_objects()) <= before

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+
+from mien.errors import ModelError, UsageError
+from mien.eyes import Eyes
+from mien.progress import Silent
+from mien.stages.evaluate import Evaluated, Pick, Share, evaluate, pick_face
+from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
+
+if TYPE_CHECKING:
+    from conftest import Painted
+    from mien.registry import Model
+    from mien.types import Box
+
+
+class Told:
+    """Eyes that see in a file what its name says: "Ada 0.9 0.5" a face that scores so for the model's people."""
+
+    def look_at(self, file: Path) -> SeenPhoto:
+        scores = [float(part) for part in file.name.split()[1:]]
+        faces = (seen((0.0, 0.0, 10.0, 10.0), scores),) if scores else ()
+        return SeenPhoto(Photo("0" * 64, 100, 100, "PNG"), faces)
+
+
+def seen(box: Box, scores: list[float]) -> SeenFace:
+    face = Face(box, np.zeros((5, 2), np.float32), 0.9, "told")
+    return SeenFace(face, Quality(10.0, 1, 1, 1, 1), Embedding(np.array(scores, np.float32), "told"))
+
+
+def model(people: tuple[str, ...], threshold: float) -> Model:
+    """One whose scores are what it is given."""
+    head = SimpleNamespace(scores=lambda embeddings: embeddings)
+    known = SimpleNamespace(people=people, head=head, threshold=SimpleNamespace(value=threshold), version="told")
+    return cast("Model", known)
+
+
+def measured(threshold: float, *probes: str, people: tuple[str, ...] = ("Ada", "Bo", "Cy", "Dee")) -> Evaluated:
+    """`probes` are "person score score score ...", one for each of `people`; none: no face is found."""
+    files = [(Path(probe), probe.split()[0]) for probe in probes]
+    eyes = cast("Eyes", Told())
+    return evaluate(files, model(people, threshold), lambda: eyes, "largest", 2, Silent())
+
+
+def test_shares_are_those_counted_by_hand() -> None:
+    found = measured(
+        0.8,
+        "Ada .95 .1 .2 .3",  # right
+        "Ada .85 .1 .2 .3",  # right, but less so than the second stranger
+        "Ada .70 .1 .2 .3",  # right, but below the threshold
+        "Bo  .90 .6 .2 .3",  # second, and named wrongly
+        "Bo  .40 .1 .2 .3",  # fourth, and unknown
+        "Bo",  # no face
+        "Cy  .5 .5 .5 .1",  # shares the first place with two: counts as third
+        "Eve .75 .1 .2 .3",  # unknown, as she should be
+        "Eve .1 .2 .3 .90",  # named
+        "Mallory",  # no face: an unnamed stranger
+    )
+    assert found.top1 == Share(3, 7)
+    assert found.top3 == Share(5, 7)
+    assert found.tpir == Share(2, 7)
+    assert found.fpir == Share(1, 3)
+    assert found.tpir_at_fpir_1 == found.tpir_at_fpir_01 == Share(1, 7), "no stranger in three may be named: above 0.90"
+    assert (found.no_face, found.people, found.strangers) == (2, ("Ada", "Bo", "Cy"), ("Eve", "Mallory"))
+    assert [(one.photo[:8], one.answer) for one in found.mistakes] == [
+        ("Ada .70 ", None),
+        ("Bo  .90 ", "Ada"),
+        ("Bo  .40 ", None),
+        ("Bo", None),
+        ("Cy  .5 .", None),
+        ("Eve .1 .", "Dee"),
+    ]
+    told = found.to_json()
+    assert (told["top1"], told["top3"], told["tpir"], told["fpir"]) == (3 / 7, 5 / 7, 2 / 7, 1 / 3)
+    assert (told["tpir_at_fpir_1"], told["tpir_at_fpir_01"]) == (1 / 7, 1 / 7)
+    counts = ("mated", "non_mated", "no_face", "people", "strangers")
+    assert [told[name] for name in counts] == [7, 3, 2, 3, 2]
+
+
+def test_the_threshold_at_an_fpir_lets_through_what_it_may() -> None:
+    strangers = [f"Eve {0.5 + number / 1000:.3f} .1" for number in range(200)]  # 2 of them at 1 %, none at 0.1 %
+    found = measured(0.9, "Ada .6985 .1", "Ada .6975 .1", "Ada .9 .1", "Ada .6965 .1", *strangers, people=("Ada", "Bo"))
+    assert found.tpir_at_fpir_1 == Share(3, 4), "above the third best stranger, 0.697"
+    assert found.tpir_at_fpir_01 == Share(1, 4), "above the best, 0.699"
+
+
+def test_without_strangers_or_without_acquaintances_there_is_nothing_to_say() -> None:
+    told = measured(0.8, "Ada .9 .1", people=("Ada", "Bo")).to_json()
+    assert (told["top1"], told["tpir"], told["fpir"], told["tpir_at_fpir_1"]) == (1.0, 1.0, None, None)
+    told = measured(0.8, "Eve .9 .1", people=("Ada", "Bo")).to_json()
+    assert (told["top1"], told["tpir"], told["fpir"], told["tpir_at_fpir_1"]) == (None, None, 1.0, None)
+    assert Share(0, 0).interval == (0.0, 1.0)
+
+
+def test_memory_does_not_grow_with_the_people_times_the_probes() -> None:
+    people = tuple(f"P{number}" for number in range(20_000))
+    scores = np.linspace(0, 0.5, len(people), dtype=np.float32)
+    face = SeenFace(seen((0, 0, 9, 9), [1.0]).face, Quality(9, 1, 1, 1, 1), Embedding(scores, "told"))
+    eyes = SimpleNamespace(look_at=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG"), (face,)))
+    probes = [(Path(f"{number}"), "P3") for number in range(300)]
+    tracemalloc.start()
+    try:
+        evaluate(probes, model(people, 0.8), lambda: cast("Eyes", eyes), "largest", 1, Silent())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300 * len(people) * 4 / 2, "not even half of the table of all scores"
+
+
+# Which face is asked about
+
+
+def at(*boxes: Box) -> SeenPhoto:
+    return SeenPhoto(Photo("0" * 64, 200, 100, "PNG"), tuple(seen(box, [1.0]) for box in boxes))
+
+
+@pytest.mark.parametrize(("face", "expected"), [("largest", 0), ("centre", 1)])
+def test_the_probe_is_the_largest_face_or_the_one_nearest_the_middle(face: Pick, expected: int) -> None:
+    photo = at((0, 0, 60, 60), (90, 40, 110, 60), (150, 0, 180, 30))
+    assert pick_face(photo, face) is photo.faces[expected]
+    assert pick_face(at(), face) is None
+
+
+def test_which_face_is_asked_about_does_not_depend_on_the_label(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    for person in ("Ada", "Bo", "Nobody"):
+        three_people.paint(tmp_path / f"probes/{person}/x.png", "Ada", "Bo", sides=(60, 100))
+    found = three_people.open().evaluate(tmp_path / "probes")
+    assert {(one.person, one.answer) for one in found.mistakes} == {("Ada", "Bo"), ("Nobody", "Bo")}
+    assert (found.top1, found.fpir) == (Share(1, 2), Share(1, 1))
+
+
+def test_the_face_in_the_middle_can_be_asked_about(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Bo", "Ada", "Bo", sides=(100, 60, 100))
+    assert three_people.open().evaluate(tmp_path / "probes").top1 == Share(0, 1)
+    assert three_people.open().evaluate(tmp_path / "probes", face="centre").top1 == Share(1, 1)
+
+
+# Through the album
+
+
+def test_photos_that_cannot_be_read_are_counted_and_named(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada")
+    for person in ("Ada", "Eve"):
+        (tmp_path / f"probes/{person}").mkdir(exist_ok=True)
+        (tmp_path / f"probes/{person}/broken.png").write_bytes(b"")
+    found = three_people.open().evaluate(tmp_path / "probes")
+    assert (found.top1, found.fpir, found.no_face) == (Share(1, 2), Share(0, 1), 2)
+    assert found.to_json()["unreadable"] == [
+        {"photo": str(tmp_path / f"probes/{person}/broken.png"), "kind": "empty"} for person in ("Ada", "Eve")
+    ]
+
+
+def test_names_are_compared_in_one_form(three_people: Painted, tmp_path: Path) -> None:
+    (three_people.training / "Ada").rename(three_people.training / "Jose\u0301")  # the accent is a character of its own
+    three_people.open().train()
+    three_people.paint(tmp_path / "probes/Jos\u00e9/x.png", "Ada")
+    found = three_people.open().evaluate(tmp_path / "probes")
+    assert (found.top1, found.strangers) == (Share(1, 1), ())
+
+
+def test_another_model_can_be_measured(three_people: Painted, tmp_path: Path) -> None:
+    first = three_people.open().train()
+    three_people.photo("Cy/cy-4.png")
+    second = three_people.open().train()
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada")
+    album = three_people.open()
+    assert album.evaluate(tmp_path / "probes").model == second.version
+    older = three_people.folder / "models" / first.version
+    assert album.evaluate(tmp_path / "probes", model=older).model == first.version
+    with pytest.raises(ModelError):
+        album.evaluate(tmp_path / "probes", model=tmp_path)
+
+
+def test_there_must_be_a_model_and_photos(three_people: Painted, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train"):
+        three_people.open().evaluate(tmp_path)
+    three_people.open().train()
+    with pytest.raises(UsageError):
+        three_people.open().evaluate(tmp_path / "nowhere")
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada")
+    with pytest.raises(UsageError, match="largest or centre"):
+        three_people.open().evaluate(tmp_path / "probes", face=cast("Pick", "biggest"))

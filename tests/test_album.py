@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import mien
+from mien import Album
+from mien.errors import AlbumError, BusyError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+
+def sources(folder: Path) -> dict[str, str | None]:
+    """Where the catalog says that each photo was taken from."""
+    with closing(sqlite3.connect(folder / ".mien/catalog.sqlite")) as connection:
+        return dict(connection.execute("SELECT path, source FROM placements"))
+
+
+def test_the_lines_of_python_in_the_docstring_work(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mien.__doc__ is not None
+    lines = [line[4:] for line in mien.__doc__.splitlines() if line.startswith("    ")]
+    assert len(lines) >= 5 and lines[0] == "from mien import Album"
+    for number in (1, 2):
+        shutil.copy(sample / f"people/Nora/0{number}.jpg", tmp_path / f"ada-{number}.jpg")
+    shutil.copy(sample / "people/Nora/03.jpg", tmp_path / "party.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIEN_VIEWS", "1")
+    exec("\n".join(lines), {})
+    assert capsys.readouterr().out == "party.jpg ['Ada']\n"
+
+
+def test_an_album_knows_its_place_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    album = Album.create("club", "consent")
+    assert (album.folder, album.settings.basis) == (tmp_path / "club", "consent")
+    assert Album(tmp_path / "club", views=2).settings.views == 2
+    with pytest.raises(AlbumError):
+        Album(tmp_path)
+    with pytest.raises(UsageError):
+        Album("club", vews=2)
+
+
+# add
+
+
+def test_added_photos_are_copies_that_know_where_they_came_from(painted: Painted, tmp_path: Path) -> None:
+    outside = painted.paint(tmp_path / "outside/a.png", "Ada")
+    added = painted.open().add("Ada", [outside])
+    assert added.added == (painted.training / "Ada/a.png",)
+    assert (added.known, added.failures) == (0, ())
+    assert added.added[0].read_bytes() == outside.read_bytes()
+    assert sources(painted.folder) == {"Ada/a.png": str(outside)}
+    (painted.training / "Ada/a.png").rename(painted.training / "Ada/b.png")
+    painted.open().align()
+    assert sources(painted.folder) == {"Ada/b.png": str(outside)}, "and still do when moved"
+
+
+def test_folders_are_added_whole_and_what_is_there_is_not_added_again(painted: Painted, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "deep/a.png"):
+        painted.paint(tmp_path / "outside" / name, "Ada")
+    (tmp_path / "outside/notes.txt").write_text("not a photo")
+    added = painted.open().add("Ada", tmp_path / "outside")
+    assert sorted(file.name for file in added.added) == ["a-2.png", "a.png", "b.png"]
+    painted.paint(tmp_path / "outside/c.png", "Ada")
+    again = painted.open().add("Ada", str(tmp_path / "outside"))
+    assert ([file.name for file in again.added], again.known) == (["c.png"], 3)
+    assert len(list((painted.training / "Ada").iterdir())) == 4
+
+
+def test_one_photo_can_be_of_two_people(painted: Painted, tmp_path: Path) -> None:
+    photo = painted.paint(tmp_path / "a.png", "Ada", "Bo")
+    for person in ("Ada", "Bo"):
+        assert len(painted.open().add(person, [photo]).added) == 1
+    assert painted.counts()["photos"] == 1
+    assert painted.counts()["placements"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="not everybody may make links on Windows")
+def test_a_photo_that_cannot_be_read_does_not_keep_the_others_out(painted: Painted, tmp_path: Path) -> None:
+    painted.paint(tmp_path / "outside/a.png", "Ada")
+    (tmp_path / "outside/b.png").symlink_to(tmp_path / "nowhere.png")
+    painted.paint(tmp_path / "outside/c.png", "Ada")
+    added = painted.open().add("Ada", [tmp_path / "outside"])
+    assert [file.name for file in added.added] == ["a.png", "c.png"]
+    (failure,) = added.failures
+    assert str(tmp_path / "outside/b.png") in failure.message
+
+
+def test_what_went_in_before_a_failure_knows_where_it_came_from(
+    painted: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [painted.paint(tmp_path / f"outside/{name}.png", "Ada") for name in "abc"]
+    (tmp_path / "outside/notes.txt").write_text("not a photo")
+    with pytest.raises(UsageError):
+        painted.open().add("Ada", [photos[0], tmp_path / "outside/notes.txt", photos[1]])
+    assert sources(painted.folder) == {"Ada/a.png": str(photos[0])}
+
+    utime = os.utime
+
+    def full(path: Path, ns: tuple[int, int]) -> None:
+        if path.name == "c.png":
+            raise OSError(28, "No space left on device")
+        utime(path, ns=ns)
+
+    monkeypatch.setattr("mien.workspace.os.utime", full)
+    with pytest.raises(StorageError, match="full"):
+        painted.open().add("Ada", [photos[1], photos[2]])
+    assert sources(painted.folder)["Ada/b.png"] == str(photos[1])
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden"])
+def test_a_name_that_no_folder_can_have_is_refused(painted: Painted, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        painted.open().add(name, [painted.paint(tmp_path / "a.png", "Ada")])
+    assert list(painted.training.iterdir()) == []
+
+
+# Two runs at once
+
+HOLDER = """
+import sys
+from pathlib import Path
+from mien.workspace import Workspace
+
+with Workspace.open(Path(sys.argv[1])).lock("train"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_while_one_run_writes_others_are_told_who_it_is(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    photo = three_people.paint(tmp_path / "a.png", "Ada")
+    command = [sys.executable, "-c", HOLDER, str(three_people.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        album = three_people.open()
+        for busy in (album.align, album.train, lambda: album.add("Ada", [photo])):
+            with pytest.raises(BusyError, match=rf'"train" \(process {holder.pid} on '):
+                busy()
+        assert album.status().stale == (), "reading needs no lock"
+        (answer,) = album.classify([photo])
+        assert [face.prediction.person for face in answer.faces] == ["Ada"]
+        holder.communicate()
+    assert len(three_people.open().add("Ada", [photo]).added) == 1
+
+
+def test_a_run_that_was_killed_holds_nothing(three_people: Painted) -> None:
+    command = [sys.executable, "-c", HOLDER, str(three_people.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        holder.kill()
+        holder.communicate()
+    assert three_people.open().align().enrolled == 9
+
+
+# On real photos
+
+
+def test_the_whole_loop_on_the_sample_people(album: Path, sample: Path, tmp_path: Path) -> None:
+    """The faces of photos it has not seen, of people it knows and of strangers."""
+    for person in ("Amara", "Erik", "Nora"):
+        (tmp_path / "probes" / person).mkdir(parents=True)
+        shutil.copy(sample / f"people/{person}/20.jpg", tmp_path / "probes" / person)
+    shutil.copytree(sample / "strangers/Mia", tmp_path / "probes/Mia")
+    found = Album(album).evaluate(tmp_path / "probes")
+    assert (found.top1.hits, found.top1.of, found.no_face) == (3, 3, 0)
+    assert (found.people, found.strangers) == (("Amara", "Erik", "Nora"), ("Mia",))
+    assert found.fpir.of == 8 and found.fpir.hits <= 1
+    (answer,) = Album(album).classify(sample / "people/Luis/20.jpg", annotate=tmp_path / "out")
+    (face,) = answer.faces
+    assert face.prediction.person == "Luis"
+    assert len(face.prediction.candidates) == 3
+    assert (tmp_path / "out/20.jpg").is_file()

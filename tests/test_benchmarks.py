@@ -1,0 +1,179 @@
+"""The benchmarks ask what the protocols say: checked on a tiny made-up folder, without looking at a photo."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> Iterator[Any]:
+    """importlib.import_module where the benchmarks, which are scripts, find each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        yield importlib.import_module
+
+
+@pytest.fixture(scope="module")
+def protocol(benchmarks: Any) -> Any:
+    return benchmarks("protocol")
+
+
+def person(folder: Path, name: str, photos: int) -> None:
+    (folder / name).mkdir(parents=True)
+    for number in reversed(range(photos)):  # the order on disk is not that of the names
+        (folder / name / f"{number:02}.jpg").write_text(f"{name} {number}")
+
+
+def test_the_first_ten_of_people_with_twenty_are_enrolled(protocol: Any, tmp_path: Path) -> None:
+    for name, photos in (("Ben", 19), ("Ada", 20), ("Cem", 23)):
+        person(tmp_path, name, photos)
+    (tmp_path / "notes.txt").touch()
+    found = protocol.split(tmp_path)
+    assert found.people == ("Ada", "Cem")
+    first = [f"{number:02}.jpg" for number in range(10)]
+    assert [photo.parent.name for photo in found.enrolled] == ["Ada"] * 10 + ["Cem"] * 10
+    assert [photo.name for photo in found.enrolled] == first * 2
+    assert [photo.parent.name for photo in found.mated] == ["Ada"] * 10 + ["Cem"] * 13
+    assert [photo.name for photo in found.mated[:2]] == ["10.jpg", "11.jpg"]
+    assert {photo.parent.name for photo in found.strangers} == {"Ben"} and len(found.strangers) == 19
+
+
+def test_photos_are_placed_under_their_person(protocol: Any, tmp_path: Path) -> None:
+    person(tmp_path / "from", "Ada", 2)
+    protocol.place((tmp_path / "from").glob("*/*"), tmp_path / "to")
+    assert (tmp_path / "to/Ada/01.jpg").read_text() == "Ada 1"
+
+
+def test_photos_are_copied_where_they_cannot_be_linked(
+    protocol: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError("Invalid cross-device link")
+
+    monkeypatch.setattr(protocol.os, "link", no_links)
+    person(tmp_path / "from", "Ada", 1)
+    protocol.place((tmp_path / "from").glob("*/*"), tmp_path / "to")
+    assert (tmp_path / "to/Ada/00.jpg").read_text() == "Ada 0"
+
+
+def test_pairs_and_their_folds(protocol: Any, tmp_path: Path) -> None:
+    lines = ["2\t1", "Ada\t1\t4", "Ada\t1\tBen\t12", "Cem\t2\t3", "Ben\t2\tCem\t1"]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines) + "\n")
+    pairs = protocol.read_pairs(tmp_path / "pairs.txt", Path("lfw"))
+    assert [(pair.same, pair.fold) for pair in pairs] == [(True, 0), (False, 0), (True, 1), (False, 1)]
+    assert pairs[0][:2] == (Path("lfw/Ada/Ada_0001.jpg"), Path("lfw/Ada/Ada_0004.jpg"))
+    assert pairs[1][:2] == (Path("lfw/Ada/Ada_0001.jpg"), Path("lfw/Ben/Ben_0012.jpg"))
+
+
+@pytest.mark.parametrize("lines", [["1\t1", "Ada\t1\t4"], ["1\t1", "Ada\t1\t4", "Ada 1 Ben 12"]])
+def test_pairs_that_are_not_as_promised(protocol: Any, tmp_path: Path, lines: list[str]) -> None:
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"pairs\.txt"):
+        protocol.read_pairs(tmp_path / "pairs.txt", Path("lfw"))
+
+
+def test_a_command_is_run_with_the_given_settings_alone(
+    protocol: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_VIEWS", "3")  # would be refused
+    made = protocol.checked(protocol.mien("init", tmp_path / "album", "--basis", "test", quiet=True))
+    assert made.code == 0 and str(tmp_path) in made.out and made.errors == ""
+    assert made.seconds > 0
+    if sys.platform != "win32":
+        assert made.cpu > 0
+        assert 10 < made.peak < 10_000  # megabytes, whatever unit the system counts in
+    wrong = protocol.mien("-C", tmp_path / "album", "status", settings={"views": 3}, quiet=True)
+    assert wrong.code == 2 and "views" in wrong.errors
+    with pytest.raises(SystemExit, match="exit code 2"):
+        protocol.checked(wrong)
+
+
+def test_machine_names_the_processor_and_the_versions(protocol: Any) -> None:
+    assert protocol.machine().startswith("CPU: ")
+    assert "onnxruntime 1" in protocol.machine()
+
+
+def test_figure_knows_whether_its_aim_is_met(benchmarks: Any) -> None:
+    figure = benchmarks("accuracy").Figure
+    assert figure("top-1", 578, 579, 0.998).met  # 99.83 %
+    assert not figure("top-1", 577, 579, 0.998).met  # 99.65 %
+    assert figure("top-1", 0, 579, None).met
+    assert "MISSED" in str(figure("top-1", 577, 579, 0.998))
+    assert "0 of 0" in str(figure("top-1", 0, 0, None))
+
+
+def test_figures_of_an_evaluation(benchmarks: Any) -> None:
+    found: dict[str, float | None] = {
+        "mated": 4,
+        "non_mated": 2,
+        "no_face": 1,
+        "top1": 0.75,
+        "top3": 1.0,
+        "tpir": 0.5,
+        "fpir": 0.5,
+    }
+    found |= {"tpir_at_fpir_1": 0.25, "tpir_at_fpir_01": None}
+    rows = {figure.name: (figure.hits, figure.of) for figure in benchmarks("accuracy").figures("lfw", found)}
+    assert rows == {
+        "top-1": (3, 4),
+        "top-3": (4, 4),
+        "TPIR at FPIR 1 %": (1, 4),
+        "TPIR at the model's own threshold": (2, 4),
+        "FPIR at the model's own threshold": (1, 2),
+        "no face found": (1, 6),
+    }
+
+
+def test_the_face_asked_about(benchmarks: Any) -> None:
+    chosen_face = benchmarks("accuracy").chosen_face
+    large, central = {"box": [0, 0, 60, 60]}, {"box": [90, 90, 110, 110]}
+    answer = {"width": 200, "height": 200, "faces": [large, central]}
+    assert chosen_face(answer, "largest") is large
+    assert chosen_face(answer, "centre") is central
+    assert chosen_face({"width": 200, "height": 200, "faces": []}, "centre") is None
+
+
+def test_an_album_grows_by_each_photo_once(benchmarks: Any) -> None:
+    photos = [Path(f"{number:04}.jpg") for number in range(1203)]
+    first, rest, few, nothing = (step.photos for step in benchmarks("growth").steps(photos))
+    assert [len(first), len(rest), len(few), len(nothing)] == [500, 693, 10, 0]
+    assert sorted([*first, *rest, *few]) == photos
+
+
+def test_made_photos_are_the_same_pictures_in_other_files(benchmarks: Any, tmp_path: Path, sample: Path) -> None:
+    from mien.vision.images import read_picture
+
+    count = len(list((sample / "people").glob("*/*.jpg"))) + 1
+    photos = benchmarks("growth").made(count, tmp_path)
+    assert len({photo.read_bytes() for photo in photos}) == count
+    one, again = read_picture(photos[0]), read_picture(photos[-1])
+    assert one.photo.sha256 != again.photo.sha256
+    np.testing.assert_array_equal(one.pixels, again.pixels)
+
+
+def test_overlap_and_agreement(benchmarks: Any) -> None:
+    hard = benchmarks("hard")
+    box = np.array([0, 0, 10, 10], np.float32)
+    assert hard.overlap(box, box) == 1
+    assert hard.overlap(box, box + 5) == pytest.approx(25 / 175)
+    assert hard.overlap(box, box + 10) == 0
+    one = hard.Faces(np.stack([box / 2, box]), np.eye(2, dtype=np.float32))  # the second is the largest
+    other = hard.Faces(box[None], np.array([[0.6, 0.8]], np.float32))
+    assert hard.agreement([one, other, one]) == (1, pytest.approx(0.8))
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("exadel-inc__013_4.jpg", 4), ("exadel-inc__001_A.jpg", 1), ("davisking__2008_001009.jpg", None)],
+)
+def test_true_count_of_faces(benchmarks: Any, name: str, count: int | None) -> None:
+    assert benchmarks("hard").true_count(f"hard_group/{name}") == count
