@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from mien import files, gallery, registry
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, MienError, ModelError, StorageError
+from mien.fitted import Fitted
 from mien.gallery import Calibration, Threshold
-from mien.registry import EncoderCard, Provenance
+from mien.registry import EncoderCard, HeadCard, Provenance
 from mien.types import Floats
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -36,9 +37,15 @@ def prototypes(people: int = 3) -> Floats:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
+def head(people: int = 3) -> Fitted:
+    nobody = np.empty((0, 128), np.float32), np.empty(0, np.int64)
+    return Fitted(prototypes(people), None, *nobody, share=1.0, counted=np.ones(people, bool))
+
+
 def provenance(**other: Any) -> Provenance:
     made: dict[str, Any] = {
         "encoder": EncoderCard(id="resnet-fp32-v4", precision="fp32", weights_sha256="ab" * 32, views=4),
+        "head": HeadCard(name="prototypes", tried={"prototypes": 0.031, "nearest": 0.03}),
         "photos": {"Ann": ["2" * 64, "1" * 64], "José": ["3" * 64]},
         "counts": {"photos": 3, "faces": 3},
         "metrics": {"top1": 1.0},
@@ -52,7 +59,7 @@ def write(
     now: datetime = NOON,
     threshold: Threshold = THRESHOLD,
 ) -> str:
-    return registry.write_model(models, people, prototypes(len(people)), threshold, CALIBRATION, provenance(), now)
+    return registry.write_model(models, people, head(len(people)), threshold, CALIBRATION, provenance(), now)
 
 
 @pytest.fixture
@@ -75,6 +82,7 @@ def test_what_was_written_is_what_is_loaded(models: Path) -> None:
     assert (model.threshold, model.calibration, model.fpir) == (THRESHOLD, CALIBRATION, 0.01)
     assert model.encoder_id == "resnet-fp32-v4"
     assert model.card.photos == {"Ann": ["1" * 64, "2" * 64], "José": ["3" * 64]}
+    assert model.card.head == HeadCard(name="prototypes", tried={"prototypes": 0.031, "nearest": 0.03})
     assert model.card.packages["numpy"] == np.__version__
     faces = prototypes(5)
     np.testing.assert_allclose(model.head.scores(faces), faces @ prototypes(3).T, atol=1e-6)
@@ -106,7 +114,7 @@ def test_two_people_of_one_name_are_refused(models: Path) -> None:
 def test_a_card_never_holds_a_number_that_is_none(models: Path, number: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         registry.write_model(
-            models, ["Ann"], prototypes(1), THRESHOLD, CALIBRATION, provenance(metrics={"top1": number}), NOON
+            models, ["Ann"], head(1), THRESHOLD, CALIBRATION, provenance(metrics={"top1": number}), NOON
         )
     assert list(models.iterdir()) == []
 

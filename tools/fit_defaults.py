@@ -19,6 +19,7 @@ import numpy as np
 from mien import gallery
 from mien.heads.prototypes import fit_prototypes
 from mien.types import Floats
+from mien.validation import RIVALS
 
 PEOPLE = (1, 2, 5, 10, 20, 50, 100)
 PHOTOS = (1, 2, 3, 5, 10)
@@ -89,14 +90,14 @@ def fit_calibration(enrolled: Faces, strangers: Floats, random: np.random.Genera
         vectors = prototypes(drawn, 2)
         owner = np.repeat(np.arange(len(drawn)), [len(faces) - 2 for faces in drawn])
         probes = np.concatenate([faces[2:] for faces in drawn])
-        unmated = (strangers @ vectors.T).max(axis=1)
-        threshold = float(np.quantile(unmated, 0.99))
-        own = np.einsum("nd,nd->n", probes, vectors[owner])
-        others = gallery.rivals(probes, owner, vectors, gallery.MOST_RIVALS)
+        rows, scores, unmated = np.arange(len(probes)), probes @ vectors.T, strangers @ vectors.T
+        threshold = float(np.quantile(unmated.max(axis=1), 0.99))
+        own = scores[rows, owner]
+        scores[rows, owner] = -np.inf
         # Strangers join as people of their own, without an own score.
         calibration = gallery.calibrate(
             np.concatenate([own, np.full(len(strangers), np.nan)]),
-            np.concatenate([others, np.sort(strangers @ vectors.T, axis=1)[:, : -gallery.MOST_RIVALS - 1 : -1]]),
+            -np.sort(-np.concatenate([scores, unmated]), axis=1)[:, :RIVALS],
             np.concatenate([owner, len(drawn) + np.arange(len(strangers))]),
             threshold,
         )
@@ -109,7 +110,8 @@ def fit_calibration(enrolled: Faces, strangers: Floats, random: np.random.Genera
 
 def prototypes(drawn: Faces, photos: int) -> Floats:
     faces = np.concatenate([person[:photos] for person in drawn])
-    return fit_prototypes(faces, np.repeat(np.arange(len(drawn)), photos), len(drawn)).vectors
+    owner, weight = np.repeat(np.arange(len(drawn)), photos), np.ones(len(faces), np.float32)
+    return fit_prototypes(faces, owner, len(drawn), weight).vectors
 
 
 if __name__ == "__main__":

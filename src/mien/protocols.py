@@ -65,29 +65,6 @@ class Head(Protocol):
         ...
 
 
-class FittedHead(Protocol):
-    """A head fresh from its fit, with what the fit learned about each of the N faces it was given, in their order."""
-
-    @property
-    def vectors(self) -> Floats:
-        """(P, D) float32 unit prototypes."""
-        ...
-
-    @property
-    def leave_one_out(self) -> Floats:
-        """(N,) float32: cosine of each face to its own prototype made without it; nan for somebody's only face."""
-        ...
-
-    @property
-    def counted(self) -> NDArray[np.bool_]:
-        """(N,) bool: False for a face that the person's others contradict, and that was left out."""
-        ...
-
-    def scores(self, embeddings: Floats) -> Floats:
-        """(N, P) float32 cosines of unit embeddings (N, D)."""
-        ...
-
-
 class Progress(Protocol):
     """How long work tells how far it is; the null one in `mien.progress` says nothing."""
 

@@ -35,8 +35,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, ModelError
 from mien.files import storage_error, write_atomically
+from mien.fitted import Fitted
 from mien.gallery import Calibration, Threshold
-from mien.heads.prototypes import to_onnx
+from mien.nets.head_graph import head_graph, head_of_graph
 from mien.nets.session import open_session
 from mien.types import Floats
 
@@ -56,6 +57,10 @@ _VERSION = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{3,6}"
 _LEFTOVER = re.compile(rf"\.mien-(?:new-{_VERSION}|[0-9a-f]{{16}})\.tmp")
 """What a killed run may leave in models/: a folder of `write_model`, a file of `write_atomically`."""
 
+ENROLLED_SINCE_FIT: Final = "enrolled_since_fit"
+"""Among a card's counts, where there are any: photos that came or went since head, threshold, calibration and metrics
+were fitted; see `mien.stages.enrol`."""
+
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(min_length=1)]
@@ -73,7 +78,14 @@ class EncoderCard(_Part):
     id: Name
     precision: Literal["fp32", "int8"]
     weights_sha256: Sha256
-    views: Annotated[int, Field(ge=1)]
+    views: Literal[1, 2, 4]
+
+
+class HeadCard(_Part):
+    """The head that was chosen, and what each that was tried costs a face, in nats (`mien.validation.log_loss`)."""
+
+    name: Name
+    tried: dict[str, float]
 
 
 class FileCard(_Part):
@@ -95,6 +107,7 @@ class Card(_Part):
 
     format: Literal[1] = 1
     encoder: EncoderCard
+    head: HeadCard
     people: Annotated[int, Field(ge=1)]
     photos: dict[str, list[Sha256]]
     counts: dict[str, Count]
@@ -113,9 +126,11 @@ class _Rule(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a model was made of, for its card: the encoder, the SHA-256 of each person's photos, counts and metrics."""
+    """What a model was made of, for its card: the encoder, the head, the SHA-256 of each person's photos, counts and
+    metrics."""
 
     encoder: EncoderCard
+    head: HeadCard
     photos: Mapping[str, Sequence[str]]
     counts: Mapping[str, int]
     metrics: Mapping[str, float]
@@ -156,6 +171,11 @@ class Model:
     def fpir(self) -> float:
         return self.threshold.fpir
 
+    @property
+    def enrolled_since_fit(self) -> int:
+        """Photos enrolled without training."""
+        return self.card.counts.get(ENROLLED_SINCE_FIT, 0)
+
     def require_encoder(self, encoder_id: str) -> None:
         """Raises EncoderMismatchError unless the model was made from this encoder's embeddings."""
         if encoder_id != self.encoder_id:
@@ -168,7 +188,7 @@ class Model:
 def write_model(
     models: Path,
     people: Sequence[str],
-    prototypes: Floats,
+    head: Fitted,
     threshold: Threshold,
     calibration: Calibration,
     provenance: Provenance,
@@ -176,12 +196,12 @@ def write_model(
 ) -> str:
     """Writes a new version into the folder `models` and returns its name; it is not the current one until `promote`d.
 
-    `prototypes` is (P, D) float32 in the order of `people`. Whatever happens on the way, the version is there whole or
+    `head` scores in the order of `people`. Whatever happens on the way, the version is there whole or
     not at all. Versions sort by time: the day of `now` and a counter. The caller holds the album's lock. Raises
     AlbumError for a name that cannot stand in labels.txt, StorageError if the disk refuses.
     """
     contents = {
-        NETWORK: to_onnx(prototypes),
+        NETWORK: head_graph(head),
         LABELS: _labels(people),
         THRESHOLDS: _json(_Rule(threshold=threshold, calibration=calibration)),
     }
@@ -260,6 +280,16 @@ def load_model(folder: Path) -> Model:
     return Model(people, OnnxHead(people, session), rule.threshold, rule.calibration, card)
 
 
+def load_fitted(folder: Path, model: Model) -> Fitted:
+    """The head of `model`, which was loaded from `folder`, as it was fitted, to be changed and written again. Its
+    `counted` is empty: which faces were left out, a model does not keep. Raises DamagedModelError."""
+    file = folder / NETWORK
+    try:
+        return head_of_graph(_read_as(file, model.card.files[NETWORK]))
+    except ValueError as error:
+        raise _damaged(file, str(error)) from error
+
+
 def _next_version(models: Path, now: datetime) -> str:
     """A clock that was set back must not sort a new model before an old one: the day is never before the newest's."""
     day, counter = f"{now:%Y-%m-%d}", 1
@@ -312,6 +342,7 @@ def _card(version: str, now: datetime, people: int, provenance: Provenance, cont
     return Card.model_validate(
         {
             "encoder": provenance.encoder,
+            "head": provenance.head,
             "people": people,
             "photos": {
                 unicodedata.normalize("NFC", person): sorted(photos) for person, photos in provenance.photos.items()

@@ -48,6 +48,9 @@ class Settings(BaseModel):
         default=96, ge=16, le=1024, description="Side of the pictures in aligned-images, 16 to 1024 pixels."
     )
     skip_multi: bool = Field(default=False, description="true: leave out training photos that show several faces.")
+    head: str = Field(
+        default="auto", min_length=1, description='Which head to train: "auto" chooses by cross-validation.'
+    )
     minimum: int = Field(default=20, ge=1, description="Photos that each person should have, 1 or more.")
     catalog: Path | None = Field(
         default=None,

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Literal, cast
 from mien.detectors.mmod import MMOD
 from mien.detectors.yunet import YuNet
 from mien.encoders.resnet import ResNet
+from mien.errors import ModelError
 from mien.eyes import Eyes, Views
+from mien.gallery import Scale
+from mien.heads.nearest import with_nearest
+from mien.heads.normalised import FEWEST, normalised
 from mien.heads.prototypes import fit_prototypes
+from mien.heads.several import with_several
+from mien.heads.softmax import MOST_WORK, softened
 from mien.landmarkers.trees import FivePointTrees
 from mien.registry import EncoderCard, Model
+from mien.stages.train import HeadOption
 
 if TYPE_CHECKING:
+    from mien.fitted import Fit
     from mien.settings import Settings
 
 
@@ -22,8 +30,41 @@ def make_eyes(precision: Literal["fp32", "int8"], views: int) -> Eyes:
     return Eyes(YuNet(), MMOD(trees), trees, ResNet(precision, batch=views), cast("Views", views))
 
 
-fit_head = fit_prototypes
-"""The head that `train` fits."""
+HEADS = (
+    HeadOption("prototypes", fit_prototypes, 0.0),
+    HeadOption("several", with_several(fit_prototypes), -0.001),
+    HeadOption("nearest", with_nearest(fit_prototypes), -0.0035),
+    HeadOption("normalised", normalised(fit_prototypes), -0.004, Scale(0.347, 0.651), FEWEST),
+    HeadOption("normalised-nearest", normalised(with_nearest(fit_prototypes)), -0.0145, Scale(0.347, 0.649), FEWEST),
+    HeadOption("softmax", softened(fit_prototypes), 0.0, Scale(-0.121, 1.118), most_work=MOST_WORK, only_if_named=True),
+)
+"""The heads that `train` chooses from, the simpler first, with what each brought on the training photos of LFW and
+`wild`, and the scale of its scores in galleries of 10 to 60 LFW people (docs/benchmarks.md). Softmax must be asked
+for: it pushes the people of the album apart, so masking them cannot show how it treats real strangers, and those it
+names more often."""
+
+
+_ENROLMENTS = {
+    "prototypes": fit_prototypes,
+    "several": with_several(fit_prototypes),
+    "nearest": with_nearest(fit_prototypes),
+    "normalised": fit_prototypes,
+    "normalised-nearest": with_nearest(fit_prototypes),
+    "softmax": fit_prototypes,
+}
+"""For each head what it makes of one person alone, whose embeddings its transform was applied to. Softmax takes the
+mean that it starts from."""
+
+
+def enrolment(model: Model) -> Fit:
+    """How one person is enrolled in a model without training; see `mien.stages.enrol`. Raises ModelError."""
+    name = model.card.head.name
+    if name not in _ENROLMENTS:
+        raise ModelError(
+            f"The model {model.version} has a head that this version of mien does not know: {name}.",
+            "Make a new model with `mien train`.",
+        )
+    return _ENROLMENTS[name]
 
 
 def encoder_card(settings: Settings) -> EncoderCard:
@@ -33,7 +74,7 @@ def encoder_card(settings: Settings) -> EncoderCard:
         id=eyes.encoder_id,
         precision=settings.precision,
         weights_sha256=ResNet(settings.precision).weights_sha256,
-        views=settings.views,
+        views=cast("Views", settings.views),
     )
 
 

@@ -1,22 +1,16 @@
 """Prototypes: one mean direction per person, by which a face's score for that person is a cosine.
 
-In: unit embeddings (N, D) and the person (N,) of each, as a column 0..P-1. Out: `Prototypes`, and `to_onnx`, the same
-arithmetic as a model file. A face whose label is wrong pulls the mean towards somebody else, so faces that the
-person's other photos contradict are left out. This file knows nothing of names, thresholds or files.
+A face whose label is wrong pulls the mean towards somebody else, so faces that the person's other photos contradict are
+left out. This file knows nothing of names, thresholds or files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from mien.fitted import Fitted, Ints
 from mien.types import Floats
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 Vectors = NDArray[np.float64]
 
@@ -32,37 +26,15 @@ MOST_LEFT_OUT = 3
 _ROUNDS = 4
 """Leaving out one face may bring back another; after a few rounds nothing changes any more."""
 
-OPSET, IR_VERSION = 17, 8
-"""Old enough for every ONNX Runtime that mien supports; fixed, so that the same prototypes give the same bytes."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prototypes:
-    """The head as fitted, with what the fit learned about each of its N faces (in the order they were given).
-
-    `vectors` (P, D) float32, unit rows. `leave_one_out` (N,) float32: cosine of each face to its person's prototype
-    made without it; nan for somebody's only face. `counted` (N,) bool: False for a face that was left out as
-    contradicted.
-    """
-
-    vectors: Floats
-    leave_one_out: Floats
-    counted: NDArray[np.bool_]
-
-    def scores(self, embeddings: Floats) -> Floats:
-        """(N, P) float32: cosine of each unit embedding (N, D) to each prototype."""
-        return np.asarray(embeddings, dtype=np.float32) @ self.vectors.T
-
-
-def fit_prototypes(embeddings: Floats, person: ArrayLike, people: int, weight: ArrayLike | None = None) -> Prototypes:
+def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
     """The weighted mean direction of every person's faces, without those that the person's other faces contradict.
 
-    `embeddings` (N, D) float32 unit, `person` (N,) in 0..people-1, `weight` (N,) above 0, say the quality of each
-    face (None: all alike). The result depends neither on the order of the faces nor on the other people: sums run in
-    float64 in an order that the faces themselves give. O(N * D). Raises ValueError if somebody has no face.
+    The result depends neither on the order of the faces nor on the other people: sums run in float64 in an order that
+    the faces themselves give. O(N * D). Raises ValueError if somebody has no face.
     """
     faces, owner = np.asarray(embeddings, dtype=np.float32), np.asarray(person, dtype=np.intp)
-    given = np.ones(len(faces)) if weight is None else np.asarray(weight, dtype=np.float64)
+    given = np.asarray(weight, dtype=np.float64)
     if not np.array_equal(np.unique(owner), np.arange(people)):
         raise ValueError("every person needs a face")
     order = _canonical_order(faces, owner, given)
@@ -77,11 +49,13 @@ def fit_prototypes(embeddings: Floats, person: ArrayLike, people: int, weight: A
     used = given * counted
     sums = np.add.reduceat(used[:, None] * rows, starts, axis=0)
 
-    back = np.argsort(order)
-    return Prototypes(
+    return Fitted(
         vectors=(sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32),
-        leave_one_out=_agreement(rows, owner, starts, used)[back].astype(np.float32),
-        counted=counted[back],
+        transform=None,
+        exemplars=np.empty((0, faces.shape[1]), np.float32),
+        owner=np.empty(0, np.int64),
+        share=1.0,
+        counted=counted[np.argsort(order)],
     )
 
 
@@ -115,29 +89,3 @@ def _contradicted(agreement: Vectors, starts: NDArray[np.intp]) -> NDArray[np.bo
         worst = np.argsort(own, kind="stable")[:most]
         out[start + worst] = own[worst] < np.median(own) - CONTRADICTED
     return out
-
-
-def to_onnx(vectors: Floats) -> bytes:
-    """The head as a model: "embedding" (N, D) float32 of any length -> "scores" (N, P) float32, cosines.
-
-    `vectors` is (P, D). The same prototypes give the same bytes, all of them inside: no external data.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    people, dimensions = vectors.shape
-    weights = np.ascontiguousarray(vectors.T, dtype=np.float32)
-    graph = helper.make_graph(
-        nodes=[
-            helper.make_node("LpNormalization", ["embedding"], ["unit"], axis=1, p=2),
-            helper.make_node("MatMul", ["unit", "prototypes"], ["scores"]),
-        ],
-        name="mien-prototypes",
-        inputs=[helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", dimensions])],
-        outputs=[helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", people])],
-        initializer=[numpy_helper.from_array(weights, "prototypes")],
-    )
-    opset = [helper.make_opsetid("", OPSET)]
-    model: ModelProto = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="mien")
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
