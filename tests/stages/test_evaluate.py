@@ -10,8 +10,10 @@ import pytest
 
 from mien.errors import ModelError, UsageError
 from mien.eyes import Eyes
+from mien.gallery import Calibration
+from mien.measured import Share
 from mien.progress import Silent
-from mien.stages.evaluate import Evaluated, Pick, Share, evaluate, pick_face
+from mien.stages.evaluate import Evaluated, Pick, evaluate, pick_face
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Told:
     def look_at(self, file: Path) -> SeenPhoto:
         scores = [float(part) for part in file.name.split()[1:]]
         faces = (seen((0.0, 0.0, 10.0, 10.0), scores),) if scores else ()
-        return SeenPhoto(Photo("0" * 64, 100, 100, "PNG"), faces)
+        return SeenPhoto(Photo("0" * 64, 100, 100, "PNG", "5a" * 8), faces)
 
 
 def seen(box: Box, scores: list[float]) -> SeenFace:
@@ -37,7 +39,13 @@ def seen(box: Box, scores: list[float]) -> SeenFace:
 def model(people: tuple[str, ...], threshold: float) -> Model:
     """One whose scores are what it is given."""
     head = SimpleNamespace(scores=lambda embeddings: embeddings)
-    known = SimpleNamespace(people=people, head=head, threshold=SimpleNamespace(value=threshold), version="told")
+    known = SimpleNamespace(
+        people=people,
+        head=head,
+        threshold=SimpleNamespace(value=threshold),
+        calibration=Calibration(200.0, 0.004),
+        version="told",
+    )
     return cast("Model", known)
 
 
@@ -98,11 +106,29 @@ def test_without_strangers_or_without_acquaintances_there_is_nothing_to_say() ->
     assert Share(0, 0).interval == (0.0, 1.0)
 
 
+def test_probabilities_are_judged_and_every_person_has_a_row() -> None:
+    sure = measured(0.8, "Ada 0.99 0.1 0.1 0.1", "Bo 0.1 0.99 0.1 0.1", "Zed 0.2 0.2 0.2 0.2")
+    assert sure.ece_mated == pytest.approx(0, abs=1e-6)
+    assert sure.ece_non_mated == pytest.approx(0, abs=1e-6)
+    wrong = measured(0.8, "Ada 0.1 0.99 0.1 0.1", "Ada 0.99 0.1 0.1 0.1", "Zed 0.2 0.99 0.2 0.2", "Bo")
+    assert wrong.ece_mated == pytest.approx(0.5, abs=1e-3), "of two answers that are both sure one is right"
+    assert wrong.ece_non_mated == pytest.approx(1, abs=1e-3)
+    found = wrong.to_json()
+    assert found["ece"] == pytest.approx(0.75, abs=1e-3)
+    assert found["per_person"] == [
+        {"person": "Ada", "known": True, "probes": 2, "top1": 0.5, "named": 0.5},
+        {"person": "Bo", "known": True, "probes": 1, "top1": 0.0, "named": 0.0},
+        {"person": "Zed", "known": False, "probes": 1, "top1": None, "named": 1.0},
+    ]
+    assert found["intervals"]["top1"] == pytest.approx([*wrong.top1.interval])
+    assert measured(0.8, "Zed 0.2 0.2 0.2 0.2").to_json()["ece_mated"] is None
+
+
 def test_memory_does_not_grow_with_the_people_times_the_probes() -> None:
     people = tuple(f"P{number}" for number in range(20_000))
     scores = np.linspace(0, 0.5, len(people), dtype=np.float32)
     face = SeenFace(seen((0, 0, 9, 9), [1.0]).face, Quality(9, 1, 1, 1, 1), Embedding(scores, "told"))
-    eyes = SimpleNamespace(look_at=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG"), (face,)))
+    eyes = SimpleNamespace(look_at=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG", "5a" * 8), (face,)))
     probes = [(Path(f"{number}"), "P3") for number in range(300)]
     tracemalloc.start()
     try:
@@ -117,7 +143,7 @@ def test_memory_does_not_grow_with_the_people_times_the_probes() -> None:
 
 
 def at(*boxes: Box) -> SeenPhoto:
-    return SeenPhoto(Photo("0" * 64, 200, 100, "PNG"), tuple(seen(box, [1.0]) for box in boxes))
+    return SeenPhoto(Photo("0" * 64, 200, 100, "PNG", "5a" * 8), tuple(seen(box, [1.0]) for box in boxes))
 
 
 @pytest.mark.parametrize(("face", "expected"), [("largest", 0), ("centre", 1)])

@@ -8,7 +8,7 @@ which no face was found, or that cannot be read, is a miss if its person is enro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -20,27 +20,13 @@ from mien import metrics
 from mien import workers as pool
 from mien.errors import PhotoError, UsageError
 from mien.eyes import Eyes
+from mien.gallery import identify
+from mien.measured import SHARES, Share
 from mien.protocols import Progress
 from mien.registry import Model
 from mien.types import Floats, SeenFace, SeenPhoto
 
 Pick = Literal["largest", "centre"]
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """`hits` of `of`, as a fraction with its 95 % Wilson interval; `value` is None where there was nothing to count."""
-
-    hits: int
-    of: int
-
-    @property
-    def value(self) -> float | None:
-        return self.hits / self.of if self.of else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return metrics.wilson(self.hits, self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +40,22 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonResult:
+    """One person's probes: how many, of these the right name first and the right name given; for a stranger `first` is
+    empty and `named` counts those who got any name."""
+
+    person: str
+    known: bool
+    first: Share
+    named: Share
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated:
     """What an evaluation measured. Shares of mated probes: `top1`, `top3` whatever the score; `tpir` at the model's own
     threshold; `tpir_at_fpir_1` and `_01` at the threshold that lets 1 % and 0.1 % of these very strangers through.
-    `fpir` is the share of the strangers that the model's own threshold named."""
+    `fpir` is the share of the strangers that the model's own threshold named. `ece_mated` and `ece_non_mated` are the
+    calibration errors of the answers' probabilities where a face was found, None where there is none."""
 
     model: str
     face: Pick
@@ -68,14 +66,24 @@ class Evaluated:
     tpir_at_fpir_01: Share
     tpir: Share
     fpir: Share
+    ece_mated: float | None
+    ece_non_mated: float | None
     no_face: int
+    per_person: tuple[PersonResult, ...]
     people: tuple[str, ...]
     strangers: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     failures: tuple[tuple[str, PhotoError], ...]
 
+    @property
+    def ece(self) -> float | None:
+        """The mean of both calibration errors, as the prior that a face is known is one half."""
+        both = [error for error in (self.ece_mated, self.ece_non_mated) if error is not None]
+        return sum(both) / len(both) if both else None
+
     def to_json(self) -> dict[str, Any]:
         """The report as `mien evaluate --json` prints it; fractions, null where there was nothing to count."""
+        shares = {name: getattr(self, name) for name in SHARES}
         return {
             "model": self.model,
             "face": self.face,
@@ -87,12 +95,26 @@ class Evaluated:
             "tpir_at_fpir_01": self.tpir_at_fpir_01.value if self.fpir.of else None,
             "tpir": self.tpir.value,
             "fpir": self.fpir.value,
+            "ece": self.ece,
+            "ece_mated": self.ece_mated,
+            "ece_non_mated": self.ece_non_mated,
+            "intervals": {name: list(share.interval) if share.of else None for name, share in shares.items()},
             "mated": self.top1.of,
             "non_mated": self.fpir.of,
             "no_face": self.no_face,
             "people": len(self.people),
             "strangers": len(self.strangers),
             "stranger_names": list(self.strangers),
+            "per_person": [
+                {
+                    "person": one.person,
+                    "known": one.known,
+                    "probes": one.named.of,
+                    "top1": one.first.value,
+                    "named": one.named.value,
+                }
+                for one in self.per_person
+            ],
             "mistakes": [
                 asdict(one) | {"score": one.score if math.isfinite(one.score) else None} for one in self.mistakes
             ],
@@ -101,12 +123,13 @@ class Evaluated:
 
 
 class _Probe(NamedTuple):
-    """How a probe was answered: its best score, whose (a column), and at which place its own person came, those who
-    score the same before it; -inf, -1 and infinity where there is nothing to say."""
+    """How a probe was answered: its best score, whose (a column), at which place its own person came, those who score
+    the same before it, and the answer's probability; -inf, -1, infinity and nan where there is nothing to say."""
 
     best: float
     first: int
     rank: float
+    probability: float
 
 
 def evaluate(
@@ -138,7 +161,7 @@ def evaluate(
         chosen = pick_face(seen, face) if isinstance(seen, SeenPhoto) else None
         missed += chosen is None
         scores = model.head.scores(chosen.embedding.vector[None])[0] if chosen else None
-        answered.append(_probe(scores, column.get(person)))
+        answered.append(_probe(model, scores, column.get(person)))
     progress.finish()
 
     mated = np.array([person in column for _, person in probes], bool)
@@ -152,6 +175,13 @@ def evaluate(
     def at_fpir(fpir: float) -> Share:
         return of_mated(right & (best >= metrics.threshold_at_fpir(best[~mated], fpir)))
 
+    sure = np.array([probe.probability for probe in answered], np.float64)
+    correct = np.where(mated, right & named, ~named)
+
+    def calibration_error(of: NDArray[np.bool_]) -> float | None:
+        asked = of & np.isfinite(sure)
+        return metrics.expected_calibration_error(sure[asked], correct[asked]) if asked.any() else None
+
     answers = [model.people[one.first] if is_named else None for one, is_named in zip(answered, named, strict=True)]
     return Evaluated(
         model=model.version,
@@ -163,7 +193,10 @@ def evaluate(
         tpir_at_fpir_01=at_fpir(0.001),
         tpir=of_mated(right & named),
         fpir=Share(int(named[~mated].sum()), int((~mated).sum())),
+        ece_mated=calibration_error(mated),
+        ece_non_mated=calibration_error(~mated),
         no_face=missed,
+        per_person=_per_person([person for _, person in probes], column, right, named),
         people=tuple(sorted({person for _, person in probes if person in column})),
         strangers=tuple(sorted({person for _, person in probes if person not in column})),
         mistakes=tuple(
@@ -175,13 +208,30 @@ def evaluate(
     )
 
 
-def _probe(scores: Floats | None, truth: int | None) -> _Probe:
+def _per_person(
+    persons: Sequence[str], column: Mapping[str, int], right: NDArray[np.bool_], named: NDArray[np.bool_]
+) -> tuple[PersonResult, ...]:
+    """A result for each person among the probes, by name."""
+    rows: dict[str, list[int]] = {}
+    for row, person in enumerate(persons):
+        rows.setdefault(person, []).append(row)
+    results = []
+    for person in sorted(rows):
+        mine, known = np.array(rows[person]), person in column
+        first = Share(int(right[mine].sum()), len(mine)) if known else Share(0, 0)
+        given = right[mine] & named[mine] if known else named[mine]
+        results.append(PersonResult(person, known, first, Share(int(given.sum()), len(mine))))
+    return tuple(results)
+
+
+def _probe(model: Model, scores: Floats | None, truth: int | None) -> _Probe:
     """What is kept of a probe's `scores` (P,), so that memory does not grow with the people; None if no face was found.
     `truth` is the column of its person."""
     if scores is None:
-        return _Probe(-math.inf, -1, math.inf)
+        return _Probe(-math.inf, -1, math.inf, math.nan)
     rank = math.inf if truth is None else int(np.sum(scores >= scores[truth]))
-    return _Probe(float(scores.max()), int(scores.argmax()), rank)
+    (answer,) = identify(scores[None], model.people, model.threshold, model.calibration, 1)
+    return _Probe(float(scores.max()), int(scores.argmax()), rank, answer.probability)
 
 
 def pick_face(seen: SeenPhoto, face: Pick) -> SeenFace | None:

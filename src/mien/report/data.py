@@ -1,0 +1,179 @@
+"""What the report page shows, and nothing else: frozen values that whoever trained or evaluated a model fills in.
+
+Shares, scores and probabilities are fractions (0..1 but for scores, which are cosines); photos are named by their path
+as the reader knows it. Names and paths may hold anything a file system allows: the page escapes them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mien.measured import Share
+
+CROSS_VALIDATED: Final = (
+    "Cross-validated: each photo was scored by a head fitted without it, and to play the stranger each person was"
+    " masked in turn. The head that ships was then refitted on every photo."
+)
+"""The usual `ReportData.how_measured`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The shares an evaluation comes down to. `tpir` and `fpir` are at the model's own threshold; `tpir_at_fpir_1` and
+    `_01` at the threshold that lets 1 % and 0.1 % of the measured strangers through. `fpir` is of strangers, the
+    others of mated probes."""
+
+    top1: Share
+    top3: Share
+    tpir_at_fpir_1: Share
+    tpir_at_fpir_01: Share
+    tpir: Share
+    fpir: Share
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTried:
+    """A head that training compared, by its cross-validated loss (lower is better)."""
+
+    name: str
+    loss: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers of about the same probability: its mean, and how many of them were right."""
+
+    probability: float
+    right: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Whether probabilities can be believed: the calibration error (None: nothing to count) on mated and on non-mated
+    probes, and the curve of both."""
+
+    ece_mated: float | None
+    ece_non_mated: float | None
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Best scores, counted between N + 1 rising `edges`: N counts of mated and of non-mated probes."""
+
+    edges: tuple[float, ...]
+    mated: tuple[int, ...]
+    non_mated: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """How one person fares. `first` and `named` are of this person's probes: the right name at rank 1, and above the
+    threshold too; `masked` is of this person's faces with the name masked: those that got somebody else's name.
+    `low_quality` counts photos with a face too poor to trust."""
+
+    person: str
+    photos: int
+    first: Share
+    named: Share
+    masked: Share
+    low_quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """`count` faces of one of two people that scored highest for the other, `mean_score` on average."""
+
+    a: str
+    b: str
+    count: int
+    mean_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A face of `person` answered as `answer` (None: unknown). `jpeg` as `mien.report.thumbnail` makes it, empty
+    where the picture is gone; `score` is the best candidate's."""
+
+    jpeg: bytes
+    person: str
+    answer: str | None
+    score: float
+    photo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A photo filed under `person` that looks more like `more_like`."""
+
+    photo: str
+    person: str
+    more_like: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The last model, `version`, what it measured, and how the album differs from the one it saw."""
+
+    version: str
+    figures: Figures
+    people_new: tuple[str, ...]
+    people_gone: tuple[str, ...]
+    photos_added: int
+    photos_removed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """A model and how good it is.
+
+    `left_out` of the `photos` contradict their person's others and were not learned from. `fpir_asked` is the FPIR the
+    threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has everybody,
+    in any order; who has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than the page
+    shows, best example first; `mistake_count` is how many there were. `suspects` come most suspicious first. `changes`
+    is None for an album's first model.
+    """
+
+    album: str
+    version: str
+    created: datetime
+    encoder: str
+    head: str
+    heads: tuple[HeadTried, ...]
+    people: int
+    photos: int
+    left_out: int
+    figures: Figures
+    how_measured: str
+    threshold: float
+    fpir_asked: float
+    threshold_note: str
+    reliability: Reliability
+    histogram: Histogram
+    roc: tuple[tuple[float, float], ...]
+    rows: tuple[PersonRow, ...]
+    minimum_photos: int
+    pairs: tuple[ConfusedPair, ...]
+    mistakes: tuple[Mistake, ...]
+    mistake_count: int
+    suspects: tuple[Suspect, ...]
+    changes: Changes | None
+
+
+def difference(before: Share, after: Share) -> tuple[float, float, float] | None:
+    """How far a share moved, and the 95 % interval of that: (after - before, low, high); None if either is empty.
+
+    Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I: the two Wilson
+    intervals combined. It takes the two samples for independent; two trainings share most photos, which makes the
+    interval wider than it need be.
+    """
+    if before.value is None or after.value is None:
+        return None
+    moved = after.value - before.value
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
+    return moved, moved - down, moved + up

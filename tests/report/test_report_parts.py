@@ -1,0 +1,85 @@
+"""The small parts of the report: shares and their differences, words and numbers, thumbnails."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mien.report import Share, difference, thumbnail
+from mien.report.text import LONGEST, count, level, name, path, percent, points, score, shown
+
+NBSP = "\u00a0"
+
+
+def test_a_share_of_nothing_has_no_value_and_could_be_anything() -> None:
+    assert Share(0, 0).value is None
+    assert (Share(0, 0).low, Share(0, 0).high) == (0.0, 1.0)
+
+
+def test_the_difference_of_two_shares_is_newcombes() -> None:
+    """His table II, case (a): 56/70 against 48/80, method 10."""
+    found = difference(Share(48, 80), Share(56, 70))
+    assert found is not None
+    assert np.round(found, 4).tolist() == [0.2, 0.0524, 0.3339]
+    assert difference(Share(0, 0), Share(1, 2)) is None is difference(Share(1, 2), Share(0, 0))
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.data())
+def test_a_difference_lies_in_its_interval_and_turns_round(m: int, n: int, data: st.DataObject) -> None:
+    a, b = Share(data.draw(st.integers(0, m)), m), Share(data.draw(st.integers(0, n)), n)
+    there, back = difference(a, b), difference(b, a)
+    assert there is not None and back is not None
+    assert there[1] <= there[0] <= there[2]
+    assert there == pytest.approx((-back[0], -back[2], -back[1]), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("share", "written"),
+    [(0.993, "99.3"), (0.0, "0"), (1.0, "100"), (0.0004, "&lt;0.1"), (0.9996, "&gt;99.9"), (0.5, "50.0")],
+)
+def test_only_nothing_is_0_and_only_all_is_100(share: float, written: str) -> None:
+    assert percent(share) == f"{written}{NBSP}%"
+
+
+def test_numbers_have_sensible_digits() -> None:
+    assert (percent(None), percent(math.nan), score(-math.inf)) == ("–", "–", "–")
+    assert (level(0.01), level(0.001)) == (f"1{NBSP}%", f"0.1{NBSP}%")
+    assert [points(x) for x in (0.004, -0.012, -0.0001, 0.0)] == ["+0.4", "−1.2", "0.0", "0.0"]
+    assert (score(0.94051), score(-0.2)) == ("0.941", "−0.200")
+    assert (count(1, "photo"), count(2300, "person", "people")) == ("1 photo", "2,300 people")
+
+
+def test_long_texts_are_cut_where_it_hurts_least() -> None:
+    assert shown("x" * 1000) == "x" * (LONGEST - 1) + "…"
+    assert path("a/" * 1000 + "end.jpg").removesuffix("</bdi>").endswith("a/<wbr>end.jpg")
+    assert shown("x" * LONGEST) == "x" * LONGEST
+
+
+def test_joiners_and_marks_that_languages_need_stay() -> None:
+    for text in ("👩\u200d👧", "می\u200cخواهم", "\u200fאבג", "e\u0301"):
+        assert name(text) == f"<bdi>{text}</bdi>"
+
+
+@given(st.text(st.characters()))
+def test_any_text_becomes_one_that_utf8_can_hold_and_html_cannot_misread(text: str) -> None:
+    written = shown(text)
+    written.encode("utf-8")
+    assert not set(written) & set("<>\"'\n\x00\u202e")
+
+
+def test_a_thumbnail_is_a_small_jpeg_of_the_same_shape() -> None:
+    pixels = np.zeros((400, 200, 3), np.uint8)
+    pixels[..., 0] = 200
+    with Image.open(io.BytesIO(thumbnail(pixels))) as image:
+        assert (image.format, image.size, image.mode) == ("JPEG", (56, 112), "RGB")
+        red, green, blue = np.asarray(image)[50, 20]
+        assert red > 180 and max(green, blue) < 20
+        assert not image.getexif()
+    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
+    assert len(thumbnail(noise)) < 12_000
