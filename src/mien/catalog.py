@@ -55,9 +55,10 @@ photos = sa.Table(
     _schema,
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("bytes", sa.Integer, nullable=False),
-    sa.Column("width", sa.Integer),  # these three are unknown until it was decoded
+    sa.Column("width", sa.Integer),  # these four are unknown until it was decoded
     sa.Column("height", sa.Integer),
     sa.Column("format", sa.Text),
+    sa.Column("phash", sa.Text),
     sqlite_with_rowid=False,  # here and below: one tree instead of two, as the key is text
 )
 sightings = sa.Table(
@@ -167,6 +168,29 @@ class TrainingSet:
     sha256: tuple[str, ...]
     embeddings: Floats
     overall: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an encoder saw in the photo at `path`. `phash` is empty where it has not looked, or met an `error`; `faces`
+    counts all; `face` is the row of the chosen one in `Looks.embeddings`, -1 for none, and `overall` its quality."""
+
+    path: str
+    person: str
+    sha256: str
+    phash: str
+    error: str | None
+    faces: int
+    face: int
+    overall: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """Every placement, by path, as one encoder has seen it; `embeddings` (M, 128) float32 are of the chosen faces."""
+
+    looks: tuple[Look, ...]
+    embeddings: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +371,21 @@ class Catalog:
         with self._transaction() as connection:
             return [(path, name) for path, name in connection.execute(query)]
 
+    def places(self) -> dict[tuple[str, str], str]:
+        """For (person, SHA-256) the path of a photo, the first where it was placed twice."""
+        query = (
+            sa.select(people.c.name, placements.c.sha256, sa.func.min(placements.c.path))
+            .join_from(placements, people)
+            .group_by(people.c.name, placements.c.sha256)
+        )
+        with self._transaction() as connection:
+            return {(name, sha256): path for name, sha256, path in connection.execute(query)}
+
     # What was seen
 
-    def unseen(self, encoder_id: str, retry: Collection[str] = ()) -> list[tuple[str, str]]:
-        """(sha256, a path) of each photo that the encoder has not looked at, by path; `retry` are kinds of error that
-        may have been cured since ("missing-extra")."""
+    def unseen(self, encoder_id: str, retry: Collection[str] = (), person: str | None = None) -> list[tuple[str, str]]:
+        """(sha256, a path) of each photo, of `person` if one is named, that the encoder has not looked at, by path;
+        `retry` are kinds of error that may have been cured since ("missing-extra")."""
         seen = sa.exists().where(
             sightings.c.sha256 == photos.c.sha256,
             sightings.c.encoder_id == encoder_id,
@@ -359,6 +393,8 @@ class Catalog:
         )
         path = sa.func.min(placements.c.path)
         query = sa.select(photos.c.sha256, path).join(placements).where(~seen).group_by(photos.c.sha256).order_by(path)
+        if person is not None:
+            query = query.where(placements.c.person_id == _id_of(person))
         with self._transaction() as connection:
             return [(sha256, path) for sha256, path in connection.execute(query)]
 
@@ -373,7 +409,13 @@ class Catalog:
                 f"A face of another encoder was to be recorded under {encoder_id}.", "Please report this as a bug."
             )
         photo = seen.photo
-        decoded = {"of": photo.sha256, "width": photo.width, "height": photo.height, "format": photo.format}
+        decoded = {
+            "of": photo.sha256,
+            "width": photo.width,
+            "height": photo.height,
+            "format": photo.format,
+            "phash": photo.phash,
+        }
         with self._transaction(write=True) as connection:
             known = connection.execute(_decode, decoded).rowcount
             if known:
@@ -446,7 +488,7 @@ class Catalog:
 
     def choose(self, person: str, rule: str, chosen: Mapping[str, int | None]) -> None:
         """Sets which face of the photo at each path is the person's, None for none; a path not given has none."""
-        of_person = sa.select(people.c.id).where(people.c.name == person).scalar_subquery()
+        of_person = _id_of(person)
         query = (
             sa.update(placements)
             .where(placements.c.path == sa.bindparam("at"), placements.c.person_id == of_person)
@@ -459,8 +501,8 @@ class Catalog:
             _execute_many(connection, query, [{"at": path, "chosen": face_id} for path, face_id in chosen.items()])
             connection.execute(sa.update(people).where(people.c.name == person).values(chosen_by=rule))
 
-    def training_set(self, encoder_id: str) -> TrainingSet:
-        """The chosen faces, as the encoder sees them."""
+    def training_set(self, encoder_id: str, person: str | None = None) -> TrainingSet:
+        """The chosen faces, of `person` if one is named, as the encoder sees them."""
         query = (
             sa.select(people.c.name, placements.c.sha256, faces.c.overall, faces.c.embedding)
             .join_from(placements, people)
@@ -468,8 +510,10 @@ class Catalog:
             .where(faces.c.encoder_id == encoder_id)
             .order_by(people.c.name, placements.c.sha256, placements.c.path)
         )
+        if person is not None:
+            query = query.where(people.c.name == person)
         names: dict[str, int] = {}
-        person: list[int] = []
+        owner: list[int] = []
         sha256: list[str] = []
         overall: list[float] = []
         embeddings = bytearray()
@@ -479,13 +523,13 @@ class Catalog:
                 if (row.name, row.sha256) == last:
                     continue  # placed twice under one person
                 last = (row.name, row.sha256)
-                person.append(names.setdefault(row.name, len(names)))
+                owner.append(names.setdefault(row.name, len(names)))
                 sha256.append(row.sha256)
                 overall.append(row.overall)
                 embeddings += row.embedding
         return TrainingSet(
             people=tuple(names),
-            person=np.array(person, np.int64),
+            person=np.array(owner, np.int64),
             sha256=tuple(sha256),
             embeddings=_floats(embeddings, DIMENSIONS),
             overall=np.array(overall, np.float32),
@@ -506,6 +550,49 @@ class Catalog:
             for name, sha256 in connection.execute(query):
                 photos_of.setdefault(name, []).append(sha256)
         return photos_of
+
+    def looks(self, encoder_id: str) -> Looks:
+        """What is known of each photo where it was placed."""
+        of_encoder = (faces.c.sha256 == sightings.c.sha256, faces.c.encoder_id == sightings.c.encoder_id)
+        found = sa.select(sa.func.count()).select_from(faces).where(*of_encoder).correlate(sightings).scalar_subquery()
+        query = (
+            sa.select(
+                placements.c.path,
+                people.c.name,
+                placements.c.sha256,
+                sightings.c.seen_at,
+                photos.c.phash,
+                sightings.c.error,
+                found.label("found"),
+                faces.c.overall,
+                faces.c.embedding,
+            )
+            .join_from(placements, people)
+            .join(photos)
+            .outerjoin(sightings, sa.and_(sightings.c.sha256 == photos.c.sha256, sightings.c.encoder_id == encoder_id))
+            .outerjoin(faces, sa.and_(faces.c.id == placements.c.chosen_face, *of_encoder))
+            .order_by(placements.c.path)
+        )
+        looks: list[Look] = []
+        embeddings = bytearray()
+        with self._transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                looked = row.seen_at is not None and row.error is None
+                face = -1 if row.embedding is None else len(embeddings) // (4 * DIMENSIONS)
+                embeddings += row.embedding or b""
+                looks.append(
+                    Look(
+                        path=row.path,
+                        person=row.name,
+                        sha256=row.sha256,
+                        phash=row.phash if looked else "",
+                        error=row.error,
+                        faces=row.found,
+                        face=face,
+                        overall=row.overall or 0.0,
+                    )
+                )
+        return Looks(tuple(looks), _floats(embeddings, DIMENSIONS))
 
     # Chips: first remove the stale ones, then write those due. On a disk that takes A.png and a.png for one file, the
     # other order would remove what was just written.
@@ -683,7 +770,7 @@ _place = _inserted.on_conflict_do_update(
 _decode = (
     sa.update(photos)
     .where(photos.c.sha256 == sa.bindparam("of"))
-    .values({name: sa.bindparam(name) for name in ("width", "height", "format")})
+    .values({name: sa.bindparam(name) for name in ("width", "height", "format", "phash")})
 )
 _overlook = sa.delete(sightings).where(
     sightings.c.sha256 == sa.bindparam("of"), sightings.c.encoder_id == sa.bindparam("by")
@@ -718,6 +805,10 @@ def _border(path: Path) -> Iterator[None]:
             raise
         kind, what, remedy = _ERRORS[code]
         raise kind(f"{path} {what}.", remedy) from error
+
+
+def _id_of(person: str) -> sa.ScalarSelect[str]:
+    return sa.select(people.c.id).where(people.c.name == person).scalar_subquery()
 
 
 def _choose_again(connection: sa.Connection, person_ids: Collection[object]) -> None:

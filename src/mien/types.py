@@ -27,13 +27,15 @@ class Photo:
     """One image file as it was read.
 
     `sha256` is the hex digest of the file's bytes and the photo's identity; `width` and `height` are of the upright
-    photo at full size; `format` is Pillow's name of the file format ("JPEG").
+    photo at full size; `format` is Pillow's name of the file format ("JPEG"); `phash` is its perceptual hash, 16 hex
+    digits, by which copies are known (see `mien.vision.phash`).
     """
 
     sha256: str
     width: int
     height: int
     format: str
+    phash: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

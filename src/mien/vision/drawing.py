@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,7 +15,9 @@ NAMED, UNKNOWN = (46, 160, 67), (110, 118, 129)
 """Green and grey: a name, and nobody the model knows."""
 
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
-"""Tried in turn for names beyond Pillow's own font, which is Latin only."""
+_WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "PingFang.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf")
+"""Fonts of Linux, macOS and Windows, tried in turn for names beyond Pillow's own, which is Latin only; the second list
+for East Asian names. Where none is there, boxes stand for letters, and the number tells who it is."""
 
 
 def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], named: Sequence[bool]) -> Pixels:
@@ -27,7 +30,7 @@ def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], name
     for box, label, is_named in zip(boxes, labels, named, strict=True):
         colour = NAMED if is_named else UNKNOWN
         draw.rectangle([round(v) for v in box], outline=colour, width=line)
-        font = _font(text, label.isascii())
+        font = _font(text, _fonts_for(label))
         left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
         width, height, pad = right - left, bottom - top, max(2, text // 4)
         x = min(max(0.0, box[0]), max(0, image.width - width - 2 * pad))
@@ -37,12 +40,17 @@ def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], name
     return np.asarray(image)
 
 
+def _fonts_for(label: str) -> tuple[str, ...]:
+    if label.isascii():
+        return ()
+    return (*_WIDE_FONTS, *_FONTS) if any(unicodedata.east_asian_width(c) in "WF" for c in label) else _FONTS
+
+
 @lru_cache
-def _font(size: int, plain: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    if not plain:
-        for name in _FONTS:
-            try:
-                return ImageFont.truetype(name, size)
-            except OSError:
-                continue
+def _font(size: int, names: tuple[str, ...]) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    for name in names:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
     return ImageFont.load_default(size)

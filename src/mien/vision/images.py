@@ -31,6 +31,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from mien.errors import PhotoError
 from mien.files import write_atomically
 from mien.types import Photo, Picture, Pixels
+from mien.vision.phash import phash
 from mien.vision.sniff import sniff
 
 MAX_BYTES = 512 * 2**20
@@ -129,7 +130,7 @@ def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
         pixels = _upright(_rgb(image, factor), orientation)
         if orientation in _SIDEWAYS:
             width, height = height, width
-    photo = Photo(hashlib.sha256(data).hexdigest(), width, height, looks.what)
+    photo = Photo(hashlib.sha256(data).hexdigest(), width, height, looks.what, phash(pixels))
     return Picture(photo, pixels, 1.0 / (divisor * factor))
 
 

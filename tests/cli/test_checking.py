@@ -1,0 +1,78 @@
+"""check on the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mien.cli.learning import FEW, SHOWN
+from mien.errors import NEEDS_HUMAN
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+Mien = Callable[..., Any]
+
+
+def text(output: str) -> str:
+    """An output with its columns closed up."""
+    return "\n".join(" ".join(line.split()) for line in output.splitlines())
+
+
+@pytest.fixture(autouse=True)
+def _one_photo_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_MINIMUM", "1")
+
+
+def test_an_album_that_needs_nobody(mien: Mien, painted: Painted) -> None:
+    painted.photo("Ada/ada.png")
+    mien("-C", painted.folder, "align")
+    result = mien("-C", painted.folder, "check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert text(result.stdout) == "check nothing needs you"
+
+
+def test_what_is_found_by_kind_with_what_to_do(mien: Mien, three_people: Painted) -> None:
+    shutil.copy2(three_people.training / "Ada/ada-1.png", three_people.training / "Bo/hers.png")
+    (three_people.training / "Cy/broken.jpg").write_bytes(b"text")
+    for name in ("bo-1.png", "bo-2.png", "bo-3.png"):
+        (three_people.training / "Bo" / name).unlink()
+    mien("-C", three_people.folder, "align")
+    result = mien("-C", three_people.folder, "check")
+    assert (result.exit_code, result.stderr) == (NEEDS_HUMAN, "")
+    assert text(result.stdout) == (
+        "unreadable Cy/broken.jpg: not a photo mien can read; it is text\n"
+        "Fetch the photo again, or take the file out of the folder.\n"
+        "two people Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png, Bo/hers.png: the same picture under 2 people\n"
+        "Leave the photo with the person it shows, and take it out of the other folder.\n"
+        "copies Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png: 3 copies of the same picture\n"
+        "Cy/cy-1.png, Cy/cy-2.png, Cy/cy-3.png: 3 copies of the same picture\n"
+        "Nothing needs doing; they count once. Other photos would teach more.\n"
+        "check 2 findings need you; 2 told for information"
+    )
+
+
+def test_json_is_for_programs(mien: Mien, three_people: Painted) -> None:
+    result = mien("-C", three_people.folder, "check", "--json")
+    assert result.exit_code == NEEDS_HUMAN
+    told = json.loads(result.stdout)
+    assert [finding["kind"] for finding in told["findings"]] == ["not seen"]
+
+
+def test_long_lists_are_cut_and_json_has_them_whole(mien: Mien, painted: Painted) -> None:
+    for number in range(SHOWN + 3):
+        painted.paint(painted.training / f"Ada/nobody-{number:02}.png")
+    for number in range(FEW + 2):
+        painted.photo(f"Bo/bo-{number}.png")
+    mien("-C", painted.folder, "align")
+    lines = text(mien("-C", painted.folder, "check").stdout).splitlines()
+    assert sum("nobody-" in line and "no face" in line for line in lines) == SHOWN
+    assert "… and 3 more" in lines
+    names = ", ".join(f"Bo/bo-{number}.png" for number in range(FEW))
+    assert f"{names} and 2 more: 6 copies of the same picture" in lines
+    findings = json.loads(mien("-C", painted.folder, "check", "--json").stdout)["findings"]
+    assert sum(finding["kind"] == "no face" for finding in findings) == SHOWN + 3

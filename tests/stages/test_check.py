@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image, ImageFilter
+
+from mien import Album
+from mien.errors import StorageError
+from mien.stages.check import HUMAN, REMEDIES, Checked, Finding
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+Short = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def found(checked: Checked, kind: str) -> list[Short]:
+    """The photos and people of each finding of a kind."""
+    return [(finding.photos, finding.people) for finding in checked.findings if finding.kind == kind]
+
+
+def why(checked: Checked, kind: str) -> list[str]:
+    return [finding.why for finding in checked.findings if finding.kind == kind]
+
+
+# Rendered people, seen by the eyes that users have
+
+
+@pytest.fixture(scope="module")
+def messy(trained_album: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    """The trained album after one accident of each sort, aligned and checked."""
+    folder = shutil.copytree(trained_album, tmp_path_factory.mktemp("messy") / "album")
+    people = folder / "training-images"
+    with Image.open(people / "Amara/01.jpg") as image:
+        image.resize((image.width * 6 // 10, image.height * 6 // 10)).save(people / "Amara/small.jpg", quality=60)
+        image.filter(ImageFilter.GaussianBlur(8)).save(people / "Amara/blurred.png")
+    shutil.copy2(people / "Amara/02.jpg", people / "Erik/amara.jpg")
+    shutil.copy2(sample / "people/Amara/10.jpg", people / "Jun/wrong.jpg")
+    for person in ("Luis", "Amara"):
+        shutil.copy2(sample / "groups/04.jpg", people / person / "group.jpg")
+    Image.new("RGB", (200, 200), "grey").save(people / "Ingrid/nobody.png")
+    (people / "Jun/broken.jpg").write_bytes(b"text")
+    (people / "Nora/06.jpg").unlink()
+    album = Album(folder, minimum=6)
+    album.align()
+    return album.check()
+
+
+def test_an_album_without_accidents_needs_nobody(trained_album: Path) -> None:
+    assert Album(trained_album, minimum=6).check() == Checked(6, 36, ())
+
+
+def test_a_resized_copy_is_found_and_counts_once(messy: Checked) -> None:
+    assert found(messy, "copies") == [(("Amara/01.jpg", "Amara/small.jpg"), ("Amara",))]
+
+
+def test_one_picture_under_two_people(messy: Checked) -> None:
+    """The group photo lies with two of its people, too, but each has a face of their own in it."""
+    assert found(messy, "two people") == [(("Amara/02.jpg", "Erik/amara.jpg"), ("Amara", "Erik"))]
+
+
+def test_faces_under_the_wrong_name(messy: Checked) -> None:
+    assert found(messy, "wrong name") == [
+        (("Erik/amara.jpg",), ("Erik", "Amara")),
+        (("Jun/wrong.jpg",), ("Jun", "Amara")),
+    ]
+    assert why(messy, "wrong name")[0].startswith("the face is more like Amara (0.9")
+
+
+def test_photos_that_teach_nothing_or_little(messy: Checked) -> None:
+    assert found(messy, "no face") == [(("Ingrid/nobody.png",), ("Ingrid",))]
+    assert found(messy, "poor") == [(("Amara/blurred.png",), ("Amara",))]
+    assert found(messy, "several") == [(("Amara/group.jpg",), ("Amara",)), (("Luis/group.jpg",), ("Luis",))]
+    (broken,) = [finding for finding in messy.findings if finding.kind == "unreadable"]
+    assert (broken.photos, broken.people) == (("Jun/broken.jpg",), ("Jun",))
+    assert broken.why == "not a photo mien can read; it is text"
+    assert broken.remedy == "Fetch the photo again, or take the file out of the folder."
+
+
+def test_people_with_too_few_photos(messy: Checked) -> None:
+    assert found(messy, "few") == [((), ("Nora",))]
+    assert why(messy, "few") == ["5 of 6 photos with their face, copies counted once"]
+
+
+def test_what_needs_a_human_comes_first(messy: Checked) -> None:
+    needs = [finding.needs_human for finding in messy.findings]
+    assert needs == sorted(needs, reverse=True) and messy.needs_human
+    assert list(REMEDIES)[: len(HUMAN)] == [kind for kind in REMEDIES if kind in HUMAN]
+
+
+def test_programs_get_the_same(messy: Checked) -> None:
+    told = json.loads(json.dumps(messy.to_json()))
+    assert (told["people"], told["photos"], told["needs_human"]) == (6, 43, True)
+    assert told["findings"][0] == {
+        "kind": "few",
+        "photos": [],
+        "people": ["Nora"],
+        "why": "5 of 6 photos with their face, copies counted once",
+        "remedy": REMEDIES["few"],
+        "needs_human": True,
+    }
+
+
+# Painted squares: all photos of one size and place are copies of each other
+
+
+def test_copies_count_once(three_people: Painted) -> None:
+    three_people.open().align()
+    checked = three_people.open(minimum=2).check()
+    assert found(checked, "few") == [((), (person,)) for person in ("Ada", "Bo", "Cy")]
+    assert set(why(checked, "few")) == {"1 of 2 photos with their face, copies counted once"}
+    copies = tuple(f"Ada/ada-{number}.png" for number in (1, 2, 3))
+    assert found(checked, "copies")[0] == (copies, ("Ada",))
+    assert found(checked, "two people") == [], "they look alike, but the faces differ"
+    assert not three_people.open(minimum=1).check().needs_human
+
+
+def test_a_person_without_a_photo(painted: Painted) -> None:
+    (painted.training / "Ada").mkdir()
+    checked = painted.open().check()
+    assert checked == Checked(
+        1, 0, (Finding("few", (), ("Ada",), "0 of 20 photos with their face, copies counted once", REMEDIES["few"]),)
+    )
+    assert not (painted.folder / ".mien").exists(), "it changes nothing"
+
+
+def test_an_empty_album_needs_nobody(painted: Painted) -> None:
+    assert painted.open().check() == Checked(0, 0, ())
+
+
+def test_before_the_first_look_nothing_is_said_of_the_photos(three_people: Painted) -> None:
+    checked = three_people.open(minimum=3).check()
+    assert [finding.kind for finding in checked.findings] == ["not seen"]
+    assert why(checked, "not seen") == ["9 photos were not looked at yet"]
+    assert checked.needs_human, "nobody can tell yet whether anything is wrong"
+    assert found(three_people.open(minimum=4).check(), "few") == [((), (person,)) for person in ("Ada", "Bo", "Cy")]
+
+
+def test_photos_that_came_changed_or_went_since_the_last_look(three_people: Painted) -> None:
+    three_people.open().align()
+    three_people.photo("Ada/ada-4.png")
+    three_people.photo("Bo/bo-1.png", "Bo", sides=(100,))
+    (three_people.training / "Cy/cy-1.png").unlink()
+    checked = three_people.open(minimum=2).check()
+    assert why(checked, "not seen") == ["2 photos were not looked at yet"]
+    assert found(checked, "few") == [((), ("Bo",)), ((), ("Cy",))], "Ada's new one may be another picture"
+    assert found(checked, "copies")[-1] == (("Cy/cy-2.png", "Cy/cy-3.png"), ("Cy",)), "what is gone is not spoken of"
+
+
+def test_settings_under_which_nothing_was_looked_at(three_people: Painted) -> None:
+    three_people.open().align()
+    assert why(three_people.open(views=2, minimum=1).check(), "not seen") == ["9 photos were not looked at yet"]
+    waiting = three_people.open(skip_multi=True, minimum=1).check()
+    assert found(waiting, "not seen") == [((), ("Ada", "Bo", "Cy"))]
+
+
+def test_faces_that_were_seen_and_not_chosen(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(*_: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.stages.align._choose", no_more)
+        with pytest.raises(StorageError):
+            three_people.open().align()
+    checked = three_people.open(minimum=1).check()
+    assert [finding.kind for finding in checked.findings if finding.needs_human] == ["not seen"]
+
+
+def test_a_folder_that_cannot_be_opened(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def locked(folder: Path) -> object:
+        if folder.name == "Bo":
+            raise PermissionError(errno.EACCES, "denied")
+        return scandir(folder)
+
+    three_people.open().align()
+    monkeypatch.setattr(os, "scandir", locked)
+    checked = three_people.open(minimum=1).check()
+    assert checked.findings[1] == Finding("unreadable", ("Bo",), ("Bo",), "cannot be opened", "Check its permissions.")
+
+
+def test_the_same_bytes_under_two_people(three_people: Painted) -> None:
+    shutil.copy2(three_people.training / "Ada/ada-1.png", three_people.training / "Bo/hers.png")
+    three_people.open().align()
+    checked = three_people.open(minimum=1).check()
+    ((photos, people),) = found(checked, "two people")
+    assert {"Ada/ada-1.png", "Bo/hers.png"} <= set(photos) and people == ("Ada", "Bo")
+
+
+def test_photos_left_out_for_their_several_faces(three_people: Painted) -> None:
+    three_people.photo("Ada/group.png", "Ada", "Bo")
+    three_people.open(skip_multi=True).align()
+    checked = three_people.open(skip_multi=True, minimum=1).check()
+    assert found(checked, "several") == [(("Ada/group.png",), ("Ada",))]
+    assert why(checked, "several") == ["2 faces; it is left out"]
+    assert not checked.needs_human
