@@ -1,0 +1,328 @@
+"""enrol: one person learned at once, nobody else touched, and `train` still due."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import zlib
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from PIL import Image
+
+from mien import registry
+from mien.catalog import Catalog, TrainingSet
+from mien.errors import DamagedModelError, EncoderMismatchError, ModelError, NoFaceError
+from mien.fitted import Fitted, weights
+from mien.gallery import Calibration, choose_threshold
+from mien.nets.head_graph import head_graph, head_of_graph
+from mien.registry import EncoderCard, HeadCard, Model, Provenance, load_fitted, load_model
+from mien.stages.enrol import enrol
+from mien.types import Floats
+from mien.wiring import HEADS, enrolment
+
+if TYPE_CHECKING:
+    from conftest import Painted
+    from mien.stages.train import HeadOption
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ENCODER = EncoderCard(id="encoder", precision="fp32", weights_sha256="ab" * 32, views=4)
+PEOPLE = ("Ann", "Eve", "José", "李小龙")
+PHOTOS = 60
+"""Of each: enough for every head to be what it is."""
+ALONE = [option for option in HEADS if "normalised" not in option.name and option.name != "softmax"]
+"""Heads that take a person for what they are, whoever else is there."""
+
+
+def seed(name: str) -> int:
+    return zlib.crc32(name.encode())
+
+
+def faces(person: int, photos: int = PHOTOS) -> Floats:
+    """(photos, 128) unit embeddings of somebody."""
+    middle = np.random.default_rng(person).normal(size=128)
+    found = middle + 0.5 * np.random.default_rng(1000 + person).normal(size=(photos, 128))
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
+
+def album(*photos: tuple[str, int]) -> TrainingSet:
+    """An album of these people, sorted, with so many photos each; a name always has the same face."""
+    rows = [faces(seed(name), number) for name, number in photos]
+    count = [number for _, number in photos]
+    person = np.repeat(np.arange(len(photos)), count)
+    return TrainingSet(
+        people=tuple(name for name, _ in photos),
+        person=person,
+        sha256=tuple(f"{owner:08x}{number:056x}" for owner, some in enumerate(count) for number in range(some)),
+        embeddings=np.concatenate(rows),
+        overall=np.linspace(0.01, 1, len(person), dtype=np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class OnePerson:
+    """A catalog that will tell of one person and of nobody else."""
+
+    person: str
+    photos: TrainingSet
+
+    def training_set(self, encoder_id: str, person: str) -> TrainingSet:
+        assert (encoder_id, person) == (ENCODER.id, self.person)
+        return self.photos
+
+
+def fitted(name: str, of: TrainingSet) -> Fitted:
+    option = next(option for option in HEADS if option.name == name)
+    return option.fit(of.embeddings, of.person, len(of.people), weights(of.overall))
+
+
+def write(models: Path, name: str, of: TrainingSet) -> Model:
+    photos = {who: [of.sha256[row] for row in np.flatnonzero(of.person == n)] for n, who in enumerate(of.people)}
+    counts, metrics = {"photos": len(of.sha256), "left_out": 1}, {"top1": 0.5}
+    provenance = Provenance(ENCODER, HeadCard(name=name, tried={name: 0.25}), photos, counts, metrics)
+    threshold, calibration = choose_threshold([0.91, 0.92, 0.93], [0, 1, 2], 3, 0.01), Calibration(250.0, 0.004)
+    version = registry.write_model(models, of.people, fitted(name, of), threshold, calibration, provenance, NOON)
+    return load_model(models / version)
+
+
+def enrolled(models: Path, model: Model, person: str, photos: int) -> tuple[Model, Fitted]:
+    catalog = cast("Catalog", OnePerson(person, album((person, photos))))
+    found = enrol(catalog, models, model, enrolment(model), person, NOON)
+    assert found.photos == photos and found.version != model.version
+    new = load_model(models / found.version)
+    return new, load_fitted(models / found.version, new)
+
+
+def rows(head: Fitted, people: tuple[str, ...], without: str) -> list[tuple[str, bytes, bytes]]:
+    """The rows of everybody else."""
+    return [
+        (name, head.vectors[row].tobytes(), head.exemplars[head.owner == row].tobytes())
+        for row, name in enumerate(people)
+        if name != without
+    ]
+
+
+def parts(head: Fitted) -> tuple[float, bytes | None]:
+    """What is nobody's own."""
+    return head.share, None if head.transform is None else head.transform.tobytes()
+
+
+@pytest.mark.parametrize("name", [option.name for option in HEADS])
+@pytest.mark.parametrize(("person", "photos"), [("Abe", 3), ("Fay", PHOTOS), ("王", 1), ("José", PHOTOS + 1)])
+def test_nobody_else_is_touched(tmp_path: Path, name: str, person: str, photos: int) -> None:
+    before = write(tmp_path, name, album(*((one, PHOTOS) for one in PEOPLE)))
+    old = load_fitted(tmp_path / before.version, before)
+    after, new = enrolled(tmp_path, before, person, photos)
+    assert after.people == tuple(sorted({*PEOPLE, person}))
+    assert rows(new, after.people, person) == rows(old, before.people, person)
+    assert parts(new) == parts(old)
+    assert (after.threshold, after.calibration) == (before.threshold, before.calibration)
+    assert after.card.head == before.card.head
+    assert after.head.scores(faces(seed(person), 1)).argmax() == after.people.index(person)
+    assert np.abs(after.head.scores(faces(5)) - new.scores(faces(5))).max() < 1e-6
+
+
+@pytest.mark.parametrize("option", ALONE, ids=lambda option: option.name)
+@pytest.mark.parametrize("person", ["Abe", "José"])
+def test_a_person_is_enrolled_as_training_would(tmp_path: Path, option: HeadOption, person: str) -> None:
+    before = write(tmp_path, option.name, album(*((one, PHOTOS) for one in PEOPLE)))
+    after, new = enrolled(tmp_path, before, person, 40)
+    row = after.people.index(person)
+    alone = fitted(option.name, album((person, 40)))
+    assert np.array_equal(new.vectors[row], alone.vectors[0])
+    assert np.array_equal(new.exemplars[new.owner == row], alone.exemplars)
+
+
+def test_the_card_says_what_was_enrolled_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    first = write(tmp_path, "prototypes", album(*((one, PHOTOS) for one in PEOPLE)))
+    assert first.enrolled_since_fit == 0
+    second, _ = enrolled(tmp_path, first, "Abe", 3)
+    third, _ = enrolled(tmp_path, second, "Abe", 5)
+    assert (second.enrolled_since_fit, third.enrolled_since_fit) == (3, 5)
+    assert third.card.counts == {**first.card.counts, "enrolled_since_fit": 5}
+    assert third.card.metrics == first.card.metrics and third.card.encoder == ENCODER
+    assert len(third.card.photos["Abe"]) == 5 and len(third.card.photos["Eve"]) == PHOTOS
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.35, 1 / 3])
+def test_a_head_read_back_is_written_the_same(share: float) -> None:
+    unit = faces(1, 9)
+    owner = np.array([0, 0, 2, 2, 2, 3])
+    for transform in (None, np.eye(128, dtype=np.float32)):
+        head = Fitted(unit[:4], transform, unit[3:], owner, share, np.ones(6, np.bool_))
+        again = head_of_graph(head_graph(head))
+        assert head_graph(again) == head_graph(head)
+        assert np.array_equal(again.scores(unit), head.scores(unit))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"prototypes": np.zeros((128, 4), np.float64)},
+        {"prototypes": np.zeros((64, 4), np.float32)},
+        {"prototypes": np.full((128, 4), np.nan, np.float32)},
+        {"prototypes": np.zeros(128, np.float32)},
+        {"owner": np.array([[1, 0, 2]])},
+        {"owner": np.array([[0, 1, 4]])},
+        {"owner": np.array([[-1, 0, 1]])},
+        {"owner": np.array([0, 1, 2])},
+        {"share": np.array([1.5], np.float32)},
+        {"exemplars": np.zeros((128, 2), np.float32)},
+        {"transform": np.zeros((128, 64), np.float32)},
+    ],
+    ids=lambda spoilt: next(iter(spoilt)),
+)
+def test_the_network_of_another_program_is_refused(spoilt: dict[str, Any]) -> None:
+    unit = faces(1, 7)
+    head = Fitted(unit[:4], np.eye(128, dtype=np.float32), unit[4:], np.array([0, 1, 3]), 0.5, np.ones(3, np.bool_))
+    model = onnx.load_model_from_string(head_graph(head))
+    for constant in model.graph.initializer:
+        if constant.name in spoilt:
+            constant.CopyFrom(numpy_helper.from_array(spoilt[constant.name], constant.name))
+    with pytest.raises(ValueError, match="not a head that mien wrote"):
+        head_of_graph(model.SerializeToString())
+
+
+def test_what_is_no_network_is_refused() -> None:
+    for data in (b"", b"text"):
+        with pytest.raises(ValueError, match="not a head that mien wrote"):
+            head_of_graph(data)
+
+
+def test_every_head_can_enrol_and_a_strange_one_is_refused(tmp_path: Path) -> None:
+    model = write(tmp_path, "prototypes", album(("Ann", 2)))
+    for name in (option.name for option in HEADS):
+        enrolment(with_head(model, name))
+    with pytest.raises(ModelError, match=r"does not know: newer.*train"):
+        enrolment(with_head(model, "newer"))
+
+
+def with_head(model: Model, name: str) -> Model:
+    return replace(model, card=model.card.model_copy(update={"head": HeadCard(name=name, tried={})}))
+
+
+def test_a_network_that_changed_since_it_was_loaded_is_noticed(tmp_path: Path) -> None:
+    model = write(tmp_path, "prototypes", album(("Ann", 2)))
+    network = tmp_path / model.version / "model.onnx"
+    network.write_bytes(network.read_bytes()[:-1] + b"\0")
+    with pytest.raises(DamagedModelError, match=r"model\.onnx"):
+        load_fitted(tmp_path / model.version, model)
+
+
+# In an album
+
+
+@pytest.fixture
+def trained(three_people: Painted) -> Painted:
+    three_people.open().train()
+    three_people.looked()
+    return three_people
+
+
+def names(painted: Painted, *people: str) -> list[str | None]:
+    """Who is answered for a photo of these people."""
+    (answer,) = painted.open().classify(painted.paint(painted.folder / "party.png", *people))
+    painted.looked()
+    return [face.prediction.person for face in answer.faces]
+
+
+def card(painted: Painted) -> dict[str, Any]:
+    """That of the current model."""
+    models = painted.folder / "models"
+    file = models / (models / "current").read_text().strip() / "card.json"
+    return cast("dict[str, Any]", json.loads(file.read_text("utf-8")))
+
+
+def test_somebody_new_is_known_at_once(trained: Painted, tmp_path: Path) -> None:
+    assert names(trained, "Ada", "Stranger") == ["Ada", None]
+    trained.photo("Bo/another.png")
+    added = trained.open().add("Bea", trained.paint(tmp_path / "1.png", "Stranger"), enrol=True)
+    assert added.enrolled is not None and (added.enrolled.photos, added.enrolled.changed) == (1, 1)
+    assert trained.looked() == ["1.png"], "what is new of others waits"
+    assert names(trained, "Ada", "Stranger", "Bo") == ["Ada", "Bea", "Bo"]
+    assert card(trained)["run"]["version"] == added.enrolled.version
+
+
+def test_nobody_elses_faces_are_read(trained: Painted, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(trained.folder / ".mien/catalog.sqlite")) as connection, connection:
+        connection.execute("UPDATE faces SET embedding = zeroblob(512)")
+    trained.open().add("Bea", trained.paint(tmp_path / "1.png", "Stranger"), enrol=True)
+    assert names(trained, "Ada", "Stranger", "Bo", "Cy") == ["Ada", "Bea", "Bo", "Cy"]
+
+
+def test_the_persons_own_face_is_chosen_by_all_their_photos(trained: Painted, tmp_path: Path) -> None:
+    trained.open().add("Ada", trained.paint(tmp_path / "1.png", "Bo", "Ada", sides=(90, 60)), enrol=True)
+    with Catalog.open(trained.folder / ".mien/catalog.sqlite") as catalog:
+        ada = catalog.training_set(card(trained)["encoder"]["id"], "Ada").embeddings
+    assert len(ada) == 4 and (ada @ ada[0]).min() > 0.99
+    assert names(trained, "Ada", "Bo") == ["Ada", "Bo"]
+
+
+def test_training_is_due_and_makes_what_it_would_have_made(trained: Painted, tmp_path: Path) -> None:
+    photo = trained.paint(tmp_path / "1.png", "Ada")
+    other = replace(trained, folder=tmp_path / "other")
+    shutil.copytree(trained.folder, other.folder)
+    trained.open().add("Ada", photo, enrol=True)
+    assert trained.open().status().stale == (
+        "1 photo enrolled since the last training, which measured the model without",
+    )
+    learned = trained.open().train()
+    assert learned.trained is not None and learned.aligned.computed == 0
+    assert trained.open().status().stale == ()
+    other.open().add("Ada", photo)
+    other.open().train()
+    cards = [card(one) for one in (trained, other)]
+    for one in cards:
+        del one["run"]
+    assert cards[0] == cards[1], "with the hashes of the other files"
+
+
+def test_nothing_new_makes_no_version(trained: Painted) -> None:
+    before = card(trained)["run"]["version"]
+    added = trained.open().add("Ada", trained.training / "Ada", enrol=True)
+    assert (added.added, added.known) == ((), 3)
+    assert added.enrolled is not None and (added.enrolled.version, added.enrolled.changed) == (before, 0)
+    assert trained.open().train().trained is None, "and so nothing is due"
+
+
+def test_photos_that_went_are_unlearned_with_what_comes(trained: Painted, tmp_path: Path) -> None:
+    (trained.training / "Ada/ada-1.png").unlink()
+    added = trained.open().add("Ada", trained.paint(tmp_path / "1.png", "Ada"), enrol=True)
+    assert added.enrolled is not None and (added.enrolled.photos, added.enrolled.changed) == (3, 2)
+
+
+def test_without_a_model_nothing_is_copied(three_people: Painted, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train"):
+        three_people.open().add("Bea", three_people.paint(tmp_path / "1.png", "Stranger"), enrol=True)
+    assert not (three_people.training / "Bea").exists()
+
+
+def test_another_encoder_is_refused_before_anything_is_copied(trained: Painted, tmp_path: Path) -> None:
+    with pytest.raises(EncoderMismatchError):
+        trained.open(views=2).add("Bea", trained.paint(tmp_path / "1.png", "Stranger"), enrol=True)
+    assert not (trained.training / "Bea").exists()
+
+
+def test_a_person_without_a_face_is_refused_and_the_model_stays(trained: Painted, tmp_path: Path) -> None:
+    before = card(trained)
+    Image.new("RGB", (200, 100)).save(tmp_path / "sky.png")
+    with pytest.raises(NoFaceError, match="Bea"):
+        trained.open().add("Bea", tmp_path / "sky.png", enrol=True)
+    assert card(trained) == before
+
+
+def test_a_photo_that_cannot_be_decoded_is_told_and_the_others_are_enrolled(trained: Painted, tmp_path: Path) -> None:
+    trained.paint(tmp_path / "in/1.png", "Stranger")
+    (tmp_path / "in/2.jpg").write_bytes(b"text")
+    added = trained.open().add("Bea", tmp_path / "in", enrol=True)
+    (failure,) = added.unreadable
+    assert failure.kind == "not-a-picture" and len(added.added) == 2 and not added.failures
+    assert added.enrolled is not None and added.enrolled.photos == 1
