@@ -161,7 +161,7 @@ def report(seen: Seen) -> list[str]:
     for path in seen.of_set("hard_group").files:
         truth, there = true_count(path), seen.faces.get(path)
         if truth is not None:
-            print(f"  {path:<38}{len(there.boxes) if there else 0} of {truth}")
+            print(f"  {Path(path).name:<28}{len(there.boxes) if there else 0} of {truth}")
     return wrong
 
 
@@ -178,7 +178,8 @@ def main() -> int:
         seen = look(arguments.data, Path(scratch, "album"), arguments.precision, arguments.views)
     wrong = report(seen)
     print(f"\n{seen.run.seconds:.0f} s, at most {seen.run.peak:.0f} MB")
-    print(*(f"WRONG: {line}" for line in wrong), sep="\n")
+    for line in wrong:
+        print(f"WRONG: {line}")
     return 1 if wrong else 0
 
 

@@ -164,7 +164,7 @@ def stacks(dlib: Dlib | None) -> list[Stack]:
 
         def run(pixels: Pixels) -> int:
             height, width = pixels.shape[:2]
-            return len(eyes.look(Picture(Photo("", width, height, "JPEG"), pixels, 1.0)).faces)
+            return len(eyes.look(Picture(Photo("", width, height, "JPEG", ""), pixels, 1.0)).faces)
 
         return Stack(f"mien, {precision}, views {views}", run)
 

@@ -73,7 +73,7 @@ def vector(content: str, number: int) -> np.ndarray[tuple[int], np.dtype[np.floa
 def seen(content: str, faces: int = 1, encoder_id: str = ENCODER) -> SeenPhoto:
     """What an encoder sees in the photo of this content: always the same."""
     return SeenPhoto(
-        Photo(sha(content), 640, 480, "JPEG"),
+        Photo(sha(content), 640, 480, "JPEG", sha(content)[:16]),
         tuple(
             SeenFace(
                 Face((10.5 * n, 1, 20, 30), np.arange(10, dtype=np.float32).reshape(5, 2) + n, 0.75, "yunet", n % 4),

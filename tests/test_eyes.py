@@ -26,7 +26,7 @@ QUARTERS = (1, 2, 3)
 
 def picture(pixels: Pixels, scale: float = 1.0) -> Picture:
     height, width = pixels.shape[:2]
-    return Picture(Photo("0" * 64, round(width / scale), round(height / scale), "PNG"), pixels, scale)
+    return Picture(Photo("0" * 64, round(width / scale), round(height / scale), "PNG", "5a" * 8), pixels, scale)
 
 
 def blank(width: int, height: int) -> Picture:

@@ -19,7 +19,11 @@ def answer(path: Path, person: str | None = "Ada") -> Answer:
     quality = Quality(33.0, 0.5, 0.25, 1.0, 0.125)
     prediction = Prediction(person, 0.75, 0.9, 0.8, (Candidate("Ada", 0.75, 0.9), Candidate("Bo", 0.1, 0.7)))
     return Answer(
-        str(path), "2026-01-01-001", Photo("ab" * 32, 640, 480, "JPEG"), (NamedFace(face, quality, prediction),), None
+        str(path),
+        "2026-01-01-001",
+        Photo("ab" * 32, 640, 480, "JPEG", "5a" * 8),
+        (NamedFace(face, quality, prediction),),
+        None,
     )
 
 

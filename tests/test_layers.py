@@ -17,7 +17,20 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src/mien"
 # above. Nothing else says so: a new room is entered here, and in the file tree of docs/architecture.md.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"protocols", "settings", "vision", "metrics", "gallery", "agreement", "answers"})
+    frozenset(
+        {
+            "protocols",
+            "settings",
+            "vision",
+            "metrics",
+            "gallery",
+            "agreement",
+            "answers",
+            "fitted",
+            "measured",
+            "validation",
+        }
+    )
     | frozenset({"files", "journal", "progress", "walk", "workers"}),
     frozenset({"nets", "detectors", "landmarkers", "encoders", "heads", "sources", "eyes", "catalog", "workspace"}),
     frozenset({"stages", "registry", "report"}),

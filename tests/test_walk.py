@@ -16,7 +16,7 @@ def touch(path: Path) -> Path:
 
 
 def test_folders_are_walked_in_order_and_only_photos_taken(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.JPG", "deep/er/c.png", ".hidden.jpg", ".git/d.jpg", "notes.txt"):
+    for name in ("b.jpg", "a.JPG", "deep/er/c.png", ".hidden.jpg", ".git/d.jpg", "@eaDir/e.jpg", "notes.txt"):
         touch(tmp_path / name)
     found = photos_below([tmp_path])
     assert [relative.as_posix() for _, relative in found] == ["a.JPG", "b.jpg", "deep/er/c.png"]

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mien.album import Album
+    from mien.album import Album, classify
     from mien.errors import MienError
     from mien.settings import Settings
     from mien.types import (
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {"Album": "mien.album", "MienError": "mien.errors", "Settings": "mien.settings"} | dict.fromkeys(
+_HOMES = {
+    "Album": "mien.album",
+    "classify": "mien.album",
+    "MienError": "mien.errors",
+    "Settings": "mien.settings",
+} | dict.fromkeys(
     (
         "Box",
         "Candidate",
@@ -68,6 +73,7 @@ __all__ = [
     "SeenFace",
     "SeenPhoto",
     "Settings",
+    "classify",
 ]
 
 

@@ -74,7 +74,7 @@ def to_journal(answer: Answer) -> dict[str, Any]:
     """`to_json` and what it leaves out, so that `from_journal` can make the same answer again."""
     line = to_json(answer)
     if answer.photo:
-        line |= {"sha256": answer.photo.sha256, "format": answer.photo.format}
+        line |= {"sha256": answer.photo.sha256, "format": answer.photo.format, "phash": answer.photo.phash}
     line["seen_by"] = [[named.face.detector, named.face.turn] for named in answer.faces]
     return line
 
@@ -96,5 +96,7 @@ def from_journal(line: Mapping[str, Any]) -> Answer:
         for f, (detector, turn) in zip(line["faces"], line["seen_by"], strict=True)
     )
     error = PhotoError(**line["error"]) if "error" in line else None
-    photo = Photo(line["sha256"], line["width"], line["height"], line["format"]) if "sha256" in line else None
+    photo = None
+    if "sha256" in line:
+        photo = Photo(line["sha256"], line["width"], line["height"], line["format"], line["phash"])
     return Answer(line["photo"], line["model"], photo, faces, error)

@@ -14,13 +14,16 @@
         NetworkDriveError       12   the catalog cannot live on a network drive
       MissingExtraError         13   an optional part is not installed
 
-130 is Ctrl-C. The library raises these; the command line translates them in one place. docs/errors.md has them by
-message.
+14 is `mien check` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library raises these; the
+command line translates them in one place. docs/errors.md has them by message.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+NEEDS_HUMAN = 14
+"""Exit code of `mien check` where something needs a human."""
 
 
 class MienError(Exception):

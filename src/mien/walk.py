@@ -9,13 +9,16 @@ from pathlib import Path
 from mien.errors import UsageError
 from mien.vision.sniff import kind_of_name
 
+BESIDE_PHOTOS = frozenset({"@eaDir", "__MACOSX"})
+"""Folders that network drives and archives put beside photos, full of small copies of them."""
+
 
 def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
     """(photo, its path relative to what was named) for every photo, folders in order of name, each photo once.
 
     A file named outright is taken whatever it is called; in folders, at any depth, only what looks like a photo by its
-    name, and nothing hidden. Links to folders are not followed. Raises UsageError for a path that is not there, and if
-    there is no photo at all.
+    name, and nothing hidden or in one of `BESIDE_PHOTOS`. Links to folders are not followed. Raises UsageError for a
+    path that is not there, and if there is no photo at all.
     """
     found: dict[Path, Path] = {}
     named = list(named)
@@ -36,7 +39,7 @@ def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
 
 def _walk(folder: Path) -> Iterable[Path]:
     for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in BESIDE_PHOTOS)
         for name in sorted(files):
             if not name.startswith(".") and kind_of_name(name) == "photo":
                 yield Path(here, name)

@@ -31,13 +31,12 @@ from mien.files import storage_error, write_atomically
 from mien.settings import FILE_NAME, Settings, template
 from mien.settings import load as load_settings
 from mien.vision.sniff import kind_of_name
+from mien.walk import BESIDE_PHOTOS
 
 _LONGEST_NAME = 200
 """Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
 
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
-_NOT_PEOPLE = frozenset({"@eaDir", "__MACOSX"})
-"""Folders that network drives and archives put beside photos, full of small copies of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Workspace:
     def open(cls, folder: Path, overrides: Mapping[str, object] | None = None) -> Workspace:
         """The album in `folder`; `overrides` are the command's flags. Raises AlbumError and UsageError."""
         try:
-            if not (folder / FILE_NAME).is_file():
+            if not cls.is_at(folder):
                 what = f"is not an album: there is no {FILE_NAME} in it" if folder.exists() else "does not exist"
                 raise AlbumError(
                     f"{folder} {what}.", f'Name an album by -C ALBUM, or make this one: mien init "{folder}"'
@@ -112,6 +111,11 @@ class Workspace:
         except OSError as error:
             raise AlbumError(f"{folder} cannot be opened: {error.strerror}.", "Check its permissions.") from error
         return cls(folder.absolute(), load_settings(folder, overrides or {}))
+
+    @staticmethod
+    def is_at(folder: Path) -> bool:
+        """Whether `folder` is an album."""
+        return (folder / FILE_NAME).is_file()
 
     @property
     def settings_file(self) -> Path:
@@ -297,7 +301,7 @@ def _walk(top: Path) -> Training:
             continue
         for entry in entries:
             path = prefix + entry.name
-            if entry.name.startswith(".") or entry.name in _NOT_PEOPLE:
+            if entry.name.startswith(".") or entry.name in BESIDE_PHOTOS:
                 continue
             if not _is_unicode(entry.name):
                 left_out.append(LeftOut(path.encode(errors="replace").decode(), NOT_UNICODE))
@@ -357,7 +361,7 @@ def _problem(name: str) -> str | None:
         return "it begins with a dot, which hides a folder"
     if name != name.strip() or name.endswith("."):
         return "it begins or ends with a space, or ends with a dot"
-    if name in _NOT_PEOPLE or _WINDOWS_DEVICE.fullmatch(name):
+    if name in BESIDE_PHOTOS or _WINDOWS_DEVICE.fullmatch(name):
         return "it is reserved by some systems"
     if len(name.encode()) > _LONGEST_NAME:
         return f"it is longer than {_LONGEST_NAME} bytes"

@@ -27,7 +27,7 @@ def named(box: Box, person: str | None, probability: float = 0.97) -> NamedFace:
 
 
 def answer(file: Path, *faces: NamedFace, error: PhotoError | None = None) -> Answer:
-    return Answer(str(file), "m", None if error else Photo("0" * 64, 100, 100, "PNG"), faces, error)
+    return Answer(str(file), "m", None if error else Photo("0" * 64, 100, 100, "PNG", "5a" * 8), faces, error)
 
 
 def test_boxes_are_drawn_where_the_faces_are_and_the_photo_stays(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import count, entry, fit, paint, percent, printable, say, widest
+from mien.cli.console import Reporter, count, entry, fit, paint, percent, printable, say, widest
 from mien.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -53,16 +53,25 @@ def add(
     context: typer.Context,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.")],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders of photos.")],
+    enrol: Annotated[
+        bool, typer.Option("--enrol", help="Let the current model know this person at once, without training.")
+    ] = False,
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     from mien import Album
 
-    added = Album(context.obj).add(person, photos)
+    with Reporter(notes=False) as progress:
+        added = Album(context.obj, progress=progress).add(person, photos, enrol)
     known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
     say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
     for error in added.failures:
         entry("not added", str(error), "33")
-    if added.failures:
+    for error in added.unreadable:
+        entry("unreadable", str(error), "33")
+    if model := added.enrolled:
+        knows = f"{printable(person)} by {count(model.photos, 'photo')}"
+        entry("model", f"{model.version} is in use and knows {knows}; `mien train` fits it to all again")
+    if added.failures or added.unreadable:
         raise typer.Exit(PhotoError.exit_code)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mien.answers import Answer, NamedFace
+    from mien.protocols import Progress
 
 FACE_COLUMNS = (
     "photo",
@@ -52,13 +53,11 @@ def classify(
     ] = None,
 ) -> None:
     """Say who is in photos, or that nobody knows. An interrupted run over folders goes on where it stopped."""
-    from mien import Album
-
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other.", "Give one of them.")
     seen: Counter[str] = Counter()
     with Reporter() as progress:
-        for answer in Album(context.obj, progress=progress).classify(photos, top=top, annotate=annotate, model=model):
+        for answer in _ask(context, photos, top, annotate, model, progress):
             if as_json:
                 lines: Iterable[str] = [_json(answer)]
             elif as_csv:
@@ -82,6 +81,17 @@ def classify(
         summarise(f"Annotated copies are in {printable(str(annotate))}")
     if seen["unreadable"]:
         raise typer.Exit(PhotoError.exit_code)
+
+
+def _ask(
+    context: typer.Context, photos: list[Path], top: int, annotate: Path | None, model: Path | None, progress: Progress
+) -> Iterator[Answer]:
+    """The answers. A model that is named needs no album, so this folder need not be one unless -C says so."""
+    from mien import Album, classify
+
+    if model is not None and context.obj == Path() and not Album.is_at(context.obj):
+        return classify(photos, model, top, annotate, progress=progress)
+    return Album(context.obj, progress=progress).classify(photos, top, annotate, model)
 
 
 def _summary(seen: Counter[str]) -> str:

@@ -1,26 +1,33 @@
-"""align, train, evaluate: from photos to a model, and how good it is."""
+"""align, train, check, evaluate: from photos to a model, and how good it is."""
 
 from __future__ import annotations
 
 import enum
 import json
+import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import Reporter, count, entry, percent, say
-from mien.errors import PhotoError
+from mien.cli.console import Reporter, count, entry, percent, printable, say
+from mien.errors import NEEDS_HUMAN, PhotoError
 
 if TYPE_CHECKING:
+    from mien.measured import Share
     from mien.stages.align import Aligned
-    from mien.stages.evaluate import Evaluated, Share
+    from mien.stages.check import Checked
+    from mien.stages.evaluate import Evaluated
     from mien.stages.train import Trained
 
 SHOWN = 10
 """Lines of one kind printed before the rest is only counted; --json has them all."""
+
+FEW = 4
+"""Names in one line before the rest is only counted."""
 
 
 class Face(enum.StrEnum):
@@ -31,12 +38,13 @@ class Face(enum.StrEnum):
 def align(
     context: typer.Context,
     size: Annotated[
-        int | None, typer.Option(metavar="PIXELS", help="Side of the pictures in aligned-images.", show_default="96")
+        int | None,
+        typer.Option(metavar="PIXELS", help="Side of the pictures in aligned-images, instead of mien.toml's."),
     ] = None,
     skip_multi: Annotated[
         bool | None,
         typer.Option(
-            "--skip-multi/--no-skip-multi", help="Leave out photos that show several faces.", show_default="no"
+            "--skip-multi/--no-skip-multi", help="Leave out photos that show several faces, whatever mien.toml says."
         ),
     ] = None,
     as_json: Json = False,
@@ -54,6 +62,20 @@ def align(
         raise typer.Exit(PhotoError.exit_code)
 
 
+def check(context: typer.Context, as_json: Json = False) -> None:
+    """Say what in the album needs a human: too few photos, unreadable ones, wrong names, copies. Looks at what align
+    remembers."""
+    from mien import Album
+
+    found = Album(context.obj).check()
+    if as_json:
+        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_checked(found)
+    if found.needs_human:
+        raise typer.Exit(NEEDS_HUMAN)
+
+
 def train(context: typer.Context, as_json: Json = False) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     from mien import Album
@@ -67,6 +89,7 @@ def train(context: typer.Context, as_json: Json = False) -> None:
         say()
         if learned.trained:
             _print_trained(learned.trained)
+            entry("report", f"models/{learned.version}/report.html; mien report opens it")
         else:
             entry("model", f"{learned.version} stays in use; nothing has changed since it was made")
     if learned.aligned.failures:
@@ -125,14 +148,39 @@ def _print_aligned(aligned: Aligned) -> None:
     _list("unreadable", [error for _, error in aligned.failures])
 
 
+def _print_checked(checked: Checked) -> None:
+    for kind, group in groupby(checked.findings, key=lambda finding: finding.kind):
+        findings = list(group)
+        lines = [f"{_first(one.photos or one.people)}{one.why}" for one in findings]
+        _list(kind, lines, "33" if findings[0].needs_human else "")
+        for remedy in dict.fromkeys(one.remedy for one in findings[:SHOWN]):
+            entry("", remedy, "2")
+    human = sum(finding.needs_human for finding in checked.findings)
+    told = f"; {len(checked.findings) - human:,} told for information" if human < len(checked.findings) else ""
+    what = count(human, "finding needs", "findings need") if human else "nothing needs"
+    entry("check", f"{what} you{told}", "33" if human else "32")
+
+
+def _first(names: Sequence[str]) -> str:
+    """What a line is about: the first few names."""
+    rest = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
+    return f"{', '.join(names[:FEW])}{rest}: " if names else ""
+
+
 def _print_trained(trained: Trained) -> None:
     made_of = f"{count(trained.people, 'person', 'people')}, {count(trained.photos, 'photo')}"
     entry("model", f"{trained.version} is now in use: {made_of}", "1")
-    if trained.self_top1 is not None:
-        entry(
-            "check",
-            f"{percent(trained.self_top1)} of its photos, each left out in turn, are nearest to the right person",
+    measured = trained.measured
+    if measured.top1.of:
+        first, named = percent(measured.top1.value), percent(measured.tpir.value)
+        entry("check", f"{first} of its photos get the right name first from a model without them, {named} surely")
+    if measured.single:
+        photos = count(
+            measured.single, "photo is the only one of its person", "photos are the only ones of their people"
         )
+        entry("single", f"{photos}, so it could not be checked whether they would be recognised", "33")
+    if len(trained.tried) > 1:
+        entry("head", f"{trained.head}, the best of {len(trained.tried)} by cross-validation")
     entry("unknown", f"below a score of {trained.threshold.value:.3f}. {trained.threshold.note}")
     if trained.left_out:
         what = count(trained.left_out, "photo contradicts", "photos contradict")
@@ -153,6 +201,8 @@ def _print_evaluated(found: Evaluated) -> None:
     if found.fpir.of:
         _share("TPIR where 1 % of them would get one", found.tpir_at_fpir_1)
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
+    if found.ece is not None:
+        say(f"  {'probabilities are off by (ECE)':<40} {percent(found.ece):>8}")
     say()
     if found.no_face:
         entry("no face", f"found in {count(found.no_face, 'photo')}; they count as misses", "33")
@@ -171,8 +221,21 @@ def _share(what: str, share: Share) -> None:
     )
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
+def _list(what: str, lines: Sequence[str], style: str = "33") -> None:
     for number, line in enumerate(lines[:SHOWN]):
-        entry("" if number else what, line, "33")
+        entry("" if number else what, line, style)
     if len(lines) > SHOWN:
-        entry("", f"… and {len(lines) - SHOWN:,} more", "33")
+        entry("", f"… and {len(lines) - SHOWN:,} more", style)
+
+
+def report(
+    context: typer.Context,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the page that says how good the current model is, where it errs, and what needs a human."""
+    from mien import Album
+
+    page = Album(context.obj).report()
+    say(printable(str(page)))
+    if show and sys.stdout.isatty():
+        typer.launch(page.as_uri())

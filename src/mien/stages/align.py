@@ -79,8 +79,9 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
     """Brings the album up to date with its photos; the caller holds the lock."""
     settings, encoder_id = workspace.settings, make_eyes().encoder_id
     training, changes = find_changes(workspace, catalog)
-    computed = _look_at_new(workspace, catalog, make_eyes, encoder_id, progress)
-    _choose(catalog, encoder_id, settings.skip_multi)
+    unseen = catalog.unseen(encoder_id, CURABLE)
+    _look_at(unseen, workspace, catalog, make_eyes, encoder_id, progress)
+    _choose(catalog, encoder_id, settings.skip_multi, catalog.to_choose(rule(encoder_id, settings.skip_multi)))
     _sweep(workspace)
     chips = _cut_chips(workspace, catalog, make_eyes, progress)
     summary = catalog.summary(encoder_id)
@@ -96,7 +97,7 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
         changed=changes.changed,
         moved=changes.moved,
         gone=changes.removed,
-        computed=computed,
+        computed=len(unseen),
         faces=summary.faces,
         enrolled=sum(person.enrolled for person in summary.people),
         chips_written=chips,
@@ -106,6 +107,18 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
         left_out=tuple(left_out),
         failures=tuple(failures),
     )
+
+
+def align_person(
+    workspace: Workspace, catalog: Catalog, person: str, make_eyes: Callable[[], Eyes], progress: Progress
+) -> tuple[PhotoError, ...]:
+    """Looks at what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are
+    cut by the next `align`. What could not be read comes back. The caller holds the lock."""
+    encoder_id = make_eyes().encoder_id
+    unseen = catalog.unseen(encoder_id, CURABLE, person)
+    failures = _look_at(unseen, workspace, catalog, make_eyes, encoder_id, progress)
+    _choose(catalog, encoder_id, workspace.settings.skip_multi, [person])
+    return failures
 
 
 def find_changes(
@@ -123,11 +136,17 @@ def find_changes(
     return training, changes
 
 
-def _look_at_new(
-    workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes], encoder_id: str, progress: Progress
-) -> int:
-    """Looks at the photos that this encoder has not seen, and remembers each at once; how many there were."""
-    unseen = catalog.unseen(encoder_id, retry=CURABLE)
+def _look_at(
+    unseen: Sequence[tuple[str, str]],
+    workspace: Workspace,
+    catalog: Catalog,
+    make_eyes: Callable[[], Eyes],
+    encoder_id: str,
+    progress: Progress,
+) -> tuple[PhotoError, ...]:
+    """Looks at the photos (sha256, path) that this encoder has not seen, and remembers each at once; what could not be
+    read comes back."""
+    failures: list[PhotoError] = []
 
     def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
         sha256, path = photo
@@ -140,11 +159,12 @@ def _look_at_new(
             reason = str(seen).removeprefix(f"{workspace.photo_file(path)}: ")  # the photo may be moved
             catalog.record_failure(sha256, encoder_id, seen.kind, reason)
             progress.note(str(seen))
+            failures.append(seen)
         elif seen:
             catalog.record(seen, encoder_id)
         progress.advance()
     progress.finish()
-    return len(unseen)
+    return tuple(failures)
 
 
 def _is_still(file: Path, sha256: str) -> bool:
@@ -156,10 +176,10 @@ def _is_still(file: Path, sha256: str) -> bool:
         return False
 
 
-def _choose(catalog: Catalog, encoder_id: str, skip_multi: bool) -> None:
-    """Chooses each person's face in each of their photos, for people something of whom is new."""
+def _choose(catalog: Catalog, encoder_id: str, skip_multi: bool, people: Sequence[str]) -> None:
+    """Chooses each person's face in each of their photos."""
     by = rule(encoder_id, skip_multi)
-    for person in catalog.to_choose(by):
+    for person in people:
         found = catalog.faces_of(person, encoder_id)
         photos = [rows[:0] if skip_multi and len(rows) > 1 else rows for rows in _by_photo(found)]
         sides = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).clip(0).prod(axis=1))

@@ -120,6 +120,9 @@ def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str
     if model.encoder_id != encoder.id:
         return ["the model was made with other settings of precision or views, or another version of mien"]
     lines = [] if model.fpir == fpir else [f"the model's FPIR is {model.fpir:g}, the setting {fpir:g}"]
+    if model.enrolled_since_fit:
+        enrolled = _count(model.enrolled_since_fit, "photo")
+        lines.append(f"{enrolled} enrolled since the last training, which measured the model without")
     if photos_of is None:
         return lines
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}

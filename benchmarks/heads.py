@@ -1,0 +1,177 @@
+"""Every head on the same faces: what it brings, on what, at what cost.
+
+    python benchmarks/heads.py [--data ../shared/data] [--cache FILE] [--photos 10 5]
+
+The protocols of benchmarks/accuracy.py, from embeddings: each photo is looked at once (minutes; kept in --cache), then
+each head is fitted on everyone's first 10 or 5 photos. Beside the probes it prints what training itself sees, the
+cross-validated cost by which a head is chosen, and "chosen" marks the head that `mien train` takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mien import metrics
+from mien import workers as pool
+from mien.agreement import choose_faces
+from mien.catalog import TrainingSet
+from mien.eyes import Eyes
+from mien.fitted import Fitted, weights
+from mien.gallery import fit_open_set, identify
+from mien.stages.evaluate import Pick, pick_face
+from mien.stages.train import HeadOption, choose_head
+from mien.types import Floats, SeenPhoto
+from mien.validation import held_out, log_loss
+from mien.validation import split as folds
+from mien.wiring import HEADS, make_eyes
+from protocol import DATA, Split, machine, split
+
+SETS: tuple[tuple[str, Pick], ...] = (("lfw", "centre"), ("wild", "largest"))
+
+
+class Seen(NamedTuple):
+    """Of one photo: its hash, all its faces' embeddings (F, 128), sides and qualities (F,), and the probe's number."""
+
+    sha256: str
+    embeddings: Floats
+    sides: Floats
+    quality: Floats
+    probe: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--cache", type=Path, help="an .npz file to keep the embeddings in")
+    parser.add_argument("--photos", type=int, nargs="+", default=[10, 5], help="photos a person to fit on")
+    arguments = parser.parse_args()
+    print(machine())
+    for name, face in SETS:
+        parts = split(arguments.data / name)
+        seen = look(parts, face, arguments.cache and arguments.cache.with_stem(f"{arguments.cache.stem}-{name}"))
+        for photos in arguments.photos:
+            compare(name, parts, seen, photos)
+
+
+def look(parts: Split, face: Pick, cache: Path | None) -> dict[Path, Seen]:
+    """Every photo of a set, from the cache where it is there."""
+    files = [*parts.enrolled, *parts.mated, *parts.strangers]
+    if cache and cache.is_file():
+        with np.load(cache, allow_pickle=False) as stored:
+            edges = np.cumsum([0, *stored["faces"]])
+            return {
+                file: Seen(
+                    str(stored["sha256"][i]),
+                    stored["embeddings"][edges[i] : edges[i + 1]],
+                    stored["sides"][edges[i] : edges[i + 1]],
+                    stored["quality"][edges[i] : edges[i + 1]],
+                    int(stored["probe"][i]),
+                )
+                for i, file in enumerate(files)
+            }
+    make = partial(make_eyes, "fp32", 4)
+    found = {file: _seen(seen, face) for file, seen in pool.run(files, make, Eyes.look_at, in_order=True)}
+    if cache:
+        rows = list(found.values())
+        np.savez(
+            cache,
+            sha256=np.array([row.sha256 for row in rows]),
+            faces=np.array([len(row.embeddings) for row in rows]),
+            embeddings=np.concatenate([row.embeddings for row in rows]),
+            sides=np.concatenate([row.sides for row in rows]),
+            quality=np.concatenate([row.quality for row in rows]),
+            probe=np.array([row.probe for row in rows]),
+        )
+    return found
+
+
+def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
+    if isinstance(seen, Exception):
+        raise seen
+    chosen = pick_face(seen, face)
+    return Seen(
+        seen.photo.sha256,
+        np.array([one.embedding.vector for one in seen.faces], np.float32).reshape(-1, 128),
+        np.array([one.quality.size for one in seen.faces], np.float32),
+        np.array([one.quality.overall for one in seen.faces], np.float32),
+        -1 if chosen is None else seen.faces.index(chosen),
+    )
+
+
+def compare(name: str, parts: Split, seen: dict[Path, Seen], photos: int) -> None:
+    """A table: a line a head."""
+    album = enrol(parts, seen, photos)
+    people, weight = len(album.people), weights(album.overall)
+    chosen, _, _ = choose_head(album, weight, HEADS, "auto")
+    truth = np.array([parts.people.index(file.parent.name) for file in parts.mated])
+    print(f"\n{name}, {photos} photos of {people} people; {len(parts.mated)} mated, {len(parts.strangers)} non-mated")
+    print(
+        f"{'head':<20} {'cost':>7} {'s':>6} {'top-1':>7} {'@ 1 %':>7} {'@ 0.1 %':>7} {'TPIR':>7} {'FPIR':>7} {'ECE':>6}"
+    )
+    for option in HEADS:
+        if len(album.sha256) - people < option.fewest_spare:
+            print(f"{option.name:<20} too few photos")
+            continue
+        print(line(option, album, weight, parts, seen, truth) + (" chosen" if option is chosen else ""), flush=True)
+
+
+def line(
+    option: HeadOption, album: TrainingSet, weight: Floats, parts: Split, seen: dict[Path, Seen], truth: np.ndarray
+) -> str:
+    people, started = len(album.people), time.process_time()
+    fold = folds(album.sha256, album.person, album.embeddings)
+    held = held_out(option.fit, album.embeddings, album.person, people, weight, fold)
+    cost = float(log_loss(held, album.person).mean())
+    head = option.fit(album.embeddings, album.person, people, weight)
+    seconds = time.process_time() - started
+    threshold, calibration = fit_open_set(held, album.person, people, 0.01, option.scale)
+    mated, strangers = probes(head, seen, parts.mated), probes(head, seen, parts.strangers)
+    right = (mated.argmax(axis=1) == truth) & np.isfinite(mated[:, 0])
+    best, worst = mated.max(axis=1), strangers.max(axis=1)
+    swept = [metrics.tpir_at_fpir(best, right, worst, fpir)[0] for fpir in (0.01, 0.001)]
+    answers = identify(np.concatenate([mated, strangers]), album.people, threshold, calibration, 1)
+    sure = np.array([answer.probability for answer in answers])
+    names = [*(album.people[one] for one in truth), *([None] * len(strangers))]
+    ok = np.array([answer.person == name for answer, name in zip(answers, names, strict=True)])
+    halves = slice(0, len(mated)), slice(len(mated), None)
+    ece = np.nanmean([metrics.expected_calibration_error(sure[half], ok[half]) for half in halves])
+    own = metrics.tpir_at(best, right, threshold.value), metrics.fpir_at(worst, threshold.value)
+    shares = "".join(f" {100 * value:>7.2f}" for value in (right.mean(), *swept, *own))
+    return f"{option.name:<20} {cost:>7.4f} {seconds:>6.2f}{shares} {100 * ece:>6.2f}"
+
+
+def enrol(parts: Split, seen: dict[Path, Seen], photos: int) -> TrainingSet:
+    """The faces that `mien align` would choose from everyone's first `photos`."""
+    rows: list[tuple[int, str, Floats, float]] = []
+    for number, person in enumerate(parts.people):
+        mine = [seen[file] for file in parts.enrolled if file.parent.name == person][:photos]
+        picked = choose_faces([one.embeddings for one in mine], [one.sides for one in mine])
+        for one, face in zip(mine, picked, strict=True):
+            if face is not None:
+                rows.append((number, one.sha256, one.embeddings[face], float(one.quality[face])))
+    rows.sort(key=lambda row: row[:2])
+    return TrainingSet(
+        people=parts.people,
+        person=np.array([row[0] for row in rows], np.int64),
+        sha256=tuple(row[1] for row in rows),
+        embeddings=np.stack([row[2] for row in rows]),
+        overall=np.array([row[3] for row in rows], np.float32),
+    )
+
+
+def probes(head: Fitted, seen: dict[Path, Seen], files: tuple[Path, ...]) -> Floats:
+    """(N, P) scores; -inf all along where no face was found."""
+    scores = np.full((len(files), len(head.vectors)), -np.inf, np.float32)
+    found = [i for i, file in enumerate(files) if seen[file].probe >= 0]
+    scores[found] = head.scores(np.stack([seen[files[i]].embeddings[seen[files[i]].probe] for i in found]))
+    return scores
+
+
+if __name__ == "__main__":
+    main()
