@@ -282,5 +282,5 @@ def test_the_logistic_curve_is_the_best_there_is(apart: float) -> None:
 
 
 def test_the_least_of_a_valley_is_found() -> None:
-    assert validation._golden(lambda x: (x - 1.3) ** 2, -2, 7) == pytest.approx(1.3, abs=1e-5)
-    assert validation._golden(lambda x: x, -2, 7) == pytest.approx(-2, abs=1e-5)
+    assert validation.golden_section(lambda x: (x - 1.3) ** 2, -2, 7) == pytest.approx(1.3, abs=1e-5)
+    assert validation.golden_section(lambda x: x, -2, 7) == pytest.approx(-2, abs=1e-5)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.types import Candidate, Floats, Prediction
-from mien.validation import HeldOut
+from mien.validation import HeldOut, golden_section
 
 Vector = NDArray[np.float64]
 
@@ -254,20 +254,7 @@ def _fit(loss: Callable[[float], float], usual: float) -> float:
         ratio = math.exp(step)
         return loss(usual * ratio) + PRIOR_FACES * (ratio - step)
 
-    golden = (math.sqrt(5) - 1) / 2
-    low, high = -math.log(100), math.log(100)
-    inner, outer = high - golden * (high - low), low + golden * (high - low)
-    at_inner, at_outer = cost(inner), cost(outer)
-    while high - low > 1e-7:
-        if at_inner <= at_outer:
-            high, outer, at_outer = outer, inner, at_inner
-            inner = high - golden * (high - low)
-            at_inner = cost(inner)
-        else:
-            low, inner, at_inner = inner, outer, at_outer
-            outer = low + golden * (high - low)
-            at_outer = cost(outer)
-    return usual * math.exp((low + high) / 2)
+    return usual * math.exp(golden_section(cost, -math.log(100), math.log(100)))
 
 
 def identify(

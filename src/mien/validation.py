@@ -142,7 +142,9 @@ def log_loss(held: HeldOut, person: Ints) -> NDArray[np.float64]:
     known, unknown = best[mated] / scale, held.best_rival[stranger] / scale
     slope, offset = _logistic(known, unknown, each[mated], each[stranger])
     behind = (held.rivals[mated].astype(np.float64) - held.own[mated, None]) / scale
-    sharpness = _golden(lambda x: float(each[mated] @ _confusion(behind, math.exp(x))), math.log(0.1), math.log(1000))
+    sharpness = golden_section(
+        lambda x: float(each[mated] @ _confusion(behind, math.exp(x))), math.log(0.1), math.log(1000)
+    )
     cost = np.zeros(len(person))
     cost[mated] += np.logaddexp(0, -(slope * known + offset)) + _confusion(behind, math.exp(sharpness))
     cost[stranger] += np.logaddexp(0, slope * unknown + offset)
@@ -175,12 +177,12 @@ def _logistic(
     return float(beta[0]), float(beta[1] - beta[0] * x.mean())
 
 
-def _golden(cost: Callable[[float], float], low: float, high: float) -> float:
+def golden_section(cost: Callable[[float], float], low: float, high: float) -> float:
     """Where `cost`, which has one minimum between, is least."""
     golden = (math.sqrt(5) - 1) / 2
     inner, outer = high - golden * (high - low), low + golden * (high - low)
     at_inner, at_outer = cost(inner), cost(outer)
-    while high - low > 1e-6:
+    while high - low > 1e-7:
         if at_inner <= at_outer:
             high, outer, at_outer = outer, inner, at_inner
             inner = high - golden * (high - low)
