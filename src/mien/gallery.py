@@ -268,7 +268,7 @@ def identify(
     table = np.asarray(scores, dtype=np.float64)
     best = table.max(axis=1)
     named = best >= threshold.value
-    known = _logistic(calibration.slope * (best - threshold.value))
+    known = logistic(calibration.slope * (best - threshold.value))
     share = np.exp((table - best[:, None]) / calibration.temperature)
     probability = known[:, None] * share / share.sum(axis=1, keepdims=True)
     answers = []
@@ -287,5 +287,6 @@ def identify(
     return answers
 
 
-def _logistic(x: Vector) -> Vector:
+def logistic(x: Vector) -> Vector:
+    """1 / (1 + exp(-x)), without overflow."""
     return np.exp(-np.logaddexp(0, -x))

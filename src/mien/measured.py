@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import metrics
-from mien.gallery import Calibration, Threshold
+from mien.gallery import Calibration, Threshold, logistic
 from mien.validation import HeldOut
 
 BINS = 15
@@ -101,12 +101,12 @@ def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> Me
         return Share(int(np.sum(right & (own >= cut))), int(mated.sum()))
 
     # The right name's probability if it is given, and that of the name given instead; see `gallery.Calibration`.
-    known = _logistic(calibration.slope * (top - threshold.value))
+    known = logistic(calibration.slope * (top - threshold.value))
     table = np.column_stack([own, held.rivals.astype(np.float64)])[mated]
     total = np.exp((table - top[mated, None]) / calibration.temperature).sum(axis=1)
     named = top[mated] >= threshold.value
     probability = np.where(named, known[mated] / total, 1 - known[mated])
-    stranger = _logistic(calibration.slope * (best[masked] - threshold.value))
+    stranger = logistic(calibration.slope * (best[masked] - threshold.value))
     others = np.exp((held.rivals[masked] - best[masked, None]) / calibration.temperature).sum(axis=1)
     wrongly = best[masked] >= threshold.value
     unknown = np.where(wrongly, stranger / others, 1 - stranger)
@@ -125,7 +125,3 @@ def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> Me
         unknown=unknown,
         refused=~wrongly,
     )
-
-
-def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.exp(-np.logaddexp(0, -x)), np.float64)

@@ -27,7 +27,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import NamedTuple
 
 from mien.errors import AlbumError, BusyError, NetworkDriveError, PhotoError, StorageError, UsageError
-from mien.files import storage_error, write_atomically
+from mien.files import make_folder, storage_error, write_atomically
 from mien.settings import FILE_NAME, Settings, template
 from mien.settings import load as load_settings
 from mien.vision.sniff import kind_of_name
@@ -93,7 +93,7 @@ class Workspace:
     @classmethod
     def create(cls, folder: Path, basis: str) -> Workspace:
         """Makes `folder` an album; what already lies in it stays. Raises AlbumError if it is one, and StorageError."""
-        _make_folder(folder / "training-images")
+        make_folder(folder / "training-images")
         if (folder / FILE_NAME).exists():
             raise AlbumError(f"{folder} is an album already.", "Use it as it is, or choose another folder.")
         write_atomically(folder / FILE_NAME, template(basis).encode())
@@ -154,7 +154,7 @@ class Workspace:
         Raises NetworkDriveError and StorageError.
         """
         check_local(self.catalog_file)
-        _make_folder(self.catalog_file.parent)
+        make_folder(self.catalog_file.parent)
         return self.catalog_file
 
     def walk_training(self) -> Training:
@@ -210,7 +210,7 @@ class Workspace:
         except OSError as error:
             raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Check its permissions.") from error
         folder = self._person_folder(name)
-        _make_folder(folder)
+        make_folder(folder)
         number, target = 1, folder / source.name
         while target.exists() or target.is_symlink():
             if _holds(target, data):
@@ -243,7 +243,7 @@ class Workspace:
         """
         import filelock  # 0.07 s, and `mien classify` locks nothing
 
-        _make_folder(self.lock_file.parent)
+        make_folder(self.lock_file.parent)
         lock = filelock.FileLock(self.lock_file)
         try:
             lock.acquire(timeout=0)
@@ -466,13 +466,6 @@ def _mounts() -> list[Mount]:
         return [Mount(disk.mountpoint, disk.fstype, disk.opts) for disk in psutil.disk_partitions(all=True)]
     except OSError:
         return []  # a sandbox that hides its disks: nothing says that it is a network drive
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
 
 
 def _holder(file: Path) -> str:
