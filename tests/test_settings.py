@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,30 @@ def test_the_template_survives_an_undecodable_command_line() -> None:
 
 
 def test_every_commented_line_of_the_template_is_its_default(tmp_path: Path) -> None:
-    text = template("personal").replace("\n# catalog", "\n## catalog")
+    text = template("personal").replace("\n# catalog", "\n## catalog").partition("# [")[0]
     lines = [line.removeprefix("# ") for line in text.splitlines() if " = " in line and not line.startswith("## ")]
-    assert [line.split(" = ")[0] for line in lines] == [key for key in Settings.model_fields if key != "catalog"]
+    plain = [key for key in Settings.model_fields if key not in ("catalog", "sources", "people")]
+    assert [line.split(" = ")[0] for line in lines] == plain
     assert loaded(tmp_path, "\n".join(lines)) == Settings()
+
+
+def test_the_tables_of_the_template_can_be_uncommented_as_they_are(tmp_path: Path) -> None:
+    tables = "[" + template("personal").partition("# [")[2].replace("\n# ", "\n").replace("\nWhat", "\n# What")
+    settings = loaded(tmp_path, tables)
+    assert settings.sources["club"].model_extra == {"path": "/where/the/photographers/put/them"}
+    assert settings.sources["club"].licence == "own work"
+    assert settings.people["Ada Example"].until == date(2027, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[sources.a]\npath = 'x'", "sources.a.kind is missing. kind: What it is"),
+        ("[sources.a]\nkind = 'folder'\nlimit = 0", "sources.a.limit = 0 will not do: .* limit: New photos taken"),
+        ("[people.b]\nuntl = 2027-01-01\nuntil = 2027-01-01", r"people.b.untl is no setting. .* \[people.NAME\] knows"),
+        ("sources = 3", "sources = 3 will not do: .* docs/collecting.md"),
+    ],
+)
+def test_a_mistake_in_a_table_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AlbumError, match=message):
+        loaded(tmp_path, text)

@@ -13,6 +13,8 @@
       StorageError              11   the disk is full, read-only, or unsuitable
         NetworkDriveError       12   the catalog cannot live on a network drive
       MissingExtraError         13   an optional part is not installed
+      SourceError               15   a source is set up wrongly or cannot be read (also: the run finished, but without it)
+        FetchError              16   a photo of a source could not be had (also: the run finished, but without some)
 
 14 is `mien check` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library raises these; the
 command line translates them in one place. docs/errors.md has them by message.
@@ -94,3 +96,19 @@ class NetworkDriveError(StorageError):
 
 class MissingExtraError(MienError):
     exit_code = 13
+
+
+class SourceError(MienError):
+    exit_code = 15
+
+
+class FetchError(SourceError):
+    """`kind` is one word for the summary: address (not one that mien goes to), host, robots, gone, refused, server,
+    network, timeout, redirects, too-large, changed, unreadable, not-a-picture or person."""
+
+    exit_code = 16
+
+    def __init__(self, message: str, remedy: str, kind: str = "network") -> None:
+        super().__init__(message, remedy)
+        self.args = (message, remedy, kind)
+        self.kind = kind

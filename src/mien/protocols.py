@@ -5,13 +5,14 @@ A tool names itself by `id`; the id changes whenever its numbers would, because 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.types import Box, Face, Floats, Pixels
+from mien.errors import FetchError
+from mien.types import Box, Face, Floats, Offer, Page, Pixels, Receipt
 
 
 class Detector(Protocol):
@@ -62,6 +63,50 @@ class Head(Protocol):
 
     def scores(self, embeddings: Floats) -> Floats:
         """(N, P) float32: cosine of each unit embedding (N, D) to each person's prototype, in the order of `people`."""
+        ...
+
+
+class Sink(Protocol):
+    """Where the bytes of one photo go. Bounded: `write` raises FetchError (kind "too-large") beyond its limit."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def restart(self) -> None:
+        """Forgets what was written, for another attempt from the beginning."""
+        ...
+
+
+class Web(Protocol):
+    """The one way to the network: polite (robots.txt, delays, limits per host), bounded, and only to hosts and
+    addresses that the source may reach. All methods may be called from several threads and raise FetchError."""
+
+    def page(self, url: str) -> Page:
+        """A listing: HTML, a feed, a manifest. At most 32 MiB."""
+        ...
+
+    def picture(self, url: str, into: Sink, since: str) -> Receipt | None:
+        """Writes the bytes at `url` to `into`; None, and nothing written, where they are as `since` (an earlier
+        receipt's stamp, "" for none) says."""
+        ...
+
+
+class Source(Protocol):
+    """Says which photos there are and whom they show, and hands them out. It names people as somebody else has filed
+    them, and never by their faces."""
+
+    def offers(self) -> Iterator[Offer | FetchError]:
+        """Every photo there is, in an order that stays, each `location` once; an error for a part of the listing that
+        could not be read. Called from one thread; may take long. Raises SourceError where nothing can be listed."""
+        ...
+
+    def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
+        """Writes the bytes of an offered photo to `into`; None, and nothing written, where it is as `since` (an
+        earlier receipt's stamp, "" for none) says. Called from several threads. Raises FetchError."""
         ...
 
 

@@ -9,7 +9,8 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,40 @@ ENVIRONMENT_PREFIX = "MIEN_"
 
 VIEWS = (1, 2, 4)
 """How many differently cut chips of a face may be averaged: the dial between time and accuracy."""
+
+
+class SourceSettings(BaseModel):
+    """What every source of photos has; `model_extra` holds what its kind alone knows (see docs/collecting.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", str_strip_whitespace=True)
+
+    kind: str = Field(min_length=1, description='What it is: "folder", "bucket", "manifest", "feed" or "gallery".')
+    basis: str = Field(default="", description='Why you may recognise the people in it, say "consent".')
+    licence: str = Field(default="", description='By what right you have its photos, say "own work" or "CC-BY-4.0".')
+    until: date | None = Field(default=None, description="The last day on which its photos may be used: 2027-12-31.")
+    people: dict[str, str] | None = Field(
+        default=None,
+        description='Whom to take from it: {"name there" = "name here"}; without it everybody whom it names.',
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts it may reach beside those of its own addresses: where its pictures lie."
+    )
+    allow_private: bool = Field(default=False, description="true: it may reach addresses in your own network.")
+    limit: int = Field(default=10_000, ge=1, description="New photos taken in one run at most, 1 or more.")
+    max_megabytes: int = Field(default=64, ge=1, le=1024, description="Largest photo that is fetched, 1 to 1024 MB.")
+    per_host: int = Field(default=4, ge=1, le=64, description="Requests to one host at once, 1 to 64.")
+    delay: float = Field(default=0, ge=0, le=3600, description="Seconds between two requests to one host, 0 to 3600.")
+    recheck_days: int = Field(
+        default=30, ge=0, description="Days after which a photo at a known address is asked for changes; 0: each time."
+    )
+
+
+class PersonSettings(BaseModel):
+    """What is said of one person in mien.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    until: date = Field(description="The last day on which this person may be recognised: 2027-12-31.")
 
 
 class Settings(BaseModel):
@@ -55,6 +90,19 @@ class Settings(BaseModel):
     catalog: Path | None = Field(
         default=None,
         description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
+    )
+
+    contact: str = Field(
+        default="", description="Where a site that mien collects from may reach you: an address for the user agent."
+    )
+    after_daily: tuple[str, ...] = Field(
+        default=(), description='A command that gets the summary of `mien daily` as JSON: ["program", "argument"].'
+    )
+    sources: dict[str, SourceSettings] = Field(
+        default={}, description="Where photos come from, each a table [sources.NAME]; see docs/collecting.md."
+    )
+    people: dict[str, PersonSettings] = Field(
+        default={}, description='What holds for one person only, each a table [people."NAME"].'
     )
 
     @field_validator("views", "workers", "fpir", "chip_size", "minimum", mode="before")
@@ -110,13 +158,41 @@ def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = str(first["loc"][0])
+        where = [str(step) for step in first["loc"]]
         reason = _lower_first(first["msg"].removeprefix("Value error, "))
-        origin = origins[key]
+        origin = origins[where[0]]
+        match first["type"]:
+            case "missing":
+                found = "is missing"
+            case "extra_forbidden":
+                found = "is no setting"
+            case _:
+                found = f"= {_shown(first['input'])} will not do: {reason}"
         raise origin.error(
-            f"{origin.name}: {key} = {_shown(values[key])} will not do: {reason}.",
-            f"{key}: {Settings.model_fields[key].description}",
+            f"{origin.name}: {'.'.join(where)} {found}.", f"{where[-1]}: {_description(where)}"
         ) from error
+
+
+def _description(where: Sequence[str]) -> str | None:
+    """What is said of a key; of one in a table [sources.NAME] or [people.NAME], what is said there."""
+    table = {"sources": SourceSettings, "people": PersonSettings}.get(where[0])
+    if table and len(where) > 2:
+        if where[2] in table.model_fields:
+            return table.model_fields[where[2]].description
+        return f"A table [{where[0]}.NAME] knows {', '.join(table.model_fields)}."
+    return Settings.model_fields[where[0]].description
+
+
+_TABLES = {
+    "sources": """# [sources.club]
+# kind = "folder"
+# path = "/where/the/photographers/put/them"
+# basis = "consent"
+# licence = "own work\"""",
+    "people": """# [people."Ada Example"]
+# until = 2027-12-31""",
+}
+"""Examples of what has no default. Tables end a file, so these keys are the last of `Settings`."""
 
 
 def template(basis: str) -> str:
@@ -129,8 +205,10 @@ def template(basis: str) -> str:
             line = f"basis = {_toml_string(basis)}"
         elif key == "catalog":
             line = "# catalog = '/a/local/folder/catalog.sqlite'"
+        elif key in _TABLES:
+            line = _TABLES[key]
         else:
-            line = f"# {key} = {json.dumps(field.default)}"
+            line = f"# {key} = {json.dumps(field.get_default())}"
         blocks.append(f"# {field.description}\n{line}")
     return "\n\n".join(blocks) + "\n"
 

@@ -38,6 +38,38 @@ class Photo:
     phash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A photo that a source has. `location` (a URL, or a path in the source) is its identity there, `person` the name as
+    the source gives it, `name` the file name it should get. `stamp` changes whenever the photo does ("" where a
+    listing cannot tell); `licence` is the photo's own, "" for the source's."""
+
+    location: str
+    person: str
+    name: str
+    stamp: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a photo was fetched: its `stamp` now, and what `robots` said ("" where there are no robots rules, as for a
+    folder; "allowed", or "no robots.txt")."""
+
+    stamp: str
+    robots: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A text that was fetched. `url` is that after all redirects, to which links in the text are relative; `charset` is
+    what the server said of it, None if nothing."""
+
+    url: str
+    body: bytes
+    charset: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A decoded photo: `pixels` (HxWx3 uint8 RGB, upright, read-only) may be smaller than the photo; `scale` is decoded
