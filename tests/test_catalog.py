@@ -547,7 +547,7 @@ def test_one_reads_while_another_writes(shelf: Shelf) -> None:
 
 
 def test_two_writers_at_once_are_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.catalog._BUSY_SECONDS", 0)
+    monkeypatch.setattr("mien.database.BUSY_SECONDS", 0)
     shelf.put("ann/1.jpg", "one")
     shelf.sync()
     with (

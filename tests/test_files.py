@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import StorageError
-from mien.files import make_folder, write_atomically
+from mien.files import make_folder, move_file, same_bytes, write_atomically, write_new
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -126,3 +126,42 @@ def test_make_folder(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(StorageError, match="could not be written"):
         make_folder(tmp_path / "file" / "below")
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    assert write_new(tmp_path / "a", b"first")
+    assert not write_new(tmp_path / "a", b"second")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"first")]
+    with pytest.raises(StorageError, match="does not exist"):
+        write_new(tmp_path / "missing/a", b"first")
+
+
+@pytest.mark.parametrize("refusal", [None, errno.EXDEV, errno.EPERM])
+def test_a_moved_file_keeps_bytes_and_time_and_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int | None
+) -> None:
+    """On the same disk, on another one, and on one where no file has two names."""
+    link = os.link
+
+    def refusing(source: Path, target: Path) -> None:
+        if refusal == errno.EPERM or (refusal and Path(source) == tmp_path / "a"):
+            raise OSError(refusal, os.strerror(refusal))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refusing)
+    (tmp_path / "a").write_bytes(b"mine")
+    os.utime(tmp_path / "a", ns=(10**18, 10**18 + 7))
+    (tmp_path / "taken").write_bytes(b"yours")
+    assert not move_file(tmp_path / "a", tmp_path / "taken")
+    assert move_file(tmp_path / "a", tmp_path / "b")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"b": b"mine", "taken": b"yours"}
+    assert (tmp_path / "b").stat().st_mtime_ns == 10**18 + 7
+
+
+def test_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.files._PART", 4)
+    one, other = tmp_path / "one", tmp_path / "other"
+    for content, same in ((b"12345678", True), (b"1234567", False), (b"123456789", False), (b"1234x678", False)):
+        one.write_bytes(b"12345678")
+        other.write_bytes(content)
+        assert same_bytes(one, other) is same

@@ -16,6 +16,10 @@ from mien.types import Floats
 WITNESSES = 200
 """Photos asked at most, those with the fewest faces first: support is a mean, and more would only make it slow."""
 
+SAME_FACE = 0.99
+"""Cosine from which on the faces of two pictures that look alike are taken for one and the same: a resized or
+recompressed copy is above. A group photo that lies with each of its people, and their own faces chosen, is no copy."""
+
 ROUNDS = 5
 """Refinements at most; in practice the choice is stable after one or two."""
 

@@ -1,8 +1,10 @@
 """The catalog: what mien remembers of an album, so that nothing is computed twice. SQLite through SQLAlchemy Core.
 
     people <- placements -> photos <- sightings <- faces
+                arrivals ---^
 
-A photo is known by the hash of its bytes; a *placement* is a file that holds it; a *sighting* is the fact that an
+A photo is known by the hash of its bytes; a *placement* is a file that holds it, an *arrival* one that waits in an
+intake to be merged; a *sighting* is the fact that an
 encoder has looked at it, with the faces it found or the error it met. Foreign keys clear up: when a photo goes, all
 that was seen in it goes. Everything here can be computed again from the photos, so a damaged catalog is removed, never
 mended. Embeddings are biometric data, so secure_delete overwrites what is deleted.
@@ -13,32 +15,30 @@ A catalog belongs to the thread that opened it. Writers hold the album's lock; r
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from itertools import groupby, islice
+from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects.sqlite import insert
 
-from mien.errors import AlbumError, BusyError, EncoderMismatchError, MienError, PhotoError, StorageError
-from mien.types import Face, Floats, SeenFace, SeenPhoto
+from mien.database import Database, Kind, execute_many
+from mien.errors import EncoderMismatchError, PhotoError
+from mien.types import Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+from mien.vision.phash import are_near
 from mien.workspace import Placement, Training
 
 DIMENSIONS = 128
-APPLICATION_ID = int.from_bytes(b"mien", "big")
-"""Marks the file as ours, so that a wrong path in mien.toml never writes into the database of another program."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no arrivals."""
 _GROUP = 500
 """Photos hashed, or rows fetched by id, between two transactions: little to lose, little to hold in memory."""
-_BUSY_SECONDS = 10
 
 _schema = sa.MetaData()
 people = sa.Table(
@@ -104,6 +104,16 @@ placements = sa.Table(
     sa.Column("chosen_face", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
     sqlite_with_rowid=False,
 )
+arrivals = sa.Table(
+    "arrivals",
+    _schema,
+    sa.Column("path", sa.Text, primary_key=True),  # relative to the album, forward slashes, as on disk
+    sa.Column("person", sa.Text, nullable=False),  # NFC; perhaps of nobody in `people` yet
+    sa.Column("sha256", sa.ForeignKey("photos.sha256"), nullable=False, index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
 chips = sa.Table(
     "chips",
     _schema,
@@ -135,6 +145,17 @@ class Drift:
     new: int
     changed: int
     gone: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeChanges:
+    """What `Catalog.sync_intakes` found different on disk: files that were `new`, `changed`, and `gone` (merged, as a
+    rule); `unreadable` are (path, reason) of those that could not be opened, which are not in the catalog."""
+
+    new: int
+    changed: int
+    gone: int
+    unreadable: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +215,72 @@ class Looks:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """What an encoder saw in the photo at `path` (relative to the album) of an intake; `phash` is empty where it has
+    not looked, or met an `error`. Its `faces` are rows of `Arrivals.embeddings`, from left to right."""
+
+    path: str
+    person: str
+    sha256: str
+    phash: str
+    error: str | None
+    faces: range
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrivals:
+    """Every photo of the intakes, by path, as one encoder has seen it; `embeddings` (M, 128) float32 are of all
+    faces."""
+
+    arrivals: tuple[Arrival, ...]
+    embeddings: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A file of the album that holds a photo: `path` relative to training-images, or to the album if it is `waiting` in
+    an intake. `source` is where `mien add` took it from, `added_at` when it was first seen, and `chosen_face` the id of
+    the person's own face; all None while it waits, or where nothing is known."""
+
+    path: str
+    person: str
+    waiting: bool
+    source: str | None
+    added_at: str | None
+    chosen_face: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RememberedFace:
+    """A face as an encoder saw it; `id` is the catalog's."""
+
+    id: int
+    face: Face
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """That an encoder looked at a photo: the faces from left to right, or the `error` it met."""
+
+    encoder_id: str
+    seen_at: str
+    error: str | None
+    faces: tuple[RememberedFace, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoRecord:
+    """All that is known of a photo: `photo` is None until it was decoded; where it is `filed`, and what was seen."""
+
+    sha256: str
+    bytes: int
+    photo: Photo | None
+    filed: tuple[Filed, ...]
+    sightings: tuple[Sighting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DueChip:
     """A chip to be cut: of `face` (`face_id` in the catalog) in the photo at `path`, to be written as `key`."""
 
@@ -240,41 +327,18 @@ class Summary:
     failures: tuple[Failure, ...]
 
 
-class Catalog:
+class Catalog(Database):
     """An open catalog; a context manager. Every method may raise StorageError, AlbumError (damaged) and BusyError."""
 
-    def __init__(self, path: Path, connection: sa.Connection) -> None:
-        self._path = path
-        self._connection = connection
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Opens the catalog at `path`, or makes it if there is none; the folder must exist."""
-        engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)),
-            isolation_level="AUTOCOMMIT",  # transactions are begun by name below; sqlite3's own are begun too late
-            connect_args={"timeout": _BUSY_SECONDS},
-            poolclass=sa.NullPool,
-        )
-        with _border(path):
-            catalog = cls(path, engine.connect())
-            try:
-                catalog._prepare()
-            except BaseException:
-                catalog.close()
-                raise
-        return catalog
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    kind = Kind(
+        name="catalog",
+        application_id=int.from_bytes(b"mien", "big"),
+        version=SCHEMA_VERSION,
+        oldest=1,
+        schema=_schema,
+        way_out="remove the file and run again: it only holds what can be computed from the photos.",
+        durable=False,
+    )
 
     # What is on disk
 
@@ -290,8 +354,8 @@ class Catalog:
 
         Only files that are new, or have another size or time than before, are hashed: `hash_file(path)` gives the hex
         sha256, or raises PhotoError. A photo that was moved, renamed or copied is known by its hash, and what was
-        computed stays; placements that are gone drop out, and photos without a placement with all that was seen in
-        them. `basis` is that of people who are new; `sources` says where new files were taken from.
+        computed stays; placements that are gone drop out, and photos that lie nowhere with all that was seen in them.
+        `basis` is that of people who are new; `sources` says where new files were taken from.
         """
         with self._transaction() as connection:
             known = {row.path: row for row in connection.execute(sa.select(placements))}
@@ -330,24 +394,25 @@ class Catalog:
 
         with self._transaction(write=True) as connection:
             rows = [{"id": ids[name], "name": name, "basis": basis, "added_at": _now()} for name in new_people]
-            _execute_many(connection, insert(people), rows)
+            execute_many(connection, insert(people), rows)
         for group in _groups(_suspects(training.placements, known), _GROUP):
             found = list(hashed(group))
             with self._transaction(write=True) as connection:
                 contents = [{"sha256": row["sha256"], "bytes": row["size"]} for row in found]
-                _execute_many(connection, insert(photos).on_conflict_do_nothing(), contents)
-                _execute_many(connection, _place, found)
+                execute_many(connection, insert(photos).on_conflict_do_nothing(), contents)
+                execute_many(connection, _place, found)
                 _choose_again(connection, {row["person_id"] for row in found})
         lost = gone | (known.keys() & {path for path, _ in unreadable})
         with self._transaction(write=True) as connection:
             leaving = sa.delete(placements).where(placements.c.path == sa.bindparam("gone"))
-            _execute_many(connection, leaving, [{"gone": path} for path in sorted(lost)])
+            execute_many(connection, leaving, [{"gone": path} for path in sorted(lost)])
             _choose_again(connection, {known[path].person_id for path in lost})
             placed = sa.exists().where(placements.c.sha256 == photos.c.sha256)
-            connection.execute(sa.delete(photos).where(~placed))
+            waiting = sa.exists().where(arrivals.c.sha256 == photos.c.sha256)
+            connection.execute(sa.delete(photos).where(~placed, ~waiting))
             removed_people = sorted(ids.keys() - set(training.people))
             leaving = sa.delete(people).where(people.c.name == sa.bindparam("gone"))
-            _execute_many(connection, leaving, [{"gone": name} for name in removed_people])
+            execute_many(connection, leaving, [{"gone": name} for name in removed_people])
         return Changes(
             **counts,
             removed=len(lost) - counts["moved"],
@@ -355,6 +420,38 @@ class Catalog:
             people_removed=tuple(removed_people),
             unreadable=tuple(unreadable),
         )
+
+    def sync_intakes(self, intakes: Training, hash_file: Callable[[str], str]) -> IntakeChanges:
+        """Makes the catalog say what waits in the intakes; `hash_file` and what is hashed are as for `sync`.
+
+        What is gone drops out, but what was seen in it stays until the next `sync`, as it may have been merged.
+        """
+        with self._transaction() as connection:
+            known = {row.path: row for row in connection.execute(sa.select(arrivals))}
+        gone = known.keys() - {placement.path for placement in intakes.placements}
+        new = changed = 0
+        unreadable: list[tuple[str, str]] = []
+        for group in _groups(_suspects(intakes.placements, known), _GROUP):
+            contents: list[dict[str, object]] = []
+            found: list[dict[str, object]] = []
+            for one in group:
+                try:
+                    sha256 = hash_file(one.path)
+                except PhotoError as error:
+                    unreadable.append((one.path, str(error)))
+                    continue
+                new += one.path not in known
+                changed += one.path in known and known[one.path].sha256 != sha256
+                contents.append({"sha256": sha256, "bytes": one.size})
+                found.append({**asdict(one), "sha256": sha256})
+            with self._transaction(write=True) as connection:
+                execute_many(connection, insert(photos).on_conflict_do_nothing(), contents)
+                execute_many(connection, _arrive, found)
+        lost = gone | (known.keys() & {path for path, _ in unreadable})
+        with self._transaction(write=True) as connection:
+            leaving = sa.delete(arrivals).where(arrivals.c.path == sa.bindparam("gone"))
+            execute_many(connection, leaving, [{"gone": path} for path in sorted(lost)])
+        return IntakeChanges(new, changed, len(lost), tuple(unreadable))
 
     def drift(self, training: Training) -> Drift:
         """What `sync` would look into, found without hashing or changing anything."""
@@ -381,22 +478,81 @@ class Catalog:
         with self._transaction() as connection:
             return {(name, sha256): path for name, sha256, path in connection.execute(query)}
 
+    def files(self) -> dict[tuple[str, str], list[str]]:
+        """For (person, SHA-256) the paths of all files that hold a photo, sorted."""
+        query = sa.select(people.c.name, placements.c.sha256, placements.c.path).join_from(placements, people)
+        found: dict[tuple[str, str], list[str]] = {}
+        with self._transaction() as connection:
+            for name, sha256, path in connection.execute(query.order_by(placements.c.path)):
+                found.setdefault((name, sha256), []).append(path)
+        return found
+
+    def waiting(self) -> dict[str, str]:
+        """(path: SHA-256) of the photos of the intakes."""
+        with self._transaction() as connection:
+            return {row.path: row.sha256 for row in connection.execute(sa.select(arrivals.c.path, arrivals.c.sha256))}
+
     # What was seen
 
     def unseen(self, encoder_id: str, retry: Collection[str] = (), person: str | None = None) -> list[tuple[str, str]]:
         """(sha256, a path) of each photo, of `person` if one is named, that the encoder has not looked at, by path;
         `retry` are kinds of error that may have been cured since ("missing-extra")."""
-        seen = sa.exists().where(
-            sightings.c.sha256 == photos.c.sha256,
-            sightings.c.encoder_id == encoder_id,
-            sa.func.coalesce(sightings.c.error_kind, "").not_in(retry),
-        )
-        path = sa.func.min(placements.c.path)
-        query = sa.select(photos.c.sha256, path).join(placements).where(~seen).group_by(photos.c.sha256).order_by(path)
+        query = _unseen(placements.c.sha256, placements.c.path, encoder_id, retry)
         if person is not None:
             query = query.where(placements.c.person_id == _id_of(person))
         with self._transaction() as connection:
             return [(sha256, path) for sha256, path in connection.execute(query)]
+
+    def unseen_arrivals(self, encoder_id: str, retry: Collection[str] = ()) -> list[tuple[str, str]]:
+        """The same for the photos of the intakes; these paths are relative to the album."""
+        query = _unseen(arrivals.c.sha256, arrivals.c.path, encoder_id, retry)
+        with self._transaction() as connection:
+            return [(sha256, path) for sha256, path in connection.execute(query)]
+
+    def arrivals(self, encoder_id: str) -> Arrivals:
+        """What is known of each photo of the intakes."""
+        query = (
+            sa.select(
+                arrivals.c.path,
+                arrivals.c.person,
+                arrivals.c.sha256,
+                sightings.c.seen_at,
+                photos.c.phash,
+                sightings.c.error,
+                faces.c.embedding,
+            )
+            .join_from(arrivals, photos)
+            .outerjoin(sightings, sa.and_(sightings.c.sha256 == photos.c.sha256, sightings.c.encoder_id == encoder_id))
+            .outerjoin(
+                faces, sa.and_(faces.c.sha256 == sightings.c.sha256, faces.c.encoder_id == sightings.c.encoder_id)
+            )
+            .order_by(arrivals.c.path, faces.c.number)
+        )
+        found: list[Arrival] = []
+        embeddings = bytearray()
+        with self._transaction() as connection:
+            for _, group in groupby(connection.execute(query).yield_per(1000), key=attrgetter("path")):
+                rows = list(group)
+                first = len(embeddings) // (4 * DIMENSIONS)
+                for row in rows:
+                    embeddings += row.embedding or b""
+                row = rows[0]
+                looked = row.seen_at is not None and row.error is None
+                own = range(first, len(embeddings) // (4 * DIMENSIONS))
+                phash = row.phash if looked else ""
+                found.append(Arrival(row.path, row.person, row.sha256, phash, row.error, own))
+        return Arrivals(tuple(found), _floats(embeddings, DIMENSIONS))
+
+    def broken_arrivals(self) -> dict[str, str]:
+        """(path: error) of the photos of the intakes that every encoder that looked at them found unreadable."""
+        query = (
+            sa.select(arrivals.c.path, sa.func.max(sightings.c.error).label("error"))
+            .join_from(arrivals, sightings, sightings.c.sha256 == arrivals.c.sha256)
+            .group_by(arrivals.c.path)
+            .having(sa.func.count() == sa.func.count(sightings.c.error))
+        )
+        with self._transaction() as connection:
+            return {row.path: row.error for row in connection.execute(query)}
 
     def record(self, seen: SeenPhoto, encoder_id: str) -> bool:
         """Remembers what the encoder saw in a photo; what it saw before is forgotten.
@@ -421,7 +577,7 @@ class Catalog:
             if known:
                 _look(connection, photo.sha256, encoder_id)
                 rows = [_face_row(photo.sha256, number, face) for number, face in enumerate(seen.faces)]
-                _execute_many(connection, _keep, rows)
+                execute_many(connection, _keep, rows)
                 connection.execute(_stir, {"seen": photo.sha256})
         return bool(known)
 
@@ -498,7 +654,7 @@ class Catalog:
             connection.execute(
                 sa.update(placements).where(placements.c.person_id == of_person).values(chosen_face=None)
             )
-            _execute_many(connection, query, [{"at": path, "chosen": face_id} for path, face_id in chosen.items()])
+            execute_many(connection, query, [{"at": path, "chosen": face_id} for path, face_id in chosen.items()])
             connection.execute(sa.update(people).where(people.c.name == person).values(chosen_by=rule))
 
     def training_set(self, encoder_id: str, person: str | None = None) -> TrainingSet:
@@ -614,7 +770,7 @@ class Catalog:
     def forget_chips(self, keys: Iterable[str]) -> None:
         query = sa.delete(chips).where(chips.c.key == sa.bindparam("gone"))
         with self._transaction(write=True) as connection:
-            _execute_many(connection, query, [{"gone": key} for key in keys])
+            execute_many(connection, query, [{"gone": key} for key in keys])
 
     def chips_due(self, keys: Mapping[str, str], size: int, on_disk: Collection[str]) -> Iterator[DueChip]:
         """The chips that are missing, or of another size, by path. `keys` are those of all placements by path, and
@@ -700,8 +856,10 @@ class Catalog:
                 elif row.faces > 1:
                     tally["several"] += 1
                     several.append(row.path)
-            all_photos = connection.scalar(sa.select(sa.func.count()).select_from(photos))
-            all_faces = connection.scalar(sa.select(sa.func.count()).where(faces.c.encoder_id == encoder_id))
+            placed = sa.select(placements.c.sha256).distinct().scalar_subquery()
+            all_photos = connection.scalar(sa.select(sa.func.count(placements.c.sha256.distinct())))
+            of_encoder = sa.select(sa.func.count()).where(faces.c.encoder_id == encoder_id, faces.c.sha256.in_(placed))
+            all_faces = connection.scalar(of_encoder)
         return Summary(
             people=tuple(PersonSummary(name, **tally) for name, tally in tallies.items()),
             photos=all_photos or 0,
@@ -711,50 +869,47 @@ class Catalog:
             failures=tuple(failures),
         )
 
-    # How it is kept
+    def photo(self, sha256: str) -> PhotoRecord | None:
+        """All that is known of a photo; None if it is in no folder of the album that was looked into."""
+        place = (
+            sa.select(placements, people.c.name)
+            .join_from(placements, people)
+            .where(placements.c.sha256 == sha256)
+            .order_by(placements.c.path)
+        )
+        wait = sa.select(arrivals).where(arrivals.c.sha256 == sha256).order_by(arrivals.c.path)
+        look = sa.select(sightings).where(sightings.c.sha256 == sha256).order_by(sightings.c.seen_at)
+        face = sa.select(faces).where(faces.c.sha256 == sha256).order_by(faces.c.number)
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(photos).where(photos.c.sha256 == sha256)).one_or_none()
+            if row is None:
+                return None
+            filed = [
+                Filed(at.path, at.name, False, at.source, at.added_at, at.chosen_face)
+                for at in connection.execute(place)
+            ] + [Filed(at.path, at.person, True, None, None, None) for at in connection.execute(wait)]
+            by_encoder: dict[str, list[RememberedFace]] = {}
+            for one in connection.execute(face):
+                quality = Quality(one.size, one.sharpness, one.pose, one.exposure, one.overall)
+                by_encoder.setdefault(one.encoder_id, []).append(RememberedFace(one.id, _face(one), quality))
+            seen = [
+                Sighting(at.encoder_id, at.seen_at, at.error, tuple(by_encoder.get(at.encoder_id, ())))
+                for at in connection.execute(look)
+            ]
+        photo = Photo(sha256, row.width, row.height, row.format, row.phash) if row.phash else None
+        return PhotoRecord(sha256, row.bytes, photo, tuple(filed), tuple(seen))
 
-    def _prepare(self) -> None:
-        execute = self._connection.exec_driver_sql
-        execute("PRAGMA foreign_keys = ON")
-        execute("PRAGMA secure_delete = ON")
-        execute("PRAGMA synchronous = NORMAL")  # with WAL: a power cut may cost the last moments, never the file
-        if self._is_blank():
-            execute("PRAGMA journal_mode = WAL")
-            with self._transaction(write=True) as connection:
-                if self._is_blank():  # still: two runs may meet here
-                    _schema.create_all(connection, checkfirst=False)
-                    execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        if execute("PRAGMA application_id").scalar() != APPLICATION_ID:
-            raise AlbumError(
-                f"{self._path} is a database of another program.", "Name another file as catalog in mien.toml."
-            )
-        version = execute("PRAGMA user_version").scalar()
-        if version != SCHEMA_VERSION:
-            raise AlbumError(
-                f"{self._path} was written by another version of mien (its schema is {version}, not {SCHEMA_VERSION}).",
-                f"Update mien. Or {_START_AFRESH}",
-            )
-
-    def _is_blank(self) -> bool:
-        return not self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
-
-    @contextlib.contextmanager
-    def _transaction(self, write: bool = False) -> Iterator[sa.Connection]:
-        with _border(self._path):
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                yield self._connection
-                self._connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sa.exc.DBAPIError):  # a full disk has rolled it back already
-                    self._connection.exec_driver_sql("ROLLBACK")
-                raise
+    def lookalikes(self, photo: Photo) -> tuple[Filed, ...]:
+        """Where other photos lie that look like this one (see `mien.vision.phash`), by path."""
+        query = sa.select(photos.c.sha256, photos.c.phash).where(photos.c.phash.is_not(None))
+        with self._transaction() as connection:
+            rows = list(connection.execute(query))
+        near = [sha256 for sha256, phash in rows if sha256 != photo.sha256 and are_near(phash, photo.phash)]
+        records = [self.photo(sha256) for sha256 in near]
+        return tuple(sorted((at for one in records if one for at in one.filed), key=attrgetter("waiting", "path")))
 
 
 _TALLIES = ("photos", "unseen", "unreadable", "faceless", "several", "enrolled")
-
-_START_AFRESH = "remove the file and run again: it only holds what can be computed from the photos."
 
 _inserted = insert(placements)
 _place = _inserted.on_conflict_do_update(
@@ -764,6 +919,12 @@ _place = _inserted.on_conflict_do_update(
         # A file that was only touched keeps its face; one with other content has another.
         "chosen_face": sa.case((placements.c.sha256 == _inserted.excluded.sha256, placements.c.chosen_face)),
     },
+)
+
+_arrived = insert(arrivals)
+_arrive = _arrived.on_conflict_do_update(
+    index_elements=["path"],
+    set_={name: _arrived.excluded[name] for name in ("person", "sha256", "size", "mtime_ns")},
 )
 
 # What happens for every photo, built once: building a statement takes longer than executing it.
@@ -783,28 +944,18 @@ _stir = (  # new faces, and so their people's are to be chosen again
     .values(chosen_by=None)
 )
 
-_ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary result codes, sqlite.org/rescode.html
-    5: (BusyError, "is in use by another run", "Wait until that is done, then try again."),
-    8: (StorageError, "cannot be written", "Give yourself write access, or set catalog in mien.toml to another place."),
-    10: (StorageError, "cannot be read or written", "Check the disk, and run again."),
-    11: (AlbumError, "is damaged", f"To go on, {_START_AFRESH}"),
-    13: (StorageError, "cannot grow: the disk is full", "Free some space, and run again; what was finished is kept."),
-    14: (StorageError, "cannot be opened", "Check that its folder exists and that you may write to it."),
-    26: (AlbumError, "is not a catalog, or is damaged", f"To go on, {_START_AFRESH}"),
-}
 
-
-@contextlib.contextmanager
-def _border(path: Path) -> Iterator[None]:
-    """The one place where SQLite's errors become mien's. What is not the fault of disk or file is a bug, and passes."""
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        if code not in _ERRORS:
-            raise
-        kind, what, remedy = _ERRORS[code]
-        raise kind(f"{path} {what}.", remedy) from error
+def _unseen(
+    sha256: sa.Column[str], path: sa.Column[str], encoder_id: str, retry: Collection[str]
+) -> sa.Select[str, str]:
+    """(sha256, a path) of each photo in a table of files that the encoder has not looked at, by path."""
+    seen = sa.exists().where(
+        sightings.c.sha256 == sha256,
+        sightings.c.encoder_id == encoder_id,
+        sa.func.coalesce(sightings.c.error_kind, "").not_in(retry),
+    )
+    first = sa.func.min(path)
+    return sa.select(sha256, first).where(~seen).group_by(sha256).order_by(first)
 
 
 def _id_of(person: str) -> sa.ScalarSelect[str]:
@@ -814,7 +965,7 @@ def _id_of(person: str) -> sa.ScalarSelect[str]:
 def _choose_again(connection: sa.Connection, person_ids: Collection[object]) -> None:
     """Marks people something of whom has changed."""
     query = sa.update(people).where(people.c.id == sa.bindparam("changed")).values(chosen_by=None)
-    _execute_many(connection, query, [{"changed": person_id} for person_id in sorted(map(str, person_ids))])
+    execute_many(connection, query, [{"changed": person_id} for person_id in sorted(map(str, person_ids))])
 
 
 def _suspects(found: Iterable[Placement], known: Mapping[str, sa.Row[*tuple[object, ...]]]) -> Iterator[Placement]:
@@ -876,11 +1027,6 @@ def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     source = iter(rows)
     while group := list(islice(source, size)):
         yield group
-
-
-def _execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dict[str, object]]) -> None:
-    if rows:  # SQLAlchemy takes an empty list for one row without values
-        connection.execute(query, rows)
 
 
 def _now() -> str:

@@ -6,13 +6,20 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from mien.errors import StorageError
 
+HALF_WRITTEN = f".mien-{'[0-9a-f]' * 16}.tmp"
+"""What a run that was killed while it wrote a file leaves beside it, as a pattern of `Path.glob`."""
+
 _FREE_SPACE = "Free some space and run the same command again."
 _GET_ACCESS = "Give yourself write access to the folder, and close programs that have it open."
 _CHECK_DISK = "Check the disk and try again."
+
+_PART = 1 << 20
+"""Bytes of a file held at a time."""
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _FREE_SPACE),
@@ -36,12 +43,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     disk, and take the name last. The new file's permissions follow the umask; a symbolic link at `path` is itself
     replaced. Raises StorageError, with the old file untouched and no temporary left behind.
     """
-    temporary = path.parent / f".mien-{secrets.token_hex(8)}.tmp"
+    temporary = temporary_file(path)
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_through(temporary, data)
         os.replace(temporary, path)  # noqa: PTH105 - the call whose atomicity is documented
     except BaseException as error:  # Ctrl-C too must leave nothing behind
         with contextlib.suppress(OSError):
@@ -49,15 +53,122 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise storage_error(path, error) from error
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already."""
+    temporary = temporary_file(path)
+    try:
+        _write_through(temporary, data)
+        named = _name(temporary, path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return named
+
+
+def _write_through(file: Path, data: bytes) -> None:
+    """Writes a file that was not there, down to the disk."""
+    with file.open("xb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def move_file(source: Path, target: Path, sync: bool = True) -> bool:
+    """Moves the file `source` to `target` with its time; False, and nothing done, if anything has that name already.
+
+    At no moment, not in a power cut either, are the bytes nowhere: the file has both names before it loses the old
+    one. On another disk it is copied, and the copy read again, before. Raises StorageError, with the file at `source`
+    and no temporary left behind; killed, it may leave the file at both places, or a `HALF_WRITTEN` beside `target`.
+    Who moves many into a folder says not to `sync`, and calls `sync_folder` after the last: it costs as much for all.
+    """
+    try:
+        try:
+            named = _name(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            named = _copy(source, target)
+        if named:
+            if sync:
+                sync_folder(target.parent)
+            with contextlib.suppress(FileNotFoundError):  # it was renamed
+                os.unlink(source)  # noqa: PTH108 - like its fellows below, the call whose effect is documented
+    except OSError as error:
+        raise storage_error(target, error) from error
+    return named
+
+
+def _name(source: Path, target: Path) -> bool:
+    """Gives the file at `source` the name `target` too, or instead on a disk that knows no two names of one file (FAT,
+    exFAT). False if something has it."""
+    try:
+        os.link(source, target)  # in one step, and only if nothing has that name
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            return False
+        os.rename(source, target)  # noqa: PTH104
+    return True
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Puts a copy of `source`, from another disk, at `target`, whole and read again. False if something is there."""
+    temporary = temporary_file(target)
+    try:
+        with source.open("rb") as old, temporary.open("xb") as new:
+            shutil.copyfileobj(old, new, _PART)
+            new.flush()
+            os.fsync(new.fileno())
+        stat = source.stat()
+        os.utime(temporary, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        if not same_bytes(source, temporary):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return _name(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+)
+"""What disks say that cannot give a file a second name; where it is something else, the rename fails as well."""
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files hold the same. Raises OSError."""
+    with one.open("rb") as first, other.open("rb") as second:
+        while True:
+            part = first.read(_PART)
+            if part != second.read(_PART):
+                return False
+            if not part:
+                return True
+
+
+def temporary_file(path: Path) -> Path:
+    """A name beside `path` for what will become it, matched by `HALF_WRITTEN`."""
+    return path.parent / f".mien-{secrets.token_hex(8)}.tmp"
 
 
 def make_folder(folder: Path) -> None:
     """Makes `folder` and those above it that are missing; one that exists is fine. Raises StorageError."""
+    if folder.is_dir():
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
+    sync_folder(folder.parent)
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -66,7 +177,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path}: could not be written: {reason}.", remedy)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Lets the new name survive a power cut too. Windows and some network drives cannot; the file is whole anyway."""
     if os.name == "nt":
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
@@ -61,17 +61,35 @@ class _OpenCVThreads:
 _opencv_threads = _OpenCVThreads()
 
 
+def early(make_tool: Callable[[], Tool]) -> Callable[[], Tool]:
+    """`make_tool`, the first of whose tools is being made already, in a thread: for one that takes long to open."""
+    with_first = ThreadPoolExecutor(1, thread_name_prefix="mien-early")
+    first = deque([with_first.submit(make_tool)])
+    with_first.shutdown(wait=False)
+
+    def make() -> Tool:
+        try:
+            being_made = first.pop()
+        except IndexError:
+            return make_tool()
+        return being_made.result()
+
+    return make
+
+
 def run(
     items: Iterable[Item],
     make_tool: Callable[[], Tool],
     work: Callable[[Tool, Item], Result],
     workers: int = 0,
     in_order: bool = False,
-) -> Iterator[tuple[Item, Result]]:
+    ahead: int = AHEAD,
+) -> Generator[tuple[Item, Result]]:
     """Yield (item, work(tool, item)) for every item, as they finish or, with `in_order`, as they came.
 
-    `make_tool` is called once in each thread that works. At most `AHEAD` items a worker are held at a time. An
-    exception in `work` is raised here, after what was in flight has finished; so it is when the caller stops early.
+    `make_tool` is called once in each thread that works. At most `ahead` items a worker are held at a time: with
+    `in_order`, more of them keep the others busy while a slow one is waited for. An exception in `work` is raised here,
+    after what was in flight has finished; so it is when the caller stops early.
     """
     count = workers or usable_cores()
     own = threading.local()
@@ -83,7 +101,7 @@ def run(
 
     source = iter(items)
     with _opencv_threads.single(), ThreadPoolExecutor(count, thread_name_prefix="mien") as pool:
-        flying: deque[Future[tuple[Item, Result]]] = deque(pool.submit(job, i) for i in islice(source, AHEAD * count))
+        flying: deque[Future[tuple[Item, Result]]] = deque(pool.submit(job, i) for i in islice(source, ahead * count))
         try:
             while flying:
                 if in_order:

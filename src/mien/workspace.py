@@ -3,12 +3,14 @@
     album/
       mien.toml                          settings; its presence makes the folder an album
       training-images/<person>/**.jpg    the user's photos; mien adds when asked, and never changes or deletes
+      <date>-training-images/<person>/   an intake: photos collected on that day, until they are merged
+      removed-images/<person>/**         what `mien remove` took out of training-images
       aligned-images/<person>/<photo>.png
       models/
       .mien/catalog.sqlite, journals/, lock, lock.json
 
-A photo's path is relative to training-images, with forward slashes, exactly as on disk. A person's name is the folder's
-in NFC, so that José from a Mac (NFD) and José from elsewhere are one person.
+A photo's path is relative to training-images (in an intake to the album), with forward slashes, exactly as on disk. A
+person's name is the folder's in NFC, so that José from a Mac (NFD) and José from elsewhere are one person.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import socket
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import NamedTuple
@@ -33,7 +35,10 @@ from mien.settings import load as load_settings
 from mien.vision.sniff import kind_of_name
 from mien.walk import BESIDE_PHOTOS
 
-_LONGEST_NAME = 200
+INTAKE_SUFFIX = "-training-images"
+"""The name of an intake is its day and this: 2026-11-23-training-images."""
+
+LONGEST_NAME = 200
 """Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
 
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
@@ -41,7 +46,8 @@ _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A photo where the user put it: `path` relative to training-images, `person` in NFC, `size` in bytes."""
+    """A photo where it was put: `path` relative to training-images, or to the album if it waits in an intake, `person`
+    in NFC, `size` in bytes."""
 
     path: str
     person: str
@@ -51,8 +57,8 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something in training-images that is not learned from, so that nothing is lost silently. `reason` is one of the
-    constants below."""
+    """Something that is not learned from, or not merged, so that nothing is lost silently. `reason` completes "it is",
+    or nearly; of a walk it is one of the constants below."""
 
     path: str
     reason: str
@@ -60,6 +66,8 @@ class LeftOut:
 
 NO_PERSON = "not in a person's folder"
 UNSUPPORTED = "of a kind that mien does not read"
+NO_PHOTO = "not a photo by its name"
+LINKED_PHOTO = "a link"
 BROKEN_LINK = "a link to nothing"
 LINKED_FOLDER = "a link to a folder"
 NOT_UNICODE = "its name is not Unicode"
@@ -68,7 +76,8 @@ UNREADABLE = "cannot be opened"
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What lies in training-images: `people` (NFC, sorted, also those without a photo), `placements` sorted by path."""
+    """What lies in training-images, or in an intake: `people` (NFC, sorted, also those without a photo), `placements`
+    sorted by path."""
 
     people: tuple[str, ...]
     placements: tuple[Placement, ...]
@@ -125,6 +134,30 @@ class Workspace:
     def training(self) -> Path:
         return self.folder / "training-images"
 
+    def intake(self, day: date) -> Path:
+        """Where what is collected on `day` waits to be merged."""
+        return self.folder / f"{day.isoformat()}{INTAKE_SUFFIX}"
+
+    def intakes(self) -> list[tuple[date, Path]]:
+        """The intakes there are, oldest first: real folders of exactly that name, no links. Raises AlbumError."""
+        try:
+            entries = list(os.scandir(self.folder))
+        except OSError as error:
+            raise AlbumError(f"{self.folder} cannot be opened: {error.strerror}.", "Check its permissions.") from error
+        found: list[tuple[date, Path]] = []
+        for entry in entries:
+            with contextlib.suppress(ValueError):  # of a name that is no day
+                day = date.fromisoformat(entry.name.removesuffix(INTAKE_SUFFIX))
+                folder = self.intake(day)
+                if entry.name == folder.name and entry.is_dir(follow_symlinks=False) and not _is_junction(entry):
+                    found.append((day, folder))
+        return sorted(found)
+
+    @property
+    def removed(self) -> Path:
+        """Where photos go that were taken out of the album, by person."""
+        return self.folder / "removed-images"
+
     @property
     def aligned(self) -> Path:
         return self.folder / "aligned-images"
@@ -148,6 +181,11 @@ class Workspace:
         chosen = self.settings.catalog
         return self.folder / (chosen.expanduser() if chosen else Path(".mien", "catalog.sqlite"))
 
+    @property
+    def ledger_file(self) -> Path:
+        """Beside the catalog: .mien/catalog-ledger.sqlite."""
+        return self.catalog_file.with_stem(f"{self.catalog_file.stem}-ledger")
+
     def local_catalog(self) -> Path:
         """`catalog_file`, after making sure that its folder exists and is on a disk of this machine.
 
@@ -168,6 +206,20 @@ class Workspace:
                 f"{self.training} is missing.", "Put it back (or connect its drive); for an empty album, create it."
             )
         return _walk(self.training)
+
+    def walk_intakes(self) -> Training:
+        """Everything that waits to be merged, without opening a photo. Here links to photos are left out too, and so
+        is, by name, what is no photo: it is the user's to say what becomes of it."""
+        walks = [_walk(folder, f"{folder.name}/", strict=True) for _, folder in self.intakes()]
+        return Training(
+            people=tuple(sorted({person for walk in walks for person in walk.people})),
+            placements=tuple(placement for walk in walks for placement in walk.placements),
+            left_out=tuple(one for walk in walks for one in walk.left_out),
+        )
+
+    def waiting_file(self, path: str) -> Path:
+        """Where a photo of an intake lies."""
+        return self.folder / path
 
     def photo_file(self, path: str) -> Path:
         """Where the photo of a placement lies."""
@@ -209,7 +261,7 @@ class Workspace:
             data, stat = source.read_bytes(), source.stat()
         except OSError as error:
             raise PhotoError(f"{source} cannot be read: {error.strerror}.", "Check its permissions.") from error
-        folder = self._person_folder(name)
+        folder = self.person_folder(name)
         make_folder(folder)
         number, target = 1, folder / source.name
         while target.exists() or target.is_symlink():
@@ -224,9 +276,9 @@ class Workspace:
             raise storage_error(target, error) from error
         return target
 
-    def _person_folder(self, name: str) -> Path:
-        """The folder of the person of this NFC name as it is spelt on disk, or else as it should be. Raises AlbumError
-        if it is a link, since nothing is written outside the album."""
+    def person_folder(self, name: str) -> Path:
+        """The folder in training-images of the person of this NFC name as it is spelt on disk, or else as it should be.
+        Raises AlbumError if it is a link, since nothing is written outside the album."""
         folder = self.training / name
         if not folder.is_dir() and self.training.is_dir():
             folder = min((entry for entry in self.training.iterdir() if nfc(entry.name) == name), default=folder)
@@ -285,13 +337,14 @@ def people_below(folder: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _walk(top: Path) -> Training:
+def _walk(top: Path, start: str = "", strict: bool = False) -> Training:
     """A person is a folder directly in `top`, with photos at any depth; hidden files and folders are passed over. Links
-    to photos are followed, links to folders are not: so no walk is endless."""
+    to photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A `strict`
+    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
     people: set[str] = set()
     placements: list[Placement] = []
     left_out: list[LeftOut] = []
-    folders = [(top, "", "")]  # folder, its path with a slash behind it, person
+    folders = [(top, start, "")]  # folder, its path with a slash behind it, person
     while folders:
         folder, prefix, person = folders.pop()
         try:
@@ -316,8 +369,12 @@ def _walk(top: Path) -> Training:
                     folders.append((Path(entry.path), f"{path}/", below))
                     continue
                 kind = kind_of_name(entry.name)
-                if kind == "unsupported":
+                if strict and entry.is_symlink():
+                    left_out.append(LeftOut(path, LINKED_PHOTO))
+                elif kind == "unsupported":
                     left_out.append(LeftOut(path, UNSUPPORTED))
+                elif kind == "ignored" and strict:
+                    left_out.append(LeftOut(path, NO_PHOTO))
                 elif kind == "photo" and not person:
                     left_out.append(LeftOut(path, NO_PERSON))
                 elif kind == "photo":
@@ -363,8 +420,8 @@ def _problem(name: str) -> str | None:
         return "it begins or ends with a space, or ends with a dot"
     if name in BESIDE_PHOTOS or _WINDOWS_DEVICE.fullmatch(name):
         return "it is reserved by some systems"
-    if len(name.encode()) > _LONGEST_NAME:
-        return f"it is longer than {_LONGEST_NAME} bytes"
+    if len(name.encode()) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} bytes"
     return None
 
 
@@ -384,18 +441,18 @@ def chip_keys(placements: Iterable[tuple[str, str]]) -> dict[str, str]:
         later: list[str] = []
         for path in sorted(paths):
             name = f"{_shortened(_stem(path))}.png"
-            if _folded(name) in taken:
+            if folded(name) in taken:
                 later.append(path)
             else:
-                taken.add(_folded(name))
+                taken.add(folded(name))
                 keys[path] = f"{person}/{name}"
         for path in later:
             full = _shortened(path.partition("/")[2].replace("/", "-"))
             number, name = 1, f"{full}.png"
-            while _folded(name) in taken:
+            while folded(name) in taken:
                 number += 1
                 name = f"{full}-{number}.png"
-            taken.add(_folded(name))
+            taken.add(folded(name))
             keys[path] = f"{person}/{name}"
     return keys
 
@@ -404,13 +461,13 @@ def _stem(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[0]
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Two names that are equal so folded may be one file on macOS or Windows."""
     return nfc(nfc(name).casefold())
 
 
 def _shortened(name: str) -> str:
-    return name.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 _NETWORK = frozenset(

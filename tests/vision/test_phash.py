@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.types import Pixels
 from mien.vision.images import decode, read_picture
-from mien.vision.phash import FLAT, NEAR, near_pairs, phash
+from mien.vision.phash import FLAT, NEAR, are_near, near_pairs, phash
 
 
 def distance(one: str, other: str) -> int:
@@ -103,3 +103,9 @@ def test_many_hashes_are_not_compared_all_with_all(monkeypatch: pytest.MonkeyPat
     values[7] = values[5] ^ np.uint64(0b111)
     assert near_pairs([f"{int(value):016x}" for value in values]).tolist() == [[5, 7]]
     assert 0 < compared < number * 10
+
+
+def test_near_is_near_however_it_is_asked() -> None:
+    hashes = ["00000000000000ff", "00000000000000f8", "00000000000000f0", FLAT, "0000000000000001"]
+    pairs = {(one, other) for one in range(5) for other in range(one) if are_near(hashes[one], hashes[other])}
+    assert pairs == {(other, one) for one, other in near_pairs(hashes).tolist()} == {(1, 0), (2, 1)}

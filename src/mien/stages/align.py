@@ -20,17 +20,11 @@ from mien.agreement import choose_faces, rule
 from mien.catalog import Catalog, Changes, DueChip, PersonFaces
 from mien.errors import PhotoError
 from mien.eyes import Eyes
-from mien.files import make_folder, storage_error
+from mien.files import HALF_WRITTEN, make_folder, storage_error
+from mien.looking import CURABLE, look_at
 from mien.protocols import Progress
-from mien.types import SeenPhoto
 from mien.vision.images import file_sha256, read_picture, write_png
 from mien.workspace import UNREADABLE, Training, Workspace, chip_keys
-
-CURABLE = ("missing-extra",)
-"""Errors that need not be the photo's: what failed for them is tried again in each run."""
-
-HALF_WRITTEN = f".mien-{'[0-9a-f]' * 16}.tmp"
-"""What a run that was killed while it wrote a file leaves beside it; see `mien.files.write_atomically`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +74,7 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
     settings, encoder_id = workspace.settings, make_eyes().encoder_id
     training, changes = find_changes(workspace, catalog)
     unseen = catalog.unseen(encoder_id, CURABLE)
-    _look_at(unseen, workspace, catalog, make_eyes, encoder_id, progress)
+    look_at(unseen, workspace.photo_file, catalog, make_eyes, settings.workers, progress)
     _choose(catalog, encoder_id, settings.skip_multi, catalog.to_choose(rule(encoder_id, settings.skip_multi)))
     _sweep(workspace)
     chips = _cut_chips(workspace, catalog, make_eyes, progress)
@@ -110,15 +104,29 @@ def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes],
 
 
 def align_person(
-    workspace: Workspace, catalog: Catalog, person: str, make_eyes: Callable[[], Eyes], progress: Progress
+    workspace: Workspace,
+    catalog: Catalog,
+    encoder_id: str,
+    person: str,
+    make_eyes: Callable[[], Eyes],
+    progress: Progress,
 ) -> tuple[PhotoError, ...]:
     """Looks at what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are
     cut by the next `align`. What could not be read comes back. The caller holds the lock."""
-    encoder_id = make_eyes().encoder_id
     unseen = catalog.unseen(encoder_id, CURABLE, person)
-    failures = _look_at(unseen, workspace, catalog, make_eyes, encoder_id, progress)
+    failures = look_at(unseen, workspace.photo_file, catalog, make_eyes, workspace.settings.workers, progress)
     _choose(catalog, encoder_id, workspace.settings.skip_multi, [person])
     return failures
+
+
+def remove_stale_chips(workspace: Workspace, catalog: Catalog) -> dict[str, str]:
+    """Removes the chips that are of no chosen face any more; the keys of all placements come back."""
+    keys = chip_keys(catalog.placements())
+    stale = catalog.stale_chips(keys)
+    for key in stale:
+        workspace.remove_chip(key)
+    catalog.forget_chips(stale)
+    return keys
 
 
 def find_changes(
@@ -134,46 +142,6 @@ def find_changes(
         sources=came_from,
     )
     return training, changes
-
-
-def _look_at(
-    unseen: Sequence[tuple[str, str]],
-    workspace: Workspace,
-    catalog: Catalog,
-    make_eyes: Callable[[], Eyes],
-    encoder_id: str,
-    progress: Progress,
-) -> tuple[PhotoError, ...]:
-    """Looks at the photos (sha256, path) that this encoder has not seen, and remembers each at once; what could not be
-    read comes back."""
-    failures: list[PhotoError] = []
-
-    def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
-        sha256, path = photo
-        seen = eyes.look_at(workspace.photo_file(path))
-        return None if isinstance(seen, PhotoError) and not _is_still(workspace.photo_file(path), sha256) else seen
-
-    progress.start("Looking at photos", len(unseen))
-    for (sha256, path), seen in pool.run(unseen, make_eyes, look, workspace.settings.workers):
-        if isinstance(seen, PhotoError):
-            reason = str(seen).removeprefix(f"{workspace.photo_file(path)}: ")  # the photo may be moved
-            catalog.record_failure(sha256, encoder_id, seen.kind, reason)
-            progress.note(str(seen))
-            failures.append(seen)
-        elif seen:
-            catalog.record(seen, encoder_id)
-        progress.advance()
-    progress.finish()
-    return tuple(failures)
-
-
-def _is_still(file: Path, sha256: str) -> bool:
-    """Whether the file holds the photo of this hash. One that is gone, replaced or locked by now says nothing about the
-    photo, which may lie elsewhere too; the next run will see."""
-    try:
-        return file_sha256(file) == sha256
-    except PhotoError:
-        return False
 
 
 def _choose(catalog: Catalog, encoder_id: str, skip_multi: bool, people: Sequence[str]) -> None:
@@ -206,11 +174,7 @@ def _sweep(workspace: Workspace) -> None:
 
 def _cut_chips(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes], progress: Progress) -> int:
     """Removes the chips that are of no chosen face any more and writes those that are missing; how many it wrote."""
-    keys = chip_keys(catalog.placements())
-    stale = catalog.stale_chips(keys)
-    for key in stale:
-        workspace.remove_chip(key)
-    catalog.forget_chips(stale)
+    keys = remove_stale_chips(workspace, catalog)
 
     def cut(eyes: Eyes, due: DueChip) -> bool:
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.agreement import rule
+from mien.agreement import SAME_FACE, rule
 from mien.catalog import Catalog, Drift, Look, TrainingSet
 from mien.fitted import Fit, Ints
 from mien.gallery import mislabelled
@@ -25,10 +25,6 @@ from mien.validation import held_out, split
 from mien.vision.phash import near_pairs
 from mien.vision.quality import POOR
 from mien.workspace import UNREADABLE, Training, Workspace, nfc
-
-SAME_FACE = 0.99
-"""Cosine from which on the faces of two pictures that look alike are taken for one and the same: a resized or
-recompressed copy is above. A group photo that lies with each of its people, and their own faces chosen, is no copy."""
 
 REMEDIES = {
     "few": "Add photos: other days, other light, from other sides.",

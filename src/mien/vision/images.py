@@ -6,7 +6,8 @@ opened directly, not through `Image.open`: that would try them all, import those
 about large pictures through the process-wide `warnings` state, which belongs to the host application (worker threads
 cannot change it safely). The limits on size are mien's own instead, see `_check_size`.
 
-Colours are taken as sRGB: embedded ICC profiles are ignored, which a face survives.
+Colours are taken as sRGB: embedded ICC profiles are ignored, which a face survives; who writes the pixels to another
+file takes the profile along, see `rgb_profile`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +91,17 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 
 def read_picture(path: Path, *, max_side: int | None = 1600) -> Picture:
     """The photo at `path`; the bytes hashed are the bytes decoded. Otherwise as `decode`."""
-    name = _printable(path)
+    return decode(read_bytes(path), _printable(path), max_side=max_side)
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in the file at `path`, which should be a photo. Raises PhotoError, also if it is too large for one."""
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
-            raise PhotoError(f"{name}: {size / 2**20:.0f} MB is too large; the limit is 512.", _SMALLER, "bomb")
-        data = file.read(size)
-    return decode(data, name, max_side=max_side)
+            reason = f"{size / 2**20:.0f} MB is too large; the limit is 512"
+            raise PhotoError(f"{_printable(path)}: {reason}.", _SMALLER, "bomb")
+        return file.read(size)
 
 
 def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
@@ -134,6 +139,18 @@ def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
     return Picture(photo, pixels, 1.0 / (divisor * factor))
 
 
+def rgb_profile(data: bytes, name: str) -> bytes | None:
+    """The ICC profile in which the pixels of `decode` are meant; None if `data` has none, or one of other channels than
+    RGB (a CMYK press, say), which those pixels have left behind. Raises PhotoError where `decode` does for the
+    header."""
+    looks = sniff(data, name)
+    if looks.kind != "picture":
+        return None
+    with _guarded(name, looks.what):
+        profile = _open(data, looks.what, name).info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+
+
 def file_sha256(path: Path) -> str:
     """Hex digest of the file's bytes, `Photo.sha256`, without holding them. Raises PhotoError."""
     with _opened(path) as file:
@@ -142,18 +159,20 @@ def file_sha256(path: Path) -> str:
 
 def write_png(path: Path, pixels: Pixels) -> None:
     """Writes HxWx3 uint8 RGB `pixels` whole or not at all. Raises StorageError."""
-    _write(path, pixels, "PNG")
+    write_atomically(path, encoded(pixels, "PNG"))
 
 
 def write_jpeg(path: Path, pixels: Pixels, quality: int = 92) -> None:
     """Writes HxWx3 uint8 RGB `pixels` whole or not at all, with `quality` from 1 to 95. Raises StorageError."""
-    _write(path, pixels, "JPEG", quality=quality)
+    write_atomically(path, encoded(pixels, "JPEG", quality))
 
 
-def _write(path: Path, pixels: Pixels, fmt: str, **options: int) -> None:
+def encoded(pixels: Pixels, fmt: Literal["PNG", "JPEG"], quality: int = 92, profile: bytes | None = None) -> bytes:
+    """A file of HxWx3 uint8 RGB `pixels` with the ICC `profile`; `quality`, from 1 to 100, is a JPEG's."""
+    options: dict[str, Any] = {"quality": quality} if fmt == "JPEG" else {}
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, fmt, **options)
-    write_atomically(path, buffer.getvalue())
+    Image.fromarray(pixels).save(buffer, fmt, icc_profile=profile, **options)
+    return buffer.getvalue()
 
 
 @contextmanager

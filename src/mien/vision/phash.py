@@ -38,6 +38,11 @@ def phash(pixels: Pixels) -> str:
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
+def are_near(one: str, other: str) -> bool:
+    """Whether two hashes are of copies of a picture: see `NEAR`."""
+    return FLAT not in (one, other) and (int(one, 16) ^ int(other, 16)).bit_count() <= NEAR
+
+
 def near_pairs(hashes: Sequence[str]) -> NDArray[np.int64]:
     """(K, 2) the pairs of `hashes` that differ in at most `NEAR` bits, by index, the lower first, sorted; a flat
     picture is in none. Within a band only those that share it are compared, so the time goes with how many do."""
