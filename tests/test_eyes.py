@@ -345,3 +345,11 @@ def test_a_face_that_fills_the_picture_and_one_in_a_crowd_are_found(eyes: Eyes, 
     wide[600 : 600 + small.shape[0], 700 : 700 + small.shape[1]] = small
     (found,) = eyes.look(picture(wide)).faces
     assert overlap(found.face.box, (700.0, 600.0, 700.0 + small.shape[1], 600.0 + small.shape[0])) > 0.1
+
+
+def test_open_eyes_have_opened_their_networks() -> None:
+    eyes = make_eyes("fp32", 1)
+    assert eyes.open() is eyes
+    for tool, part in ((eyes.detector, "_session"), (eyes.encoder, "_session"), (eyes.landmarker, "_forest")):
+        assert part in vars(tool)
+    assert "_session" not in vars(eyes.fallback), "it is seldom needed"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.answers import Answer, NamedFace, from_journal, to_journal, to_json
-from mien.errors import PhotoError, StorageError
+from mien.errors import PhotoError
 from mien.journal import Journal
 from mien.types import Candidate, Face, Photo, Prediction, Quality
 
@@ -61,17 +61,17 @@ def test_an_interrupted_run_is_found_again_and_a_complete_one_leaves_nothing(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(journal().keep(fresh()))
+        list(journal().keep(fresh(), print))
     assert set(journal().read()) == {str(photos[0]), str(photos[1])}
     assert journal(photos[0]).read() == {}, "another command has another journal"
 
-    assert len(list(journal().keep(iter([answer(photos[2])])))) == 1
+    assert len(list(journal().keep(iter([answer(photos[2])]), print))) == 1
     assert list((tmp_path / "j").iterdir()) == []
 
 
 def test_lines_that_cannot_be_trusted_are_passed_over(tmp_path: Path, photos: list[Path]) -> None:
     journal = Journal(tmp_path / "j", "2026-01-01-001", 3, [tmp_path])
-    kept = journal.keep(iter([answer(photo) for photo in photos]))
+    kept = journal.keep(iter([answer(photo) for photo in photos]), print)
     for _ in photos:
         next(kept)
     kept.close()  # as a kill would: the file stays
@@ -84,7 +84,28 @@ def test_lines_that_cannot_be_trusted_are_passed_over(tmp_path: Path, photos: li
     assert Journal(tmp_path / "j", "2026-01-01-002", 3, [tmp_path]).read() == {}
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, photos: list[Path]) -> None:
+def test_where_it_cannot_be_written_the_answers_go_on_without(tmp_path: Path, photos: list[Path]) -> None:
     (tmp_path / "j").write_bytes(b"a file where the folder should be")
-    with pytest.raises(StorageError):
-        list(Journal(tmp_path / "j", "m", 3, [tmp_path]).keep(iter([answer(photos[0])])))
+    notes: list[str] = []
+    journal = Journal(tmp_path / "j", "m", 3, [tmp_path])
+    assert len(list(journal.keep(iter([answer(photo) for photo in photos]), notes.append))) == 3
+    (note,) = notes
+    assert "could not be written" in note and "begins again" in note
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_stops_the_journal_only(tmp_path: Path, photos: list[Path]) -> None:
+    notes: list[str] = []
+    journal = Journal(tmp_path, "m", 3, [tmp_path])
+    journal._file.symlink_to("/dev/full")
+    assert len(list(journal.keep(iter([answer(photo) for photo in photos]), notes.append))) == 3
+    assert len(notes) == 1 and "full" in notes[0]
+
+
+def test_an_error_of_the_answers_passes(tmp_path: Path, photos: list[Path]) -> None:
+    def fresh() -> Iterator[Answer]:
+        yield answer(photos[0])
+        raise OSError("not the journal's")
+
+    with pytest.raises(OSError, match="not the journal's"):
+        list(Journal(tmp_path / "j", "m", 3, [tmp_path]).keep(fresh(), print))

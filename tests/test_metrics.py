@@ -44,24 +44,6 @@ def test_wilson_narrows_with_tries(k: int, more: int) -> None:
     assert many[1] - many[0] < few[1] - few[0]
 
 
-def test_top_k_counts_ties_against_us() -> None:
-    table = np.array([[0.9, 0.9, 0.1], [0.5, 0.2, 0.1]])
-    assert metrics.top_k(table, [0, 0], 1) == 0.5
-    assert metrics.top_k(table, [0, 0], 2) == 1.0
-
-
-def test_top_k_counts_a_photo_without_a_face_as_a_miss() -> None:
-    assert metrics.top_k([[-math.inf]], [0], 1) == 0.0
-
-
-@given(st.lists(st.tuples(score, score, score), min_size=1, max_size=20), st.data())
-def test_top_k_grows_with_k(rows: list[tuple[float, float, float]], data: st.DataObject) -> None:
-    truth = data.draw(st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows)))
-    values = [metrics.top_k(rows, truth, k) for k in (1, 2, 3)]
-    assert values == sorted(values)
-    assert values[-1] == np.mean([math.isfinite(row[t]) for row, t in zip(rows, truth, strict=True)])
-
-
 def test_the_threshold_lets_in_the_allowed_strangers_only() -> None:
     strangers = [0.1, 0.2, 0.3, 0.4]
     tpir, threshold = metrics.tpir_at_fpir([0.5, 0.35, 0.3], [True, True, True], strangers, 0.25)
@@ -153,9 +135,7 @@ def test_calibration_error_is_a_fraction(answers: list[tuple[float, bool]], bins
 
 
 def test_nothing_to_count_is_nan() -> None:
-    empty = np.zeros((0, 3))
     for value in (
-        metrics.top_k(empty, [], 1),
         metrics.tpir_at([], [], 0.5),
         metrics.fpir_at([], 0.5),
         metrics.verification_accuracy([], [], []),

@@ -528,3 +528,47 @@ def test_a_write_that_fails_inside_the_helper_leaves_no_version(models: Path, mo
     with pytest.raises(MienError, match="full"):
         write(models)
     assert list(models.iterdir()) == []
+
+
+# Versions beside the one in use
+
+
+def test_the_versions_that_know_somebody_are_found_and_damaged_ones_passed_over(models: Path) -> None:
+    first, second, third = write(models), write(models, ("Ann", "Eve")), write(models)
+    (models / third / "labels.txt").write_bytes(b"\xff")
+    assert registry.that_know(models, "José") == [first]
+    assert registry.that_know(models, "Ann") == [first, second]
+
+
+def test_versions_with_the_same_rule_are_told_from_those_fitted_otherwise(models: Path) -> None:
+    other = gallery.choose_threshold([0.81, 0.82, 0.83], [0, 1, 2], 3, 0.01)
+    first, _, third = write(models), write(models, threshold=other), write(models, ("Ann", "Eve"))
+    assert registry.fitted_alike(models, registry.load_model(models / third)) == [third, first]
+
+
+def test_a_retired_model_stays_on_disk(models: Path) -> None:
+    version = write(models)
+    registry.promote(models, version)
+    for _ in range(2):
+        registry.retire(models)
+        assert registry.current(models) is None and registry.versions(models) == [version]
+
+
+# Cards alone
+
+
+def test_a_card_is_read_without_the_rest(folder: Path) -> None:
+    card = registry.load_model(folder).card
+    (folder / "model.onnx").unlink()
+    assert registry.load_card(folder) == card
+
+
+def test_a_list_has_every_version_and_what_is_wrong_with_it(models: Path) -> None:
+    first, second, third = write(models), write(models), write(models)
+    text = (models / second / "card.json").read_text("utf-8")
+    (models / second / "card.json").write_text(text.replace('"views": 4', '"views": 2'), "utf-8")
+    found = registry.cards(models)
+    assert list(found) == [first, second, third]
+    assert isinstance(found[second], DamagedModelError)
+    assert found[first] == registry.load_card(models / first)
+    assert registry.cards(models / "nothing") == {}

@@ -84,6 +84,14 @@ class Eyes:
         tools = (self.detector.id, self.fallback.id, self.landmarker.id, self.encoder.id, RECIPE)
         return f"{self.encoder.id}-views{self.views}-{hashlib.sha256('|'.join(tools).encode()).hexdigest()[:8]}"
 
+    def open(self) -> Eyes:
+        """These, their tools ready: they open their networks when first used, which may be done in good time."""
+        blank = np.zeros((1, self.encoder.size, self.encoder.size, 3), np.uint8)
+        self.detector.detect(blank[0])
+        self.landmarker.landmarks(blank[0], [])
+        self.encoder.encode(blank)
+        return self
+
     def look_at(self, file: Path) -> SeenPhoto | PhotoError:
         """What is in a photo file; or, for the sake of those who look at thousands, what is wrong with it."""
         try:

@@ -257,6 +257,26 @@ def _fit(loss: Callable[[float], float], usual: float) -> float:
     return usual * math.exp(golden_section(cost, -math.log(100), math.log(100)))
 
 
+class Sureness(NamedTuple):
+    """Of N faces: whether each gets a name, (N,) bool; the probability of `each` person, (N, P), and of the `answer`,
+    that name or unknown, (N,)."""
+
+    named: NDArray[np.bool_]
+    each: NDArray[np.float64]
+    answer: NDArray[np.float64]
+
+
+def sureness(scores: ArrayLike, threshold: Threshold, calibration: Calibration) -> Sureness:
+    """What `scores` (N, P) mean; see `Calibration`. -inf is of nobody, and may not stand for all people of a face."""
+    table = np.asarray(scores, dtype=np.float64)
+    best = table.max(axis=1, initial=-np.inf)
+    named = best >= threshold.value
+    known = logistic(calibration.slope * (best - threshold.value))
+    share = np.exp((table - best[:, None]) / calibration.temperature)
+    each = known[:, None] * share / share.sum(axis=1, keepdims=True)
+    return Sureness(named, each, np.where(named, each.max(axis=1, initial=0), 1 - known))
+
+
 def identify(
     scores: Floats, people: Sequence[str], threshold: Threshold, calibration: Calibration, top: int
 ) -> list[Prediction]:
@@ -266,19 +286,15 @@ def identify(
     scores the earlier person goes first. Over all people and unknown the probabilities sum to 1.
     """
     table = np.asarray(scores, dtype=np.float64)
-    best = table.max(axis=1)
-    named = best >= threshold.value
-    known = logistic(calibration.slope * (best - threshold.value))
-    share = np.exp((table - best[:, None]) / calibration.temperature)
-    probability = known[:, None] * share / share.sum(axis=1, keepdims=True)
+    sure = sureness(table, threshold, calibration)
     answers = []
     for row, ranked in enumerate(np.argsort(-table, axis=1, kind="stable")[:, :top]):
-        candidates = tuple(Candidate(people[i], float(probability[row, i]), float(table[row, i])) for i in ranked)
+        candidates = tuple(Candidate(people[i], float(sure.each[row, i]), float(table[row, i])) for i in ranked)
         first = candidates[0]
         answers.append(
             Prediction(
-                person=first.person if named[row] else None,
-                probability=first.probability if named[row] else float(1 - known[row]),
+                person=first.person if sure.named[row] else None,
+                probability=float(sure.answer[row]),
                 score=first.score,
                 threshold=threshold.value,
                 candidates=candidates,

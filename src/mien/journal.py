@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from typing import TextIO
 
 from mien.answers import Answer, from_journal, to_journal
 from mien.files import storage_error
@@ -19,7 +20,7 @@ PREFIX = "classify-"
 
 
 class Journal:
-    """The journal of one command: the same model, options and paths. Raises StorageError where it cannot be written."""
+    """The journal of one command: the same model, options and paths."""
 
     def __init__(self, folder: Path, model: str, top: int, named: Iterable[Path]) -> None:
         key = json.dumps([model, top, sorted(str(path.absolute()) for path in named)])
@@ -38,22 +39,49 @@ class Journal:
                         answers[answer.path] = answer
         return answers
 
-    def keep(self, answers: Iterable[Answer]) -> Generator[Answer]:
-        """Passes `answers` on, each written down first; removes the journal after the last."""
+    def keep(self, answers: Iterable[Answer], note: Callable[[str], None]) -> Generator[Answer]:
+        """Passes `answers` on, each written down first; removes the journal after the last. Where it cannot be written
+        (a full disk, an album that is only for reading), `note` is told, and the answers go on without."""
+        file = self._open(note)
+        try:
+            for answer in answers:
+                if file and not self._wrote(file, answer, note):
+                    file = None
+                yield answer
+        finally:
+            if file:
+                file.close()
+        with contextlib.suppress(OSError):  # one that stays is right, if of no use
+            self._file.unlink(missing_ok=True)
+
+    def _open(self, note: Callable[[str], None]) -> TextIO | None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a", encoding="utf-8") as file:
-                if file.tell():
-                    file.write("\n")  # ends a line that a kill cut short
-                for answer in answers:
-                    with contextlib.suppress(FileNotFoundError):
-                        entry = to_journal(answer) | {"stamp": _stamp(Path(answer.path))}
-                        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-                        file.flush()
-                    yield answer
-            self._file.unlink(missing_ok=True)
+            file = self._file.open("a", encoding="utf-8")
+            if file.tell():
+                file.write("\n")  # ends a line that a kill cut short
         except OSError as error:
-            raise storage_error(self._file, error) from error
+            self._do_without(error, note)
+            return None
+        return file
+
+    def _wrote(self, file: TextIO, answer: Answer, note: Callable[[str], None]) -> bool:
+        try:
+            entry = to_journal(answer) | {"stamp": _stamp(Path(answer.path))}
+        except OSError:  # the photo is gone: it will be asked about again
+            return True
+        try:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                file.close()
+            self._do_without(error, note)
+            return False
+        return True
+
+    def _do_without(self, error: OSError, note: Callable[[str], None]) -> None:
+        note(f"{storage_error(self._file, error).message} If this run is interrupted, the next one begins again.")
 
 
 def _stamp(photo: Path) -> list[int]:

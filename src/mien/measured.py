@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import metrics
-from mien.gallery import Calibration, Threshold, logistic
+from mien.gallery import Calibration, Threshold, sureness
 from mien.validation import HeldOut
 
 BINS = 15
@@ -95,33 +95,25 @@ def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> Me
     mated, masked = held.mated, np.isfinite(best)
     right = held.right
     ahead = (held.rivals >= held.own[:, None]).sum(axis=1)
-    top = np.maximum(own, best)
 
     def reached(cut: float) -> Share:
         return Share(int(np.sum(right & (own >= cut))), int(mated.sum()))
 
-    # The right name's probability if it is given, and that of the name given instead; see `gallery.Calibration`.
-    known = logistic(calibration.slope * (top - threshold.value))
-    table = np.column_stack([own, held.rivals.astype(np.float64)])[mated]
-    total = np.exp((table - top[mated, None]) / calibration.temperature).sum(axis=1)
-    named = top[mated] >= threshold.value
-    probability = np.where(named, known[mated] / total, 1 - known[mated])
-    stranger = logistic(calibration.slope * (best[masked] - threshold.value))
-    others = np.exp((held.rivals[masked] - best[masked, None]) / calibration.temperature).sum(axis=1)
-    wrongly = best[masked] >= threshold.value
-    unknown = np.where(wrongly, stranger / others, 1 - stranger)
+    asked = sureness(np.column_stack([own, held.rivals])[mated], threshold, calibration)
+    strange = sureness(held.rivals[masked], threshold, calibration)
+    correct, refused = right[mated] & asked.named, ~strange.named
     return Measured(
         top1=Share(int(right.sum()), int(mated.sum())),
         top3=Share(int(np.sum(mated & (ahead < 3))), int(mated.sum())),
         tpir=reached(threshold.value),
         tpir_at_fpir_1=reached(metrics.threshold_at_fpir(best[masked], 0.01)),
         tpir_at_fpir_01=reached(metrics.threshold_at_fpir(best[masked], 0.001)),
-        fpir=Share(int(wrongly.sum()), int(masked.sum())),
+        fpir=Share(int(strange.named.sum()), int(masked.sum())),
         single=int(np.sum(~mated)),
-        ece_mated=metrics.expected_calibration_error(probability, right[mated] & named, BINS),
-        ece_non_mated=metrics.expected_calibration_error(unknown, ~wrongly, BINS),
-        probability=probability,
-        correct=right[mated] & named,
-        unknown=unknown,
-        refused=~wrongly,
+        ece_mated=metrics.expected_calibration_error(asked.answer, correct, BINS),
+        ece_non_mated=metrics.expected_calibration_error(strange.answer, refused, BINS),
+        probability=asked.answer,
+        correct=correct,
+        unknown=strange.answer,
+        refused=refused,
     )

@@ -33,19 +33,6 @@ def wilson(k: int, n: int, z: float = Z95) -> tuple[float, float]:
     return (0.0 if k == 0 else middle - half), (1.0 if k == n else middle + half)
 
 
-def top_k(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
-    """Share of mated probes whose person is among the best `k`, ties counting against us.
-
-    `scores` is (N, P), `truth` (N,) the column of each probe's person.
-    """
-    table, rows = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.intp)
-    if len(rows) == 0:
-        return math.nan
-    right = np.take_along_axis(table, rows[:, None], axis=1)
-    as_good = (table >= right).sum(axis=1)  # the right person among them
-    return float(np.mean((as_good <= k) & np.isfinite(right[:, 0])))
-
-
 def threshold_at_fpir(non_mated_best: ArrayLike, fpir: float) -> float:
     """The lowest threshold that at most floor(fpir * N) of N strangers reach: `score >= threshold` names somebody.
 

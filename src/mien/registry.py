@@ -16,6 +16,7 @@ anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -52,7 +53,7 @@ LARGEST = {NETWORK: 1 << 30, LABELS: 1 << 26, THRESHOLDS: 1 << 16, CARD: 1 << 28
 """Bytes, above what a model of a hundred thousand people and a million photos needs. More is not read."""
 
 _REMEDY = "Make a new model with `mien train`."
-_PACKAGES = ("mien", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow")
+_PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
 _VERSION = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{3,6}"
 _LEFTOVER = re.compile(rf"\.mien-(?:new-{_VERSION}|[0-9a-f]{{16}})\.tmp")
 """What a killed run may leave in models/: a folder of `write_model`, a file of `write_atomically`."""
@@ -231,9 +232,7 @@ def promote(models: Path, version: str) -> None:
 
     Raises ModelError if there is no such version, DamagedModelError, StorageError.
     """
-    if version not in versions(models):
-        raise ModelError(f"{models}: there is no version {version!r}.", "`mien status` names those there are.")
-    load_model(models / version)
+    load_version(models, version)
     write_atomically(models / CURRENT, f"{version}\n".encode())
 
 
@@ -258,6 +257,50 @@ def versions(models: Path) -> list[str]:
     return sorted(found, key=_age)
 
 
+def retire(models: Path) -> None:
+    """Leaves no version in use. Raises StorageError."""
+    try:
+        (models / CURRENT).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(models / CURRENT, error) from error
+
+
+def drop(models: Path, version: str) -> None:
+    """Deletes a version that is not in use, in one step. Raises ModelError if it is in use, StorageError."""
+    if version == current(models):
+        raise ModelError(f"{version} is in use.", "Put another into use first: mien models promote")
+    leaving = models / f".mien-new-{version}.tmp"  # what `_sweep` clears away should this be killed
+    try:
+        shutil.rmtree(leaving, ignore_errors=True)
+        os.rename(models / version, leaving)  # noqa: PTH104 - the call whose atomicity is documented
+        shutil.rmtree(leaving)
+    except OSError as error:
+        raise storage_error(models / version, error) from error
+
+
+def that_know(models: Path, person: str) -> list[str]:
+    """The versions that know `person` (NFC), oldest first; what cannot be read is passed over."""
+    found = []
+    for version in versions(models):
+        with contextlib.suppress(DamagedModelError):
+            file = models / version / LABELS
+            if person in _people(file, _read(file)):
+                found.append(version)
+    return found
+
+
+def fitted_alike(models: Path, model: Model) -> list[str]:
+    """The version of `model` and those with the same threshold and calibration, newest first: the one in which these
+    were fitted and all that were made from it by enrolling."""
+    rule = model.card.files[THRESHOLDS]
+    found = []
+    for version in reversed(versions(models)):
+        with contextlib.suppress(DamagedModelError):
+            _read_as(models / version / THRESHOLDS, rule)
+            found.append(version)
+    return found
+
+
 def load_model(folder: Path) -> Model:
     """The model in `folder`, checked from end to end. Any folder with the four files will do; others are ignored.
 
@@ -265,10 +308,7 @@ def load_model(folder: Path) -> Model:
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: there is no model.", _REMEDY)
-    sealed = _read(folder / CARD)
-    card = _parse(Card, folder / CARD, sealed)
-    if _json(_sealed(card)) != sealed:
-        raise _damaged(folder / CARD, "it is not what it was when the model was written")
+    card = load_card(folder)
     contents = {name: _read_as(folder / name, expected) for name, expected in card.files.items()}
     rule = _parse(_Rule, folder / THRESHOLDS, contents[THRESHOLDS])
     if not (rule.calibration.slope > 0 and rule.calibration.temperature > 0):
@@ -278,6 +318,33 @@ def load_model(folder: Path) -> Model:
         raise _damaged(folder / LABELS, f"it names {len(people)} people, and the card says {card.people}")
     session = _session(folder / NETWORK, contents[NETWORK], len(people))
     return Model(people, OnnxHead(people, session), rule.threshold, rule.calibration, card)
+
+
+def load_version(models: Path, version: str) -> Model:
+    """The model of this name in the folder `models`. Raises ModelError if there is none, DamagedModelError."""
+    if version not in versions(models):
+        raise ModelError(f"{models}: there is no version {version!r}.", "`mien models` names those there are.")
+    return load_model(models / version)
+
+
+def load_card(folder: Path) -> Card:
+    """The card of the model in `folder`, checked; the other files are not read. Raises DamagedModelError."""
+    sealed = _read(folder / CARD)
+    card = _parse(Card, folder / CARD, sealed)
+    if _json(_sealed(card)) != sealed:
+        raise _damaged(folder / CARD, "it is not what it was when the model was written")
+    return card
+
+
+def cards(models: Path) -> dict[str, Card | DamagedModelError]:
+    """The card of each version, oldest first, or what is wrong with it: a list shows that too."""
+    found: dict[str, Card | DamagedModelError] = {}
+    for version in versions(models):
+        try:
+            found[version] = load_card(models / version)
+        except DamagedModelError as error:
+            found[version] = error
+    return found
 
 
 def load_fitted(folder: Path, model: Model) -> Fitted:

@@ -64,6 +64,14 @@ def test_the_same_head_is_the_same_bytes_with_all_weights_inside(option: HeadOpt
     np.testing.assert_array_equal(by_name["prototypes"].T, head.vectors)
 
 
+@every_head
+def test_it_is_the_file_that_onnx_would_write(option: HeadOption) -> None:
+    data = head_graph(fitted(option))
+    model = onnx.load_model_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.SerializeToString(deterministic=True) == data
+
+
 # Back again
 
 
@@ -105,9 +113,27 @@ def broken(**parts: Any) -> bytes:
         broken(owner=fitted(NEAREST).owner[1:]),
         broken(vectors=np.full((5, 128), np.nan, np.float32)),
         broken(share=1.5),
+        head_graph(fitted(NEAREST))[:-1],
+        head_graph(fitted(NEAREST)) + b"\x0d1234",
+        head_graph(fitted(NEAREST)).replace(b"max", b"add"),
+        b"\xff" * 20,
         broken(transform=np.eye(127, dtype=np.float32)),
     ],
-    ids=["empty", "junk", "another", "nobody's", "unsorted", "too few owners", "nan", "share", "transform"],
+    ids=[
+        "empty",
+        "junk",
+        "another",
+        "nobody's",
+        "unsorted",
+        "too few owners",
+        "nan",
+        "share",
+        "cut",
+        "longer",
+        "operator",
+        "endless",
+        "transform",
+    ],
 )
 def test_what_is_no_head_of_mien_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="not a head that mien wrote"):

@@ -272,7 +272,7 @@ def test_training_is_due_and_makes_what_it_would_have_made(trained: Painted, tmp
     shutil.copytree(trained.folder, other.folder)
     trained.open().add("Ada", photo, enrol=True)
     assert trained.open().status().stale == (
-        "1 photo enrolled since the last training, which measured the model without",
+        "1 photo enrolled or removed since the last training, which measured the model otherwise",
     )
     learned = trained.open().train()
     assert learned.trained is not None and learned.aligned.computed == 0
@@ -297,6 +297,17 @@ def test_photos_that_went_are_unlearned_with_what_comes(trained: Painted, tmp_pa
     (trained.training / "Ada/ada-1.png").unlink()
     added = trained.open().add("Ada", trained.paint(tmp_path / "1.png", "Ada"), enrol=True)
     assert added.enrolled is not None and (added.enrolled.photos, added.enrolled.changed) == (3, 2)
+
+
+def test_the_report_is_that_of_the_version_that_was_measured(trained: Painted, tmp_path: Path) -> None:
+    measured = trained.open().report()
+    trained.photo("Bo/another.png", "Bo")
+    trained.open().train()
+    shutil.rmtree(trained.folder / "models" / str(trained.open().version))
+    (trained.folder / "models/current").write_text(f"{measured.parent.name}\n")
+    trained.open().add("Bea", trained.paint(tmp_path / "1.png", "Stranger"), enrol=True)
+    assert trained.open().version != measured.parent.name
+    assert trained.open().report() == measured
 
 
 def test_without_a_model_nothing_is_copied(three_people: Painted, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
-"""enrol: one person into a model that is there, without training.
+"""enrol: one person into a model that is there, or out of it, without training.
 
 Goes in: the current model, and a catalog that has chosen the person's faces. Comes out: a new version, in which that
-person's rows alone are other ones. Everybody else's stay bit for bit, and their faces are not even read, so the cost is
-that of the change and of writing the model down. Transform, threshold, calibration and metrics are carried over: they
-were fitted without these photos, and the card counts how many, so that the next `train` fits everything anew.
+person's rows alone are other ones, or gone. Everybody else's stay bit for bit, and their faces are not even read, so
+the cost is that of the change and of writing the model down. Transform, threshold, calibration and metrics are carried
+over: they were fitted on other photos, and the card counts by how many, so that the next `train` fits everything anew.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -51,26 +51,50 @@ def enrol(catalog: Catalog, models: Path, model: Model, fit: Fit, person: str, n
     faces = album.embeddings if head.transform is None else transformed(album.embeddings, head.transform)
     own = fit(faces, np.zeros(len(faces), np.int64), 1, weights(album.overall))
     people, head = _placed(model.people, head, person, own)
-    provenance = Provenance(
-        model.card.encoder,
-        model.card.head,
-        model.card.photos | {person: list(album.sha256)},
-        model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed},
-        model.card.metrics,
-    )
-    version = write_model(models, people, head, model.threshold, model.calibration, provenance, now)
+    photos = {**model.card.photos, person: album.sha256}
+    version = _write(models, model, people, head, photos, changed, now)
     return Enrolled(version, len(album.sha256), changed)
 
 
-def _placed(people: Sequence[str], head: Fitted, person: str, own: Fitted) -> tuple[list[str], Fitted]:
+def withdraw(models: Path, model: Model, person: str, now: datetime) -> Enrolled | None:
+    """Writes a version of `model` that does not know `person`, one of its people; None if it knows nobody else.
+
+    Making it the current one is the caller's decision. Raises DamagedModelError, StorageError.
+    """
+    if len(model.people) == 1:
+        return None
+    people, head = _placed(model.people, load_fitted(models / model.version, model), person, None)
+    photos = {name: some for name, some in model.card.photos.items() if name != person}
+    changed = len(model.card.photos.get(person, ()))
+    return Enrolled(_write(models, model, people, head, photos, changed, now), 0, changed)
+
+
+def _write(
+    models: Path,
+    model: Model,
+    people: Sequence[str],
+    head: Fitted,
+    photos: Mapping[str, Sequence[str]],
+    changed: int,
+    now: datetime,
+) -> str:
+    """Writes `model` with another head, made of `photos`, of which so many came or went."""
+    counts = model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed}
+    provenance = Provenance(model.card.encoder, model.card.head, photos, counts, model.card.metrics)
+    return write_model(models, people, head, model.threshold, model.calibration, provenance, now)
+
+
+def _placed(people: Sequence[str], head: Fitted, person: str, own: Fitted | None) -> tuple[list[str], Fitted]:
     """The sorted `people` and their head with `own`, a head of `person` alone, in the place of that person's rows, or
-    between those of the neighbours."""
+    between those of the neighbours; without these rows where there is no `own`."""
     at = bisect_left(people, person)
     after = at + (people[at : at + 1] == (person,))
     first, last = np.searchsorted(head.owner, [at, after])
-    return [*people[:at], person, *people[after:]], replace(
+    new = [] if own is None else [own]
+    shift = at + len(new) - after
+    return [*people[:at], *[person] * len(new), *people[after:]], replace(
         head,
-        vectors=np.concatenate([head.vectors[:at], own.vectors, head.vectors[after:]]),
-        exemplars=np.concatenate([head.exemplars[:first], own.exemplars, head.exemplars[last:]]),
-        owner=np.concatenate([head.owner[:first], own.owner + at, head.owner[last:] + (at + 1 - after)]),
+        vectors=np.concatenate([head.vectors[:at], *[one.vectors for one in new], head.vectors[after:]]),
+        exemplars=np.concatenate([head.exemplars[:first], *[one.exemplars for one in new], head.exemplars[last:]]),
+        owner=np.concatenate([head.owner[:first], *[one.owner + at for one in new], head.owner[last:] + shift]),
     )

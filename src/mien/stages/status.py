@@ -122,7 +122,7 @@ def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str
     lines = [] if model.fpir == fpir else [f"the model's FPIR is {model.fpir:g}, the setting {fpir:g}"]
     if model.enrolled_since_fit:
         enrolled = _count(model.enrolled_since_fit, "photo")
-        lines.append(f"{enrolled} enrolled since the last training, which measured the model without")
+        lines.append(f"{enrolled} enrolled or removed since the last training, which measured the model otherwise")
     if photos_of is None:
         return lines
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
