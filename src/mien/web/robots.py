@@ -1,0 +1,105 @@
+"""What a site allows, by its robots.txt (RFC 9309), read once in a client's life.
+
+Where there is none (4xx) everything is allowed; where it cannot be read (a failing server, a redirect to somewhere
+unlisted) nothing is, until it can.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import httpx
+from protego import Protego
+
+from mien.errors import FetchError
+from mien.web.urls import shown
+
+TOKEN = "mien"
+"""What rules for mien alone are addressed to."""
+LIMIT = 500 * 1024
+"""Bytes of a robots.txt that are read; the rest is passed over (RFC 9309, section 2.5)."""
+LONGEST_DELAY = 60.0
+"""Seconds between two requests that a site may ask for; one that asks for more does not want to be collected from."""
+
+
+class Verdict(NamedTuple):
+    """That a URL may be fetched: because of what ("allowed", or "no robots.txt"), and how many seconds apart."""
+
+    robots: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of one site: `parsed`, None where it has none, and the `delay` it asks for; or why they cannot be
+    known."""
+
+    parsed: Protego | None = None
+    delay: float = 0.0
+    unknown: FetchError | None = None
+
+
+class _Site:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rules: _Rules | None = None
+
+
+class Robots:
+    """Asks each site once. `fetch` gives the bytes at a URL, None where the site says that there are none, and raises
+    FetchError."""
+
+    def __init__(self, fetch: Callable[[httpx.URL], bytes | None]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._sites: dict[tuple[str, bytes, int | None], _Site] = {}
+
+    def judge(self, url: httpx.URL) -> Verdict:
+        """Raises FetchError (kind "robots") where `url` may not be fetched."""
+        rules = self._rules(url)
+        if rules.unknown is not None:
+            raise FetchError(
+                f"{shown(url)} was not asked for, as the site's robots.txt could not be read. {rules.unknown.message}",
+                rules.unknown.remedy,
+                "robots",
+            )
+        if rules.parsed is None:
+            return Verdict("no robots.txt", 0.0)
+        if not rules.parsed.can_fetch(str(url), TOKEN):
+            raise FetchError(
+                f"{shown(url)} may not be fetched: the site's robots.txt denies it.",
+                "Ask whoever runs the site, or leave this part out of the source.",
+                "robots",
+            )
+        if rules.delay > LONGEST_DELAY:
+            raise FetchError(
+                f"{shown(url)} was not asked for: the site's robots.txt wants {rules.delay:.0f} seconds between "
+                "requests.",
+                "Ask whoever runs the site for another way to its photos.",
+                "robots",
+            )
+        return Verdict("allowed", rules.delay)
+
+    def _rules(self, url: httpx.URL) -> _Rules:
+        with self._lock:
+            site = self._sites.setdefault((url.scheme, url.raw_host, url.port), _Site())
+        with site.lock:  # the first to come reads them, and the others wait for it
+            if site.rules is None:
+                site.rules = self._read(url)
+            return site.rules
+
+    def _read(self, url: httpx.URL) -> _Rules:
+        try:
+            text = self._fetch(url.copy_with(raw_path=b"/robots.txt"))
+        except FetchError as error:
+            return _Rules(unknown=error)
+        if text is None:
+            return _Rules()
+        parsed = Protego.parse(text.decode("utf-8-sig", "replace"))
+        rate = parsed.request_rate(TOKEN)
+        return _Rules(
+            parsed, max(parsed.crawl_delay(TOKEN) or 0.0, rate.seconds / rate.requests if rate is not None else 0.0)
+        )
