@@ -5,22 +5,28 @@
 
 The fakes see a world in which a face is a coloured square with a white stripe along its top, on black: its colour is
 who it is. `draw_photo` paints such photos, and `fake_eyes` sees them; a whole album is aligned and trained in no time.
+For sources there is a `FakeWeb` to read, a `FakeSink` to write into, and a `FakeSource` to collect from.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import FetchError
 from mien.eyes import Eyes, Views
-from mien.protocols import Detector, Encoder, Head, Landmarker
-from mien.types import Box, Face, Floats, Pixels
+from mien.protocols import Detector, Encoder, Head, Landmarker, Sink, Source
+from mien.types import Box, Face, Floats, Offer, Page, Pixels, Receipt
 
 Colour = tuple[int, int, int]
 """RGB."""
@@ -105,6 +111,86 @@ def fake_eyes(views: Views = 1, encoder: str = FakeEncoder.id) -> Eyes:
     return Eyes(FakeDetector(), FakeDetector("fake-fallback"), FakeLandmarker(), FakeEncoder(encoder), views)
 
 
+@dataclass
+class FakeSink:
+    """A `Sink` in memory that takes `limit` bytes."""
+
+    limit: int = 64 << 20
+    data: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def write(self, data: bytes) -> None:
+        if len(self.data) + len(data) > self.limit:
+            raise FetchError("The photo is too large.", "Raise the limit.", "too-large")
+        self.data += data
+
+    def restart(self) -> None:
+        self.data = b""
+
+
+@dataclass
+class FakeWeb:
+    """A `Web` of the pages and pictures given by URL; there is nothing else on it. An error among them is raised.
+    `asked` is what it was asked for, in order."""
+
+    pages: Mapping[str, bytes | str | Page | FetchError] = field(default_factory=dict)
+    pictures: Mapping[str, bytes | FetchError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+
+    def page(self, url: str) -> Page:
+        found = self._find(self.pages, url)
+        if isinstance(found, Page):
+            return found
+        return Page(url, found.encode() if isinstance(found, str) else found, None)
+
+    def picture(self, url: str, into: Sink, since: str) -> Receipt | None:
+        data = self._find(self.pictures, url)
+        stamp = hashlib.sha256(data).hexdigest()
+        if stamp == since:
+            return None
+        into.write(data)
+        return Receipt(stamp, "allowed")
+
+    def _find(self, among: Mapping[str, Any], url: str) -> Any:
+        with self._lock:
+            self.asked.append(url)
+        found = among.get(url, FetchError(f"{url}: there is nothing.", "Check the address.", "gone"))
+        if isinstance(found, FetchError):
+            raise found
+        return found
+
+
+@dataclass(frozen=True)
+class FakeSource:
+    """A `Source` of photos in memory: location -> (person, bytes). With `stamps` its listing tells what has changed. An
+    error among the photos is one of the listing's if it has no person, and otherwise of the fetching."""
+
+    photos: Mapping[str, tuple[str, bytes | FetchError]]
+    stamps: bool = True
+
+    def offers(self) -> Iterator[Offer | FetchError]:
+        for location, (person, data) in self.photos.items():
+            if isinstance(data, FetchError):
+                yield Offer(location, person, location.rsplit("/", 1)[-1]) if person else data
+            else:
+                stamp = hashlib.sha256(data).hexdigest() if self.stamps else ""
+                yield Offer(location, person, location.rsplit("/", 1)[-1], stamp)
+
+    def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
+        data = self.photos.get(offer.location, ("", FetchError("It is gone.", "Nothing needs doing.", "gone")))[1]
+        if isinstance(data, FetchError):
+            raise data
+        stamp = hashlib.sha256(data).hexdigest()
+        if stamp == since:
+            return None
+        into.write(data)
+        return Receipt(stamp)
+
+
 def check_detector(detector: Detector, photo: Pixels) -> None:
     """Raises AssertionError unless `detector` keeps the promises of `mien.protocols`; it should find a face in `photo`
     (HxWx3 uint8 RGB)."""
@@ -163,6 +249,66 @@ def check_head(head: Head, embeddings: Floats) -> None:
     _check_floats(head.scores(embeddings[:0]), (0, len(people)))
     alone = np.concatenate([head.scores(one[None]) for one in embeddings])
     assert np.allclose(alone, scores, rtol=0, atol=1e-5), "a face's scores depend on its company"
+
+
+def check_source(make_source: Callable[[], Source]) -> None:
+    """Raises AssertionError unless the sources that `make_source` makes keep the promises of `mien.protocols`. All of
+    its photos are fetched, so give it a few: two or more."""
+    source = make_source()
+    listed = list(source.offers())
+    offers = [each for each in listed if isinstance(each, Offer)]
+    assert len(offers) >= 2, "it offers nothing to check; let it have two photos or more"
+    for each in listed:
+        _check_offered(each)
+    locations = [offer.location for offer in offers]
+    assert len(set(locations)) == len(locations), "a location is offered twice"
+    for relisted in (source.offers(), make_source().offers()):
+        assert list(map(_told_of, relisted)) == list(map(_told_of, listed)), "listed again, it offers something else"
+    with ThreadPoolExecutor(8) as threads:
+        fetched = list(threads.map(partial(_check_fetch, source), offers))
+        again = list(threads.map(partial(_check_fetch, source), offers))
+    assert again == fetched, "fetched again, a photo has other bytes"
+    for place in (f"{locations[0]}-gone", "../../../../../../../../etc/hosts"):
+        _refuses(source, Offer(place, offers[0].person, "gone"), FakeSink(), "a photo that it does not have")
+    error = _refuses(source, offers[0], FakeSink(len(fetched[0]) - 1), "a photo that is too large")
+    assert error.kind == "too-large", "what the sink raises must come through as it is"
+
+
+def _check_offered(each: Offer | FetchError) -> None:
+    if isinstance(each, FetchError):
+        assert each.message and each.remedy, "an error says what is wrong and what to do"
+        return
+    assert isinstance(each, Offer), f"it offers {each!r}, which is neither an Offer nor a FetchError"
+    for text in (each.location, each.person, each.name, each.stamp, each.licence):
+        assert isinstance(text, str), f"{each} holds something that is no text"
+        text.encode()
+    assert each.location.strip() and each.person.strip() and each.name.strip(), f"{each} leaves something empty"
+    assert not {"/", "\\", "\0"} & set(each.name), f"{each.name!r} is a path and not a name"
+
+
+def _told_of(each: Offer | FetchError) -> object:
+    return each if isinstance(each, Offer) else each.args
+
+
+def _check_fetch(source: Source, offer: Offer) -> bytes:
+    sink = FakeSink()
+    receipt = source.fetch(offer, sink, "")
+    assert isinstance(receipt, Receipt), "a photo that was never fetched cannot be unchanged: a Receipt is due"
+    assert sink.data, f"{offer.location} has no bytes"
+    assert offer.stamp in ("", receipt.stamp), "the stamp of the listing is not that of the photo: it would come daily"
+    if receipt.stamp:
+        unchanged = FakeSink()
+        assert source.fetch(offer, unchanged, receipt.stamp) is None, "with its own stamp a photo is unchanged: None"
+        assert not unchanged.size, "nothing is written where nothing has changed"
+    return sink.data
+
+
+def _refuses(source: Source, offer: Offer, sink: FakeSink, what: str) -> FetchError:
+    try:
+        receipt = source.fetch(offer, sink, "")
+    except FetchError as error:
+        return error
+    raise AssertionError(f"{what} gives {receipt} and not a FetchError")
 
 
 def _check_faces(faces: Sequence[Face], photo: Pixels) -> None:

@@ -1,0 +1,278 @@
+"""A feed whose entries carry pictures and say who is in them: RSS, Atom, or JSON Feed (jsonfeed.org, version 1.1)."""
+
+from __future__ import annotations
+
+import io
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import feedparser
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from mien.errors import FetchError
+from mien.protocols import Sink, Source, Web
+from mien.sources import (
+    Options,
+    WebAddress,
+    fetch_error,
+    file_name,
+    first_page,
+    link,
+    offered,
+    person_in,
+    read_options,
+    source_error,
+    text_pattern,
+    tidy,
+)
+from mien.types import Offer, Page, Receipt
+from mien.vision.sniff import kind_of_name
+
+Teller = Literal["author", "category", "title"]
+
+
+class FeedOptions(Options):
+    url: WebAddress = Field(description='The feed: "https://…".')
+    person: Teller = Field(
+        default="author", description='What of an entry says who is in its pictures: "author", "category" or "title".'
+    )
+    pattern: str = Field(
+        default="",
+        description='Where in that the name stands, say "Portrait of {person}"; {person} once, * any text. Entries '
+        "that it does not fit are left out.",
+    )
+    content: bool = Field(default=False, description="true: take the pictures in the text of an entry as well.")
+    pages: int = Field(default=50, ge=1, le=10_000, description="Pages of the feed that are read, 1 to 10,000.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _says_who(cls, value: str) -> str:
+        if value:
+            text_pattern(value)
+        return value
+
+
+def open_source(name: str, options: Mapping[str, object], web: Web, album: Path) -> Source:
+    """A source that is a feed. Raises SourceError."""
+    chosen = read_options(FeedOptions, name, options)
+    return _Feed(name, chosen, text_pattern(chosen.pattern) if chosen.pattern else None, web)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an entry says, whichever format it was in; `pictures` are links as they were written."""
+
+    title: str
+    author: Sequence[str]
+    category: Sequence[str]
+    pictures: Sequence[str]
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One page of a feed. `base` is what links are relative to."""
+
+    base: str
+    entries: Sequence[_Entry]
+    next: str | None
+    bad: int = 0
+    """Entries that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    name: str
+    options: FeedOptions
+    pattern: re.Pattern[str] | None
+    web: Web
+
+    def offers(self) -> Iterator[Offer | FetchError]:
+        """In the order of the feed, its pages one after the other."""
+        page = first_page(self.name, self.web, self.options.url)
+        seen: set[str] = set()
+        visited = {self.options.url, page.url}
+        for number in range(1, self.options.pages + 1):
+            part = _read(page, self.options.content)
+            if part is None and number == 1:
+                raise source_error(self.name, f"{page.url} is no feed", "Give the address of RSS, Atom or JSON Feed.")
+            if part is None:
+                yield fetch_error(self.name, f"{page.url} is no feed", "Tell whoever makes the feed.")
+                return
+            if part.bad:
+                yield fetch_error(self.name, f"{part.bad} entries of {page.url} are broken", "Tell whoever makes it.")
+            for entry in part.entries:
+                yield from self._of(entry, part.base, seen)
+            if part.next is None or part.next in visited:
+                return
+            visited.add(part.next)
+            if number == self.options.pages:
+                break
+            try:
+                page = self.web.page(part.next)
+            except FetchError as error:
+                yield error
+                return
+            visited.add(page.url)
+        what = f"{self.options.url} goes on after {self.options.pages} pages, which were read"
+        yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", "too-large")
+
+    def _of(self, entry: _Entry, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
+        texts = {"title": [entry.title], "author": entry.author, "category": entry.category}[self.options.person]
+        people = dict.fromkeys(filter(None, texts))
+        if self.pattern:
+            people = dict.fromkeys(tidy(person_in(self.pattern, text)) for text in people)
+            people.pop("", None)
+            if not people:
+                return
+        for url in filter(None, (link(base, href) for href in entry.pictures)):
+            if url in seen:
+                continue
+            seen.add(url)
+            if len(people) > 1:  # which of them it is, nobody but a person could tell
+                what = f"the entry {entry.title[:100]!r} names several people for {url}"
+                yield fetch_error(self.name, what, "Give a pattern that fits one of them.", "person")
+            else:
+                person = next(iter(people), "")
+                yield offered(self.name, Offer(url, person, file_name(url), licence=entry.licence))
+
+    def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
+        return self.web.picture(offer.location, into, since)
+
+
+def _read(page: Page, content: bool) -> _Part | None:
+    """The entries of a page, with the pictures in their text too if `content`; None where it is no feed."""
+    is_json = page.body.removeprefix(BOM_UTF8).lstrip().startswith(b"{")
+    return _read_json(page, content) if is_json else _read_xml(page, content)
+
+
+def _is_picture(href: str, kind: object, medium: object = None) -> bool:
+    """By what a feed says of a file, or, where it says nothing, by its name."""
+    if isinstance(kind, str) and kind not in ("", "application/octet-stream"):
+        return kind.startswith("image/")
+    return medium == "image" or (medium is None and kind_of_name(file_name(href)) == "photo")
+
+
+class _Images(HTMLParser):
+    """Collects where the <img> of a text are."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img" and (source := dict(attrs).get("src")):
+            self.found.append(source)
+
+
+# RSS and Atom
+
+
+def _read_xml(page: Page, content: bool) -> _Part | None:
+    """feedparser is handed bytes only: a text it might take for an address and fetch it. It declares no entities but
+    harmless ones and loads nothing that a document refers to; its sanitiser drops scripts from texts."""
+    kind = f"application/xml; charset={page.charset}" if page.charset else "application/xml"
+    try:
+        parsed = feedparser.parse(
+            io.BytesIO(page.body),
+            response_headers={"content-location": page.url, "content-type": kind},
+            sanitize_html=True,
+            resolve_relative_uris=True,
+        )
+    except (ValueError, LookupError, AssertionError, RecursionError):  # encodings that are none, markup without end
+        return None
+    if not parsed.get("version") and not parsed.entries:
+        return None
+    feed = cast("Mapping[str, Any]", parsed.feed)
+    after = (each.get("href") for each in feed.get("links", ()) if each.get("rel") == "next")
+    entries = [_xml_entry(entry, feed, content) for entry in parsed.entries]
+    return _Part(page.url, entries, link(page.url, next(after, None)))
+
+
+def _xml_entry(entry: Mapping[str, Any], feed: Mapping[str, Any], content: bool) -> _Entry:
+    pictures = [
+        each[key]
+        for group, key in (("enclosures", "href"), ("media_content", "url"))
+        for each in entry.get(group, ())
+        if each.get(key) and _is_picture(each[key], each.get("type"), each.get("medium"))
+    ]
+    if content:
+        for part in entry.get("content") or [entry.get("summary_detail") or {}]:
+            pictures += _Images(part.get("value", "")).found
+    return _Entry(
+        title=tidy(entry.get("title")),
+        author=[_author(entry) or _author(feed)],
+        category=[tidy(tag.get("label") or tag.get("term")) for tag in entry.get("tags", ())],
+        pictures=pictures,
+        licence=tidy(entry.get("license"))[:300],
+    )
+
+
+def _author(of: Mapping[str, Any]) -> str:
+    return tidy((of.get("author_detail") or {}).get("name")) or tidy(of.get("author"))
+
+
+# JSON Feed
+
+
+class _Named(BaseModel):
+    name: str = ""
+
+
+class _Attachment(BaseModel):
+    url: str
+    mime_type: str = ""
+
+
+class _Item(BaseModel):
+    """What mien reads of an item; `author` is of version 1."""
+
+    title: str = ""
+    authors: list[_Named] = []
+    author: _Named | None = None
+    tags: list[str] = []
+    image: str = ""
+    content_html: str = ""
+    attachments: list[_Attachment] = []
+
+
+class _JsonFeed(BaseModel):
+    version: str = Field(pattern="^https?://jsonfeed.org/version/")
+    authors: list[_Named] = []
+    author: _Named | None = None
+    next_url: str | None = None
+    items: list[Any] = []
+
+
+def _read_json(page: Page, content: bool) -> _Part | None:
+    try:
+        feed = _JsonFeed.model_validate_json(page.body.removeprefix(BOM_UTF8))
+    except ValidationError:
+        return None
+    entries = []
+    for each in feed.items:
+        try:
+            item = _Item.model_validate(each)
+        except ValidationError:
+            continue
+        entries.append(_json_entry(item, feed, content))
+    return _Part(page.url, entries, link(page.url, feed.next_url), bad=len(feed.items) - len(entries))
+
+
+def _json_entry(item: _Item, feed: _JsonFeed, content: bool) -> _Entry:
+    attached = [each.url for each in item.attachments if _is_picture(each.url, each.mime_type)]
+    authors = item.authors or [item.author or _Named()]
+    if not any(author.name for author in authors):
+        authors = feed.authors or [feed.author or _Named()]
+    return _Entry(
+        title=tidy(item.title),
+        author=[tidy(author.name) for author in authors],
+        category=[tidy(tag) for tag in item.tags],
+        pictures=[*attached, *filter(None, [item.image]), *(_Images(item.content_html).found if content else ())],
+    )

@@ -1,0 +1,199 @@
+"""The source `feed`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.errors import FetchError, SourceError
+from mien.protocols import Source
+from mien.sources.feed import open_source
+from mien.testing import FakeWeb, check_source
+from mien.types import Offer, Page
+
+HERE = "https://example.org"
+
+RSS = """<?xml version="1.0"?>
+<rss version="2.0" xmlns:media="http://search.yahoo.com/mrss/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<channel><title>Club</title><link>https://example.org/</link>
+<item><title>Portrait of Ada, 1840</title><dc:creator>Ada</dc:creator>
+  <category>portrait</category><category>who: Ada</category>
+  <enclosure url="https://example.org/ada/1.jpg" type="image/jpeg" length="1"/>
+  <enclosure url="https://example.org/ada/talk.mp3" type="audio/mpeg" length="1"/>
+  <media:content url="https://example.org/ada/2" medium="image"/>
+  <description>&lt;p&gt;&lt;img src="3.jpg"&gt;&lt;script&gt;evil()&lt;/script&gt;&lt;/p&gt;</description></item>
+<item><title>A landscape</title><dc:creator>Bo</dc:creator><category>who: Bo</category>
+  <enclosure url="https://example.org/bo/1.png" length="1"/></item>
+</channel></rss>"""
+
+ATOM = """<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://example.org/club/"><title>Club</title>
+<author><name>Ada</name></author><link rel="next" href="{next}"/>
+<entry><title>One</title><link rel="enclosure" type="image/jpeg" href="{number}.jpg"/>
+<link rel="license" href="https://creativecommons.org/licenses/by/4.0/"/></entry>
+<entry><title>Two</title><author><name>Bo</name></author>
+<link rel="enclosure" type="image/jpeg" href="bo{number}.jpg"/></entry>
+</feed>"""
+
+
+def json_feed(*items: object, **more: object) -> str:
+    return json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": "Club", "items": items, **more})
+
+
+def feed(site: dict[str, Any], **options: object) -> Source:
+    web = FakeWeb({f"{HERE}/{path}": text for path, text in site.items()})
+    return open_source("club", {"url": f"{HERE}/feed", **options}, web, Path())
+
+
+def told(source: Source) -> list[object]:
+    """(path, person) of each offer, and what each error says."""
+    return [
+        each.message if isinstance(each, FetchError) else (each.location.removeprefix(f"{HERE}/"), each.person)
+        for each in source.offers()
+    ]
+
+
+def test_keeps_the_promises() -> None:
+    pictures = {f"{HERE}/{path}": path.encode() for path in ("ada/1.jpg", "ada/2", "bo/1.png")}
+    web = FakeWeb({f"{HERE}/feed": RSS}, pictures)
+    check_source(lambda: open_source("club", {"url": f"{HERE}/feed"}, web, Path()))
+
+
+def test_rss() -> None:
+    assert told(feed({"feed": RSS})) == [("ada/1.jpg", "Ada"), ("ada/2", "Ada"), ("bo/1.png", "Bo")]
+
+
+def test_pictures_in_the_text_only_if_asked_for() -> None:
+    assert ("3.jpg", "Ada") in told(feed({"feed": RSS}, content=True))
+
+
+def test_a_pattern_chooses_entries_and_categories() -> None:
+    assert told(feed({"feed": RSS}, person="title", pattern="Portrait of {person}, *")) == [
+        ("ada/1.jpg", "Ada"),
+        ("ada/2", "Ada"),
+    ]
+    assert told(feed({"feed": RSS}, person="category", pattern="who: {person}"))[-1] == ("bo/1.png", "Bo")
+
+
+def test_an_entry_that_names_several_is_not_guessed_at() -> None:
+    first, second, last = told(feed({"feed": RSS}, person="category"))
+    assert "names several people for https://example.org/ada/1.jpg" in str(first) and "several" in str(second)
+    assert last == ("bo/1.png", "who: Bo")
+
+
+def test_atom_with_pages() -> None:
+    pages = {"feed": ATOM.format(number=1, next="../p2"), "p2": ATOM.format(number=2, next="../feed")}
+    assert told(feed(pages)) == [
+        ("club/1.jpg", "Ada"),
+        ("club/bo1.jpg", "Bo"),
+        ("club/2.jpg", "Ada"),
+        ("club/bo2.jpg", "Bo"),
+    ]
+    first = next(feed(pages).offers())
+    assert first == Offer(f"{HERE}/club/1.jpg", "Ada", "1.jpg", licence="https://creativecommons.org/licenses/by/4.0/")
+
+
+def test_the_page_limit_is_said() -> None:
+    pages = {"feed": ATOM.format(number=1, next="../p2"), "p2": ATOM.format(number=2, next="../p3")}
+    assert "goes on after 2 pages" in str(told(feed(pages, pages=2))[-1])
+    assert "there is nothing" in str(told(feed(pages, pages=3))[-1])
+    assert "p2 is no feed" in str(told(feed({**pages, "p2": "<html><body>Sorry"}))[-1])
+
+
+def test_json_feed() -> None:
+    items = [
+        {"title": "One", "authors": [{"name": "Ada"}], "attachments": [{"url": "1.jpg", "mime_type": "image/jpeg"}]},
+        {"author": {"name": "Bo"}, "image": f"{HERE}/2.jpg", "content_html": '<p><img alt="" src="3.jpg">'},
+        {"attachments": [{"url": "x.mp3", "mime_type": "audio/mpeg"}, {"url": "4.jpg", "mime_type": ""}]},
+        {"attachments": [{"mime_type": "image/jpeg"}]},
+        "nonsense",
+    ]
+    pages = {
+        "feed": json_feed(*items, next_url=f"{HERE}/p2", authors=[{"name": "Cy"}]),
+        "p2": "\ufeff" + json_feed({"tags": ["Ada"], "authors": [{"name": "Di"}], "image": "5.jpg"}),
+    }
+    assert told(feed(pages, content=True)) == [
+        "The source club: 2 entries of https://example.org/feed are broken.",
+        ("1.jpg", "Ada"),
+        ("2.jpg", "Bo"),
+        ("3.jpg", "Bo"),
+        ("4.jpg", "Cy"),
+        ("5.jpg", "Di"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "href", ["javascript:x", "data:image/png;base64,AA", "file:///etc/passwd", "http://[::1/a.jpg"]
+)
+def test_only_web_links_are_offered(href: str) -> None:
+    assert told(feed({"feed": json_feed({"image": href, "authors": [{"name": "Ada"}]})})) == []
+
+
+def test_a_picture_without_a_name_is_said() -> None:
+    (said,) = told(feed({"feed": json_feed({"image": "1.jpg"})}))
+    assert "names nobody" in str(said)
+
+
+@pytest.mark.parametrize("text", ["<html><body>Not found", "", "{}", '{"version": "x"}', "[" * 100_000])
+def test_no_feed(text: str) -> None:
+    with pytest.raises(SourceError, match="is no feed"):
+        list(feed({"feed": text}).offers())
+
+
+def test_no_answer_is_the_sources_failure() -> None:
+    with pytest.raises(SourceError) as caught:
+        list(feed({}).offers())
+    assert not isinstance(caught.value, FetchError)
+
+
+def test_entity_bombs_do_not_go_off() -> None:
+    levels = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE rss [<!ENTITY l0 "lol"><!ENTITY x SYSTEM "file:///etc/passwd">{levels}]>'
+    text = RSS.replace("<rss", bomb + "<rss").replace("<dc:creator>Ada", "<dc:creator>Ada&l11;&x;")
+    found = told(feed({"feed": text}))
+    assert len(found) == 3 and ("bo/1.png", "Bo") in found
+    assert all(len(str(each)) < 500 and "root:" not in str(each) for each in found)
+
+
+def test_an_encoding_that_is_none_does_no_harm() -> None:
+    for charset in ("punycode", "undefined", "zlib", "no such thing\r\nx: y"):
+        page = Page(f"{HERE}/feed", RSS.encode(), charset)
+        try:
+            found = told(feed({"feed": page}))
+        except SourceError as error:
+            assert "is no feed" in str(error)
+        else:
+            assert len(found) == 3
+
+
+@given(st.data())
+def test_no_garbage_breaks_more_than_the_feed(data: st.DataObject) -> None:
+    body = bytearray(ATOM.format(number=1, next="p2").encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        start = data.draw(st.integers(0, len(body)))
+        body[start : start + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=10))
+    try:
+        for each in feed({"feed": Page(f"{HERE}/feed", bytes(body), None)}).offers():
+            assert isinstance(each, FetchError) or (each.person and each.name)
+    except SourceError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"url": "feed.xml"}, "url will not do: it must begin with http"),
+        ({"person": "body"}, "person will not do"),
+        ({"pattern": "Ada"}, "pattern will not do"),
+        ({"pages": 0}, "pages will not do"),
+        ({"regex": "x"}, "regex is nothing"),
+    ],
+)
+def test_wrong_options(options: dict[str, object], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        feed({}, **options)

@@ -1,0 +1,164 @@
+"""The source `gallery`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.errors import FetchError, SourceError
+from mien.protocols import Source
+from mien.sources.gallery import open_source
+from mien.testing import FakeWeb, check_source
+from mien.types import Offer, Page
+
+HERE = "https://example.org"
+
+LIST = """<ul><li><a href="/ada">Ada</a><li><a href="bo#top">Bo</a><li><a href="/ada">again</a></ul>
+<a rel="next" href="/list2">more</a>"""
+LIST2 = '<ul><li><a href="/cy">Cy</a></ul><a rel="next" href="/list">round</a>'
+ADA = """<h1> Ada
+ Lovelace </h1><figure><img src="/p/1.jpg"></figure>
+<figure><img src="/p/2.jpg" srcset="/p/2s.jpg 320w, /p/2,l.jpg 1280w"></figure>
+<a rel="next" href="/ada?page=2">next</a>"""
+ADA2 = '<h1>Ada Lovelace</h1><figure><img src="/p/3.jpg"></figure><figure><img src="/p/1.jpg"></figure>'
+BO = '<base href="/static/"><h1>Bo</h1><figure><img src="data:image/gif;base64,R0" data-src="bo.jpg"></figure>'
+CY = '<h1>Cy</h1><figure><img src="http://other.org/cy.jpg"></figure>'
+PAGES = {"list": LIST, "list2": LIST2, "ada": ADA, "ada?page=2": ADA2, "bo": BO, "cy": CY}
+PEOPLE = {"list": "li a", "next": "a[rel=next]", "person": "h1", "pictures": "figure img"}
+
+
+def gallery(site: dict[str, Any], start: str, **options: object) -> Source:
+    web = FakeWeb({f"{HERE}/{path}": text for path, text in site.items()})
+    return open_source("club", {"url": f"{HERE}/{start}", **options}, web, Path())
+
+
+def told(source: Source) -> list[object]:
+    """(path, person) of each offer, and what each error says."""
+    return [
+        each.message if isinstance(each, FetchError) else (each.location.removeprefix(f"{HERE}/"), each.person)
+        for each in source.offers()
+    ]
+
+
+def test_keeps_the_promises() -> None:
+    pages = {f"{HERE}/{path}": text for path, text in PAGES.items()}
+    places = [f"{HERE}/{path}" for path in ("p/1.jpg", "p/2,l.jpg", "p/3.jpg", "static/bo.jpg")]
+    web = FakeWeb(pages, {place: place.encode() for place in (*places, "http://other.org/cy.jpg")})
+    check_source(lambda: open_source("club", {"url": f"{HERE}/list", **PEOPLE}, web, Path()))
+
+
+def test_a_list_of_people_with_pages_that_go_round() -> None:
+    assert told(gallery(PAGES, "list", **PEOPLE)) == [
+        ("p/1.jpg", "Ada Lovelace"),
+        ("p/2,l.jpg", "Ada Lovelace"),
+        ("p/3.jpg", "Ada Lovelace"),
+        ("static/bo.jpg", "Bo"),
+        ("http://other.org/cy.jpg", "Cy"),
+    ]
+
+
+def test_each_page_is_asked_for_once() -> None:
+    web = FakeWeb({f"{HERE}/{path}": text for path, text in PAGES.items()})
+    list(open_source("club", {"url": f"{HERE}/list", **PEOPLE}, web, Path()).offers())
+    assert sorted(web.asked) == sorted(f"{HERE}/{path}" for path in PAGES)
+
+
+def test_a_page_that_fails_is_said_and_the_rest_goes_on() -> None:
+    gone = FetchError("It timed out.", "Try again.", "timeout")
+    found = told(gallery({**PAGES, "ada": gone}, "list", **PEOPLE))
+    assert found == ["It timed out.", ("static/bo.jpg", "Bo"), ("http://other.org/cy.jpg", "Cy")]
+
+
+def test_a_page_that_is_another_by_redirect_is_read_once() -> None:
+    pages = {**PAGES, "bo": Page(f"{HERE}/ada", ADA.encode(), None)}
+    found = told(gallery(pages, "list", **PEOPLE))
+    assert len(found) == len(set(found)) == 4 and ("p/1.jpg", "Ada Lovelace") in found
+
+
+def test_the_page_limit_is_said() -> None:
+    found = told(gallery(PAGES, "list", **PEOPLE, pages=3))
+    assert found[:-1] == [("p/1.jpg", "Ada Lovelace"), ("p/2,l.jpg", "Ada Lovelace"), ("p/3.jpg", "Ada Lovelace")]
+    assert "goes on after 3 pages" in str(found[-1])
+
+
+def test_one_page_with_captions() -> None:
+    page = """<div><figure><a href="1-large.jpg"><img src=1.jpg></a><figcaption>Ada</figcaption></figure>
+    <figure><a href="2-large.jpg"><img src=2.jpg></a><figcaption>Bo</figcaption></figure>
+    <figure><a href="3-large.jpg"><img src=3.jpg></a></figure></div>"""
+    *found, last = told(gallery({"g": page}, "g", person="figcaption", pictures="figure > a"))
+    assert found == [("1-large.jpg", "Ada"), ("2-large.jpg", "Bo")]
+    assert "names several people beside https://example.org/3-large.jpg" in str(last)
+
+
+@pytest.mark.parametrize(
+    ("person", "pictures", "page"),
+    [
+        ("img", "img", '<img src="a.jpg" alt="Ada"><img src="b.jpg" alt="Bo">'),
+        ("img @title", "img", '<img src="a.jpg" title="Ada" alt="?"><img src="b.jpg" title="Bo">'),
+        (
+            "p@data-who",
+            "p a@data-full",
+            '<p data-who=Ada><a href=x data-full="a.jpg"></a></p><p data-who=Bo><a data-full="b.jpg"></a></p>',
+        ),
+        (
+            "b",
+            "source",
+            "<div><b>Ada</b><source srcset='a.jpg 2x, s.jpg'></div><div><b>Bo</b><source srcset=b.jpg></div>",
+        ),
+    ],
+)
+def test_attributes(person: str, pictures: str, page: str) -> None:
+    assert told(gallery({"g": page}, "g", person=person, pictures=pictures)) == [("a.jpg", "Ada"), ("b.jpg", "Bo")]
+
+
+def test_the_charset_of_the_server_counts() -> None:
+    page = Page(f"{HERE}/g", "<h1>Zoë</h1><img src=1.jpg>".encode("latin-1"), "iso-8859-1")
+    assert told(gallery({"g": page}, "g", person="h1", pictures="img")) == [("1.jpg", "Zoë")]
+
+
+def test_only_web_links() -> None:
+    page = """<h1>Ada</h1><img src="javascript:x"><img src="file:///etc/passwd"><img src="ftp://example.org/1.jpg"><img>
+    <img src="http://[::1/x.jpg"><a class=n href="javascript:next()">next</a>"""
+    assert told(gallery({"g": page}, "g", person="h1", pictures="img", next=".n")) == []
+
+
+def test_pictures_of_nobody_and_names_too_long_are_said() -> None:
+    first = told(gallery({"g": "<h1> </h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
+    second = told(gallery({"g": f"<h1>{'x' * 999}</h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
+    assert "names nobody" in str(first) and "more than 200 letters" in str(second)
+
+
+def test_hostile_pages_end() -> None:
+    deep = "<div>" * 3000 + "<h1>Ada</h1><img src=1.jpg>"
+    assert told(gallery({"g": deep}, "g", person="h1", pictures="img")) == [("1.jpg", "Ada")]
+    srcset = f'<h1>Ada</h1><img srcset="{"a " * 50_000}" src=1.jpg>'
+    assert told(gallery({"g": srcset}, "g", person="h1", pictures="img"))
+    assert "more than 2 MB" in str(told(gallery({"g": "x" * (5 << 20)}, "g", person="h1", pictures="img")))
+
+
+def test_no_answer_is_the_sources_failure() -> None:
+    with pytest.raises(SourceError) as caught:
+        list(gallery({}, "g", person="h1", pictures="img").offers())
+    assert not isinstance(caught.value, FetchError)
+
+
+def test_names_come_from_the_link() -> None:
+    (offer,) = gallery({"g": "<h1>Ada</h1><img src='/x/Ada%20L.jpg?w=1'>"}, "g", person="h1", pictures="img").offers()
+    assert offer == Offer(f"{HERE}/x/Ada%20L.jpg?w=1", "Ada", "Ada L.jpg")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"person": "h1"}, "pictures is missing"),
+        ({"person": "h1", "pictures": "a["}, "pictures will not do: 'a\\[' is no CSS selector"),
+        ({"person": "", "pictures": "a"}, "person will not do"),
+        ({"person": "h1:nonsense", "pictures": "a"}, "person will not do"),
+        ({"person": "h1", "pictures": "a", "pages": 0}, "pages will not do"),
+    ],
+)
+def test_wrong_options(options: dict[str, object], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        gallery({}, "g", **options)
