@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from mien import registry, wiring
+from mien.catalog import Catalog
+from mien.progress import Silent
+from mien.registry import Model
+from mien.stages.intake import (
+    HELD,
+    HUMAN,
+    REMEDIES,
+    IntakeChecked,
+    IntakeLooked,
+    check_intake,
+    look_at_intake,
+)
+from mien.stages.merge import merge
+from mien.workspace import Workspace
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+DAY = "2026-11-23-training-images"
+
+
+def look(folder: Path) -> IntakeLooked:
+    workspace = Workspace.open(folder)
+    settings = workspace.settings
+    with Catalog.open(workspace.local_catalog()) as catalog:
+        return look_at_intake(
+            workspace, catalog, lambda: wiring.make_eyes(settings.precision, settings.views), Silent()
+        )
+
+
+def check(folder: Path, model: Model | None = None, precision: str = "fp32") -> IntakeChecked:
+    workspace = Workspace.open(folder)
+    encoder_id = wiring.make_eyes("int8" if precision == "int8" else "fp32", workspace.settings.views).encoder_id
+    with Catalog.open(workspace.local_catalog()) as catalog:
+        return check_intake(workspace, catalog, encoder_id, model)
+
+
+def current(folder: Path) -> Model:
+    version = registry.current(folder / "models")
+    assert version
+    return registry.load_model(folder / "models" / version)
+
+
+def found(checked: IntakeChecked, kind: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The photos, less the intake's name, and people of each finding of a kind."""
+    return [(one.photo.removeprefix(f"{DAY}/"), one.people) for one in checked.findings if one.kind == kind]
+
+
+def arrive(painted: Painted, path: str, *faces: str, sides: tuple[int, ...] = ()) -> Path:
+    return painted.paint(painted.folder / DAY / path, *(faces or (path.split("/")[0],)), sides=sides)
+
+
+# Looking
+
+
+def test_each_photo_is_looked_at_once_and_merging_costs_no_second_look(three_people: Painted) -> None:
+    three_people.open().align()
+    three_people.looked()
+    arrive(three_people, "Ada/new.png")
+    arrive(three_people, "Dora/deep/first.png", "Stranger")
+    assert look(three_people.folder) == IntakeLooked(photos=2, new=2, changed=0, gone=0, computed=2, failures=())
+    assert three_people.looked() == ["first.png", "new.png"]
+    assert look(three_people.folder) == IntakeLooked(photos=2, new=0, changed=0, gone=0, computed=0, failures=())
+    three_people.open().align()
+    assert three_people.counts()["photos"] == 11, "align forgets nothing of what waits"
+    workspace = Workspace.open(three_people.folder)
+    with Catalog.open(workspace.catalog_file) as catalog:
+        merge(workspace, catalog)
+    aligned = three_people.open().align()
+    assert (aligned.photos, aligned.computed, aligned.enrolled) == (11, 0, 11)
+    assert three_people.looked() == []
+    assert look(three_people.folder).photos == 0
+
+
+def test_photos_moved_by_hand_are_known_too(three_people: Painted) -> None:
+    three_people.open().align()
+    file = arrive(three_people, "Ada/new.png")
+    look(three_people.folder)
+    three_people.looked()
+    file.rename(three_people.training / "Ada/mine.png")
+    assert look(three_people.folder) == IntakeLooked(photos=0, new=0, changed=0, gone=1, computed=0, failures=())
+    assert three_people.open().align().computed == 0
+    assert three_people.looked() == []
+
+
+def test_what_is_deleted_from_an_intake_is_forgotten_by_the_next_align(three_people: Painted) -> None:
+    three_people.open().align()
+    file = arrive(three_people, "Ada/new.png")
+    look(three_people.folder)
+    assert three_people.counts()["faces"] == 10
+    file.unlink()
+    look(three_people.folder)
+    three_people.open().align()
+    assert (three_people.counts()["photos"], three_people.counts()["faces"]) == (9, 9)
+
+
+def test_a_changed_photo_is_looked_at_anew(painted: Painted) -> None:
+    file = arrive(painted, "Ada/new.png")
+    look(painted.folder)
+    painted.paint(file, "Ada", sides=(100,))
+    looked = look(painted.folder)
+    assert (looked.new, looked.changed, looked.computed) == (0, 1, 1)
+
+
+def test_what_cannot_be_read_is_told_each_time_and_tried_once(painted: Painted) -> None:
+    file = arrive(painted, "Ada/broken.png")
+    file.write_bytes(file.read_bytes()[:200])
+    for computed in (1, 0):
+        looked = look(painted.folder)
+        ((path, error),) = looked.failures
+        assert (path, looked.computed) == (f"{DAY}/Ada/broken.png", computed)
+        assert error.startswith(f"{file}: the PNG file breaks off")
+    assert json.loads(json.dumps(looked.to_json()))["unreadable"] == [{"photo": path, "error": error}]
+
+
+def test_a_waiting_photo_does_not_count_as_one_of_the_album(three_people: Painted) -> None:
+    arrive(three_people, "Ada/new.png")
+    look(three_people.folder)
+    three_people.open().align()
+    status = three_people.open().status()
+    assert (status.photos, status.stale) == (9, ())
+    assert three_people.open().align().faces == 9
+
+
+# Checking painted squares
+
+
+def test_nothing_is_odd_about_good_photos(three_people: Painted) -> None:
+    three_people.open().train()
+    arrive(three_people, "Ada/new.png", sides=(90,))
+    arrive(three_people, "Dora/first.png", "Stranger", sides=(60,))
+    look(three_people.folder)
+    model = current(three_people.folder)
+    assert check(three_people.folder, model) == IntakeChecked(2, model.version, ())
+    assert check(three_people.folder) == IntakeChecked(2, None, ())
+
+
+def test_what_is_odd_about_a_photo_by_itself(three_people: Painted) -> None:
+    three_people.open().align()
+    Image.new("RGB", (200, 100)).save(three_people.folder / "sky.png")
+    (three_people.folder / DAY / "Ada").mkdir(parents=True)
+    (three_people.folder / "sky.png").rename(three_people.folder / DAY / "Ada/sky.png")
+    (three_people.folder / DAY / "Ada/page.jpg").write_bytes(b"<html>")
+    arrive(three_people, "Ada/two.png", "Bo", "Ada", sides=(50, 60))
+    before = check(three_people.folder)
+    assert before.counts == {"not seen": 3} and before.needs_human
+    look(three_people.folder)
+    checked = check(three_people.folder)
+    assert found(checked, "no face") == [("Ada/sky.png", ("Ada",))]
+    assert found(checked, "several") == [("Ada/two.png", ("Ada",))]
+    (broken,) = [one for one in checked.findings if one.kind == "unreadable"]
+    assert broken.why == "not a photo mien can read; it is a web page (HTML)"
+    assert broken.remedy == "Fetch the photo again, or take the file out of the folder."
+    assert checked.needs_human and checked.held == frozenset()
+    assert checked.counts == {"unreadable": 1, "no face": 1, "several": 1}
+    assert check(three_people.folder, precision="int8").counts == {"not seen": 3}
+
+
+def test_pictures_that_are_there_already(three_people: Painted) -> None:
+    three_people.open().align()
+    own, other = three_people.training / "Ada/ada-1.png", three_people.training / "Bo/bo-1.png"
+    for person in ("Ada", "Dora"):
+        (three_people.folder / DAY / person).mkdir(parents=True)
+    shutil.copy2(own, three_people.folder / DAY / "Ada/again.png")
+    with Image.open(own) as image:
+        image.resize((image.width * 3 // 4, image.height * 3 // 4)).save(three_people.folder / DAY / "Ada/small.png")
+    shutil.copy2(other, three_people.folder / DAY / "Ada/bo.png")
+    shutil.copy2(other, three_people.folder / DAY / "Dora/bo.png")
+    look(three_people.folder)
+    checked = check(three_people.folder)
+    assert found(checked, "copy") == [("Ada/again.png", ("Ada",)), ("Ada/small.png", ("Ada",))]
+    assert found(checked, "two people") == [
+        ("Ada/bo.png", ("Ada", "Bo", "Dora")),
+        ("Dora/bo.png", ("Dora", "Ada", "Bo")),
+    ]
+    assert checked.held == {f"{DAY}/Ada/bo.png", f"{DAY}/Dora/bo.png"}
+    assert checked.counts == {"two people": 2, "copy": 2}
+    why = {one.photo: one.why for one in checked.findings}
+    assert why[f"{DAY}/Ada/again.png"] == "the same picture as Ada/ada-1.png"
+
+
+def test_a_group_photo_may_lie_with_each_of_its_people(three_people: Painted) -> None:
+    three_people.photo("Ada/together.png", "Ada", "Bo", sides=(70, 70))
+    three_people.open().align()
+    for person in ("Bo", "Dora"):
+        (three_people.folder / DAY / person).mkdir(parents=True)
+        shutil.copy2(three_people.training / "Ada/together.png", three_people.folder / DAY / person / "together.png")
+    shutil.copy2(three_people.training / "Ada/together.png", three_people.folder / DAY / "Bo/twice.png")
+    look(three_people.folder)
+    checked = check(three_people.folder)
+    assert found(checked, "two people") == []
+    assert found(checked, "copy") == [("Bo/twice.png", ("Bo",))], "only the later one is told"
+
+
+def test_a_person_whom_the_model_sees_instead_is_suspect(three_people: Painted) -> None:
+    three_people.open().train()
+    model = current(three_people.folder)
+    arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))
+    arrive(three_people, "Ada/stranger.png", "Stranger", sides=(66,))
+    arrive(three_people, "Ada/both.png", "Bo", "Ada", sides=(60, 96))
+    arrive(three_people, "Dora/new.png", "Bo", sides=(50,))
+    look(three_people.folder)
+    checked = check(three_people.folder, model)
+    assert found(checked, "suspect") == [("Ada/wrong.png", ("Ada", "Bo"))], "the others may be right"
+    assert checked.held == {f"{DAY}/Ada/wrong.png"} and checked.needs_human
+    assert found(check(three_people.folder), "suspect") == []
+
+
+def test_a_model_of_another_encoder_is_not_asked(three_people: Painted) -> None:
+    three_people.open(precision="int8").train()
+    arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))
+    look(three_people.folder)
+    checked = check(three_people.folder, current(three_people.folder))
+    assert (checked.model, checked.findings) == (None, ())
+
+
+def test_a_folder_that_cannot_be_opened(painted: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrive(painted, "Ada/new.png")
+    scandir = os.scandir
+
+    def locked(folder: Path) -> object:
+        if Path(folder).name == "Ada":
+            raise PermissionError(errno.EACCES, "denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    ((path, error),) = look(painted.folder).failures
+    assert (path, error) == (f"{DAY}/Ada", f"{painted.folder / DAY / 'Ada'}: cannot be opened. Check its permissions.")
+    assert found(check(painted.folder), "unreadable") == [("Ada", ())]
+
+
+def test_programs_get_the_same(three_people: Painted) -> None:
+    Image.new("RGB", (200, 100)).save(three_people.folder / "sky.png")
+    (three_people.folder / DAY / "Ada").mkdir(parents=True)
+    (three_people.folder / "sky.png").rename(three_people.folder / DAY / "Ada/sky.png")
+    look(three_people.folder)
+    assert json.loads(json.dumps(check(three_people.folder).to_json())) == {
+        "photos": 1,
+        "model": None,
+        "needs_human": False,
+        "counts": {"no face": 1},
+        "held": [],
+        "findings": [
+            {
+                "kind": "no face",
+                "photo": f"{DAY}/Ada/sky.png",
+                "people": ["Ada"],
+                "why": "no face was found",
+                "remedy": REMEDIES["no face"],
+                "needs_human": False,
+            }
+        ],
+    }
+
+
+def test_what_needs_a_human_comes_first() -> None:
+    assert set(list(REMEDIES)[: len(HUMAN)]) == HUMAN and HELD < HUMAN
+
+
+# Rendered people, seen by the eyes that users have
+
+
+def test_misfiled_photos_of_people_are_suspect_and_others_are_not(album: Path, sample: Path) -> None:
+    """Two more photos of each of two people under their own name, and two under the other's."""
+    for person, wrong in (("Amara", "Nora"), ("Nora", "Amara")):
+        for number, under in ((7, person), (8, person), (9, wrong), (10, wrong)):
+            (album / DAY / under).mkdir(parents=True, exist_ok=True)
+            shutil.copy2(sample / f"people/{person}/{number:02}.jpg", album / DAY / under / f"{person}-{number}.jpg")
+    look(album)
+    assert found(check(album, current(album)), "suspect") == [
+        ("Amara/Nora-10.jpg", ("Amara", "Nora")),
+        ("Amara/Nora-9.jpg", ("Amara", "Nora")),
+        ("Nora/Amara-10.jpg", ("Nora", "Amara")),
+        ("Nora/Amara-9.jpg", ("Nora", "Amara")),
+    ]
