@@ -15,7 +15,7 @@ from mien import validation
 from mien.fitted import Fitted, Ints
 from mien.heads.prototypes import fit_prototypes
 from mien.types import Floats
-from mien.validation import FOLDS, TWINS, HeldOut, held_out, log_loss, split
+from mien.validation import FOLDS, TWINS, HeldOut, held_out, held_out_among, log_loss, pictures, split
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -208,6 +208,45 @@ def test_one_face_all_over_is_right_for_nobody() -> None:
 def test_the_same_faces_give_the_same_bytes() -> None:
     one, other = (held_out(fit_prototypes, *(a[0], a[1], 6, a[3], a[2])) for a in (album(), album()))
     assert (one.own.tobytes(), one.rivals.tobytes()) == (other.own.tobytes(), other.rivals.tobytes())
+
+
+def test_what_is_not_known_is_asked_about_but_never_fitted_on() -> None:
+    """As if the unknown faces had been appended to the album, each in a fold that is there already."""
+    faces, owner, fold, weight = album()
+    known = np.arange(len(faces)) % 3 != 0
+    watched = Watched()
+    (held,) = held_out_among(watched, faces, owner, 6, weight, fold, known)
+    for part, (seen, *_) in zip(np.unique(fold), watched.given, strict=True):
+        assert seen == {face.tobytes() for face in faces[known & (fold != part)]}
+    for row in range(len(faces)):
+        used = known & (fold != fold[row])
+        enrolled = sorted(set(owner[used]))
+        head = fit_prototypes(faces[used], np.searchsorted(enrolled, owner[used]), len(enrolled), weight[used])
+        scores = dict(zip(enrolled, head.scores(faces[row : row + 1])[0], strict=True))
+        assert held.own[row] == pytest.approx(scores.pop(owner[row], np.nan), abs=1e-6, nan_ok=True)
+        assert held.best_rival[row] == pytest.approx(max(scores.values()), abs=1e-6)
+
+
+def test_rivals_can_be_kept_apart() -> None:
+    faces, owner, fold, weight = album()
+    everybody = np.ones(len(faces), bool)
+    some = np.array([True, True, False, False, True, False])
+    one, other = held_out_among(fit_prototypes, faces, owner, 6, weight, fold, everybody, some, ~some)
+    whole = held_out(fit_prototypes, faces, owner, 6, weight, fold)
+    np.testing.assert_array_equal(one.own, whole.own)
+    np.testing.assert_array_equal(other.own, whole.own)
+    assert some[one.rival].all() and not some[other.rival].any()
+    assert (np.maximum(one.best_rival, other.best_rival) == whole.best_rival).all()
+    assert (np.where(one.best_rival > other.best_rival, one.rival, other.rival) == whole.rival).all()
+    (nobody,) = held_out_among(fit_prototypes, faces, owner, 6, weight, fold, everybody, np.zeros(6, bool))
+    assert (nobody.best_rival == -np.inf).all() and (nobody.rival == -1).all()
+
+
+def test_near_duplicates_of_a_person_share_a_number() -> None:
+    faces, owner, _, _ = album()
+    number = pictures(owner, faces)
+    assert number[0] == number[1] and len(set(number)) == len(faces) - 1
+    assert len(set(pictures(np.arange(5), np.repeat(faces[:1], 5, axis=0)))) == 5, "of different people they are not"
 
 
 # What a face costs

@@ -9,7 +9,7 @@ stranger.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -69,11 +69,9 @@ def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
     its hash puts it, is only ever asked about as a stranger.
     """
     fold = np.array([int(photo[:15], 16) % FOLDS for photo in sha256], np.int64)
-    order = np.argsort(person, kind="stable")
-    edges = np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))
-    for start, end in pairwise(edges):
-        rows = order[start:end]
-        group = _twins(embeddings[rows])
+    picture = pictures(person, embeddings)
+    for rows in _of_each(person):
+        group = picture[rows]
         first = {one: min(rows[group == one], key=lambda row: sha256[row]) for one in np.unique(group)}
         dealt = sorted(first, key=lambda one: sha256[first[one]])
         if len(dealt) > 1 and len({fold[first[one]] for one in dealt}) == 1:
@@ -81,6 +79,21 @@ def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
                 fold[first[one]] = place % FOLDS
         fold[rows] = [fold[first[one]] for one in group]
     return fold
+
+
+def pictures(person: Ints, embeddings: Floats) -> Ints:
+    """(N,) a number for each face; linked near-duplicates of a person share it."""
+    number = np.arange(len(person))
+    for rows in _of_each(person):
+        number[rows] = rows[_twins(embeddings[rows])]
+    return number
+
+
+def _of_each(person: Ints) -> Iterator[Ints]:
+    """The rows of each person who occurs."""
+    order = np.argsort(person, kind="stable")
+    for start, end in pairwise(np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))):
+        yield order[start:end]
 
 
 def _twins(faces: Floats) -> Ints:
@@ -94,19 +107,38 @@ def _twins(faces: Floats) -> Ints:
 
 def held_out(fit: Fit, embeddings: Floats, person: Ints, people: int, weight: Floats, fold: Ints) -> HeldOut:
     """Scores of each face by a head fitted on the other folds."""
+    (held,) = held_out_among(fit, embeddings, person, people, weight, fold, np.ones(len(person), bool))
+    return held
+
+
+def held_out_among(
+    fit: Fit,
+    embeddings: Floats,
+    person: Ints,
+    people: int,
+    weight: Floats,
+    fold: Ints,
+    known: NDArray[np.bool_],
+    *sides: NDArray[np.bool_],
+) -> list[HeldOut]:
+    """Scores of each face by a head fitted on those of the other folds that are `known` (N,). One for each of `sides`
+    (P,) with only its people for rivals, or a single one with everybody."""
     keep = min(RIVALS, people - 1)
     own = np.full(len(person), np.nan, np.float32)
-    rivals = np.full((len(person), keep), -np.inf, np.float32)
-    rival = np.full(len(person), -1, np.int64)
+    among = sides or (np.ones(people, bool),)
+    held = [
+        HeldOut(own, np.full((len(person), keep), -np.inf, np.float32), np.full(len(person), -1, np.int64))
+        for _ in among
+    ]
     for part in np.unique(fold):
-        known = fold != part
-        enrolled, column = np.unique(person[known], return_inverse=True)
+        used = (fold != part) & known
+        enrolled, column = np.unique(person[used], return_inverse=True)
         if not len(enrolled):
             continue
-        head = fit(embeddings[known], column, len(enrolled), weight[known])
+        head = fit(embeddings[used], column, len(enrolled), weight[used])
         place = np.full(people, -1, np.int64)
         place[enrolled] = np.arange(len(enrolled))
-        rows = np.flatnonzero(~known)
+        rows = np.flatnonzero(fold == part)
         step = max(1, _CHUNK // max(len(enrolled), len(head.exemplars)))
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
@@ -114,15 +146,21 @@ def held_out(fit: Fit, embeddings: Floats, person: Ints, people: int, weight: Fl
             mine = np.flatnonzero(place[person[some]] >= 0)
             own[some[mine]] = scores[mine, place[person[some[mine]]]]
             scores[mine, place[person[some[mine]]]] = -np.inf
-            most = min(keep, len(enrolled))
-            if most:
-                top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
-                found = np.take_along_axis(scores, top, axis=1)
-                order = np.argsort(-found, axis=1, kind="stable")
-                rivals[some, :most] = np.take_along_axis(found, order, axis=1)
-                best = enrolled[top[np.arange(len(some)), order[:, 0]]]
-                rival[some] = np.where(np.isfinite(rivals[some, 0]), best, -1)
-    return HeldOut(own, rivals, rival)
+            for one, side in zip(held, among, strict=True):
+                _note_best(one, some, scores[:, side[enrolled]], enrolled[side[enrolled]])
+    return held
+
+
+def _note_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:
+    """Writes into `held` the best of `scores` (n, E), which are those of n `rows` for E `people`."""
+    most = min(held.rivals.shape[1], len(people))
+    if most:
+        top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+        found = np.take_along_axis(scores, top, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        held.rivals[rows, :most] = np.take_along_axis(found, order, axis=1)
+        best = people[top[np.arange(len(rows)), order[:, 0]]]
+        held.rival[rows] = np.where(np.isfinite(held.rivals[rows, 0]), best, -1)
 
 
 def log_loss(held: HeldOut, person: Ints) -> NDArray[np.float64]:
