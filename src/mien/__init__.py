@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mien.album import Album, classify
+    from mien.album import Album, classify, convert
     from mien.errors import MienError
     from mien.settings import Settings
     from mien.types import (
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Album": "mien.album",
     "classify": "mien.album",
+    "convert": "mien.album",
     "MienError": "mien.errors",
     "Settings": "mien.settings",
 } | dict.fromkeys(
@@ -74,6 +75,7 @@ __all__ = [
     "SeenPhoto",
     "Settings",
     "classify",
+    "convert",
 ]
 
 

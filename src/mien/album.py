@@ -10,34 +10,43 @@ Every method may raise the errors of `mien.errors`. Methods that write hold the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from mien.errors import EmptyAlbumError, ModelError, PhotoError, UsageError
+from mien.errors import ModelError, PhotoError, UsageError
 from mien.progress import Silent
 from mien.walk import photos_below
-from mien.workspace import Workspace, chip_keys, people_below, valid_person
+from mien.workspace import Workspace, nfc, people_below, valid_person
 
 if TYPE_CHECKING:
     from mien.answers import Answer
     from mien.catalog import Catalog
     from mien.eyes import Eyes
     from mien.journal import Journal
+    from mien.ledger import Ledger
+    from mien.pipeline import Clock, Daily, Learned, Removed
     from mien.protocols import Progress
     from mien.registry import Model
     from mien.settings import Settings
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
+    from mien.stages.collect import Collected
+    from mien.stages.compare import Difference
+    from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
+    from mien.stages.merge import Merged
+    from mien.stages.models import Version
+    from mien.stages.show import Shown
+    from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
-    from mien.stages.train import Trained
 
 StrPath = str | os.PathLike[str]
 """Wherever a path is wanted, a string will do."""
@@ -55,30 +64,24 @@ class Added:
     enrolled: Enrolled | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What `Album.train` did: it aligned first; `trained` is None where nothing had changed since `version`."""
-
-    aligned: Aligned
-    version: str
-    trained: Trained | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The same for programs."""
-        trained = self.trained.to_json() if self.trained else None
-        return {"version": self.version, "trained": trained, "aligned": self.aligned.to_json()}
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
 
 
 class Album:
     """A folder of photos by person, with its settings, its memory and its models.
 
     `folder` must be an album already; `settings` given here go before its mien.toml and the environment; `progress` is
-    told how long work goes on. Cheap to make: nothing is opened but mien.toml.
+    told how long work goes on; `clock` gives the local time, for whoever wants another than the real one. Cheap to
+    make: nothing is opened but mien.toml.
     """
 
-    def __init__(self, folder: StrPath, *, progress: Progress | None = None, **settings: object) -> None:
+    def __init__(
+        self, folder: StrPath, *, progress: Progress | None = None, clock: Clock = _local_time, **settings: object
+    ) -> None:
         self._workspace = Workspace.open(Path(folder), settings)
         self._progress = progress or Silent()
+        self._clock = clock
 
     @classmethod
     def create(cls, folder: StrPath, basis: str = "personal", *, progress: Progress | None = None) -> Self:
@@ -97,6 +100,13 @@ class Album:
         return self._workspace.folder
 
     @property
+    def version(self) -> str | None:
+        """The model in use; None before the first."""
+        from mien import registry
+
+        return registry.current(self._workspace.models)
+
+    @property
     def settings(self) -> Settings:
         """What is set for it; a new `Album` reads them anew."""
         return self._workspace.settings
@@ -105,13 +115,15 @@ class Album:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
         is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
         see `mien.stages.enrol`."""
-        from mien.catalog import Catalog
-        from mien.stages.align import find_changes
-
         name = valid_person(person)
         files = [photo for photo, _ in photos_below(_paths(photos))]
         sources: dict[Path, str] = {}
         known, failures = 0, []
+        make_eyes = self._early_eyes() if enrol else self._eyes
+
+        from mien.catalog import Catalog  # takes as long as opening the eyes, and so they open meanwhile
+        from mien.stages.align import find_changes
+
         with self._workspace.lock("add"), Catalog.open(self._workspace.local_catalog()) as catalog:
             model = self._to_enrol_in() if enrol else None
             try:
@@ -129,48 +141,174 @@ class Album:
                 find_changes(self._workspace, catalog, sources)
             if model is None:
                 return Added(tuple(sources), known, tuple(failures))
-            unreadable, enrolled = self._enrol(catalog, model, name)
+            from mien import pipeline
+
+            with self._ledger() as ledger:
+                now = self._clock()
+                unreadable, enrolled = pipeline.enrol(
+                    self._workspace, catalog, ledger, model, name, make_eyes, now, self._progress
+                )
         return Added(tuple(sources), known, tuple(failures), unreadable, enrolled)
+
+    def files_of(self, person: str, photos: StrPath | Iterable[StrPath] = ()) -> tuple[Path, ...]:
+        """What `remove` would take out."""
+        from mien.stages.remove import leaving
+
+        return leaving(self._workspace, nfc(person), _paths(photos)).files
+
+    def remove(self, person: str, photos: StrPath | Iterable[StrPath] = (), delete: bool = False) -> Removed:
+        """Takes a person, or some photos of a person, out of the album, and out of the model in use at once. The photos
+        go to removed-images, or with `delete` for good. Raises UsageError if nobody has that name."""
+        from mien import pipeline
+
+        chosen, now = _paths(photos), self._clock()
+        with self._memory("remove") as (catalog, ledger):
+            return pipeline.remove(self._workspace, catalog, ledger, nfc(person), chosen, delete, now, self._progress)
 
     def align(self) -> Aligned:
         """Looks at what is new, chooses each person's faces, writes their chips."""
-        with self._workspace.lock("align"):
-            return self._align()
+        from mien import pipeline
+        from mien.catalog import Catalog
+
+        with self._workspace.lock("align"), Catalog.open(self._workspace.local_catalog()) as catalog:
+            return pipeline.align(self._workspace, catalog, self._progress)
 
     def train(self) -> Learned:
         """Aligns, then makes a model of all faces and puts it into use; none if it would be the one in use."""
+        from mien import pipeline
+
+        with self._memory("train") as (catalog, ledger):
+            learned = pipeline.learn(self._workspace, catalog, self._clock(), self._progress)
+            pipeline.put_into_use(self._workspace, ledger, learned.version, "train", self._clock())
+            return learned
+
+    # Photos that arrive
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Which sources are configured, when each last ran, and what it brought."""
+        from mien.stages.sources import sources
+
+        with self._remembered() as ledger:
+            return sources(self.settings.sources, ledger, self._clock().date())
+
+    def collect(self, names: Iterable[str] = (), dry_run: bool = False) -> Collected:
+        """Fetches what is new in these sources, or in all, into the intake of today; a `dry_run` only lists it."""
+        from mien import pipeline
+
+        known = self.settings.sources
+        chosen = list(dict.fromkeys(names)) or list(known)
+        if unknown := [name for name in chosen if name not in known]:
+            raise UsageError(
+                f"There is no source {', '.join(unknown)} in {self._workspace.settings_file}.",
+                f"There are {', '.join(known)}." if known else "docs/collecting.md says how to write one.",
+            )
+        with self._memory("collect") as (catalog, ledger):
+            day = self._clock().date()
+            return pipeline.collect(self._workspace, catalog, ledger, chosen, day, self._clock, self._progress, dry_run)
+
+    def merge(self, day: date | None = None) -> Merged:
+        """Moves what was collected (on `day`, or ever) into training-images; nothing is overwritten, nothing lost."""
+        from mien.catalog import Catalog
+        from mien.stages.merge import merge
+
+        with self._workspace.lock("merge"), Catalog.open(self._workspace.local_catalog()) as catalog:
+            return merge(self._workspace, catalog, None if day is None else [day])
+
+    def daily(self) -> Daily:
+        """Collects, aligns, checks, merges, trains, evaluates, and promotes the new model if it is no worse. What goes
+        wrong in a way that mien foresees stands in the answer."""
+        from mien import pipeline
+
+        with self._memory("daily") as (catalog, ledger):
+            return pipeline.daily(self._workspace, catalog, ledger, self._clock, self._progress)
+
+    def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
+        """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
+        what came of it. A missed day is caught up once. The settings are read anew for each run."""
+        from mien.pipeline import COMMAND
+        from mien.schedule import forever
+
+        def once() -> None:
+            each(type(self)(self.folder, progress=self._progress, clock=self._clock).daily())
+
+        last = next((done.run.started for done in self.runs() if done.run.command == COMMAND), None)
+        forever(once, at, last, self._clock)
+
+    def runs(self, limit: int = 20) -> tuple[Daily, ...]:
+        """The last runs of the daily loop, the newest first."""
+        from mien.pipeline import Daily
+
+        with self._remembered() as ledger:
+            return tuple(Daily(run) for run in ledger.runs(limit)) if ledger else ()
+
+    def run(self, name: str) -> Daily:
+        """One run. Raises UsageError if there is none of this name."""
+        from mien.pipeline import Daily
+
+        with self._remembered() as ledger:
+            found = ledger.run(name) if ledger else None
+        if found is None:
+            raise UsageError(f"There is no run {name}.", "`mien runs` names those there are.")
+        return Daily(found)
+
+    # Models
+
+    def models(self) -> tuple[Version, ...]:
+        """The versions that there are, oldest first."""
+        from mien.stages.models import models
+
+        with self._remembered() as ledger:
+            promotions = [(one.version, one.how) for one in reversed(ledger.promotions())] if ledger else []
+        return models(self._workspace.models, promotions)
+
+    def difference(self, before: str, after: str) -> Difference:
+        """How two versions differ, and which photos only one of them names rightly. Raises ModelError."""
         from mien import registry
         from mien.catalog import Catalog
-        from mien.report import write_report
-        from mien.stages import train as stage
-        from mien.wiring import HEADS, encoder_card
+        from mien.stages.compare import compare, difference
+        from mien.wiring import HEADS
 
-        with self._workspace.lock("train"):
-            aligned = self._align()
-            models, card = self._workspace.models, encoder_card(self.settings)
-            with Catalog.open(self._workspace.local_catalog()) as catalog:
-                try:
-                    current = self._current()
-                except ModelError:
-                    current = None  # a damaged model is what this command is the remedy for
-                if current is not None and stage.is_current(
-                    current, catalog, card, self.settings.head, self.settings.fpir
-                ):
-                    return Learned(aligned, current.version, None)
-                trained = stage.train(
-                    catalog, models, card, HEADS, self.settings.head, self.settings.fpir, datetime.now(UTC)
-                )
-                write_report(self._workspace, trained, current.card if current else None, _places(catalog))
-            registry.promote(models, trained.version)
-            return Learned(aligned, trained.version, trained)
+        one, other = (registry.load_version(self._workspace.models, version) for version in (before, after))
+        if not self._workspace.catalog_file.is_file():
+            return difference(one, other)
+        with Catalog.open(self._workspace.local_catalog()) as catalog:
+            return difference(one, other, compare(catalog, one, other, HEADS))
+
+    def promote(self, version: str) -> None:
+        """Puts a version into use, whatever it is worth. Raises ModelError if there is none of this name."""
+        from mien import pipeline
+
+        with self._workspace.lock("promote"), self._ledger() as ledger:
+            pipeline.put_into_use(self._workspace, ledger, version, "promote", self._clock())
+
+    def rollback(self) -> str:
+        """Goes back to the version that was in use before this one. Raises ModelError if there is none."""
+        from mien import pipeline
+
+        with self._workspace.lock("rollback"), self._ledger() as ledger:
+            version = pipeline.one_before(self._workspace, ledger)
+            pipeline.put_into_use(self._workspace, ledger, version, "rollback", self._clock())
+            return version
+
+    def show(self, photo: StrPath) -> Shown:
+        """Everything that is known of a photo, in the album or not. Raises PhotoError."""
+        from mien.catalog import Catalog
+        from mien.stages.show import show
+
+        with Catalog.open(self._workspace.local_catalog()) as catalog, self._remembered() as ledger:
+            return show(self._workspace, catalog, ledger.provenance if ledger else lambda sha256: (), Path(photo))
 
     def report(self) -> Path:
-        """The page that says what the current model is worth. Raises ModelError if there is none."""
+        """The page that says what the current model is worth; where people were enrolled or removed since the last
+        training, which measured, that of the version which was trained. Raises ModelError if there is none."""
+        from mien import registry
         from mien.report import FILE
 
-        page = self._workspace.models / self._model(None).version / FILE
-        if not page.is_file():
-            raise ModelError(f"{page} is missing.", f"Make a new model with a report: mien -C {self.folder} train")
+        models, model = self._workspace.models, self._model(None)
+        pages = [models / version / FILE for version in registry.fitted_alike(models, model)]
+        page = next((page for page in pages if page.is_file()), None)
+        if page is None:
+            raise ModelError(f"{pages[0]} is missing.", f"Make a new model with a report: mien -C {self.folder} train")
         return page
 
     def check(self) -> Checked:
@@ -218,38 +356,44 @@ class Album:
         model.require_encoder(self._eyes().encoder_id)
         return model
 
-    def _enrol(self, catalog: Catalog, model: Model, person: str) -> tuple[tuple[PhotoError, ...], Enrolled]:
-        """What could not be read of the person's new photos, and the model that is in use now."""
-        from mien import registry
-        from mien.stages.align import align_person
-        from mien.stages.enrol import enrol
-        from mien.wiring import enrolment
-
-        models = self._workspace.models
-        unreadable = align_person(self._workspace, catalog, person, self._eyes, self._progress)
-        enrolled = enrol(catalog, models, model, enrolment(model), person, datetime.now(UTC))
-        if enrolled.version != model.version:
-            registry.promote(models, enrolled.version)
-        return unreadable, enrolled
-
     def _eyes(self) -> Eyes:
         """Those that the settings ask for."""
         from mien.wiring import make_eyes
 
         return make_eyes(self.settings.precision, self.settings.views)
 
-    def _align(self) -> Aligned:
-        from mien.catalog import Catalog
-        from mien.stages.align import align
+    def _early_eyes(self) -> Callable[[], Eyes]:
+        """`_eyes`, the first of which are being opened already."""
+        from mien.workers import early
 
-        with Catalog.open(self._workspace.local_catalog()) as catalog:
-            aligned = align(self._workspace, catalog, self._eyes, self._progress)
-        if not aligned.photos:  # only now, as the memory of photos that are gone had to go too
-            raise EmptyAlbumError(
-                f"There is no photo of a person in {self._workspace.training}.",
-                "Put photos into a folder there for each person, or use `mien add PERSON PHOTO`.",
-            )
-        return aligned
+        return early(lambda: self._eyes().open())
+
+    @contextlib.contextmanager
+    def _memory(self, command: str) -> Iterator[tuple[Catalog, Ledger]]:
+        """Catalog and ledger, for a command that writes."""
+        from mien.catalog import Catalog
+
+        with (
+            self._workspace.lock(command),
+            Catalog.open(self._workspace.local_catalog()) as catalog,
+            self._ledger() as ledger,
+        ):
+            yield catalog, ledger
+
+    def _ledger(self) -> Ledger:
+        from mien.ledger import Ledger
+
+        self._workspace.local_catalog()  # the ledger lies beside it
+        return Ledger.open(self._workspace.ledger_file)
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[Ledger | None]:
+        """The ledger, for a command that only reads; None where there is none yet."""
+        if not self._workspace.ledger_file.is_file():
+            yield None
+            return
+        with self._ledger() as ledger:
+            yield ledger
 
     def _current(self) -> Model | None:
         """The model in use; None before the first."""
@@ -284,6 +428,21 @@ def classify(
 
     chosen = registry.load_model(Path(model))
     return _classify(photos, chosen, top, annotate, workers, progress or Silent(), None)
+
+
+def convert(
+    source: StrPath,
+    target: StrPath,
+    to: str | None = None,
+    quality: int = 92,
+    *,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Converted:
+    """Converts a photo, or a folder of them, between PNG and JPEG; see `mien.stages.convert`."""
+    from mien.stages.convert import convert
+
+    return convert(Path(source), Path(target), to, quality, workers, progress)
 
 
 def _classify(
@@ -331,7 +490,7 @@ def _answers(
     todo = [photo for photo in photos if str(photo) not in done]
     progress.start("Classifying", len(photos))
     answers = classify(todo, model, make_eyes, top, workers)
-    with closing(answers), closing(journal.keep(answers) if journal else answers) as fresh:
+    with closing(answers), closing(journal.keep(answers, progress.note) if journal else answers) as fresh:
         for photo in photos:
             answer = done.pop(str(photo), None) or next(fresh)
             if copies is not None:
@@ -346,9 +505,3 @@ def _answers(
 def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:
     """One path or several, as a list."""
     return [Path(given)] if isinstance(given, (str, os.PathLike)) else [Path(path) for path in given]
-
-
-def _places(catalog: Catalog) -> dict[tuple[str, str], tuple[str, str]]:
-    """For (person, SHA-256) the path of a photo in training-images and the key of its chip."""
-    keys = chip_keys(catalog.placements())
-    return {of: (path, keys[path]) for of, path in catalog.places().items()}

@@ -13,8 +13,8 @@
       StorageError              11   the disk is full, read-only, or unsuitable
         NetworkDriveError       12   the catalog cannot live on a network drive
       MissingExtraError         13   an optional part is not installed
-      SourceError               15   a source is set up wrongly or cannot be read (also: the run finished, but without it)
-        FetchError              16   a photo of a source could not be had (also: the run finished, but without some)
+      SourceError               15   a source is set up wrongly or cannot be read (also: a run finished without it)
+        FetchError              16   a photo of a source could not be had (also: a run finished without some)
 
 14 is `mien check` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library raises these; the
 command line translates them in one place. docs/errors.md has them by message.

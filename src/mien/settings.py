@@ -175,11 +175,12 @@ def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str
 
 def _description(where: Sequence[str]) -> str | None:
     """What is said of a key; of one in a table [sources.NAME] or [people.NAME], what is said there."""
-    table = {"sources": SourceSettings, "people": PersonSettings}.get(where[0])
-    if table and len(where) > 2:
-        if where[2] in table.model_fields:
-            return table.model_fields[where[2]].description
-        return f"A table [{where[0]}.NAME] knows {', '.join(table.model_fields)}."
+    tables: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "people": PersonSettings}
+    if where[0] in tables and len(where) > 2:
+        fields = tables[where[0]].model_fields
+        if where[2] in fields:
+            return fields[where[2]].description
+        return f"A table [{where[0]}.NAME] knows {', '.join(fields)}."
     return Settings.model_fields[where[0]].description
 
 

@@ -40,8 +40,8 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A photo that a source has. `location` (a URL, or a path in the source) is its identity there, `person` the name as
-    the source gives it, `name` the file name it should get. `stamp` changes whenever the photo does ("" where a
+    """A photo that a source has. `location` (a URL, or a path in the source) is its identity there, `person` the name
+    as the source gives it, `name` the file name it should get. `stamp` changes whenever the photo does ("" where a
     listing cannot tell); `licence` is the photo's own, "" for the source's."""
 
     location: str

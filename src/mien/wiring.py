@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import urlsplit
 
 from mien.detectors.mmod import MMOD
 from mien.detectors.yunet import YuNet
 from mien.encoders.resnet import ResNet
-from mien.errors import ModelError
+from mien.errors import ModelError, SourceError
 from mien.eyes import Eyes, Views
 from mien.gallery import Scale
 from mien.heads.nearest import with_nearest
@@ -21,7 +26,8 @@ from mien.stages.train import HeadOption
 
 if TYPE_CHECKING:
     from mien.fitted import Fit
-    from mien.settings import Settings
+    from mien.protocols import Source
+    from mien.settings import Settings, SourceSettings
 
 
 def make_eyes(precision: Literal["fp32", "int8"], views: int) -> Eyes:
@@ -83,3 +89,51 @@ def eyes_of(model: Model) -> Eyes:
     eyes = make_eyes(model.card.encoder.precision, model.card.encoder.views)
     model.require_encoder(eyes.encoder_id)
     return eyes
+
+
+SOURCES = "mien.sources"
+"""The entry points by which sources are found, mien's own and other people's alike."""
+
+
+def source_openers(
+    sources: Mapping[str, SourceSettings], contact: str, album: Path, until: ExitStack
+) -> dict[str, Callable[[], Source]]:
+    """For each name what opens the source, which raises SourceError where it is set up wrongly. The connections of the
+    opened ones are closed with `until`; relative paths are relative to `album`."""
+    return {name: partial(_open_source, name, options, contact, album, until) for name, options in sources.items()}
+
+
+def _open_source(name: str, options: SourceSettings, contact: str, album: Path, until: ExitStack) -> Source:
+    from importlib.metadata import entry_points
+
+    from mien.web.client import Client
+
+    kinds = {entry.name: entry for entry in entry_points(group=SOURCES)}
+    if options.kind not in kinds:
+        raise SourceError(
+            f"The source {name} is of a kind that is not known: {options.kind}.",
+            f"Set kind to {', '.join(sorted(kinds))}, or install the package that brings it.",
+        )
+    own = dict(options.model_extra or {})
+    web = Client(
+        {*options.hosts, *_hosts(own)},
+        allow_private=options.allow_private,
+        per_host=options.per_host,
+        delay=options.delay,
+        largest=options.max_megabytes << 20,
+        contact=contact,
+    )
+    until.enter_context(web)
+    return cast("Source", kinds[options.kind].load()(name, own, web, album))
+
+
+def _hosts(options: Mapping[str, object]) -> set[str]:
+    """The hosts of the addresses among the options of a source: those it may reach without more ado."""
+    found = set()
+    for value in options.values():
+        if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+            try:
+                found.add(urlsplit(value).hostname or "")
+            except ValueError:  # no address after all, which the source itself will say
+                continue
+    return found - {""}

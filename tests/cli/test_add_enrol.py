@@ -44,7 +44,7 @@ def test_a_person_is_enrolled(mien: Mien, trained: Painted, tmp_path: Path) -> N
     found = json.loads(mien("-C", trained.folder, "classify", photo, "--json").stdout)
     assert [face["person"] for face in found["faces"]] == ["Bea"]
     status = mien("-C", trained.folder, "status").stdout
-    assert "1 photo enrolled since the last training" in status and status.count("stale ") == 1
+    assert "1 photo enrolled or removed since the last training" in status and status.count("stale ") == 1
 
 
 def test_what_cannot_be_enrolled_is_said(mien: Mien, three_people: Painted, tmp_path: Path) -> None:

@@ -175,7 +175,10 @@ def test_training_mends_a_damaged_model(three_people: Painted, name: str) -> Non
     with pytest.raises(DamagedModelError, match="train"):
         three_people.open().classify([photo])
     second = three_people.open().train()
-    assert second.trained is not None and second.version != first.version
+    if name == "current":  # the model itself is whole, and would come out again
+        assert second.trained is None and second.version == first.version
+    else:
+        assert second.trained is not None and second.version != first.version
     (answer,) = three_people.open().classify([photo])
     assert answer.model == second.version
 

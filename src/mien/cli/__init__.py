@@ -5,6 +5,8 @@ Nothing heavy is imported until a command runs, so that `mien --help` answers at
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import traceback
@@ -16,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, learning
+from mien.cli import albums, answers, collecting, learning, models
 from mien.cli.console import paint, printable, tell
 from mien.errors import MienError
 
@@ -74,17 +76,29 @@ def common(
 
 app.command(name="init", short_help="Make an album.")(albums.init)
 app.command(name="add", short_help="Copy photos in under a person.")(albums.add)
+app.command(name="remove", short_help="Take a person or photos out, also out of the model.")(albums.remove)
 app.command(name="align", short_help="Find the faces and choose each person's own.")(learning.align)
 app.command(name="train", short_help="Learn what is new and put the model into use.")(learning.train)
 app.command(name="check", short_help="Say what in the album needs a human.")(learning.check)
 app.command(name="evaluate", short_help="Measure the model on other photos.")(learning.evaluate)
 app.command(name="report", short_help="Open the page about the current model.")(learning.report)
 app.command(name="classify", short_help="Say who is in photos, or that nobody knows.")(answers.classify)
+app.command(name="sources", short_help="Where photos come from, and what they brought.")(collecting.sources)
+app.command(name="collect", short_help="Fetch what is new from the sources.")(collecting.collect)
+app.command(name="merge", short_help="Move collected photos into training-images.")(collecting.merge)
+app.command(name="daily", short_help="All of it, from collecting to a better model.")(collecting.daily)
+app.command(name="schedule", short_help="Run daily every day.")(collecting.schedule)
+app.command(name="runs", short_help="What each daily run did.")(collecting.runs)
+app.add_typer(models.app, name="models", short_help="List, compare and choose models.")
+app.command(name="show", short_help="Everything that is known of a photo.")(models.show)
+app.command(name="convert", short_help="PNG to JPEG and back.")(models.convert)
 app.command(name="status", short_help="What is in the album, and what is stale.")(albums.status)
 
 
 def main() -> None:
     """What the program `mien` runs."""
+    gc.set_threshold(100_000)  # what libraries make when they are loaded is no garbage: looking through it,
+    atexit.register(gc.freeze)  # then and at the end, took a tenth of a second
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Windows consoles, odd file names

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.console import Reporter, count, entry, fit, paint, percent, printable, say, widest
-from mien.errors import PhotoError
+from mien.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,6 +73,40 @@ def add(
         entry("model", f"{model.version} is in use and knows {knows}; `mien train` fits it to all again")
     if added.failures or added.unreadable:
         raise typer.Exit(PhotoError.exit_code)
+
+
+def remove(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.")],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the photos instead of setting them aside.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Take a person, or some photos of theirs, out of the album and out of the model in use. No training is needed."""
+    from mien import Album
+
+    album = Album(context.obj)
+    if delete and not yes:
+        files = count(len(album.files_of(person, photos or ())), "file")
+        if not _asked():
+            raise UsageError(f"{files} of {person} would be deleted.", "Say --yes to have that done.")
+        typer.confirm(f"Delete {files} of {printable(person)} for good?", abort=True)
+    removed = album.remove(person, photos or (), delete)
+    done = "Deleted" if delete else "Set aside"
+    say(f"{done} {count(len(removed.files), 'file')} of {printable(person)}.")
+    if removed.now:
+        entry("now in", str(album.folder / "removed-images"))
+    for photo in removed.missing:
+        entry("not there", str(photo), "33")
+    entry("model", f"{removed.version} is in use" if removed.version else "none is in use")
+    if removed.older:
+        earlier = f"{count(len(removed.older), 'version')}, {removed.older[0]} to {removed.older[-1]}"
+        entry("earlier", f"still on disk and still know {printable(person)}: {earlier}", "33")
+    if removed.missing:
+        raise typer.Exit(UsageError.exit_code)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:

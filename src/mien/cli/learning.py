@@ -235,7 +235,10 @@ def report(
     """Open the page that says how good the current model is, where it errs, and what needs a human."""
     from mien import Album
 
-    page = Album(context.obj).report()
+    album = Album(context.obj)
+    page = album.report()
     say(printable(str(page)))
+    if page.parent.name != album.version:
+        entry("note", f"{album.version}, in use, was made from it by enrolling or removing, and is not measured", "33")
     if show and sys.stdout.isatty():
         typer.launch(page.as_uri())

@@ -1,0 +1,283 @@
+"""sources, collect, merge, daily, schedule, runs: photos arrive, and the model stays current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.albums import Json
+from mien.cli.console import Reporter, count, entry, fit, paint, printable, say, tell, widest
+from mien.errors import FetchError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from mien.ledger import Run
+    from mien.pipeline import Daily
+    from mien.stages.collect import Collected, SourceCollected, Trouble
+    from mien.stages.merge import Merged
+    from mien.stages.sources import SourceStatus
+
+SHOWN = 10
+"""Lines of one kind printed before the rest is only counted; --json has them all."""
+
+RUNS = 20
+"""Runs in the table of `runs`."""
+
+_STYLES = {"done": "32", "failed": "31", "running": "33"}
+
+
+def sources(context: typer.Context, as_json: Json = False) -> None:
+    """Where photos come from, when each source last ran, and what it brought."""
+    from mien import Album
+
+    album = Album(context.obj)
+    found = album.sources()
+    if as_json:
+        say(json.dumps([one.to_json() for one in found], ensure_ascii=False, indent=2))
+    elif found:
+        _print_sources(found)
+    else:
+        entry("sources", "none is configured")
+        entry(
+            "next", f"write a table [sources.NAME] into {album.folder / 'mien.toml'}; docs/collecting.md has examples"
+        )
+
+
+def collect(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help="Only these sources; otherwise all.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch what is new from the sources of mien.toml into <date>-training-images/<person>/."""
+    from mien import Album
+
+    with Reporter(notes=as_json) as progress:
+        found = Album(context.obj, progress=progress).collect(names or (), dry_run)
+    if as_json:
+        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_collected(found)
+    if any(source.error for source in found.sources):
+        raise typer.Exit(SourceError.exit_code)
+    if not found.complete:
+        raise typer.Exit(FetchError.exit_code)
+
+
+def merge(
+    context: typer.Context,
+    day: Annotated[
+        str | None,
+        typer.Option("--date", metavar="DATE", help="Only the photos collected on that day; otherwise all."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Move collected photos into training-images. Nothing is overwritten; copies are dropped; what does not fit
+    stays."""
+    from mien import Album
+
+    merged = Album(context.obj).merge(None if day is None else _day(day))
+    if as_json:
+        say(json.dumps(merged.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_merged(merged)
+
+
+def daily(context: typer.Context, as_json: Json = False) -> None:
+    """Collect, align, check, merge, train, evaluate, and promote the new model if it is no worse. For every day."""
+    from mien import Album
+
+    with Reporter(notes=False) as progress:
+        done = Album(context.obj, progress=progress).daily()
+    if as_json:
+        say(json.dumps(done.to_json(), ensure_ascii=False, indent=2))
+    else:
+        print_daily(done)
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)
+
+
+def schedule(
+    context: typer.Context,
+    at: Annotated[str, typer.Option(metavar="HH:MM", help="When, in local time.")] = "03:30",
+    printed: Annotated[
+        str | None,
+        typer.Option("--print", metavar="systemd|cron", help="Print what the system's own scheduler needs, and leave."),
+    ] = None,
+) -> None:
+    """Run daily every day, in the foreground until it is stopped; a missed day is caught up once."""
+    from mien import Album
+    from mien.schedule import cron_line, systemd_units, time_of_day
+
+    when, album = time_of_day(at), Album(context.obj)
+    match printed:
+        case None:
+            say(f"Each day at {when:%H:%M}, in {printable(str(album.folder))}. Ctrl-C ends it.")
+            album.run_daily(when, lambda done: print_daily(done))
+        case "cron":
+            say(cron_line(_program(), album.folder, when))
+        case "systemd":
+            units = systemd_units(_program(), album.folder, when)
+            for unit in units:
+                say(f"# ~/.config/systemd/user/{unit.name}\n{unit.text}")
+            say(f"# then: systemctl --user enable --now {units[1].name}")
+        case _:
+            raise UsageError(f"--print {printed} is not known.", "Say --print systemd or --print cron.")
+
+
+def runs(
+    context: typer.Context,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run, in full.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """What each daily run did, how long it took, what it brought and why it failed."""
+    from mien import Album
+
+    album = Album(context.obj)
+    if run is not None:
+        done = album.run(run)
+        if as_json:
+            say(json.dumps(done.to_json(), ensure_ascii=False, indent=2))
+        else:
+            print_daily(done)
+        return
+    found = album.runs(RUNS)
+    if as_json:
+        say(json.dumps([done.to_json() for done in found], ensure_ascii=False, indent=2))
+    elif found:
+        _print_runs([done.run for done in found])
+    else:
+        entry("runs", "none yet")
+
+
+def print_daily(done: Daily) -> None:
+    """The summary of a run."""
+    run = done.run
+    took = f"{(run.ended - run.started).total_seconds():.0f} s" if run.ended else "not finished"
+    entry("run", f"{run.id} for {run.date}, {took}{', begun by an earlier process' if done.resumed else ''}")
+    for step in run.steps:
+        line = step.detail.get("line", "was not finished")
+        entry(step.name, line, "" if step.outcome == "done" else "31")
+    for number, line in enumerate(done.needs_human):
+        entry("" if number else "for you", line, "33")
+
+
+def _print_sources(found: tuple[SourceStatus, ...]) -> None:
+    width = max(widest(one.name for one in found), len("source"))
+    kind = max(widest(one.settings.kind for one in found), len("kind"))
+    say(f"{'source':<{width}}  {'kind':<{kind}}  last run          new  photos  failing  licence")
+    for one in found:
+        last = f"{one.last.started.astimezone():%Y-%m-%d %H:%M}" if one.last else "never"
+        new = f"{one.last.brought:,}" if one.last else "-"
+        line = f"{fit(one.name, width)}  {fit(one.settings.kind, kind)}  {last:<16}  {new:>3}  {one.photos:>6,}"
+        say(f"{line}  {one.failing:>7,}  {printable(one.settings.licence) or paint('missing', '33')}")
+    for one in found:
+        if one.problem:
+            entry(one.name, one.problem, "33")
+
+
+def _print_collected(found: Collected) -> None:
+    verb = "would come" if found.dry_run else "came"
+    for source in found.sources:
+        if source.error:
+            entry(source.source, source.error, "31")
+        elif source.skipped:
+            entry(source.source, f"passed over: {source.skipped}", "33")
+        else:
+            entry(source.source, _fared(source, found.dry_run))
+        people = source.wanted if found.dry_run else ()
+        for person, location in people[:SHOWN]:
+            say(f"{'':<12}{printable(person)}  {printable(location)}")
+        _rest(len(people))
+        _print_troubles("refused", source.refused)
+        _print_troubles("failed", source.failed)
+    total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
+    entry(
+        "in all", f"{count(total, 'new photo')} {verb}" + ("" if found.dry_run or not total else f"; {_where(found)}")
+    )
+
+
+def _where(found: Collected) -> str:
+    return f"they wait in {found.day.isoformat()}-training-images; next: mien merge, or mien daily"
+
+
+def _fared(source: SourceCollected, dry_run: bool) -> str:
+    parts = [count(len(source.wanted) if dry_run else source.photos, "new photo")]
+    if len(source.brought) > 1:
+        parts[0] += f" of {len(source.brought):,} people"
+    for number, what in (
+        (source.known, "known"),
+        (source.duplicates, "had already"),
+        (source.passed_over, "of other people passed over"),
+        (source.left, "left for the next run, as the limit is reached"),
+    ):
+        if number:
+            parts.append(f"{number:,} {what}")
+    return "; ".join(parts)
+
+
+def _print_troubles(label: str, troubles: tuple[Trouble, ...]) -> None:
+    for number, trouble in enumerate(troubles[:SHOWN]):
+        entry("" if number else label, trouble.message, "33")
+    _rest(len(troubles))
+
+
+def _rest(number: int) -> None:
+    if number > SHOWN:
+        say(f"{'':<12}… and {number - SHOWN:,} more; --json has them all")
+
+
+def _print_merged(merged: Merged) -> None:
+    if not merged.days:
+        entry("merged", "nothing waits")
+        return
+    parts = [count(len(merged.moved), "photo")]
+    if renamed := sum(move.renamed for move in merged.moved):
+        parts.append(f"{renamed:,} under another name, as theirs were taken")
+    if merged.duplicates:
+        parts.append(f"{count(len(merged.duplicates), 'duplicate')} dropped")
+    entry("merged", "; ".join(parts))
+    for number, one in enumerate(merged.left[:SHOWN]):
+        entry("" if number else "left", f"{one.path}: {one.reason}", "33")
+    _rest(len(merged.left))
+    if merged.moved:
+        entry("next", "mien train")
+
+
+def _print_runs(found: list[Run]) -> None:
+    width = max(len(run.id) for run in found)
+    say(f"{'run':<{width}}  for         state    took   photos  outcome")
+    for run in found:
+        steps = {step.name: step.detail for step in run.steps}
+        took = _span((run.ended - run.started).total_seconds()) if run.ended else "-"
+        photos = steps.get("collect", {}).get("photos", 0)
+        outcome = next((step.detail.get("line", "") for step in run.steps if step.outcome == "failed"), "")
+        outcome = outcome or steps.get("promote", {}).get("line", "not finished")
+        state = paint(f"{run.state:<7}", _STYLES[run.state])
+        say(f"{run.id:<{width}}  {run.date}  {state}  {took:>5}  {photos:>6,}  {printable(outcome)}")
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise UsageError(f"{text} is no date.", "Write it as 2027-12-31.") from None
+
+
+def _program() -> Path:
+    """The `mien` beside the Python that runs, which is the one that the system's scheduler can find."""
+    program = Path(sys.executable).with_name("mien.exe" if sys.platform == "win32" else "mien")
+    if not program.is_file():
+        tell(f"{program} is missing, so check the command in what follows.")
+    return program

@@ -1,0 +1,230 @@
+"""models, show, convert: which models there are and how they differ, what is known of a photo, other formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.albums import Json
+from mien.cli.console import Reporter, count, entry, paint, percent, printable, say
+from mien.errors import PhotoError
+
+if TYPE_CHECKING:
+    from mien.measured import Share
+    from mien.stages.compare import Difference
+    from mien.stages.convert import Converted
+    from mien.stages.models import Version
+    from mien.stages.show import Shown
+
+SHOWN = 10
+"""Lines of one kind printed before the rest is only counted; --json has them all."""
+
+app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models that there are, or compare them, or choose which is in use."""
+    if context.invoked_subcommand:
+        return
+    from mien import Album
+
+    found = Album(context.obj).models()
+    if as_json:
+        say(json.dumps([one.to_json() for one in found], ensure_ascii=False, indent=2))
+    elif found:
+        _print_models(found)
+    else:
+        entry("models", "none yet; mien train makes one")
+
+
+@app.command(name="diff", short_help="How two models differ, and on which photos.")
+def diff(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(metavar="V1", help="A version, as `mien models` names it.")],
+    after: Annotated[str, typer.Argument(metavar="V2", help="Another, usually later.")],
+    as_json: Json = False,
+) -> None:
+    """People, photos and figures of two models side by side, and the photos that only one of them names rightly."""
+    from mien import Album
+
+    found = Album(context.obj).difference(before, after)
+    if as_json:
+        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_difference(found)
+
+
+@app.command(name="promote", short_help="Put a model into use, whatever it is worth.")
+def promote(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(metavar="V", help="A version, as `mien models` names it.")],
+) -> None:
+    """Put a model into use, whatever it is worth. One step; whoever has the old one open keeps it."""
+    from mien import Album
+
+    Album(context.obj).promote(version)
+    entry("model", f"{version} is in use")
+
+
+@app.command(name="rollback", short_help="Go back to the model that was in use before.")
+def rollback(context: typer.Context) -> None:
+    """Go back to the model that was in use before. The daily run does not undo that by the same photos."""
+    from mien import Album
+
+    entry("model", f"{Album(context.obj).rollback()} is in use again")
+
+
+def show(
+    context: typer.Context,
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo in the album, or a copy of one.")],
+    as_json: Json = False,
+) -> None:
+    """Everything that is known of a photo: where it came from, by what right, whose faces it shows, what learned it."""
+    from mien import Album
+
+    found = Album(context.obj).show(photo)
+    if as_json:
+        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_shown(found)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="A photo, or a folder of photos.")],
+    target: Annotated[Path, typer.Argument(metavar="TO", help="A .jpg or .png, or a folder.")],
+    to: Annotated[str | None, typer.Option(metavar="jpeg|png", help="The format, where TO is a folder.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG.")] = 92,
+    as_json: Json = False,
+) -> None:
+    """Convert PNG to JPEG and back, for those who need it; mien itself reads both. Nothing is overwritten."""
+    from mien import convert as run
+
+    with Reporter(notes=as_json) as progress:
+        found = run(source, target, to, quality=quality, progress=progress)
+    if as_json:
+        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _print_converted(found)
+    if found.failures:
+        raise typer.Exit(PhotoError.exit_code)
+
+
+def _print_models(found: tuple[Version, ...]) -> None:
+    say("  model           people  photos  right name first     TPIR at FPIR 1 %     made by")
+    for one in found:
+        mark = paint("*", "32") if one.in_use else " "
+        counts = f"{one.people:>6,}  {one.photos:>6,}"
+        say(f"{mark} {one.version:<14}  {counts}  {_share(one.top1):<19}  {_share(one.tpir_at_fpir_1):<19}  {one.how}")
+    entry("*", "in use")
+
+
+def _share(share: Share) -> str:
+    return f"{percent(share.value):>7} of {share.of:,}" if share.of else "-"
+
+
+def _print_difference(found: Difference) -> None:
+    before, after = found.version
+    entry("models", f"{before} and {after}")
+    for label, names in (("new people", found.people_added), ("gone people", found.people_removed)):
+        if names:
+            entry(label, _some(names))
+    for label, photos in (("new photos", found.added), ("gone photos", found.removed)):
+        if photos:
+            entry(label, _some([f"{person} {len(some):,}" for person, some in photos.items()]))
+    for label, (then, now) in (("encoder", found.encoder), ("head", found.head)):
+        if then != now:
+            entry(label, f"{then} -> {now}")
+    entry("threshold", f"{found.threshold[0]:.3f} -> {found.threshold[1]:.3f} for an FPIR of {percent(found.fpir[1])}")
+    say()
+    say("each on its own album, as it was measured when it was trained (95 % intervals)")
+    for name, (was, is_now) in found.figures.items():
+        if was.of or is_now.of:
+            say(f"  {_TITLES.get(name, name):<24}  {_interval(was):<28}  {_interval(is_now)}")
+    _print_compared(found)
+
+
+_TITLES = {
+    "top1": "right name first",
+    "top3": "among the first three",
+    "tpir_at_fpir_1": "TPIR at FPIR 1 %",
+    "tpir_at_fpir_01": "TPIR at FPIR 0.1 %",
+    "tpir": "named rightly",
+    "fpir": "strangers named",
+}
+
+
+def _interval(share: Share) -> str:
+    if not share.of:
+        return "-"
+    return f"{percent(share.value):>7} ({percent(share.low)} to {percent(share.high)})"
+
+
+def _print_compared(found: Difference) -> None:
+    say()
+    from mien.stages.compare import Incomparable
+
+    compared = found.compared
+    if compared is None or isinstance(compared, Incomparable):
+        entry("compared", compared.reason if compared else "the album has no catalog any more", "33")
+        return
+    say(f"both on the same {compared.decision.overall.of:,} pictures, fitted without them")
+    for line in (*compared.decision.reasons, *compared.remarks):
+        entry("", line)
+    for label, won in (("lost", False), ("won", True)):
+        flips = [flip for flip in compared.flips if flip.won is won]
+        for number, flip in enumerate(flips[:SHOWN]):
+            other = printable(flip.taken_for) if flip.taken_for else "unknown"
+            entry("" if number else label, f"{printable(flip.person)} {flip.sha256[:12]}: {other} by the other model")
+        if len(flips) > SHOWN:
+            say(f"{'':<12}… and {len(flips) - SHOWN:,} more; --json has them all")
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
+
+
+def _print_shown(found: Shown) -> None:
+    entry("photo", str(found.file))
+    if found.photo:
+        size = f"{found.photo.width} x {found.photo.height} pixels, {found.photo.format}"
+        entry("", f"{size}, {found.bytes:,} bytes, perceptual hash {found.photo.phash}")
+    else:
+        entry("unreadable", found.error or "", "33")
+    entry("sha256", found.sha256)
+    if not found.known and not found.fetches:
+        entry("known", "no: the album has no photo of these bytes, and no source brought one", "33")
+    for number, one in enumerate(found.filed):
+        chip = f"; chip {found.chips[one.path]}" if one.path in found.chips else ""
+        entry("" if number else "filed", f"{one.path}, {one.person}{chip}")
+    for number, fetch in enumerate(found.fetches):
+        when = f"{fetch.fetched_at.astimezone():%Y-%m-%d %H:%M}"
+        robots = f", robots.txt: {fetch.robots}" if fetch.robots else ""
+        entry("" if number else "came from", f"{fetch.location} ({fetch.source}), {when}{robots}")
+        entry("", f"licence {fetch.licence}, basis {fetch.basis}, {fetch.outcome}")
+    for sighting in found.sightings:
+        entry("seen by", f"{sighting.encoder_id}: {sighting.error or count(len(sighting.faces), 'face')}")
+        for face in sighting.faces:
+            own = f", {' and '.join(found.whose(face.id))}'s own" if found.whose(face.id) else ""
+            box = " ".join(f"{value:.0f}" for value in face.face.box)
+            entry("", f"box {box}, score {face.face.detector_score:.2f}, quality {face.quality.overall:.2f}{own}")
+    if found.models:
+        entry("learned by", _some([*found.models]) + (f"; in use is {found.current}" if found.current else ""))
+    elif found.current:
+        entry("learned by", f"no model; in use is {found.current}")
+    for number, one in enumerate(found.lookalikes):
+        entry("" if number else "looks like", f"{one.path}, {one.person}")
+
+
+def _print_converted(found: Converted) -> None:
+    entry("converted", count(len(found.converted), "photo"))
+    for number, (photo, _, why) in enumerate(found.skipped[:SHOWN]):
+        entry("" if number else "left alone", f"{photo}: {why}")
+    if len(found.skipped) > SHOWN:
+        say(f"{'':<12}… and {len(found.skipped) - SHOWN:,} more; --json has them all")
+    for number, error in enumerate(found.failures):
+        entry("" if number else "unreadable", str(error), "33")

@@ -1,0 +1,542 @@
+"""Verbs in order: what `train` does before itself, and the daily loop.
+
+    expire -> collect -> align -> check -> merge -> train -> evaluate -> promote
+
+Each step may be repeated without harm, and what came of it is written down before the next begins. So a run that was
+killed goes on at the step where it stopped, knowing what the earlier ones had found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mien import registry, wiring
+from mien.errors import NEEDS_HUMAN, EmptyAlbumError, MienError, ModelError, NoFaceError, PhotoError, UsageError
+from mien.gate import previous, set_aside
+from mien.registry import Model
+from mien.stages import train as train_stage
+from mien.workspace import Workspace, chip_keys, nfc
+
+if TYPE_CHECKING:  # a stage that is not run is not imported either
+    from mien.catalog import Catalog
+    from mien.eyes import Eyes
+    from mien.gate import How
+    from mien.ledger import Ledger, Run, Step
+    from mien.protocols import Progress
+    from mien.stages.align import Aligned
+    from mien.stages.collect import Collected
+    from mien.stages.enrol import Enrolled
+    from mien.stages.train import Trained
+
+Clock = Callable[[], datetime]
+"""The local time, with its zone."""
+
+Detail = dict[str, Any]
+"""What a step says of itself, as JSON has it: a `line` for humans, a line for all that `needs_human`, and figures."""
+
+COMMAND = "daily"
+"""The name of these runs in the ledger."""
+
+AFTER_SECONDS = 600
+"""How long the command that is given the summary may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What training did: it aligned first; `trained` is None where `version` was made of the same photos before."""
+
+    aligned: Aligned
+    version: str
+    trained: Trained | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        trained = self.trained.to_json() if self.trained else None
+        return {"version": self.version, "trained": trained, "aligned": self.aligned.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it."""
+
+    run: Run
+    resumed: bool = False
+
+    @property
+    def needs_human(self) -> tuple[str, ...]:
+        """What nobody but a human can put right, a line each."""
+        return tuple(line for step in self.run.steps for line in step.detail.get("needs_human", ()))
+
+    @property
+    def exit_code(self) -> int:
+        """That of the error which ended the run; else 14 where something needs a human."""
+        for step in self.run.steps:
+            if "exit_code" in step.detail:
+                return int(step.detail["exit_code"])
+        return NEEDS_HUMAN if self.needs_human else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        run = self.run
+        return {
+            "run": run.id,
+            "day": run.date.isoformat(),
+            "started": run.started.isoformat(),
+            "ended": run.ended.isoformat() if run.ended else None,
+            "state": run.state,
+            "resumed": self.resumed,
+            "exit_code": self.exit_code,
+            "needs_human": list(self.needs_human),
+            "steps": [_step_json(step) for step in run.steps],
+        }
+
+
+def _step_json(step: Step) -> Detail:
+    seconds = (step.ended - step.started).total_seconds() if step.ended else None
+    return {"name": step.name, "outcome": step.outcome, "seconds": seconds, **step.detail}
+
+
+def align(workspace: Workspace, catalog: Catalog, progress: Progress) -> Aligned:
+    """Looks at what is new, chooses each person's faces, writes their chips. Raises EmptyAlbumError."""
+    from mien.stages.align import align
+
+    aligned = align(workspace, catalog, lambda: _eyes(workspace), progress)
+    if not aligned.photos:  # only now, as the memory of photos that are gone had to go too
+        raise EmptyAlbumError(
+            f"There is no photo of a person in {workspace.training}.",
+            "Put photos into a folder there for each person, or use `mien add PERSON PHOTO`.",
+        )
+    return aligned
+
+
+def learn(
+    workspace: Workspace, catalog: Catalog, now: datetime, progress: Progress, aside: Collection[str] = ()
+) -> Learned:
+    """Aligns, then makes a version of all faces, which is in use only when it is promoted; none where the one in use,
+    the newest (a killed run made it) or one of those set `aside` would come out again."""
+    from mien.report import write_report
+
+    aligned = align(workspace, catalog, progress)
+    current, settings = in_use(workspace), workspace.settings
+    card = wiring.encoder_card(settings)
+    there = registry.versions(workspace.models)
+    for version in [*([current.version] if current else []), *there[-1:], *(one for one in aside if one in there)]:
+        with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
+            model = registry.load_model(workspace.models / version)
+            if train_stage.is_current(model, catalog, card, settings.head, settings.fpir):
+                return Learned(aligned, version, None)
+    trained = train_stage.train(catalog, workspace.models, card, wiring.HEADS, settings.head, settings.fpir, now)
+    keys = chip_keys(catalog.placements())
+    places = {of: (path, keys[path]) for of, path in catalog.places().items()}
+    write_report(workspace, trained, current.card if current else None, places)
+    return Learned(aligned, trained.version, trained)
+
+
+def in_use(workspace: Workspace) -> Model | None:
+    """The model in use; None before the first, and for a damaged one, which training replaces."""
+    try:
+        version = registry.current(workspace.models)
+        return registry.load_model(workspace.models / version) if version else None
+    except ModelError:
+        return None
+
+
+def _eyes(workspace: Workspace) -> Eyes:
+    return wiring.make_eyes(workspace.settings.precision, workspace.settings.views)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What `remove` took out: `files` where they lay, and where they are `now`, nothing if they were deleted; `missing`
+    are those named that are not there. The model `version` is in use, None for none; `older` ones know the person."""
+
+    files: tuple[Path, ...]
+    now: tuple[Path, ...]
+    missing: tuple[Path, ...]
+    version: str | None
+    older: tuple[str, ...]
+
+
+def enrol(
+    workspace: Workspace,
+    catalog: Catalog,
+    ledger: Ledger,
+    model: Model,
+    person: str,
+    eyes: Callable[[], Eyes],
+    now: datetime,
+    progress: Progress,
+) -> tuple[tuple[PhotoError, ...], Enrolled]:
+    """Lets the model in use know of `person` what the catalog does: what could not be read of the person's new photos,
+    and the model that is in use then."""
+    from mien.stages.align import align_person
+    from mien.stages.enrol import enrol
+
+    unreadable = align_person(workspace, catalog, model.encoder_id, person, eyes, progress)
+    enrolled = enrol(catalog, workspace.models, model, wiring.enrolment(model), person, now)
+    put_into_use(workspace, ledger, enrolled.version, "enrol", now)
+    return unreadable, enrolled
+
+
+def remove(
+    workspace: Workspace,
+    catalog: Catalog,
+    ledger: Ledger,
+    person: str,
+    photos: Sequence[Path],
+    delete: bool,
+    now: datetime,
+    progress: Progress,
+) -> Removed:
+    """Takes `person` (NFC), or some photos, out of the album and out of the model in use. Raises UsageError."""
+    from mien.stages.align import find_changes, remove_stale_chips
+    from mien.stages.remove import leaving, take_out
+
+    version = registry.current(workspace.models)
+    model = registry.load_model(workspace.models / version) if version else None
+    plan = leaving(workspace, person, photos)
+    if not plan.folders and person not in catalog.people() and not (model and person in model.people):
+        raise UsageError(f"Nobody in {workspace.folder} is called {person}.", "`mien status` names all people.")
+    if model and photos:
+        model.require_encoder(_eyes(workspace).encoder_id)  # or who stays could not be enrolled anew
+    places = take_out(workspace, plan, delete)
+    find_changes(workspace, catalog)
+    remove_stale_chips(workspace, catalog)
+    if model and person in model.people:
+        _unlearn(workspace, catalog, ledger, model, person, now, progress)
+    version = registry.current(workspace.models)
+    older = tuple(one for one in registry.that_know(workspace.models, person) if one != version)
+    return Removed(plan.files, places, plan.missing, version, older)
+
+
+def _unlearn(
+    workspace: Workspace,
+    catalog: Catalog,
+    ledger: Ledger,
+    model: Model,
+    person: str,
+    now: datetime,
+    progress: Progress,
+) -> None:
+    """Puts a model into use that knows of `person`, one of its people, what the catalog does; none if there would be
+    nobody in it."""
+    from mien.stages.enrol import withdraw
+
+    if person in catalog.people():
+        with contextlib.suppress(NoFaceError):
+            enrol(workspace, catalog, ledger, model, person, lambda: _eyes(workspace), now, progress)
+            return
+    reduced = withdraw(workspace.models, model, person, now)
+    if reduced:
+        put_into_use(workspace, ledger, reduced.version, "remove", now)
+    else:
+        registry.retire(workspace.models)
+
+
+def put_into_use(workspace: Workspace, ledger: Ledger, version: str, how: str, now: datetime) -> None:
+    """Promotes a version in one step, and writes down `how` it came into use. Repeated, it does nothing more."""
+    before = registry.current(workspace.models) if in_use(workspace) else None
+    if before != version:
+        registry.promote(workspace.models, version)
+    last = ledger.promotions()
+    if how == "rollback" or not last or last[0].version != version or last[0].how == KEPT:
+        ledger.promoted(version, now, how, before)
+
+
+KEPT = "kept"
+"""How the ledger calls a challenger that was not good enough."""
+
+_HOW: Mapping[str, How] = {KEPT: "kept", "rollback": "rolled back"}
+
+
+def history(ledger: Ledger) -> list[tuple[str, How]]:
+    """What became of each version, oldest first, as `mien.gate` reads it."""
+    return [(one.version, _HOW.get(one.how, "promoted")) for one in reversed(ledger.promotions())]
+
+
+def one_before(workspace: Workspace, ledger: Ledger) -> str:
+    """The version that a rollback goes back to. Raises ModelError if there is none."""
+    current = registry.current(workspace.models)
+    version = previous(history(ledger), current) if current else None
+    if version is None or version not in registry.versions(workspace.models):
+        raise ModelError(
+            "There is no earlier model to go back to.", "`mien models` lists those there are; promote one by its name."
+        )
+    return version
+
+
+def collect(
+    workspace: Workspace,
+    catalog: Catalog,
+    ledger: Ledger,
+    names: Sequence[str],
+    day: date,
+    clock: Clock,
+    progress: Progress,
+    dry_run: bool = False,
+) -> Collected:
+    """Fetches what is new in the sources of these names into the intake of `day`."""
+    from mien.stages.collect import collect
+
+    settings = workspace.settings
+    chosen = {name: settings.sources[name] for name in names}
+    with ExitStack() as connections:
+        openers = wiring.source_openers(chosen, settings.contact, workspace.folder, connections)
+        sources = [(name, chosen[name], openers[name]) for name in names]
+        return collect(workspace, ledger, catalog, sources, day, clock, progress, dry_run)
+
+
+def daily(workspace: Workspace, catalog: Catalog, ledger: Ledger, clock: Clock, progress: Progress) -> Daily:
+    """The whole loop, or what is left of today's if it was killed; the caller holds the lock. Foreseen errors end the
+    run and stand in it; any other leaves it to be resumed."""
+    now = clock()
+    run = ledger.unfinished(COMMAND)
+    if run and run.date != now.date():  # its photos wait where they were, and today's run takes them along
+        ledger.finish_run(run.id, now, "failed")
+        run = None
+    loop = _Loop(workspace, catalog, ledger, clock, progress, run or ledger.begin_run(COMMAND, now.date(), now))
+    if run:
+        ledger.resume_run(run.id)
+        progress.note(f"Going on with the run {run.id}, which was interrupted.")
+    state: Literal["done", "failed"] = "done" if loop.run_all() else "failed"
+    finished = Daily(ledger.finish_run(loop.run, clock(), state), run is not None)
+    if workspace.settings.after_daily:
+        loop.do("after", lambda: _tell(workspace.settings.after_daily, finished))
+        finished = Daily(ledger.finish_run(loop.run, clock(), state), run is not None)
+    return finished
+
+
+def _tell(command: Sequence[str], finished: Daily) -> Detail:
+    """Gives the summary to the user's command. That it fails changes nothing of what was done."""
+    summary = json.dumps(finished.to_json(), ensure_ascii=False)
+    try:
+        done = subprocess.run(command, input=summary.encode(), check=False, timeout=AFTER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        problem = f"{command[0]} did not take the summary: {error}."
+    else:
+        if not done.returncode:
+            return {"line": f"{command[0]} has the summary"}
+        problem = f"{command[0]} did not take the summary: it ended with exit code {done.returncode}."
+    return {"line": problem, "needs_human": [f"{problem} Look at after_daily in mien.toml."]}
+
+
+class _Loop:
+    """One run: its steps in order, each remembered as soon as it is done."""
+
+    def __init__(
+        self, workspace: Workspace, catalog: Catalog, ledger: Ledger, clock: Clock, progress: Progress, run: Run
+    ) -> None:
+        self._workspace, self._catalog, self._ledger = workspace, catalog, ledger
+        self._clock, self._progress = clock, progress
+        self.run, self._day = run.id, run.date
+        self._done: dict[str, Detail] = {step.name: dict(step.detail) for step in run.steps if step.outcome == "done"}
+
+    def run_all(self) -> bool:
+        """Does what is left to do; False if a step could not be done."""
+        steps: dict[str, Callable[[], Detail]] = {
+            "expire": self._expire,
+            "collect": self._collect,
+            "align": self._align,
+            "check": self._check,
+            "merge": self._merge,
+            "train": self._train,
+            "evaluate": self._evaluate,
+            "promote": self._promote,
+        }
+        return all(self.do(name, work) for name, work in steps.items())
+
+    def do(self, name: str, work: Callable[[], Detail]) -> bool:
+        """A step, unless an earlier process did it; False if a foreseen error ended it."""
+        if name in self._done:
+            return True
+        self._ledger.begin_step(self.run, name, self._clock())
+        try:
+            detail = work()
+        except MienError as error:
+            failed = {"line": error.message, "needs_human": [str(error)], "exit_code": error.exit_code}
+            self._ledger.finish_step(self.run, name, self._clock(), "failed", failed)
+            return False
+        self._ledger.finish_step(self.run, name, self._clock(), "done", detail)
+        self._done[name] = detail
+        return True
+
+    def _expire(self) -> Detail:
+        """Whoever may not be recognised any more leaves the album and every model, and what a source may not be used
+        for any more leaves the album. The photos, which are the user's, are set aside."""
+        settings, workspace = self._workspace.settings, self._workspace
+        gone = 0
+        people = {nfc(name) for name, person in settings.people.items() if person.until < self._day}
+        for person in sorted(people):
+            gone += self._take_out(person, [])
+            for version in registry.that_know(workspace.models, person):
+                registry.drop(workspace.models, version)
+        sources = {name for name, source in settings.sources.items() if source.until and source.until < self._day}
+        by_person: dict[str, list[Path]] = defaultdict(list)
+        for sha256 in {fetch.sha256 for name in sorted(sources) for fetch in self._ledger.photos_of(name)}:
+            record = self._catalog.photo(sha256)
+            if record and {fetch.source for fetch in self._ledger.provenance(sha256)} <= sources:
+                for filed in record.filed:
+                    place = workspace.waiting_file if filed.waiting else workspace.photo_file
+                    by_person[filed.person].append(place(filed.path))
+        for person, files in sorted(by_person.items()):
+            gone += self._take_out(person, [file for file in sorted(files) if file.exists()])
+        if not gone:
+            return {"line": "nothing has expired", "photos": 0}
+        line = f"{_count(gone, 'photo')} set aside, whose time is over"
+        human = f"{line}: they lie in {workspace.removed}. Delete them if you may not keep them."
+        return {"line": line, "photos": gone, "needs_human": [human]}
+
+    def _take_out(self, person: str, files: Sequence[Path]) -> int:
+        """Takes a person out of the album, or these files; how many it were."""
+        model = in_use(self._workspace)
+        folders = (self._workspace.training, *(folder for _, folder in self._workspace.intakes()))
+        there = any(nfc(entry.name) == person for folder in folders if folder.is_dir() for entry in folder.iterdir())
+        if not there and not (model and person in model.people):
+            return 0
+        removed = remove(
+            self._workspace, self._catalog, self._ledger, person, files, False, self._clock(), self._progress
+        )
+        return len(removed.files)
+
+    def _collect(self) -> Detail:
+        names = list(self._workspace.settings.sources)
+        if not names:
+            return {"line": "no source is configured", "photos": 0}
+        found = collect(self._workspace, self._catalog, self._ledger, names, self._day, self._clock, self._progress)
+        failed = sum(len(source.failed) for source in found.sources)
+        refused = sum(len(source.refused) for source in found.sources)
+        line = _listed(
+            f"{_count(found.photos, 'new photo')} from {_count(len(names), 'source')}",
+            f"{_count(refused, 'file')} refused" if refused else "",
+            f"{_count(failed, 'photo')} could not be had" if failed else "",
+        )
+        errors = [f"{source.source}: {source.error}" for source in found.sources if source.error]
+        return {"line": line, "needs_human": errors, "photos": found.photos, "refused": refused, "failed": failed}
+
+    def _align(self) -> Detail:
+        from mien.stages.intake import look_at_intake
+
+        looked = look_at_intake(self._workspace, self._catalog, lambda: _eyes(self._workspace), self._progress)
+        unreadable = len(looked.failures)
+        line = _listed(
+            f"{_count(looked.photos, 'photo')} waiting, {looked.computed:,} looked at"
+            if looked.photos
+            else "nothing waits",
+            f"{unreadable:,} unreadable" if unreadable else "",
+        )
+        return {"line": line, "photos": looked.photos, "computed": looked.computed, "unreadable": unreadable}
+
+    def _check(self) -> Detail:
+        from mien.stages.intake import check_intake
+
+        encoder_id = _eyes(self._workspace).encoder_id
+        found = check_intake(self._workspace, self._catalog, encoder_id, in_use(self._workspace))
+        human = [finding for finding in found.findings if finding.needs_human]
+        return {
+            "line": ", ".join(f"{count:,} {kind}" for kind, count in found.counts.items()) or "nothing odd",
+            "needs_human": [f"{one.photo}: {one.why}. {one.remedy}" for one in human],
+            "counts": found.counts,
+            "held": sorted(found.held),
+        }
+
+    def _merge(self) -> Detail:
+        from mien.stages.merge import merge
+
+        merged = merge(self._workspace, self._catalog, hold=self._done["check"]["held"])
+        line = _listed(
+            f"{_count(len(merged.moved), 'photo')} merged" if merged.moved else "nothing to merge",
+            f"{_count(len(merged.duplicates), 'duplicate')} dropped" if merged.duplicates else "",
+            f"{len(merged.left):,} left in the intake" if merged.left else "",
+        )
+        counts = {"moved": len(merged.moved), "duplicates": len(merged.duplicates), "left": len(merged.left)}
+        return {"line": line, **counts}
+
+    def _train(self) -> Detail:
+        aside = set_aside(history(self._ledger))
+        learned = learn(self._workspace, self._catalog, self._clock(), self._progress, aside)
+        model = registry.load_model(self._workspace.models / learned.version)
+        sizes = [len(photos) for photos in model.card.photos.values()]
+        few = sum(size < self._workspace.settings.minimum for size in sizes)
+        made = "made" if learned.trained else "nothing new since"
+        line = _listed(
+            f"{made} {learned.version}: {_count(len(sizes), 'person', 'people')}, {_count(sum(sizes), 'photo')}",
+            f"{few:,} of them with fewer than {self._workspace.settings.minimum}" if few else "",
+        )
+        return {"line": line, "version": learned.version, "trained": learned.trained is not None}
+
+    def _evaluate(self) -> Detail:
+        from mien.stages.compare import Incomparable, compare
+
+        version, champion = self._done["train"]["version"], in_use(self._workspace)
+        if champion is None:
+            return {"line": f"{version} is the first that can be used", "promote": True}
+        if champion.version == version:
+            return {"line": f"{version} is in use already", "promote": False}
+        if version in set_aside(history(self._ledger)):
+            line = f"{version} was set aside before, and would be made of these photos again"
+            return {"line": line, "promote": False}
+        challenger = registry.load_model(self._workspace.models / version)
+        found = compare(self._catalog, champion, challenger, wiring.HEADS)
+        if isinstance(found, Incomparable):
+            if not _is_usable(champion):
+                return {"line": f"{champion.version} cannot be used by this version of mien", "promote": True}
+            choose = f"{found.reason} Try both, then choose: mien models promote {version}"
+            return {"line": found.reason, "promote": False, "needs_human": [choose]}
+        decision = found.decision
+        human = [] if decision.promote else [_kept(version, champion.version, decision.reasons)]
+        human += [f"{mixed} Are they one person?" for mixed in found.mixed_up]
+        return {
+            "line": " ".join((*decision.reasons, *found.remarks)),
+            "promote": decision.promote,
+            "needs_human": human,
+            "compared": {
+                "champion": found.champion,
+                "overall": decision.overall.to_json(),
+                "strangers": decision.strangers.to_json(),
+                "newcomers": len(found.newcomers),
+                "flips": len(found.flips),
+                "doubted": found.doubted,
+            },
+        }
+
+    def _promote(self) -> Detail:
+        version, now = self._done["train"]["version"], self._clock()
+        if self._done["evaluate"]["promote"]:
+            put_into_use(self._workspace, self._ledger, version, COMMAND, now)
+            return {"line": f"{version} is in use now", "version": version}
+        current = registry.current(self._workspace.models)
+        if version != current and version not in set_aside(history(self._ledger)):
+            self._ledger.promoted(version, now, KEPT, current)
+        return {"line": f"{current} stays in use", "version": current}
+
+
+def _kept(version: str, champion: str, reasons: Sequence[str]) -> str:
+    return (
+        f"The new model {version} was not put into use, {champion} stays. {' '.join(reasons)} Look at what came in; to"
+        f" use it all the same: mien models promote {version}"
+    )
+
+
+def _is_usable(model: Model) -> bool:
+    try:
+        wiring.eyes_of(model)
+    except ModelError:
+        return False
+    return True
+
+
+def _listed(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _count(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
