@@ -7,6 +7,7 @@ each day the model in use is measured on photos that it never gets, and on stran
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -41,7 +42,6 @@ class Day(NamedTuple):
     right: str
     strangers: str
     model: str
-    said: str
 
 
 def live(folder: Path, days: int) -> int:
@@ -64,32 +64,33 @@ def live(folder: Path, days: int) -> int:
         arrive(people, strangers, drop, number, days)
         today = Album(album.folder, clock=lambda now=now: now)  # type: ignore[misc]
         daily = today.daily()
-        print(f"{now:%A, %d %B}: $ mien -C {album.folder} daily")
-        for step in daily.steps:
-            print(f"  {step.name:<9} {step.line}")
+        print(f"{now:%A, %d %B}: $ mien -C {folder / 'album'} daily")
+        for name, detail in daily.steps.items():
+            print(f"  {name:<9} {detail['line']}")
         for line in daily.needs_human:
             print(f"  {'you':<9} {line}")
         print(flush=True)
-        if daily.failure:
+        if daily.run.state == "failed":
             return daily.exit_code
         found, status = today.evaluate(probes), today.status()
-        details = {step.name: step.detail for step in daily.steps}
         table.append(
             Day(
                 f"{now:%a %d %b}",
-                details["collect"]["brought"],
-                details["merge"]["held"],
+                daily.steps["collect"]["photos"],
+                daily.steps["merge"]["left"],
                 status.photos,
                 len(status.people),
                 f"{found.tpir.hits} of {8 * len(people)}",
                 f"{found.fpir.hits} of {found.fpir.of}",
                 found.model,
-                details["promote"]["line"],
             )
         )
     _print(table)
-    print(f"\nLook at    {album.folder}")
-    print(f"Try next   mien -C {album.folder} runs     mien -C {album.folder} models")
+    program, place = _shown(Path(sys.executable).with_name("mien")), folder / "album"
+    print(f"\nLook at    {place}{os.sep}, where each step has left what it made")
+    print(f"Try next   {program} -C {place} runs     what each run did")
+    print(f"           {program} -C {place} models   which models there are")
+    print(f"           {program} -C {place} daily    a day on which nothing comes")
     return 0
 
 
@@ -110,11 +111,15 @@ def arrive(people: Sequence[Path], strangers: Sequence[Path], drop: Path, number
 
 
 def _print(table: Sequence[Day]) -> None:
-    heads = Day("day", "arrived", "held back", "photos", "people", "named rightly", "strangers named", "model", "")  # type: ignore[arg-type]
+    heads = Day("day", "arrived", "held back", "photos", "people", "named rightly", "strangers named", "model")  # type: ignore[arg-type]
     rows = [[str(cell) for cell in row] for row in (heads, *table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _copy(photos: Sequence[Path], folder: Path) -> None:
@@ -122,7 +127,3 @@ def _copy(photos: Sequence[Path], folder: Path) -> None:
     for photo in photos:
         if not (folder / photo.name).exists():
             shutil.copy2(photo, folder)
-
-
-if __name__ == "__main__":
-    sys.exit(live(Path(sys.argv[1]), int(sys.argv[2])))

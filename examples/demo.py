@@ -1,17 +1,21 @@
 """The whole job on people who do not exist: build an album, train, measure, and name the people in two group photos.
 
 Run it by scripts/demo. Each step is a command that you can type yourself; it is printed before it runs. Of every sample
-person the last eight photos are left out of the album to measure on, and all of the strangers'.
+person the last eight photos are left out of the album to measure on, and all of the strangers'. With --days N it shows
+N days of the daily loop instead: see days.py.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import days
 
 SAMPLE = Path(__file__).parent / "album"
 TRAIN = 16
@@ -22,8 +26,13 @@ MARK = ".made-by-mien-demo"
 
 
 def main() -> int:
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
-    started = time.monotonic()
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="The whole job on people who do not exist.")
+    parser.add_argument("folder", nargs="?", type=Path, help="where to work (demo, or demo-days)")
+    parser.add_argument("--days", type=int, metavar="N", help="show N days of the daily loop, at least 1")
+    given = parser.parse_args()
+    if given.days is not None and given.days < 1:
+        parser.error("--days needs at least 1")
+    target: Path = given.folder or Path("demo" if given.days is None else "demo-days")
     if target.exists() and not (target / MARK).is_file():
         print(
             f"{target} is there already, and no earlier demo made it. Name another: scripts/demo FOLDER",
@@ -33,6 +42,12 @@ def main() -> int:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     (target / MARK).touch()
+    return whole_job(target) if given.days is None else days.live(target, given.days)
+
+
+def whole_job(target: Path) -> int:
+    """An album from nothing to named group photos, in the empty folder `target`; the exit code."""
+    started = time.monotonic()
     album, probes, groups, annotated = (target / name for name in ("album", "probes", "groups", "annotated"))
 
     print("The people in these photos were rendered by a computer; none of them exists.")

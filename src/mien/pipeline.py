@@ -72,6 +72,11 @@ class Daily:
     resumed: bool = False
 
     @property
+    def steps(self) -> dict[str, Detail]:
+        """What each step that was begun said of itself, by name and in order."""
+        return {step.name: dict(step.detail) for step in self.run.steps}
+
+    @property
     def needs_human(self) -> tuple[str, ...]:
         """What nobody but a human can put right, a line each."""
         return tuple(line for step in self.run.steps for line in step.detail.get("needs_human", ()))
