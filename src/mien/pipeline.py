@@ -334,6 +334,18 @@ def _tell(command: Sequence[str], finished: Daily) -> Detail:
     return {"line": problem, "needs_human": [f"{problem} Look at after_daily in mien.toml."]}
 
 
+_KINDS = {
+    "unreadable": "unreadable",
+    "suspect": "whom the model takes for somebody else",
+    "two people": "that came for two people",
+    "not seen": "not looked at",
+    "no face": "without a face",
+    "several": "with several faces",
+    "copy": "that the album has already",
+}
+"""The kinds of finding of `mien.stages.intake`, as the summary counts them."""
+
+
 class _Loop:
     """One run: its steps in order, each remembered as soon as it is done."""
 
@@ -447,7 +459,7 @@ class _Loop:
         found = check_intake(self._workspace, self._catalog, encoder_id, in_use(self._workspace))
         human = [finding for finding in found.findings if finding.needs_human]
         return {
-            "line": ", ".join(f"{count:,} {kind}" for kind, count in found.counts.items()) or "nothing odd",
+            "line": "; ".join(f"{count:,} {_KINDS[kind]}" for kind, count in found.counts.items()) or "nothing odd",
             "needs_human": [f"{one.photo}: {one.why}. {one.remedy}" for one in human],
             "counts": found.counts,
             "held": sorted(found.held),

@@ -219,6 +219,17 @@ def test_a_person_whom_the_model_sees_instead_is_suspect(three_people: Painted) 
     assert found(check(three_people.folder), "suspect") == []
 
 
+def test_a_picture_that_came_for_two_people_is_held_back_under_the_wrong_name_only(three_people: Painted) -> None:
+    three_people.open().train()
+    wrong = arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))
+    right = three_people.folder / DAY / "Bo/right.png"
+    right.parent.mkdir()
+    shutil.copy(wrong, right)
+    look(three_people.folder)
+    checked = check(three_people.folder, current(three_people.folder))
+    assert [(one.kind, one.photo) for one in checked.findings] == [("suspect", f"{DAY}/Ada/wrong.png")]
+
+
 def test_a_model_of_another_encoder_is_not_asked(three_people: Painted) -> None:
     three_people.open(precision="int8").train()
     arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))

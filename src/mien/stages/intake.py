@@ -8,7 +8,7 @@ that is done where the person's other photos can be asked, after merging.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -161,8 +161,10 @@ def check_intake(workspace: Workspace, catalog: Catalog, encoder_id: str, model:
     findings = [_finding("unreadable", path, (), UNREADABLE) for path in closed]
     findings += [_finding("not seen", path, (), "it was not looked at yet") for path in unknown]
     findings += _each(arrivals)
-    findings += _suspects(arrivals, model) if model else ()
-    findings += _copies(arrivals, catalog.looks(encoder_id), catalog.training_set(encoder_id))
+    suspects = list(_suspects(arrivals, model)) if model else []
+    doubted = {finding.photo for finding in suspects}
+    findings += suspects
+    findings += _copies(arrivals, doubted, catalog.looks(encoder_id), catalog.training_set(encoder_id))
     order = list(REMEDIES)
     findings.sort(key=lambda finding: (order.index(finding.kind), finding.photo))
     return IntakeChecked(len(there), model.version if model else None, tuple(findings))
@@ -218,8 +220,9 @@ class _Picture:
     bare: bool
 
 
-def _copies(arrivals: Arrivals, looks: Looks, album: TrainingSet) -> Iterator[IntakeFinding]:
-    """Pictures that are in the album, or came before in the intakes, under the same person or under another."""
+def _copies(arrivals: Arrivals, doubted: Set[str], looks: Looks, album: TrainingSet) -> Iterator[IntakeFinding]:
+    """Pictures that are in the album, or came before in the intakes, under the same person or under another. Those in
+    `doubted` (paths) are held back already, and say nothing against the same picture under the right name."""
     means = {
         person: album.embeddings[album.person == number].mean(axis=0) for number, person in enumerate(album.people)
     }
@@ -234,7 +237,7 @@ def _copies(arrivals: Arrivals, looks: Looks, album: TrainingSet) -> Iterator[In
         )
         for look in looks.looks
     ]
-    waiting = list(_pictures(arrivals, means))
+    waiting = [picture for picture in _pictures(arrivals, means) if picture.path not in doubted]
     by_hash: dict[str, list[int]] = defaultdict(list)
     pictures = [*merged, *waiting]
     for number, picture in enumerate(pictures):
