@@ -7,7 +7,8 @@ sites do, counts what it is asked, and knows what ought to arrive.
 
 Some pages and pictures are slow, some fail once, some have moved. Decoys stand among the pictures that must not
 arrive: HTML as JPEG, a length that is too long or too short, a picture that is too large or never ends, one that leads
-in circles, one that robots.txt denies. The last page of each gallery leads back to its first.
+in circles, one that leads to another host, one that robots.txt denies. The last page of each gallery leads back to its
+first.
 
 (It would be called site.py, but Python has a module of that name.)
 """
@@ -44,8 +45,9 @@ PARTS = 3
 """Pages of a person. With the 16 sample people there are 2 + 16 * 3 = 50 pages."""
 MISCHIEF = ("slow", "failing", "moved")
 """What befalls pictures that arrive all the same."""
-DECOYS = ("html", "long", "short", "oversized", "endless", "circle", "private")
-"""Pictures that must not arrive. "long" and "short" are about the length that is declared: the former breaks off."""
+DECOYS = ("html", "long", "short", "oversized", "endless", "circle", "abroad", "private")
+"""Pictures that must not arrive. "long" and "short" are about the length that is declared: the former breaks off.
+"abroad" leads to `localhost`, a host that is not in `Site.url`."""
 CHUNK = bytes(64 * 1024)
 
 SELECTORS = {"list": "a.person", "person": "h1", "pictures": "img.photo", "next": "a[rel=next]"}
@@ -317,6 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
             "oversized": self._oversized,
             "endless": self._endless,
             "circle": self._circle,
+            "abroad": self._abroad,
         }
         if entry.kind in ill:
             ill[entry.kind](entry)
@@ -368,6 +371,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _circle(self, entry: Entry) -> None:
         self._send(302, b"", {"Location": entry.path if "?" in self.path else f"{entry.path}?again"})
+
+    def _abroad(self, entry: Entry) -> None:
+        self._send(302, b"", {"Location": f"http://localhost:{self.server.server_port}/abroad{entry.path}"})
 
     def _send(
         self, status: int, body: bytes, headers: dict[str, str] | None = None, declared: int | None = None

@@ -4,12 +4,14 @@ python benchmarks/start.py [--rounds N]
 
 Each command is a fresh process on a small album of the sample people, which is made and trained first. CPU is user and
 system time of the process and its threads, wall is what a user waits for; both are medians, the files already in the
-system's cache. The last column names the large libraries that the command loaded. Linux and macOS only.
+system's cache and compiled, as after the first use. The last column names the large libraries that the command loaded.
+Linux and macOS only.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import statistics
@@ -93,7 +95,9 @@ def loaded(words: Sequence[str]) -> list[str]:
 def mien(words: Sequence[str], *python: str) -> str:
     """Runs a command in a process of its own and returns its standard error."""
     command = [sys.executable, *python, "-m", "mien", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stderr
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8", env=environment)
+    return done.stderr
 
 
 if __name__ == "__main__":

@@ -191,3 +191,47 @@ def test_the_gates_stories_end_as_they_should(benchmarks: Any) -> None:
     *promoted, swapped, dealt = ends.values()
     assert promoted == [{"promoted"}] * 4
     assert "overall" in swapped and "overall" in dealt
+
+
+@pytest.fixture(scope="module")
+def few(benchmarks: Any) -> Any:
+    """24 pictures of the sample people."""
+    return benchmarks("loopback").sample_pictures(24)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_mien_and_the_plain_loop_bring_the_same(
+    benchmarks: Any, few: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: bool
+) -> None:
+    share = benchmarks("collect").pace(few, 2, 1, tmp_path, bare)
+    assert len(capsys.readouterr().out.splitlines()) == 1  # the first round is not shown
+    assert share > 0
+    for brought in (tmp_path / "loop-2-1", tmp_path / "album-2-1/2026-11-23-training-images"):
+        assert sorted(file.read_bytes() for file in brought.glob("*/*")) == sorted(data for _, data in few)
+
+
+def test_a_misbehaving_site_is_collected_exactly(
+    benchmarks: Any, few: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.web import client
+
+    monkeypatch.setattr(client, "BACKOFF", (0.0, 0.0, 0.0))
+    benchmarks("collect").exactness(few, tmp_path)
+    *runs, left_out = capsys.readouterr().out.splitlines()
+    assert [line.split()[-6:-1] for line in runs] == [
+        ["24", "0", "4", "12", "28"],
+        ["0", "28", "0", "12", "0"],
+        ["0", "28", "0", "12", "0"],
+    ]
+    assert left_out.count(" as ") == 8 and "2 private as robots" in left_out
+
+
+def test_collecting_notices_what_should_not_be(benchmarks: Any, tmp_path: Path) -> None:
+    collect = benchmarks("collect")
+    person(tmp_path, "Ada", 2)
+    assert len(collect.arrived(tmp_path)) == 2
+    (tmp_path / "Ada/again.jpg").write_text("Ada 1")
+    with pytest.raises(SystemExit, match="twice"):
+        collect.arrived(tmp_path)
+    with pytest.raises(SystemExit, match="all arrived"):
+        collect.check("all arrived", False)

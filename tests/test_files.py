@@ -128,6 +128,13 @@ def test_make_folder(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "below")
 
 
+def test_all_folders_that_were_made_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("mien.files.sync_folder", synced.append)
+    make_folder(tmp_path / "a/b/c")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a/b"]
+
+
 def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
     assert write_new(tmp_path / "a", b"first")
     assert not write_new(tmp_path / "a", b"second")

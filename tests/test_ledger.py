@@ -150,6 +150,29 @@ def test_a_person_who_is_forgotten_leaves_no_trace(ledger: Ledger, tmp_path: Pat
         assert "Zoë".encode() not in file.read_bytes() and b"zoe-" not in file.read_bytes()
 
 
+def test_what_runs_said_of_a_person_who_is_forgotten_names_them_no_more(ledger: Ledger, tmp_path: Path) -> None:
+    run = ledger.begin_run("daily", DAY, NOON).id
+    said = {
+        "line": "Zoë is recognised worse, and so is Zoëline.",
+        "held": ["2026-11-23-training-images/Zoë/1.jpg"],
+        "photos": 1,
+    }
+    for step, detail in (("check", said), ("merge", {"line": "2 photos merged", "moved": 2})):
+        ledger.begin_step(run, step, NOON)
+        ledger.finish_step(run, step, NOON, "done", detail)
+    ledger.forget_person("Zoe\u0308")
+    found = ledger.run(run)
+    assert found and [step.detail for step in found.steps] == [
+        {
+            "line": "someone is recognised worse, and so is Zoëline.",
+            "held": ["2026-11-23-training-images/someone/1.jpg"],
+            "photos": 1,
+        },
+        {"line": "2 photos merged", "moved": 2},
+    ]
+    assert not any("/Zoë/".encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_photos_that_are_forgotten_leave_no_trace(ledger: Ledger, tmp_path: Path) -> None:
     ledger.record([A, replace(A, source="other"), B])
     ledger.forget_photos([A.sha256, "0" * 64])
@@ -220,6 +243,14 @@ def test_an_old_run_that_was_given_up_is_not_gone_on_with(ledger: Ledger) -> Non
     new = ledger.begin_run("daily", DAY, LATER)
     ledger.finish_run(new.id, LATER, "done")
     assert ledger.unfinished("daily") is None
+
+
+def test_a_clock_that_was_set_back_hides_no_run(ledger: Ledger) -> None:
+    ahead = ledger.begin_run("daily", DAY, NOON + timedelta(days=400))
+    ledger.finish_run(ahead.id, LATER, "done")
+    killed = ledger.begin_run("daily", DAY, NOON)
+    assert ledger.unfinished("daily") == killed
+    assert [run.id for run in ledger.runs()] == [killed.id, ahead.id]
 
 
 def test_runs_come_newest_first_and_their_ids_sort_by_time(ledger: Ledger) -> None:

@@ -44,7 +44,7 @@ def arrive(site: Any, web: httpx.Client) -> dict[str, set[tuple[str, str]]]:
     """What a patient client gets of each kind of picture: persons and hashes."""
     got: dict[str, set[tuple[str, str]]] = {}
     for entry in site.entries:
-        if entry.kind in ("oversized", "endless", "circle", "long", "private"):
+        if entry.kind in ("oversized", "endless", "circle", "long", "abroad", "private"):
             continue
         for _ in range(2):
             answer = web.get(site.url + entry.path, follow_redirects=True)
@@ -86,6 +86,8 @@ def test_each_decoy_misbehaves_as_it_should(loopback: Any, web: httpx.Client) ->
         assert len(web.get(site.url + of["oversized"].path).content) == 200_000
         with pytest.raises(httpx.TooManyRedirects):
             web.get(site.url + of["circle"].path, follow_redirects=True)
+        abroad = web.get(site.url + of["abroad"].path)
+        assert (abroad.status_code, abroad.headers["Location"].split(":")[1]) == (302, "//localhost")
         with web.stream("GET", site.url + of["endless"].path) as answer:
             assert "Content-Length" not in answer.headers
             assert sum(len(chunk) for chunk, _ in zip(answer.iter_raw(65536), range(10), strict=False)) > 500_000

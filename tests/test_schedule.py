@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.errors import UsageError
+from mien.errors import BusyError, UsageError
 from mien.schedule import LOOK_EVERY, cron_line, forever, is_missed, last_due, systemd_units, time_of_day
 
 AT = time(3, 30)
@@ -116,6 +116,19 @@ def test_a_run_of_three_days_is_followed_by_one() -> None:
     with pytest.raises(EnoughError):
         forever(days.run, AT, None, days.clock, days.sleep)
     assert [run.isoformat()[:16] for run in days.runs] == ["2026-11-25T03:30", "2026-11-28T03:30"]
+
+
+def test_while_somebody_else_holds_the_album_it_waits() -> None:
+    days = Days(NOON, A_DAY // 2)
+
+    def run() -> None:
+        if days.now < NOON + timedelta(minutes=10):
+            raise BusyError("It is in use.", "Wait.")
+        days.run()
+
+    with pytest.raises(EnoughError):
+        forever(run, AT, NOON - timedelta(days=1), days.clock, days.sleep)
+    assert days.runs == [NOON + timedelta(minutes=10)]
 
 
 def test_what_a_run_raises_ends_it() -> None:

@@ -4,10 +4,10 @@
                 arrivals ---^
 
 A photo is known by the hash of its bytes; a *placement* is a file that holds it, an *arrival* one that waits in an
-intake to be merged; a *sighting* is the fact that an
-encoder has looked at it, with the faces it found or the error it met. Foreign keys clear up: when a photo goes, all
-that was seen in it goes. Everything here can be computed again from the photos, so a damaged catalog is removed, never
-mended. Embeddings are biometric data, so secure_delete overwrites what is deleted.
+intake to be merged; a *sighting* is the fact that an encoder has looked at it, with the faces it found or the error it
+met. Foreign keys clear up: when a photo goes, all that was seen in it goes. Everything here can be computed again from
+the photos, so a damaged catalog is removed, never mended. Embeddings are biometric data, so secure_delete overwrites
+what is deleted.
 
 Each method is one transaction, or several that each make sense: kill -9 loses nothing that a method has returned from.
 A catalog belongs to the thread that opened it. Writers hold the album's lock; readers need not.

@@ -164,8 +164,9 @@ def make_folder(folder: Path) -> None:
     """Makes `folder` and those above it that are missing; one that exists is fine. Raises StorageError."""
     if folder.is_dir():
         return
+    make_folder(folder.parent)  # not by mkdir: each must be there after a power cut, or what is moved in is not
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
     sync_folder(folder.parent)

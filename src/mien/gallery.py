@@ -53,7 +53,13 @@ fitted too, the mean is the same and half of the galleries fall outside."""
 
 MISLABELLED = 0.02
 """A face that agrees so much better with another person than with its own is taken for a wrong label. Faces with the
-right label agree 0.055 better with their own (median)."""
+right label agree 0.055 better with their own (median).
+
+The same for every head, though those of a normalised one lie closer together (`Scale`). Of 570 wrong labels planted
+among 3 to 5 photos each of 100 to 200 LFW people, `normalised` then finds 562 and doubts 32 right ones; with the margin
+in its own scale 567 and 50, as `prototypes` does (569 and 53). A doubt costs a human's look. Where people have 8 photos
+or more, nothing differs.
+"""
 
 PRIOR_FACES = 2.0
 """How many faces' worth of evidence the calibration measured on LFW counts for: little, but enough to keep an album in

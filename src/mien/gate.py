@@ -7,8 +7,9 @@ bootstrap: were the album's pictures drawn again, how often would the challenger
 
 The challenger is refused only where that is improbable. All questions together refuse a challenger that is as good as
 the champion in at most about one case in twenty (`ALPHA`): each of the three has a third of it, and the people share
-theirs by Holm's method. Near-duplicates are one picture. By fewer than `ENOUGH` pictures nothing is judged: a person
-who has no more is only reported.
+theirs by Holm's method. Of five to ten pictures, half of which change sides, a question may take up to four times its
+third: the bootstrap knows no more than these few, and errs towards the model in use. Near-duplicates are one picture.
+By fewer than `ENOUGH` pictures nothing is judged: a person who has no more is only reported.
 
 Of everybody it is also asked by the pictures alone that the champion was made of. Otherwise whoever files many photos
 of one person under another's name would be promoted for it: the challenger recognises all the new ones, and that

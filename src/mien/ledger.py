@@ -7,14 +7,15 @@
 A *fetch* is known by its source, its location there and the hash of its bytes: what once lay at a location keeps its
 row when something else lies there, which is then the `current` one. A row of a photo that was placed is written after
 the photo, so a kill between the two costs another fetch and never a photo. Times come from the caller and are kept in
-UTC, to the second. What is committed survives a power cut. Names of people stand in `fetches` and `failures` alone;
-`forget_person` and `forget_photos` overwrite what they delete.
+UTC, to the second. What is committed survives a power cut. Names of people stand in `fetches`, in `failures` and in
+what steps said of themselves; `forget_person` and `forget_photos` overwrite what they delete.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -314,10 +315,20 @@ class Ledger(Database):
         self._compact()
 
     def forget_person(self, name: str) -> None:
-        """Deletes all that is known of how a person's photos came, as `forget_photos` does."""
+        """Deletes all that is known of how a person's photos came, as `forget_photos` does, and the name from what runs
+        said: "someone" stands there then."""
+        person = nfc(name)
+        word = re.compile(rf"(?<!\w){re.escape(person)}(?!\w)")
+        said = sa.update(_steps).where(_steps.c.id == sa.bindparam("of")).values(detail=sa.bindparam("clean"))
         with self._transaction(write=True) as connection:
             for table in (_fetches, _failures):
-                connection.execute(sa.delete(table).where(table.c.person == nfc(name)))
+                connection.execute(sa.delete(table).where(table.c.person == person))
+            cleaned = [
+                {"of": step, "clean": clean}
+                for step, detail in connection.execute(sa.select(_steps.c.id, _steps.c.detail)).all()
+                if (clean := json.dumps(_without(word, json.loads(detail)), ensure_ascii=False)) != detail
+            ]
+            execute_many(connection, said, cleaned)
         self._compact()
 
     # How sources fared
@@ -349,7 +360,7 @@ class Ledger(Database):
 
     def unfinished(self, command: str) -> Run | None:
         """The last run of a command if it has not ended: it runs, or was killed."""
-        query = sa.select(_runs.c.id, _runs.c.state).where(_runs.c.command == command).order_by(*_newest).limit(1)
+        query = sa.select(_runs.c.id, _runs.c.state).where(_runs.c.command == command).order_by(_newest).limit(1)
         with self._transaction() as connection:
             last = connection.execute(query).one_or_none()
         return self._run(last.id) if last and last.state == "running" else None
@@ -376,7 +387,7 @@ class Ledger(Database):
     def finish_step(
         self, run: str, name: str, now: datetime, outcome: StepOutcome, detail: Mapping[str, Any] | None = None
     ) -> None:
-        """Ends a step that was begun; `detail` is JSON and should name no person, as it outlives them."""
+        """Ends a step that was begun; `detail` is JSON, whose keys name no person."""
         values = {"ended": _text(now), "outcome": outcome, "detail": json.dumps(detail or {}, ensure_ascii=False)}
         with self._transaction(write=True) as connection:
             connection.execute(sa.update(_steps).where(_steps.c.run == run, _steps.c.name == name).values(values))
@@ -384,7 +395,7 @@ class Ledger(Database):
     def runs(self, limit: int = 20) -> tuple[Run, ...]:
         """The last runs, the newest first."""
         with self._transaction() as connection:
-            ids = connection.scalars(sa.select(_runs.c.id).order_by(*_newest).limit(limit)).all()
+            ids = connection.scalars(sa.select(_runs.c.id).order_by(_newest).limit(limit)).all()
         return tuple(self._run(name) for name in ids)
 
     def run(self, name: str) -> Run | None:
@@ -419,7 +430,8 @@ class Ledger(Database):
         return tuple(Promotion(**_times(row, "at")) for row in rows)
 
 
-_newest = (_runs.c.started.desc(), sa.text("rowid DESC"))
+_newest = sa.text("rowid DESC")
+"""By the order in which they began: clocks are set back."""
 
 # What happens for every photo, built once: building a statement takes longer than executing it.
 _at = (_fetches.c.source == sa.bindparam("of"), _fetches.c.location == sa.bindparam("at"))
@@ -460,6 +472,19 @@ def _fetch(row: sa.Row[*tuple[object, ...]]) -> Fetch:
 def _step(row: sa.Row[*tuple[object, ...]]) -> Step:
     ended = _time(row.ended)
     return Step(row.name, datetime.fromisoformat(row.started), ended, row.outcome, json.loads(row.detail))
+
+
+def _without(word: re.Pattern[str], value: Any) -> Any:
+    """A value of JSON with each text in it changed where `word` stands; keys stay."""
+    match value:
+        case str():
+            return word.sub("someone", value)
+        case list():
+            return [_without(word, one) for one in value]
+        case dict():
+            return {key: _without(word, one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def _this_process() -> dict[str, object]:

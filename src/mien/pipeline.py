@@ -14,7 +14,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +24,7 @@ from mien.errors import NEEDS_HUMAN, EmptyAlbumError, MienError, ModelError, NoF
 from mien.gate import previous, set_aside
 from mien.registry import Model
 from mien.stages import train as train_stage
-from mien.workspace import Workspace, chip_keys, nfc
+from mien.workspace import Workspace, nfc
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
     from mien.catalog import Catalog
@@ -128,21 +128,21 @@ def learn(
 ) -> Learned:
     """Aligns, then makes a version of all faces, which is in use only when it is promoted; none where the one in use,
     the newest (a killed run made it) or one of those set `aside` would come out again."""
-    from mien.report import write_report
+    from mien.report import FILE, write_report
 
     aligned = align(workspace, catalog, progress)
     current, settings = in_use(workspace), workspace.settings
     card = wiring.encoder_card(settings)
     there = registry.versions(workspace.models)
-    for version in [*([current.version] if current else []), *there[-1:], *(one for one in aside if one in there)]:
+    newest = [one for one in there[-1:] if (workspace.models / one / FILE).is_file()]  # or it was killed before that
+    for version in [*([current.version] if current else []), *newest, *(one for one in aside if one in there)]:
         with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
             model = registry.load_model(workspace.models / version)
             if train_stage.is_current(model, catalog, card, settings.head, settings.fpir):
                 return Learned(aligned, version, None)
     trained = train_stage.train(catalog, workspace.models, card, wiring.HEADS, settings.head, settings.fpir, now)
-    keys = chip_keys(catalog.placements())
-    places = {of: (path, keys[path]) for of, path in catalog.places().items()}
-    write_report(workspace, trained, current.card if current else None, places)
+    trained = replace(trained, version=registry.settled(workspace.models, trained.version))
+    write_report(workspace, catalog, trained, current.card if current else None)
     return Learned(aligned, trained.version, trained)
 
 
@@ -188,6 +188,7 @@ def enrol(
 
     unreadable = align_person(workspace, catalog, model.encoder_id, person, eyes, progress)
     enrolled = enrol(catalog, workspace.models, model, wiring.enrolment(model), person, now)
+    enrolled = replace(enrolled, version=registry.settled(workspace.models, enrolled.version))
     put_into_use(workspace, ledger, enrolled.version, "enrol", now)
     return unreadable, enrolled
 
@@ -242,19 +243,25 @@ def _unlearn(
             return
     reduced = withdraw(workspace.models, model, person, now)
     if reduced:
-        put_into_use(workspace, ledger, reduced.version, "remove", now)
+        version = registry.settled(workspace.models, reduced.version)
+        put_into_use(workspace, ledger, version, "remove", now)
     else:
         registry.retire(workspace.models)
 
 
 def put_into_use(workspace: Workspace, ledger: Ledger, version: str, how: str, now: datetime) -> None:
-    """Promotes a version in one step, and writes down `how` it came into use. Repeated, it does nothing more."""
+    """Promotes a version in one step, and writes down `how` it came into use. Repeated, it does nothing more.
+
+    The ledger comes first: a kill between the two is mended when the command is run again, while nobody would notice
+    that a model in use is not in the ledger."""
     before = registry.current(workspace.models) if in_use(workspace) else None
     if before != version:
-        registry.promote(workspace.models, version)
+        registry.load_version(workspace.models, version)  # nor may the ledger tell of one that cannot be used
     last = ledger.promotions()
     if how == "rollback" or not last or last[0].version != version or last[0].how == KEPT:
         ledger.promoted(version, now, how, before)
+    if before != version:
+        registry.promote(workspace.models, version)
 
 
 KEPT = "kept"
@@ -270,9 +277,9 @@ def history(ledger: Ledger) -> list[tuple[str, How]]:
 
 def one_before(workspace: Workspace, ledger: Ledger) -> str:
     """The version that a rollback goes back to. Raises ModelError if there is none."""
-    current = registry.current(workspace.models)
-    version = previous(history(ledger), current) if current else None
-    if version is None or version not in registry.versions(workspace.models):
+    current, there = registry.current(workspace.models), registry.versions(workspace.models)
+    version = previous([one for one in history(ledger) if one[0] in there], current) if current else None
+    if version is None:
         raise ModelError(
             "There is no earlier model to go back to.", "`mien models` lists those there are; promote one by its name."
         )
@@ -320,13 +327,19 @@ def daily(workspace: Workspace, catalog: Catalog, ledger: Ledger, clock: Clock, 
     return finished
 
 
+_STDERR = 2
+"""Where the command's own words go: standard output has the answer of mien, which may be JSON."""
+
+
 def _tell(command: Sequence[str], finished: Daily) -> Detail:
     """Gives the summary to the user's command. That it fails changes nothing of what was done."""
     summary = json.dumps(finished.to_json(), ensure_ascii=False)
     try:
-        done = subprocess.run(command, input=summary.encode(), check=False, timeout=AFTER_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        problem = f"{command[0]} did not take the summary: {error}."
+        done = subprocess.run(command, input=summary.encode(), check=False, timeout=AFTER_SECONDS, stdout=_STDERR)
+    except OSError as error:
+        problem = f"{command[0]} cannot be run: {error.strerror}."
+    except subprocess.TimeoutExpired:
+        problem = f"{command[0]} took longer than {AFTER_SECONDS // 60} minutes and was stopped."
     else:
         if not done.returncode:
             return {"line": f"{command[0]} has the summary"}
@@ -341,7 +354,7 @@ _KINDS = {
     "not seen": "not looked at",
     "no face": "without a face",
     "several": "with several faces",
-    "copy": "that the album has already",
+    "copy": "that look like another photo",
 }
 """The kinds of finding of `mien.stages.intake`, as the summary counts them."""
 
@@ -356,6 +369,7 @@ class _Loop:
         self._clock, self._progress = clock, progress
         self.run, self._day = run.id, run.date
         self._done: dict[str, Detail] = {step.name: dict(step.detail) for step in run.steps if step.outcome == "done"}
+        self._interrupted = {step.name for step in run.steps} - {*self._done}
 
     def run_all(self) -> bool:
         """Does what is left to do; False if a step could not be done."""
@@ -397,23 +411,36 @@ class _Loop:
             for version in registry.that_know(workspace.models, person):
                 registry.drop(workspace.models, version)
         sources = {name for name, source in settings.sources.items() if source.until and source.until < self._day}
+        brought = {fetch.sha256 for name in sources for fetch in self._ledger.photos_of(name)}
+        over = {one for one in brought if {fetch.source for fetch in self._ledger.provenance(one)} <= sources}
         by_person: dict[str, list[Path]] = defaultdict(list)
-        for sha256 in {fetch.sha256 for name in sorted(sources) for fetch in self._ledger.photos_of(name)}:
+        for sha256 in over:
             record = self._catalog.photo(sha256)
-            if record and {fetch.source for fetch in self._ledger.provenance(sha256)} <= sources:
-                for filed in record.filed:
-                    place = workspace.waiting_file if filed.waiting else workspace.photo_file
-                    by_person[filed.person].append(place(filed.path))
+            for filed in record.filed if record else ():
+                place = workspace.waiting_file if filed.waiting else workspace.photo_file
+                by_person[filed.person].append(place(filed.path))
         for person, files in sorted(by_person.items()):
-            gone += self._take_out(person, [file for file in sorted(files) if file.exists()])
-        if not gone:
+            gone += self._take_out(person, sorted(files))
+        self._forget(over)
+        begun_before = "expire" in self._interrupted and bool(people or sources)
+        if not gone and not begun_before:
             return {"line": "nothing has expired", "photos": 0}
-        line = f"{_count(gone, 'photo')} set aside, whose time is over"
+        others = ", and perhaps others before this run was interrupted" if begun_before else ""
+        line = f"{_count(gone, 'photo')} set aside, whose time is over{others}"
         human = f"{line}: they lie in {workspace.removed}. Delete them if you may not keep them."
         return {"line": line, "photos": gone, "needs_human": [human]}
 
+    def _forget(self, photos: Collection[str]) -> None:
+        """Lets the model in use forget photos that are not in the album any more: a kill came before it had."""
+        model = in_use(self._workspace)
+        for person in sorted(model.card.photos) if model else ():
+            model = in_use(self._workspace)
+            if model and not {*photos}.isdisjoint(model.card.photos.get(person, ())):
+                model.require_encoder(_eyes(self._workspace).encoder_id)
+                _unlearn(self._workspace, self._catalog, self._ledger, model, person, self._clock(), self._progress)
+
     def _take_out(self, person: str, files: Sequence[Path]) -> int:
-        """Takes a person out of the album, or these files; how many it were."""
+        """Takes these files of a person out of the album, or all if none is named; how many there were."""
         model = in_use(self._workspace)
         folders = (self._workspace.training, *(folder for _, folder in self._workspace.intakes()))
         there = any(nfc(entry.name) == person for folder in folders if folder.is_dir() for entry in folder.iterdir())
@@ -431,12 +458,13 @@ class _Loop:
         found = collect(self._workspace, self._catalog, self._ledger, names, self._day, self._clock, self._progress)
         failed = sum(len(source.failed) for source in found.sources)
         refused = sum(len(source.refused) for source in found.sources)
+        errors = [_about(source.source, source.error) for source in found.sources if source.error]
         line = _listed(
             f"{_count(found.photos, 'new photo')} from {_count(len(names), 'source')}",
+            f"{_count(len(errors), 'source')} failed" if errors else "",
             f"{_count(refused, 'file')} refused" if refused else "",
             f"{_count(failed, 'photo')} could not be had" if failed else "",
         )
-        errors = [f"{source.source}: {source.error}" for source in found.sources if source.error]
         return {"line": line, "needs_human": errors, "photos": found.photos, "refused": refused, "failed": failed}
 
     def _align(self) -> Detail:
@@ -486,7 +514,7 @@ class _Loop:
         made = "made" if learned.trained else "nothing new since"
         line = _listed(
             f"{made} {learned.version}: {_count(len(sizes), 'person', 'people')}, {_count(sum(sizes), 'photo')}",
-            f"{few:,} of them with fewer than {self._workspace.settings.minimum}" if few else "",
+            f"{few:,} of the people have fewer than {self._workspace.settings.minimum} photos" if few else "",
         )
         return {"line": line, "version": learned.version, "trained": learned.trained is not None}
 
@@ -549,6 +577,11 @@ def _is_usable(model: Model) -> bool:
     except ModelError:
         return False
     return True
+
+
+def _about(source: str, error: str) -> str:
+    """The error of a source with its name before it, once."""
+    return f"{source}: {error.removeprefix(f'The source {source}').lstrip(': ')}"
 
 
 def _listed(*parts: str) -> str:

@@ -227,6 +227,21 @@ def write_model(
     return version
 
 
+def settled(models: Path, version: str) -> str:
+    """`version`, or the one before it if they are the same but for "run" in the card: then a run that was killed made
+    that, and `version`, which was just written anew, is deleted. Raises StorageError."""
+    *_, twin, newest = [None, None, *versions(models)]
+    if twin is None or newest != version:
+        return version
+    card = load_card(models / version)
+    with contextlib.suppress(DamagedModelError):
+        same = load_model(models / twin).card.model_copy(update={"run": card.run}) == card
+        if same and version != current(models):
+            drop(models, version)
+            return twin
+    return version
+
+
 def promote(models: Path, version: str) -> None:
     """Makes `version` the current one, after loading it: a damaged model never becomes current.
 

@@ -6,6 +6,7 @@ that were missed are caught up once, not once each: what a run collects is every
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import signal
@@ -16,7 +17,7 @@ from time import sleep as wait
 from types import FrameType
 from typing import NamedTuple
 
-from mien.errors import UsageError
+from mien.errors import BusyError, UsageError
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at the clock."""
@@ -56,7 +57,7 @@ def forever(
     sleep: Callable[[float], None] = wait,
 ) -> None:
     """Calls `run` each day at `at` until SIGINT or SIGTERM, which raise KeyboardInterrupt; the first time at once if a
-    day was missed since the run that began at `last`. What `run` raises ends it.
+    day was missed since the run that began at `last`. What `run` raises ends it; only BusyError has it tried again.
 
     `clock` gives the local time and is asked every minute: so a laptop that slept, a clock that was set and the change
     to summer time need no thought. A run that takes longer than a day makes no second one.
@@ -67,10 +68,11 @@ def forever(
         while True:
             now = clock()
             if is_missed(at, now, begun):
-                begun = now
-                run()
-            else:
-                sleep(LOOK_EVERY)
+                with contextlib.suppress(BusyError):  # somebody is at work in the album, and will be done
+                    run()
+                    begun = now
+                    continue
+            sleep(LOOK_EVERY)
     finally:
         signal.signal(signal.SIGTERM, before)
 

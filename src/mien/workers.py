@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-import cv2
-
 Tool = TypeVar("Tool")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,6 +42,8 @@ class _OpenCVThreads:
 
     @contextmanager
     def single(self) -> Iterator[None]:
+        import cv2
+
         with self._lock:
             if self._runs == 0:
                 self._before = cv2.getNumThreads()

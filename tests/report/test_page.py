@@ -28,8 +28,8 @@ from mien.report import (
     Share,
     Suspect,
     render,
-    thumbnail,
 )
+from mien.vision.images import encoded
 
 NBSP = "\u00a0"
 VOID = {"meta", "img", "wbr", "br", "hr", "link", "input"}
@@ -62,7 +62,7 @@ NONE = Share(0, 0)
 
 def full() -> ReportData:
     """A report in which every section has something to show."""
-    jpeg = thumbnail(np.full((40, 30, 3), 128, np.uint8))
+    jpeg = encoded(np.full((40, 30, 3), 128, np.uint8), "JPEG")
     return ReportData(
         album="Portraits",
         version="2026-11-24-002",

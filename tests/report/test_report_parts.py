@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from mien.report import Share, difference, thumbnail
 from mien.report.text import LONGEST, count, level, name, path, percent, points, score, shown
+from mien.report.thumbnail import SIDE
+from mien.types import Face, Photo, Picture, Pixels
+from mien.vision.geometry import turn_points
 
 NBSP = "\u00a0"
 
@@ -73,13 +77,40 @@ def test_any_text_becomes_one_that_utf8_can_hold_and_html_cannot_misread(text: s
     assert not set(written) & set("<>\"'\n\x00\u202e")
 
 
-def test_a_thumbnail_is_a_small_jpeg_of_the_same_shape() -> None:
-    pixels = np.zeros((400, 200, 3), np.uint8)
-    pixels[..., 0] = 200
-    with Image.open(io.BytesIO(thumbnail(pixels))) as image:
-        assert (image.format, image.size, image.mode) == ("JPEG", (56, 112), "RGB")
-        red, green, blue = np.asarray(image)[50, 20]
-        assert red > 180 and max(green, blue) < 20
+def seen(pixels: Pixels, landmarks: ArrayLike, scale: float = 1.0) -> tuple[Picture, Face]:
+    """A picture with a face in it, its landmarks in pixels of a photo that is 1 / `scale` times as large."""
+    photo = Photo("0" * 64, round(pixels.shape[1] / scale), round(pixels.shape[0] / scale), "JPEG", "0" * 16)
+    face = Face((0.0, 0.0, 1.0, 1.0), np.asarray(landmarks, np.float32) / np.float32(scale), 0.9, "yunet")
+    return Picture(photo, pixels, scale), face
+
+
+FRONTAL = np.array([(80, 80), (120, 80), (100, 100), (85, 120), (115, 120)])
+PROFILE = np.array([(100, 80), (104, 80), (125, 100), (102, 120), (106, 120)])
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("landmarks", [FRONTAL, PROFILE])
+def test_a_thumbnail_shows_what_is_square_as_a_square(landmarks: ArrayLike, scale: float) -> None:
+    """Also in a profile, of which a chip that brings eyes and nose to their places makes a smear."""
+    pixels = np.zeros((200, 200, 3), np.uint8)
+    pixels[80:120, 85:125, 0] = 200
+    with Image.open(io.BytesIO(thumbnail(*seen(pixels, landmarks, scale)))) as image:
+        assert (image.format, image.size, image.mode) == ("JPEG", (SIDE, SIDE), "RGB")
         assert not image.getexif()
-    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
-    assert len(thumbnail(noise)) < 12_000
+        red = np.asarray(image)[..., 0] > 100
+    narrow, wide = np.linalg.eigvalsh(np.cov(np.nonzero(red)))  # of a square, however it is turned, both side^2 / 12
+    assert narrow == pytest.approx(wide, rel=0.05)
+    assert wide * 12 == pytest.approx(red.sum(), rel=0.05)
+    assert red.sum() > (SIDE / 4) ** 2
+
+
+def test_a_thumbnail_is_upright_and_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    noise[:70] = (200, 0, 0)  # above the eyes
+    upright, turned = seen(noise, FRONTAL), seen(np.rot90(noise).copy(), turn_points(FRONTAL, 1, 200, 200))
+    for picture, face in (upright, turned):
+        jpeg = thumbnail(picture, face)
+        assert len(jpeg) < 12_000
+        with Image.open(io.BytesIO(jpeg)) as image:
+            red, green, blue = np.asarray(image)[:8].reshape(-1, 3).mean(axis=0)
+        assert red > 150 and max(green, blue) < 50

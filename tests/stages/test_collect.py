@@ -455,7 +455,9 @@ def test_an_unfit_source_is_told_what_to_write_before_anything_is_fetched(desk: 
         "The source club states no basis, so nothing is collected from it. "
         'Write below [sources.club] in mien.toml, in your own words: basis = "consent"'
     )
-    assert '[sources."my \\"own\\""] in mien.toml, in your own words: basis = "consent" and licence = "own work"' in second
+    assert (
+        '[sources."my \\"own\\""] in mien.toml, in your own words: basis = "consent" and licence = "own work"' in second
+    )
     assert "cannot be a person's name" in third
 
 

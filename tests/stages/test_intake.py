@@ -24,6 +24,7 @@ from mien.stages.intake import (
     look_at_intake,
 )
 from mien.stages.merge import merge
+from mien.vision.phash import near_pairs
 from mien.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -190,6 +191,28 @@ def test_pictures_that_are_there_already(three_people: Painted) -> None:
     assert checked.counts == {"two people": 2, "copy": 2}
     why = {one.photo: one.why for one in checked.findings}
     assert why[f"{DAY}/Ada/again.png"] == "the same picture as Ada/ada-1.png"
+
+
+def test_what_looks_alike_by_the_hundred_is_compared_by_its_look_once(
+    three_people: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera on a stand: pairs of all its pictures would fill the memory."""
+    for number in range(12):
+        file = arrive(three_people, f"Ada/{number:02}.png")
+        file.write_bytes((three_people.training / "Ada/ada-1.png").read_bytes() + bytes([number]))
+    compared: list[list[str]] = []
+
+    def watched(hashes: list[str]) -> object:
+        compared.append(hashes)
+        return near_pairs(hashes)
+
+    monkeypatch.setattr("mien.stages.intake.near_pairs", watched)
+    three_people.open().align()
+    look(three_people.folder)
+    copies = found(check(three_people.folder), "copy")
+    assert [photo for photo, _ in copies] == [f"Ada/{number:02}.png" for number in range(12)]
+    (hashes,) = compared
+    assert len(hashes) == len(set(hashes)) < 10
 
 
 def test_a_group_photo_may_lie_with_each_of_its_people(three_people: Painted) -> None:

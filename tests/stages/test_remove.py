@@ -106,6 +106,22 @@ def test_nothing_that_was_removed_before_is_overwritten(trained: Painted) -> Non
     assert (aside / "bo-2.png").read_bytes() == b"another" and len(list(aside.iterdir())) == 4
 
 
+def test_a_link_that_was_set_aside_is_no_copy_of_what_it_leads_to(trained: Painted) -> None:
+    intake = trained.folder / "2026-11-23-training-images/Bo"
+    intake.mkdir(parents=True)
+    (intake / "bo-1.png").symlink_to(trained.training / "Bo/bo-1.png")
+    same = (trained.training / "Bo/bo-1.png").read_bytes()
+    trained.open().remove("Bo")
+    kept = [file for file in (trained.folder / "removed-images/Bo").iterdir() if not file.is_symlink()]
+    assert same in [file.read_bytes() for file in kept]
+
+
+def test_a_folder_in_the_way_is_gone_round(trained: Painted) -> None:
+    (trained.folder / "removed-images/Bo/bo-1.png").mkdir(parents=True)
+    removed = trained.open().remove("Bo")
+    assert [file.name for file in removed.now] == ["bo-1-2.png", "bo-2.png", "bo-3.png"]
+
+
 def test_folders_below_are_kept_apart_and_what_is_no_photo_goes_along(trained: Painted) -> None:
     trained.photo("Bo/2019/bo-1.png", "Bo")
     (trained.training / "Bo/notes.txt").write_text("x")

@@ -76,6 +76,13 @@ def test_a_photo_is_found_as_the_album_names_it(three_people: Painted) -> None:
     assert shown(three_people, "training-images/Ada/ada-1.png").known
 
 
+def test_a_photo_that_goes_while_it_is_shown(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is locked out by `show`."""
+    three_people.open().align()
+    monkeypatch.setattr(Catalog, "placements", lambda self: [])
+    assert three_people.open().show(three_people.training / "Ada/ada-1.png").chips == {}
+
+
 def test_a_photo_that_waits(three_people: Painted) -> None:
     three_people.open().train()
     three_people.paint(three_people.folder / DAY / "Ada/new.png", "Ada", sides=(100,))

@@ -41,6 +41,13 @@ def test_a_trained_album_is_up_to_date(trained: Painted) -> None:
     assert told["people"][0] == {"name": "Ada", "photos": 3, "faces": 3}
 
 
+def test_what_waits_to_be_merged_is_counted_and_not_stale(trained: Painted) -> None:
+    assert trained.open().status().waiting == 0
+    trained.paint(trained.folder / "2026-11-23-training-images/Ada/new.png", "Ada")
+    found = trained.open().status()
+    assert (found.waiting, found.photos, found.stale) == (1, 9, ())
+
+
 def test_photos_without_a_face_and_unreadable_ones_are_counted_and_not_stale(trained: Painted) -> None:
     Image.new("RGB", (200, 100)).save(trained.training / "Ada/sky.png")
     (trained.training / "Ada/broken.png").write_bytes(b"")

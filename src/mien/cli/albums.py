@@ -127,6 +127,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     entry("album", str(found.folder))
     entry("basis", found.basis)
     entry("photos", photos)
+    if found.waiting:
+        entry(
+            "waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: mien merge, or mien daily", "33"
+        )
     if found.model:
         m = found.model
         made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
+from mien.cli.albums import Json, command
 from mien.cli.console import Reporter, count, entry, fit, paint, printable, say, tell, widest
 from mien.errors import FetchError, SourceError, UsageError
 
@@ -60,11 +60,14 @@ def collect(
     from mien import Album
 
     with Reporter(notes=as_json) as progress:
-        found = Album(context.obj, progress=progress).collect(names or (), dry_run)
+        album = Album(context.obj, progress=progress)
+        found = album.collect(names or (), dry_run)
     if as_json:
         say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
     else:
         _print_collected(found)
+        if found.photos:
+            entry("next", f"{command(album.folder, 'merge')}, or daily for all that follows")
     if any(source.error for source in found.sources):
         raise typer.Exit(SourceError.exit_code)
     if not found.complete:
@@ -83,11 +86,14 @@ def merge(
     stays."""
     from mien import Album
 
-    merged = Album(context.obj).merge(None if day is None else _day(day))
+    album = Album(context.obj)
+    merged = album.merge(None if day is None else _day(day))
     if as_json:
         say(json.dumps(merged.to_json(), ensure_ascii=False, indent=2))
     else:
         _print_merged(merged)
+        if merged.moved:
+            entry("next", command(album.folder, "train"))
 
 
 def daily(context: typer.Context, as_json: Json = False) -> None:
@@ -160,7 +166,7 @@ def runs(
 def print_daily(done: Daily) -> None:
     """The summary of a run."""
     run = done.run
-    took = f"{(run.ended - run.started).total_seconds():.0f} s" if run.ended else "not finished"
+    took = _span((run.ended - run.started).total_seconds()) if run.ended else "not finished"
     entry("run", f"{run.id} for {run.date}, {took}{', begun by an earlier process' if done.resumed else ''}")
     for step in run.steps:
         line = step.detail.get("line", "was not finished")
@@ -199,13 +205,8 @@ def _print_collected(found: Collected) -> None:
         _print_troubles("refused", source.refused)
         _print_troubles("failed", source.failed)
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
-    entry(
-        "in all", f"{count(total, 'new photo')} {verb}" + ("" if found.dry_run or not total else f"; {_where(found)}")
-    )
-
-
-def _where(found: Collected) -> str:
-    return f"they wait in {found.day.isoformat()}-training-images; next: mien merge, or mien daily"
+    where = f"; they wait in {found.day.isoformat()}-training-images" if found.photos else ""
+    entry("in all", f"{count(total, 'new photo')} {verb}{where}")
 
 
 def _fared(source: SourceCollected, dry_run: bool) -> str:
@@ -247,8 +248,6 @@ def _print_merged(merged: Merged) -> None:
     for number, one in enumerate(merged.left[:SHOWN]):
         entry("" if number else "left", f"{one.path}: {one.reason}", "33")
     _rest(len(merged.left))
-    if merged.moved:
-        entry("next", "mien train")
 
 
 def _print_runs(found: list[Run]) -> None:

@@ -61,14 +61,15 @@ def tell(line: str) -> None:
 
 def entry(label: str, text: str, style: str = "") -> None:
     """A line of the result that begins with what it is about; on a terminal long text goes on below itself."""
-    text = printable(text)
+    text, label = printable(text), printable(label)
+    head = fit(label, max(cells(label), LABEL - 1)) + " "  # a source's name may be longer
     if sys.stdout.isatty():
         columns = min(shutil.get_terminal_size().columns, 120)
         parts = textwrap.wrap(text, max(columns - LABEL, 20), break_long_words=False, break_on_hyphens=False) or [""]
     else:
         parts = [text]
     for number, part in enumerate(parts):
-        say(f"{'' if number else label:<{LABEL}}{paint(part, style)}")
+        say(f"{' ' * LABEL if number else head}{paint(part, style)}")
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:

@@ -114,12 +114,19 @@ def convert(
 
 
 def _print_models(found: tuple[Version, ...]) -> None:
-    say("  model           people  photos  right name first     TPIR at FPIR 1 %     made by")
+    say("  model           people  photos  right name first     TPIR at FPIR 1 %     put into use by")
     for one in found:
         mark = paint("*", "32") if one.in_use else " "
-        counts = f"{one.people:>6,}  {one.photos:>6,}"
-        say(f"{mark} {one.version:<14}  {counts}  {_share(one.top1):<19}  {_share(one.tpir_at_fpir_1):<19}  {one.how}")
+        if one.damaged:
+            say(f"{mark} {one.version:<14}  {paint(printable(one.damaged), '33')}")
+            continue
+        figures = f"{one.people:>6,}  {one.photos:>6,}  {_share(one.top1):<19}  {_share(one.tpir_at_fpir_1):<19}"
+        say(f"{mark} {one.version:<14}  {figures}  {_HOW.get(one.how, one.how)}")
     entry("*", "in use")
+
+
+_HOW = {"": "-", "kept": "- (daily kept it out)"}
+"""What stands for how a version came into use where it never did."""
 
 
 def _share(share: Share) -> str:
@@ -171,7 +178,8 @@ def _print_compared(found: Difference) -> None:
     if compared is None or isinstance(compared, Incomparable):
         entry("compared", compared.reason if compared else "the album has no catalog any more", "33")
         return
-    say(f"both on the same {compared.decision.overall.of:,} pictures, fitted without them")
+    asked = compared.decision.overall.of
+    say(f"both on the same {count(asked, 'picture')}, fitted without them" if asked else "both on the same pictures")
     for line in (*compared.decision.reasons, *compared.remarks):
         entry("", line)
     for label, won in (("lost", False), ("won", True)):

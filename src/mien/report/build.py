@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import metrics
+from mien import workers as pool
+from mien.catalog import Catalog
 from mien.errors import PhotoError
 from mien.files import write_atomically
 from mien.gallery import mislabelled
@@ -32,6 +34,7 @@ from mien.report.data import (
 from mien.report.page import MOST_MISTAKES, render
 from mien.report.thumbnail import thumbnail
 from mien.stages.train import Trained
+from mien.types import Face
 from mien.vision.images import read_picture
 from mien.vision.quality import POOR
 from mien.workspace import Workspace
@@ -45,38 +48,37 @@ SLICES = 40
 """Of the histogram of scores."""
 
 
-def write_report(
-    workspace: Workspace, trained: Trained, before: Card | None, places: Mapping[tuple[str, str], tuple[str, str]]
-) -> Path:
-    """Writes the page into the version's folder. `places` gives, for (person, SHA-256), a photo's path in
-    training-images and the key of its chip; `before` is the card of the model used until now. Raises StorageError."""
+def write_report(workspace: Workspace, catalog: Catalog, trained: Trained, before: Card | None) -> Path:
+    """Writes the page into the version's folder; `before` is the card of the model used until now. Raises
+    StorageError."""
     file = workspace.models / trained.version / FILE
-    write_atomically(file, render(report_data(workspace, trained, before, places)).encode())
+    write_atomically(file, render(report_data(workspace, catalog, trained, before)).encode())
     return file
 
 
-def report_data(
-    workspace: Workspace, trained: Trained, before: Card | None, places: Mapping[tuple[str, str], tuple[str, str]]
-) -> ReportData:
-    """Everything that the page shows; faces are read from aligned-images."""
+def report_data(workspace: Workspace, catalog: Catalog, trained: Trained, before: Card | None) -> ReportData:
+    """Everything that the page shows; the faces on it are cut from the photos of the album."""
     album, held, measured, threshold = trained.album, trained.held, trained.measured, trained.threshold
     own, rival = np.nan_to_num(held.own.astype(np.float64), nan=-np.inf), held.best_rival
     top = np.maximum(own, rival)
     mated, masked, right = held.mated, np.isfinite(rival), held.right
     named, called = right & (own >= threshold.value), rival >= threshold.value
-    names = album.people
+    names, places = album.people, catalog.places()
 
-    def place(row: int) -> tuple[str, str]:
-        return places.get((names[album.person[row]], album.sha256[row]), (album.sha256[row][:12], ""))
+    def photo(row: int) -> tuple[str, str]:
+        return names[album.person[row]], album.sha256[row]
+
+    def path(row: int) -> str:
+        return places.get(photo(row), album.sha256[row][:12])
 
     # Wrong names first, then people who were not recognised, each from the surest mistake on.
     wrong = np.flatnonzero(mated & ~named)
     wrong = wrong[np.lexsort((-top[wrong], top[wrong] < threshold.value))]
+    shown: list[int] = wrong[:MOST_MISTAKES].tolist()
     mistakes = []
-    for row in wrong[:MOST_MISTAKES]:
+    for row, jpeg in zip(shown, _faces(workspace, catalog, [photo(row) for row in shown]), strict=True):
         answer = None if top[row] < threshold.value else names[held.rival[row]]
-        path, key = place(row)
-        mistakes.append(Mistake(_face(workspace, key), names[album.person[row]], answer, float(top[row]), path))
+        mistakes.append(Mistake(jpeg, names[album.person[row]], answer, float(top[row]), path(row)))
     doubted = np.flatnonzero(mislabelled(rival, held.own))
     doubted = doubted[np.argsort(own[doubted] - rival[doubted], kind="stable")]
     return ReportData(
@@ -132,18 +134,38 @@ def report_data(
         mistakes=tuple(mistakes),
         mistake_count=len(wrong),
         suspects=tuple(
-            Suspect(place(int(row))[0], names[album.person[row]], names[held.rival[row]]) for row in doubted
+            Suspect(path(row), names[album.person[row]], names[held.rival[row]]) for row in doubted.tolist()
         ),
         changes=_changes(trained, before) if before else None,
     )
 
 
-def _face(workspace: Workspace, key: str) -> bytes:
-    """The chip as a thumbnail; nothing if it is gone."""
-    try:
-        return thumbnail(read_picture(workspace.chip_file(key)).pixels) if key else b""
-    except PhotoError:
-        return b""
+def _faces(workspace: Workspace, catalog: Catalog, photos: Sequence[tuple[str, str]]) -> list[bytes]:
+    """For each (person, SHA-256) the thumbnail of the person's face; nothing if the photo is not there any more."""
+
+    def cut(_: None, wanted: tuple[str, tuple[str, Face] | None]) -> bytes:
+        sha256, own = wanted
+        if own is None:
+            return b""
+        path, face = own
+        try:
+            picture = read_picture(workspace.photo_file(path))
+        except PhotoError:
+            return b""
+        return thumbnail(picture, face) if picture.photo.sha256 == sha256 else b""
+
+    wanted = [(sha256, _own(catalog, person, sha256)) for person, sha256 in photos]
+    return [jpeg for _, jpeg in pool.run(wanted, lambda: None, cut, workspace.settings.workers, in_order=True)]
+
+
+def _own(catalog: Catalog, person: str, sha256: str) -> tuple[str, Face] | None:
+    """Where a photo of the person lies, and the face in it that was chosen."""
+    record = catalog.photo(sha256)
+    if record is None:
+        return None
+    faces = {one.id: one.face for seen in record.sightings for one in seen.faces}
+    filed = ((at.path, faces[at.chosen_face]) for at in record.filed if at.person == person and at.chosen_face in faces)
+    return next(filed, None)
 
 
 def _number(value: float) -> float | None:

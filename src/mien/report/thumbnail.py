@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from typing import Final
 
-from PIL import Image
-
-from mien.types import Pixels
+from mien.types import Face, Picture
+from mien.vision.geometry import chip_from_landmarks
+from mien.vision.images import encoded
 
 SIDE: Final = 112
 """Pixels: what the page shows a face at, and enough to tell who it is. About 4 kB."""
 
 
-def thumbnail(pixels: Pixels) -> bytes:
-    """A face (HxWx3 uint8 RGB) as JPEG, at most `SIDE` pixels wide and high, without any metadata."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80, optimize=True)
-    return file.getvalue()
+def thumbnail(picture: Picture, face: Face) -> bytes:
+    """A face that was seen in the picture, upright, as a JPEG of `SIDE` x `SIDE` pixels without any metadata.
+
+    It is cut as for the encoder, by a similarity. OpenFace's chips, which `align` keeps, would not do: they are sheared
+    until eyes and nose lie where they should, and a profile is then nobody's face.
+    """
+    return encoded(chip_from_landmarks(picture.pixels, face.landmarks * picture.scale, SIDE), "JPEG", quality=80)

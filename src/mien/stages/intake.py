@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mien.agreement import SAME_FACE
-from mien.catalog import Arrivals, Catalog, Looks, TrainingSet
+from mien.catalog import DIMENSIONS, Arrivals, Catalog, Looks, TrainingSet
 from mien.eyes import Eyes
 from mien.gallery import MISLABELLED, identify
 from mien.looking import CURABLE, look_at
@@ -23,7 +23,7 @@ from mien.protocols import Progress
 from mien.registry import Model
 from mien.types import Floats
 from mien.vision.images import file_sha256
-from mien.vision.phash import near_pairs
+from mien.vision.phash import FLAT, near_pairs
 from mien.workspace import UNREADABLE, Workspace
 
 DECISIVE = 0.9
@@ -219,6 +219,55 @@ class _Picture:
     face: Floats | None
     bare: bool
 
+    @property
+    def look(self) -> str:
+        """What pictures that look the same share, at least all of the same bytes: a hash of no picture says nothing."""
+        return self.sha256 if self.phash in ("", FLAT) else self.phash
+
+
+class _Shelf:
+    """Many pictures, of which each can be asked for the others that are the same. By arrays, and each hash once: of a
+    camera on a stand thousands look alike."""
+
+    def __init__(self, pictures: Sequence[_Picture]) -> None:
+        self._names, self._person = np.unique([one.person for one in pictures], return_inverse=True)
+        _, self._content = np.unique([one.sha256 for one in pictures], return_inverse=True)
+        nothing = np.zeros(DIMENSIONS, np.float32)
+        self._face = np.stack([nothing if one.face is None else one.face for one in pictures])
+        self._faced = np.array([one.face is not None for one in pictures])
+        self._bare = np.array([one.bare for one in pictures])
+        self._pictures = pictures
+        by_look: dict[str, list[int]] = defaultdict(list)
+        for number, one in enumerate(pictures):
+            by_look[one.look].append(number)
+        near = {look: [look] for look in by_look}
+        hashes = [look for look in by_look if len(look) == len(FLAT)]
+        for one_hash, other in near_pairs(hashes):
+            near[hashes[one_hash]].append(hashes[other])
+            near[hashes[other]].append(hashes[one_hash])
+        self._alike = {
+            look: np.sort(np.concatenate([np.array(by_look[other]) for other in others]))
+            for look, others in near.items()
+        }
+
+    def same(self, number: int) -> dict[str, _Picture]:
+        """For each person under whom the picture of this number lies as well, the first such file, one of the same
+        bytes if there is any; of one person's two only the later one is told. Pictures that look alike are the same if
+        the person's face is; a group photo that lies with each of its people is none."""
+        others = self._alike[self._pictures[number].look]
+        others = others[others != number]
+        exact = self._content[others] == self._content[number]
+        if self._faced[number]:
+            same = self._faced[others] & (self._face[others] @ self._face[number] >= SAME_FACE)
+        else:
+            same = self._bare[others] & self._bare[number]
+        own = self._person[others] == self._person[number]
+        same = np.where(own, (others < number) & (exact | same), same)
+        others, exact = others[same], exact[same]
+        others = others[np.argsort(~exact, kind="stable")]
+        people, first = np.unique(self._person[others], return_index=True)
+        return {str(self._names[person]): self._pictures[others[at]] for person, at in zip(people, first, strict=True)}
+
 
 def _copies(arrivals: Arrivals, doubted: Set[str], looks: Looks, album: TrainingSet) -> Iterator[IntakeFinding]:
     """Pictures that are in the album, or came before in the intakes, under the same person or under another. Those in
@@ -238,28 +287,17 @@ def _copies(arrivals: Arrivals, doubted: Set[str], looks: Looks, album: Training
         for look in looks.looks
     ]
     waiting = [picture for picture in _pictures(arrivals, means) if picture.path not in doubted]
-    by_hash: dict[str, list[int]] = defaultdict(list)
-    pictures = [*merged, *waiting]
-    for number, picture in enumerate(pictures):
-        by_hash[picture.sha256].append(number)
-    alike = {sha256: {sha256} for sha256 in by_hash}
-    seen = [sha256 for sha256, numbers in by_hash.items() if pictures[numbers[0]].phash]
-    for one, other in near_pairs([pictures[by_hash[sha256][0]].phash for sha256 in seen]):
-        alike[seen[one]].add(seen[other])
-        alike[seen[other]].add(seen[one])
-    for number, picture in enumerate(pictures[len(merged) :], len(merged)):
-        same = [
-            pictures[other]
-            for sha256 in sorted(alike[picture.sha256], key=lambda sha256: (sha256 != picture.sha256, sha256))
-            for other in by_hash[sha256]
-            if other != number and _same(picture, pictures[other], earlier=other < number)
-        ]
-        others = sorted({one.person for one in same} - {picture.person})
-        if others:
-            where = next(one.path for one in same if one.person == others[0])
+    if not waiting:
+        return
+    shelf = _Shelf([*merged, *waiting])
+    for number, picture in enumerate(waiting, len(merged)):
+        same = shelf.same(number)
+        if others := [person for person in same if person != picture.person]:
+            where = same[others[0]].path
             yield _finding("two people", picture.path, [picture.person, *others], f"the same picture as {where}")
         elif same:
-            yield _finding("copy", picture.path, [picture.person], f"the same picture as {same[0].path}")
+            where = same[picture.person].path
+            yield _finding("copy", picture.path, [picture.person], f"the same picture as {where}")
 
 
 def _pictures(arrivals: Arrivals, means: Mapping[str, Floats]) -> Iterator[_Picture]:
@@ -272,16 +310,3 @@ def _pictures(arrivals: Arrivals, means: Mapping[str, Floats]) -> Iterator[_Pict
         elif len(faces) and one.person in means:
             face = faces[int(np.argmax(faces @ means[one.person]))]
         yield _Picture(one.path, one.person, one.sha256, one.phash, face, bool(one.phash) and not one.faces)
-
-
-def _same(one: _Picture, other: _Picture, *, earlier: bool) -> bool:
-    """Whether two files that look alike hold the same picture of the same face; of one person's two that wait, only the
-    later one is told. A group photo that lies with each of its people is no copy."""
-    if one.person == other.person:
-        if not earlier:
-            return False
-        if one.sha256 == other.sha256:
-            return True
-    if one.face is None or other.face is None:
-        return one.bare and other.bare
-    return float(one.face @ other.face) >= SAME_FACE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +96,11 @@ def _place(workspace: Workspace, plan: Leaving, file: Path) -> Path:
 
 def _set_aside(file: Path, target: Path) -> Path:
     """Moves `file` to `target`, or to "<stem>-2" where another has that name; where the same is there already, this one
-    goes."""
+    goes. A link is never the same: it may lead to `file` itself."""
     number, free = 1, target
     while not move_file(file, free):
         try:
-            if same_bytes(file, free):
+            if stat.S_ISREG(free.lstat().st_mode) and same_bytes(file, free):
                 _unlink(file)
                 break
         except OSError as error:

@@ -101,7 +101,7 @@ def show(workspace: Workspace, catalog: Catalog, provenance: Callable[[str], Seq
             error = str(failed)
     filed = record.filed if record else ()
     keys = chip_keys(catalog.placements()) if any(one.chosen_face for one in filed) else {}
-    chips = {one.path: keys[one.path] for one in filed if one.chosen_face}
+    chips = {one.path: keys[one.path] for one in filed if one.chosen_face and one.path in keys}  # or it just went
     cards = registry.cards(workspace.models).values()
     return Shown(
         file=file,

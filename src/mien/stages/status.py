@@ -35,11 +35,13 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`stale` says in words what the model or the catalog does not know yet; `next_step` what to do about it."""
+    """`stale` says in words what the model or the catalog does not know yet; `next_step` what to do about it. `waiting`
+    counts the photos in the intakes, which are not merged yet."""
 
     folder: Path
     basis: str
     photos: int
+    waiting: int
     people: tuple[PersonStatus, ...]
     minimum: int
     faceless: int
@@ -87,6 +89,7 @@ def status(workspace: Workspace, encoder: EncoderCard, current: Callable[[], Mod
         folder=workspace.folder,
         basis=workspace.settings.basis,
         photos=len(training.placements),
+        waiting=len(workspace.walk_intakes().placements),
         people=tuple(PersonStatus(name, on_disk[name], faces.get(name, 0)) for name in training.people),
         minimum=workspace.settings.minimum,
         faceless=faceless,
