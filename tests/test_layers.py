@@ -36,7 +36,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"nets", "detectors", "landmarkers", "encoders", "heads", "sources", "eyes"})
     | frozenset({"catalog", "database", "ledger", "looking", "web", "workspace"}),
     frozenset({"stages", "registry", "report"}),
-    frozenset({"pipeline", "schedule", "wiring"}),
+    frozenset({"daily", "pipeline", "schedule", "wiring"}),
     frozenset({"album", "testing", "mien"}),
     frozenset({"server"}),
     frozenset({"compat"}),

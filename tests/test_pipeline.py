@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,18 @@ import pytest
 from PIL import Image
 
 from mien import Album, pipeline, registry
+from mien.catalog import Catalog
 from mien.errors import AlbumError, BusyError, ModelError, StorageError, UsageError
 from mien.ledger import Ledger
 from mien.stages import train as train_stage
 from mien.stages.compare import Compared
 from mien.testing import draw_photo
+from mien.vision.images import file_sha256
 from mien.workspace import Workspace
 
 if TYPE_CHECKING:
     from conftest import Painted
-    from mien.pipeline import Daily
+    from mien.daily import Daily
 
 STEPS = ("expire", "collect", "align", "check", "merge", "train", "evaluate", "promote")
 FIRST = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
@@ -736,3 +738,61 @@ def test_the_schedule_runs_a_missed_day_at_once_and_reads_the_settings_anew(
     with pytest.raises(KeyboardInterrupt):
         album.run_daily(FIRST.time(), stop)
     assert found[0].exit_code == 14 and grown.open().runs()[0] == found[0]
+
+
+# What a review found
+
+
+def test_an_expired_source_takes_nothing_that_the_user_had_or_filed_elsewhere(club: Club) -> None:
+    club.say("until = 2026-12-01")  # the table of the source is the last
+    own = club.painted.photo("Ada/own.png")
+    (club.drop / "Ada").mkdir()
+    shutil.copy2(own, club.drop / "Ada/x.png")
+    club.arrive("Ada/theirs.png", "Bo/1.png")
+    club.open().align()
+    club.day()
+    filed = club.open().add("Bo", [club.drop / "Ada/theirs.png"])
+    assert filed.added
+    club.now = FIRST + timedelta(days=60)
+    done = club.day()
+    assert done.run.state == "done"
+    assert own.is_file(), "it was in the album before"
+    assert (club.painted.training / "Bo/theirs.png").is_file(), "the user filed it there"
+    assert not (club.painted.training / "Ada/theirs.png").exists()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "precision"])
+def test_expiry_is_carried_out_though_the_model_in_use_cannot_be_changed(grown: Club, harm: str) -> None:
+    if harm == "damaged":
+        version = grown.in_use()
+        assert version
+        (grown.folder / "models" / version / "model.onnx").write_bytes(b"x")
+    else:
+        grown.say_first('precision = "int8"')
+    grown.say('[people."Ada"]\nuntil = 2020-01-01')
+    done = grown.day()
+    assert done.run.state == "done", lines(done)
+    current = grown.in_use()
+    assert current
+    assert registry.load_model(grown.folder / "models" / current).people == ("Bo", "Cy")
+    with grown.ledger() as ledger:
+        assert {fetch.person for fetch in ledger.photos_of("drop")} == {"Bo", "Cy"}, "and the name is forgotten"
+
+
+def test_what_waited_is_forgotten_with_the_person(grown: Club) -> None:
+    grown.painted.paint(grown.folder / "2026-01-01-training-images/Ada/9.png", "Ada")
+    workspace = Workspace.open(grown.folder)
+    with Catalog.open(workspace.catalog_file) as catalog:
+        catalog.sync_intakes(workspace.walk_intakes(), lambda path: file_sha256(workspace.waiting_file(path)))
+        assert [one.person for one in catalog.arrivals("fake-fp32").arrivals] == ["Ada"]
+    grown.open().remove("Ada", delete=True)
+    with Catalog.open(workspace.catalog_file) as catalog:
+        assert catalog.arrivals("fake-fp32").arrivals == ()
+
+
+def test_a_clock_that_was_ahead_does_not_stop_the_schedule(grown: Club, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[datetime | None] = []
+    monkeypatch.setattr("mien.schedule.forever", lambda run, at, last, clock: given.append(last))
+    grown.now -= timedelta(days=400)
+    grown.open().run_daily(time(3, 30), lambda done: None)
+    assert given == [grown.now]

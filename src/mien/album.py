@@ -28,10 +28,11 @@ from mien.workspace import Workspace, nfc, people_below, valid_person
 if TYPE_CHECKING:
     from mien.answers import Answer
     from mien.catalog import Catalog
+    from mien.daily import Daily
     from mien.eyes import Eyes
     from mien.journal import Journal
     from mien.ledger import Ledger
-    from mien.pipeline import Clock, Daily, Learned, Removed
+    from mien.pipeline import Clock, Learned, Removed
     from mien.protocols import Progress
     from mien.registry import Model
     from mien.settings import Settings
@@ -217,33 +218,33 @@ class Album:
     def daily(self) -> Daily:
         """Collects, aligns, checks, merges, trains, evaluates, and promotes the new model if it is no worse. What goes
         wrong in a way that mien foresees stands in the answer."""
-        from mien import pipeline
+        from mien.daily import daily
 
         with self._memory("daily") as (catalog, ledger):
-            return pipeline.daily(self._workspace, catalog, ledger, self._clock, self._progress)
+            return daily(self._workspace, catalog, ledger, self._clock, self._progress)
 
     def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
         what came of it. A missed day is caught up once. The settings are read anew for each run."""
-        from mien.pipeline import COMMAND
+        from mien.daily import COMMAND
         from mien.schedule import forever
 
         def once() -> None:
             each(type(self)(self.folder, progress=self._progress, clock=self._clock).daily())
 
         last = next((done.run.started for done in self.runs() if done.run.command == COMMAND), None)
-        forever(once, at, last, self._clock)
+        forever(once, at, min(last, self._clock()) if last else None, self._clock)  # that clock may have been ahead
 
     def runs(self, limit: int = 20) -> tuple[Daily, ...]:
         """The last runs of the daily loop, the newest first."""
-        from mien.pipeline import Daily
+        from mien.daily import Daily
 
         with self._remembered() as ledger:
             return tuple(Daily(run) for run in ledger.runs(limit)) if ledger else ()
 
     def run(self, name: str) -> Daily:
         """One run. Raises UsageError if there is none of this name."""
-        from mien.pipeline import Daily
+        from mien.daily import Daily
 
         with self._remembered() as ledger:
             found = ledger.run(name) if ledger else None

@@ -1,36 +1,31 @@
-"""Verbs in order: what `train` does before itself, and the daily loop.
+"""Verbs in order: what training, enrolling, removing, promoting and collecting each do before and after themselves.
 
-    expire -> collect -> align -> check -> merge -> train -> evaluate -> promote
-
-Each step may be repeated without harm, and what came of it is written down before the next begins. So a run that was
-killed goes on at the step where it stopped, knowing what the earlier ones had found.
+Each may be repeated without harm. The caller holds the lock, and has catalog and ledger open.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mien import registry, wiring
-from mien.errors import NEEDS_HUMAN, EmptyAlbumError, MienError, ModelError, NoFaceError, PhotoError, UsageError
-from mien.gate import previous, set_aside
+from mien.errors import EmptyAlbumError, ModelError, NoFaceError, PhotoError, UsageError
+from mien.gate import previous
 from mien.registry import Model
 from mien.stages import train as train_stage
-from mien.workspace import Workspace, nfc
+from mien.vision.images import file_sha256
+from mien.workspace import Workspace
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
     from mien.catalog import Catalog
     from mien.eyes import Eyes
     from mien.gate import How
-    from mien.ledger import Ledger, Run, Step
+    from mien.ledger import Ledger
     from mien.protocols import Progress
     from mien.stages.align import Aligned
     from mien.stages.collect import Collected
@@ -39,15 +34,6 @@ if TYPE_CHECKING:  # a stage that is not run is not imported either
 
 Clock = Callable[[], datetime]
 """The local time, with its zone."""
-
-Detail = dict[str, Any]
-"""What a step says of itself, as JSON has it: a `line` for humans, a line for all that `needs_human`, and figures."""
-
-COMMAND = "daily"
-"""The name of these runs in the ledger."""
-
-AFTER_SECONDS = 600
-"""How long the command that is given the summary may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,57 +50,11 @@ class Learned:
         return {"version": self.version, "trained": trained, "aligned": self.aligned.to_json()}
 
 
-@dataclass(frozen=True, slots=True)
-class Daily:
-    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it."""
-
-    run: Run
-    resumed: bool = False
-
-    @property
-    def steps(self) -> dict[str, Detail]:
-        """What each step that was begun said of itself, by name and in order."""
-        return {step.name: dict(step.detail) for step in self.run.steps}
-
-    @property
-    def needs_human(self) -> tuple[str, ...]:
-        """What nobody but a human can put right, a line each."""
-        return tuple(line for step in self.run.steps for line in step.detail.get("needs_human", ()))
-
-    @property
-    def exit_code(self) -> int:
-        """That of the error which ended the run; else 14 where something needs a human."""
-        for step in self.run.steps:
-            if "exit_code" in step.detail:
-                return int(step.detail["exit_code"])
-        return NEEDS_HUMAN if self.needs_human else 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The same for programs."""
-        run = self.run
-        return {
-            "run": run.id,
-            "day": run.date.isoformat(),
-            "started": run.started.isoformat(),
-            "ended": run.ended.isoformat() if run.ended else None,
-            "state": run.state,
-            "resumed": self.resumed,
-            "exit_code": self.exit_code,
-            "needs_human": list(self.needs_human),
-            "steps": [_step_json(step) for step in run.steps],
-        }
-
-
-def _step_json(step: Step) -> Detail:
-    seconds = (step.ended - step.started).total_seconds() if step.ended else None
-    return {"name": step.name, "outcome": step.outcome, "seconds": seconds, **step.detail}
-
-
 def align(workspace: Workspace, catalog: Catalog, progress: Progress) -> Aligned:
     """Looks at what is new, chooses each person's faces, writes their chips. Raises EmptyAlbumError."""
     from mien.stages.align import align
 
-    aligned = align(workspace, catalog, lambda: _eyes(workspace), progress)
+    aligned = align(workspace, catalog, lambda: eyes_as_set(workspace), progress)
     if not aligned.photos:  # only now, as the memory of photos that are gone had to go too
         raise EmptyAlbumError(
             f"There is no photo of a person in {workspace.training}.",
@@ -155,7 +95,7 @@ def in_use(workspace: Workspace) -> Model | None:
         return None
 
 
-def _eyes(workspace: Workspace) -> Eyes:
+def eyes_as_set(workspace: Workspace) -> Eyes:
     return wiring.make_eyes(workspace.settings.precision, workspace.settings.views)
 
 
@@ -213,18 +153,19 @@ def remove(
     if not plan.folders and person not in catalog.people() and not (model and person in model.people):
         raise UsageError(f"Nobody in {workspace.folder} is called {person}.", "`mien status` names all people.")
     if model and photos:
-        model.require_encoder(_eyes(workspace).encoder_id)  # or who stays could not be enrolled anew
+        model.require_encoder(eyes_as_set(workspace).encoder_id)  # or who stays could not be enrolled anew
     places = take_out(workspace, plan, delete)
+    catalog.sync_intakes(workspace.walk_intakes(), lambda path: file_sha256(workspace.waiting_file(path)))
     find_changes(workspace, catalog)
     remove_stale_chips(workspace, catalog)
     if model and person in model.people:
-        _unlearn(workspace, catalog, ledger, model, person, now, progress)
+        unlearn(workspace, catalog, ledger, model, person, now, progress)
     version = registry.current(workspace.models)
     older = tuple(one for one in registry.that_know(workspace.models, person) if one != version)
     return Removed(plan.files, places, plan.missing, version, older)
 
 
-def _unlearn(
+def unlearn(
     workspace: Workspace,
     catalog: Catalog,
     ledger: Ledger,
@@ -239,7 +180,7 @@ def _unlearn(
 
     if person in catalog.people():
         with contextlib.suppress(NoFaceError):
-            enrol(workspace, catalog, ledger, model, person, lambda: _eyes(workspace), now, progress)
+            enrol(workspace, catalog, ledger, model, person, lambda: eyes_as_set(workspace), now, progress)
             return
     reduced = withdraw(workspace.models, model, person, now)
     if reduced:
@@ -305,288 +246,3 @@ def collect(
         openers = wiring.source_openers(chosen, settings.contact, workspace.folder, connections)
         sources = [(name, chosen[name], openers[name]) for name in names]
         return collect(workspace, ledger, catalog, sources, day, clock, progress, dry_run)
-
-
-def daily(workspace: Workspace, catalog: Catalog, ledger: Ledger, clock: Clock, progress: Progress) -> Daily:
-    """The whole loop, or what is left of today's if it was killed; the caller holds the lock. Foreseen errors end the
-    run and stand in it; any other leaves it to be resumed."""
-    now = clock()
-    run = ledger.unfinished(COMMAND)
-    if run and run.date != now.date():  # its photos wait where they were, and today's run takes them along
-        ledger.finish_run(run.id, now, "failed")
-        run = None
-    loop = _Loop(workspace, catalog, ledger, clock, progress, run or ledger.begin_run(COMMAND, now.date(), now))
-    if run:
-        ledger.resume_run(run.id)
-        progress.note(f"Going on with the run {run.id}, which was interrupted.")
-    state: Literal["done", "failed"] = "done" if loop.run_all() else "failed"
-    finished = Daily(ledger.finish_run(loop.run, clock(), state), run is not None)
-    if workspace.settings.after_daily:
-        loop.do("after", lambda: _tell(workspace.settings.after_daily, finished))
-        finished = Daily(ledger.finish_run(loop.run, clock(), state), run is not None)
-    return finished
-
-
-_STDERR = 2
-"""Where the command's own words go: standard output has the answer of mien, which may be JSON."""
-
-
-def _tell(command: Sequence[str], finished: Daily) -> Detail:
-    """Gives the summary to the user's command. That it fails changes nothing of what was done."""
-    summary = json.dumps(finished.to_json(), ensure_ascii=False)
-    try:
-        done = subprocess.run(command, input=summary.encode(), check=False, timeout=AFTER_SECONDS, stdout=_STDERR)
-    except OSError as error:
-        problem = f"{command[0]} cannot be run: {error.strerror}."
-    except subprocess.TimeoutExpired:
-        problem = f"{command[0]} took longer than {AFTER_SECONDS // 60} minutes and was stopped."
-    else:
-        if not done.returncode:
-            return {"line": f"{command[0]} has the summary"}
-        problem = f"{command[0]} did not take the summary: it ended with exit code {done.returncode}."
-    return {"line": problem, "needs_human": [f"{problem} Look at after_daily in mien.toml."]}
-
-
-_KINDS = {
-    "unreadable": "unreadable",
-    "suspect": "whom the model takes for somebody else",
-    "two people": "that came for two people",
-    "not seen": "not looked at",
-    "no face": "without a face",
-    "several": "with several faces",
-    "copy": "that look like another photo",
-}
-"""The kinds of finding of `mien.stages.intake`, as the summary counts them."""
-
-
-class _Loop:
-    """One run: its steps in order, each remembered as soon as it is done."""
-
-    def __init__(
-        self, workspace: Workspace, catalog: Catalog, ledger: Ledger, clock: Clock, progress: Progress, run: Run
-    ) -> None:
-        self._workspace, self._catalog, self._ledger = workspace, catalog, ledger
-        self._clock, self._progress = clock, progress
-        self.run, self._day = run.id, run.date
-        self._done: dict[str, Detail] = {step.name: dict(step.detail) for step in run.steps if step.outcome == "done"}
-        self._interrupted = {step.name for step in run.steps} - {*self._done}
-
-    def run_all(self) -> bool:
-        """Does what is left to do; False if a step could not be done."""
-        steps: dict[str, Callable[[], Detail]] = {
-            "expire": self._expire,
-            "collect": self._collect,
-            "align": self._align,
-            "check": self._check,
-            "merge": self._merge,
-            "train": self._train,
-            "evaluate": self._evaluate,
-            "promote": self._promote,
-        }
-        return all(self.do(name, work) for name, work in steps.items())
-
-    def do(self, name: str, work: Callable[[], Detail]) -> bool:
-        """A step, unless an earlier process did it; False if a foreseen error ended it."""
-        if name in self._done:
-            return True
-        self._ledger.begin_step(self.run, name, self._clock())
-        try:
-            detail = work()
-        except MienError as error:
-            failed = {"line": error.message, "needs_human": [str(error)], "exit_code": error.exit_code}
-            self._ledger.finish_step(self.run, name, self._clock(), "failed", failed)
-            return False
-        self._ledger.finish_step(self.run, name, self._clock(), "done", detail)
-        self._done[name] = detail
-        return True
-
-    def _expire(self) -> Detail:
-        """Whoever may not be recognised any more leaves the album and every model, and what a source may not be used
-        for any more leaves the album. The photos, which are the user's, are set aside."""
-        settings, workspace = self._workspace.settings, self._workspace
-        gone = 0
-        people = {nfc(name) for name, person in settings.people.items() if person.until < self._day}
-        for person in sorted(people):
-            gone += self._take_out(person, [])
-            for version in registry.that_know(workspace.models, person):
-                registry.drop(workspace.models, version)
-        sources = {name for name, source in settings.sources.items() if source.until and source.until < self._day}
-        brought = {fetch.sha256 for name in sources for fetch in self._ledger.photos_of(name)}
-        over = {one for one in brought if {fetch.source for fetch in self._ledger.provenance(one)} <= sources}
-        by_person: dict[str, list[Path]] = defaultdict(list)
-        for sha256 in over:
-            record = self._catalog.photo(sha256)
-            for filed in record.filed if record else ():
-                place = workspace.waiting_file if filed.waiting else workspace.photo_file
-                by_person[filed.person].append(place(filed.path))
-        for person, files in sorted(by_person.items()):
-            gone += self._take_out(person, sorted(files))
-        self._forget(over)
-        begun_before = "expire" in self._interrupted and bool(people or sources)
-        if not gone and not begun_before:
-            return {"line": "nothing has expired", "photos": 0}
-        others = ", and perhaps others before this run was interrupted" if begun_before else ""
-        line = f"{_count(gone, 'photo')} set aside, whose time is over{others}"
-        human = f"{line}: they lie in {workspace.removed}. Delete them if you may not keep them."
-        return {"line": line, "photos": gone, "needs_human": [human]}
-
-    def _forget(self, photos: Collection[str]) -> None:
-        """Lets the model in use forget photos that are not in the album any more: a kill came before it had."""
-        model = in_use(self._workspace)
-        for person in sorted(model.card.photos) if model else ():
-            model = in_use(self._workspace)
-            if model and not {*photos}.isdisjoint(model.card.photos.get(person, ())):
-                model.require_encoder(_eyes(self._workspace).encoder_id)
-                _unlearn(self._workspace, self._catalog, self._ledger, model, person, self._clock(), self._progress)
-
-    def _take_out(self, person: str, files: Sequence[Path]) -> int:
-        """Takes these files of a person out of the album, or all if none is named; how many there were."""
-        model = in_use(self._workspace)
-        folders = (self._workspace.training, *(folder for _, folder in self._workspace.intakes()))
-        there = any(nfc(entry.name) == person for folder in folders if folder.is_dir() for entry in folder.iterdir())
-        if not there and not (model and person in model.people):
-            return 0
-        removed = remove(
-            self._workspace, self._catalog, self._ledger, person, files, False, self._clock(), self._progress
-        )
-        return len(removed.files)
-
-    def _collect(self) -> Detail:
-        names = list(self._workspace.settings.sources)
-        if not names:
-            return {"line": "no source is configured", "photos": 0}
-        found = collect(self._workspace, self._catalog, self._ledger, names, self._day, self._clock, self._progress)
-        failed = sum(len(source.failed) for source in found.sources)
-        refused = sum(len(source.refused) for source in found.sources)
-        errors = [_about(source.source, source.error) for source in found.sources if source.error]
-        line = _listed(
-            f"{_count(found.photos, 'new photo')} from {_count(len(names), 'source')}",
-            f"{_count(len(errors), 'source')} failed" if errors else "",
-            f"{_count(refused, 'file')} refused" if refused else "",
-            f"{_count(failed, 'photo')} could not be had" if failed else "",
-        )
-        return {"line": line, "needs_human": errors, "photos": found.photos, "refused": refused, "failed": failed}
-
-    def _align(self) -> Detail:
-        from mien.stages.intake import look_at_intake
-
-        looked = look_at_intake(self._workspace, self._catalog, lambda: _eyes(self._workspace), self._progress)
-        unreadable = len(looked.failures)
-        line = _listed(
-            f"{_count(looked.photos, 'photo')} waiting, {looked.computed:,} looked at"
-            if looked.photos
-            else "nothing waits",
-            f"{unreadable:,} unreadable" if unreadable else "",
-        )
-        return {"line": line, "photos": looked.photos, "computed": looked.computed, "unreadable": unreadable}
-
-    def _check(self) -> Detail:
-        from mien.stages.intake import check_intake
-
-        encoder_id = _eyes(self._workspace).encoder_id
-        found = check_intake(self._workspace, self._catalog, encoder_id, in_use(self._workspace))
-        human = [finding for finding in found.findings if finding.needs_human]
-        return {
-            "line": "; ".join(f"{count:,} {_KINDS[kind]}" for kind, count in found.counts.items()) or "nothing odd",
-            "needs_human": [f"{one.photo}: {one.why}. {one.remedy}" for one in human],
-            "counts": found.counts,
-            "held": sorted(found.held),
-        }
-
-    def _merge(self) -> Detail:
-        from mien.stages.merge import merge
-
-        merged = merge(self._workspace, self._catalog, hold=self._done["check"]["held"])
-        line = _listed(
-            f"{_count(len(merged.moved), 'photo')} merged" if merged.moved else "nothing to merge",
-            f"{_count(len(merged.duplicates), 'duplicate')} dropped" if merged.duplicates else "",
-            f"{len(merged.left):,} left in the intake" if merged.left else "",
-        )
-        counts = {"moved": len(merged.moved), "duplicates": len(merged.duplicates), "left": len(merged.left)}
-        return {"line": line, **counts}
-
-    def _train(self) -> Detail:
-        aside = set_aside(history(self._ledger))
-        learned = learn(self._workspace, self._catalog, self._clock(), self._progress, aside)
-        model = registry.load_model(self._workspace.models / learned.version)
-        sizes = [len(photos) for photos in model.card.photos.values()]
-        few = sum(size < self._workspace.settings.minimum for size in sizes)
-        made = "made" if learned.trained else "nothing new since"
-        line = _listed(
-            f"{made} {learned.version}: {_count(len(sizes), 'person', 'people')}, {_count(sum(sizes), 'photo')}",
-            f"{few:,} of the people have fewer than {self._workspace.settings.minimum} photos" if few else "",
-        )
-        return {"line": line, "version": learned.version, "trained": learned.trained is not None}
-
-    def _evaluate(self) -> Detail:
-        from mien.stages.compare import Incomparable, compare
-
-        version, champion = self._done["train"]["version"], in_use(self._workspace)
-        if champion is None:
-            return {"line": f"{version} is the first that can be used", "promote": True}
-        if champion.version == version:
-            return {"line": f"{version} is in use already", "promote": False}
-        if version in set_aside(history(self._ledger)):
-            line = f"{version} was set aside before, and would be made of these photos again"
-            return {"line": line, "promote": False}
-        challenger = registry.load_model(self._workspace.models / version)
-        found = compare(self._catalog, champion, challenger, wiring.HEADS)
-        if isinstance(found, Incomparable):
-            if not _is_usable(champion):
-                return {"line": f"{champion.version} cannot be used by this version of mien", "promote": True}
-            choose = f"{found.reason} Try both, then choose: mien models promote {version}"
-            return {"line": found.reason, "promote": False, "needs_human": [choose]}
-        decision = found.decision
-        human = [] if decision.promote else [_kept(version, champion.version, decision.reasons)]
-        human += [f"{mixed} Are they one person?" for mixed in found.mixed_up]
-        return {
-            "line": " ".join((*decision.reasons, *found.remarks)),
-            "promote": decision.promote,
-            "needs_human": human,
-            "compared": {
-                "champion": found.champion,
-                "overall": decision.overall.to_json(),
-                "strangers": decision.strangers.to_json(),
-                "newcomers": len(found.newcomers),
-                "flips": len(found.flips),
-                "doubted": found.doubted,
-            },
-        }
-
-    def _promote(self) -> Detail:
-        version, now = self._done["train"]["version"], self._clock()
-        if self._done["evaluate"]["promote"]:
-            put_into_use(self._workspace, self._ledger, version, COMMAND, now)
-            return {"line": f"{version} is in use now", "version": version}
-        current = registry.current(self._workspace.models)
-        if version != current and version not in set_aside(history(self._ledger)):
-            self._ledger.promoted(version, now, KEPT, current)
-        return {"line": f"{current} stays in use", "version": current}
-
-
-def _kept(version: str, champion: str, reasons: Sequence[str]) -> str:
-    return (
-        f"The new model {version} was not put into use, {champion} stays. {' '.join(reasons)} Look at what came in; to"
-        f" use it all the same: mien models promote {version}"
-    )
-
-
-def _is_usable(model: Model) -> bool:
-    try:
-        wiring.eyes_of(model)
-    except ModelError:
-        return False
-    return True
-
-
-def _about(source: str, error: str) -> str:
-    """The error of a source with its name before it, once."""
-    return f"{source}: {error.removeprefix(f'The source {source}').lstrip(': ')}"
-
-
-def _listed(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

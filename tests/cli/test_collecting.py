@@ -15,7 +15,7 @@ import pytest
 
 from mien import Album
 from mien.cli.collecting import SHOWN
-from mien.pipeline import COMMAND, Daily
+from mien.daily import COMMAND, Daily
 from mien.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -162,3 +162,14 @@ def test_names_come_from_the_link() -> None:
 def test_wrong_options(options: dict[str, object], said: str) -> None:
     with pytest.raises(SourceError, match=said):
         gallery({}, "g", **options)
+
+
+@pytest.mark.parametrize("markup", ["<![1<2]]>", "<!-- <![x<y", "<a " * 40_000, "<!--" * 40_000, "<![" * 40_000])
+def test_odd_markup_ends_soon_and_in_an_answer(markup: str) -> None:
+    """Python's parser gives up on some of it, and took minutes for some."""
+    assert told(gallery({"g": f"<h1>Ada</h1><img src=1.jpg>{markup}"}, "g", person="h1", pictures="img"))
+
+
+def test_a_srcset_without_end_is_read_soon() -> None:
+    page = f"<h1>Ada</h1><img srcset='{'x' * 200_000}' src=1.jpg>"
+    assert told(gallery({"g": page}, "g", person="h1", pictures="img"))

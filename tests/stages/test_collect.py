@@ -175,6 +175,24 @@ def some(number: int = 5, stamp: str = "") -> FakeSource:
 # What comes in
 
 
+def test_a_token_in_an_address_stands_in_no_message(desk: Desk) -> None:
+    def refuse() -> Source:
+        raise SourceError("https://example.org/feed?token=SECRET is no feed.", "Give the address of one.")
+
+    settings = SourceSettings(kind="fake", basis="consent", licence="own work")
+    (found,) = desk.run([("s", settings, refuse)]).sources
+    assert found.error == "https://example.org/feed?… is no feed. Give the address of one."
+    assert "SECRET" not in "".join(desk.notes) + str(desk.ledger.source_runs())
+
+
+def test_photos_are_asked_for_each_time_also_in_the_evening_west_of_greenwich(desk: Desk) -> None:
+    source = some(2)
+    desk.collect(source, recheck_days=0, day=TODAY)
+    asked = len(source.fetched)
+    desk.collect(source, recheck_days=0, day=TODAY - timedelta(1))  # the day there is still yesterday's
+    assert len(source.fetched) == 2 * asked
+
+
 def test_photos_come_in_with_where_they_came_from(desk: Desk) -> None:
     source = FakeSource({offer("ann", "a.jpg", licence="CC0"): picture(1), offer("bob", "b.png"): picture(2, "PNG")})
     found = desk.one(source)
@@ -467,6 +485,13 @@ def test_an_expired_source_is_passed_over_and_that_is_said(desk: Desk) -> None:
     assert (found.skipped, found.error, source.fetched) == ("its photos might be used until 2026-11-22", None, [])
     assert any("2026-11-22" in note for note in desk.notes)
     assert desk.one(source, until=TODAY).photos == 2
+
+
+def test_two_people_whom_a_disk_may_take_for_one_are_not_mixed(desk: Desk) -> None:
+    source = FakeSource({offer("ada", "a.jpg"): picture(1), offer("Ada", "b.jpg"): picture(2)})
+    found = desk.one(source)
+    assert found.photos == 1
+    assert [(one.kind, "ada" in one.message and "Ada" in one.message) for one in found.failed] == [("person", True)]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 LIMIT = 100_000
 PICTURES = [(f"Person {number % 8}", b"\xff\xd8\xff" + number.to_bytes(2) * 5000) for number in range(150)]
-FATE = {"long": "network", "oversized": "too-large", "endless": "too-large", "circle": "redirects", "private": "robots"}
+FATE = {
+    "abroad": "host",
+    "long": "network",
+    "oversized": "too-large",
+    "endless": "too-large",
+    "circle": "redirects",
+    "private": "robots",
+}
 """The kind of error that each decoy ends in; "html" and "short" arrive, and are for those who look at pictures."""
 
 

@@ -15,8 +15,8 @@ from mien.cli.console import Reporter, count, entry, fit, paint, printable, say,
 from mien.errors import FetchError, SourceError, UsageError
 
 if TYPE_CHECKING:
+    from mien.daily import Daily
     from mien.ledger import Run
-    from mien.pipeline import Daily
     from mien.stages.collect import Collected, SourceCollected, Trouble
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from codecs import BOM_UTF8
@@ -19,6 +20,7 @@ from mien.protocols import Sink, Source, Web
 from mien.sources import (
     Options,
     WebAddress,
+    closed,
     fetch_error,
     file_name,
     first_page,
@@ -164,7 +166,8 @@ class _Images(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[str] = []
-        self.feed(text)
+        with contextlib.suppress(AssertionError):  # how HTMLParser says of "<![1]>" that it is none
+            self.feed(closed(text.encode(errors="replace")).decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img" and (source := dict(attrs).get("src")):

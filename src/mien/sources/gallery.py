@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import soupsieve
 from bs4 import BeautifulSoup, Tag
+from bs4.exceptions import ParserRejectedMarkup
 from pydantic import Field, field_validator
 
 from mien.errors import FetchError
@@ -18,6 +19,7 @@ from mien.protocols import Sink, Source, Web
 from mien.sources import (
     Options,
     WebAddress,
+    closed,
     fetch_error,
     file_name,
     first_page,
@@ -125,7 +127,13 @@ class _Gallery:
         if len(page.body) > _LARGEST_PAGE:
             what = f"{page.url} has more than {_LARGEST_PAGE >> 20} MB"
             raise fetch_error(self.name, what, "Begin at a page that lists less.", "too-large")
-        return BeautifulSoup(page.body, "html.parser", from_encoding=page.charset)
+        try:
+            return BeautifulSoup(
+                closed(page.body), "html.parser", from_encoding=page.charset, exclude_encodings=["punycode"]
+            )
+        except ParserRejectedMarkup as error:
+            what = f"{page.url} cannot be read as HTML"
+            raise fetch_error(self.name, what, "Tell whoever runs the site.") from error
 
     def _pictures(self, soup: BeautifulSoup, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
         named = _names(soup, Selector.parse(self.options.person))
@@ -171,7 +179,7 @@ def _addresses(element: Tag, attribute: str) -> Iterator[object]:
         yield element.get(key)
 
 
-_CANDIDATE = re.compile(r"([^\s,]\S*[^\s,])(?:\s+(\d+(?:\.\d+)?)[wx])?\s*(?:,|$)")
+_CANDIDATE = re.compile(r"(?<![^\s,])([^\s,]\S*[^\s,])(?:\s+(\d+(?:\.\d+)?)[wx])?\s*(?:,|$)")
 
 
 def _largest(srcset: str) -> str | None:

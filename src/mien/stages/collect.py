@@ -301,6 +301,16 @@ class _Album:
                     strays[one.person, file_sha256(self._workspace.waiting_file(one.path))] = one.path
         return strays
 
+    @cached_property
+    def _spelt(self) -> dict[str, str]:
+        """By their folded names the people whose photos came today."""
+        there = (entry.name for entry in self.intake.iterdir()) if self.intake.is_dir() else ()
+        return {folded(name): nfc(name) for name in there}
+
+    def spelt(self, person: str) -> str:
+        """Whose folder in today's intake "Ada" gets: that of "ADA", who came before, is the same on some disks."""
+        return self._spelt.setdefault(folded(person), person)
+
     def place(self, person: str, name: str, arrived: _Arrived) -> tuple[Outcome, str]:
         """Gives a photo its name in today's intake, unless the album has these bytes of that person; and where it
         lies."""
@@ -445,8 +455,8 @@ class _Run:
         except (AlbumError, BusyError, StorageError):
             raise
         except MienError as error:
-            self._error = str(error)
-            self._progress.note(f"{self._name}: {error}")
+            self._error = _said(error)
+            self._progress.note(f"{self._name}: {self._error}")
 
     # Which photos
 
@@ -479,7 +489,7 @@ class _Run:
         if offer.stamp:
             is_known = offer.stamp == before.stamp
         else:
-            is_known = (self._today - before.checked_on).days < self._settings.recheck_days
+            is_known = max((self._today - before.checked_on).days, 0) < self._settings.recheck_days  # west of Greenwich
         self._known += is_known
         return None if is_known else _Wanted(offer, person, self._album.ledger.fetch(self._name, offer.location))
 
@@ -499,6 +509,13 @@ class _Run:
         except UsageError as error:
             remedy = f'Give them one in the table people of this source in {FILE_NAME}: {{"name there" = "name here"}}.'
             raise FetchError(f"{offer.location}: {error.message}", remedy, "person") from error
+        if (other := self._album.spelt(name)) != name:
+            remedy = (
+                f"Say in the table people of this source in {FILE_NAME} whether {name} is {other} or somebody else."
+            )
+            raise FetchError(
+                f"{offer.location}: {name} and {other} cannot be told apart by every disk.", remedy, "person"
+            )
         until = self._album.until.get(name)
         return None if until and until < self._today else name
 
@@ -606,7 +623,7 @@ class _Run:
             self._album.fail(failed)
 
     def _trouble(self, location: str, error: FetchError | PhotoError) -> Trouble:
-        trouble = Trouble(_plain(location), error.kind, _plain(str(error)))
+        trouble = Trouble(_plain(location), error.kind, _said(error))
         self._progress.note(f"{self._name}: {trouble.message}")
         return trouble
 
@@ -678,6 +695,11 @@ def file_name(name: str, fmt: str) -> str:
         return valid_person(f"{stem}.{ending}")  # what a folder can be called, a file can
     except UsageError:
         return f"_{stem}.{ending}"  # a device of Windows, "con.jpg"
+
+
+def _said(error: MienError) -> str:
+    """What an error says, fit to be shown and kept: the query of an address may hold a token."""
+    return _plain(re.sub(r"(https?://[^\s?#]*)[?#]\S+", r"\1?…", str(error)))
 
 
 def _plain(text: str) -> str:

@@ -62,4 +62,6 @@ def _problem(settings: SourceSettings, last: SourceRun | None, today: date) -> s
         return f"is not collected: {' and '.join(missing)} must be set in mien.toml"
     if settings.until and settings.until < today:
         return f"is not collected any more: its photos might be used until {settings.until}"
-    return f"failed when it last ran: {last.error}" if last and last.error else ""
+    if not last or not last.error:
+        return ""
+    return f"failed when it last ran: {last.error.removeprefix(f'The source {last.source}: ')}"

@@ -81,7 +81,7 @@ def length(headers: Mapping[str, str]) -> int:
 
 def charset(headers: Mapping[str, str]) -> str | None:
     found = re.search(r"""charset\s*=\s*["']?([\w.:+-]{1,40})""", headers.get("content-type", ""), re.IGNORECASE)
-    return found[1] if found else None
+    return found[1] if found and found[1].lower() != "punycode" else None  # no charset, and takes forever
 
 
 def pause(headers: Mapping[str, str]) -> float | None:
