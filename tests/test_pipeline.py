@@ -796,3 +796,14 @@ def test_a_clock_that_was_ahead_does_not_stop_the_schedule(grown: Club, monkeypa
     grown.now -= timedelta(days=400)
     grown.open().run_daily(time(3, 30), lambda done: None)
     assert given == [grown.now]
+
+
+def test_a_photo_that_flips_is_told_by_its_place(grown: Club) -> None:
+    first = grown.in_use()
+    assert first
+    shades(grown.painted.training / "Ada", (170, 100, 40), 12)  # Ada in another light
+    second = grown.open().train().version
+    found = grown.open().difference(first, second).compared
+    assert isinstance(found, Compared) and found.flips
+    assert all((grown.painted.training / flip.photo).is_file() for flip in found.flips)
+    assert {flip.photo.split("/")[0] for flip in found.flips} <= {flip.person for flip in found.flips}

@@ -276,7 +276,7 @@ def test_it_can_be_written_as_json() -> None:
     found = compared(album, old).to_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["champion"] == OLD and not found["decision"]["promote"]
-    assert set(found["flips"][0]) == {"person", "sha256", "won", "taken_for"}
+    assert set(found["flips"][0]) == {"person", "sha256", "won", "taken_for", "photo"}
 
 
 def test_difference_of_two_cards() -> None:

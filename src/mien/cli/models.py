@@ -185,8 +185,8 @@ def _print_compared(found: Difference) -> None:
     for label, won in (("lost", False), ("won", True)):
         flips = [flip for flip in compared.flips if flip.won is won]
         for number, flip in enumerate(flips[:SHOWN]):
-            other = printable(flip.taken_for) if flip.taken_for else "unknown"
-            entry("" if number else label, f"{printable(flip.person)} {flip.sha256[:12]}: {other} by the other model")
+            other = f"{flip.taken_for or 'unknown'} {'before' if won else 'now'}"
+            entry("" if number else label, f"{flip.photo or flip.sha256}: {other}")
         if len(flips) > SHOWN:
             say(f"{'':<12}… and {len(flips) - SHOWN:,} more; --json has them all")
 

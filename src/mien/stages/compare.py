@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -61,16 +61,17 @@ class Incomparable:
 @dataclass(frozen=True, slots=True)
 class Flip:
     """A photo that only one of the models gives its `person`: the challenger, if it is `won`. `taken_for` is the name
-    that the other gives, None for unknown."""
+    that the other gives, None for unknown. `photo` is its path in training-images, "" where none was asked for."""
 
     person: str
     sha256: str
     won: bool
     taken_for: str | None
+    photo: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        return {"person": self.person, "sha256": self.sha256, "won": self.won, "taken_for": self.taken_for}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,12 @@ def compare(catalog: Catalog, champion: Model, challenger: Model, heads: Sequenc
             f"{champion.version} sees with the encoder {champion.encoder_id} and {challenger.version} with"
             f" {challenger.encoder_id}, so they cannot be asked about the same embeddings."
         )
-    return compare_on(catalog.training_set(challenger.encoder_id), champion, challenger, heads)
+    found = compare_on(catalog.training_set(challenger.encoder_id), champion, challenger, heads)
+    if isinstance(found, Incomparable) or not found.flips:
+        return found
+    places = catalog.places()
+    flips = (replace(flip, photo=places.get((flip.person, flip.sha256), "")) for flip in found.flips)
+    return replace(found, flips=tuple(flips))
 
 
 def compare_on(
