@@ -16,8 +16,8 @@
       SourceError               15   a source is set up wrongly or cannot be read (also: a run finished without it)
         FetchError              16   a photo of a source could not be had (also: a run finished without some)
 
-14 is `mien check` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library raises these; the
-command line translates them in one place. docs/errors.md has them by message.
+14 is `mien check` or `mien daily` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library
+raises these; the command line translates them in one place. docs/errors.md has them by message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 NEEDS_HUMAN = 14
-"""Exit code of `mien check` where something needs a human."""
+"""Exit code of `mien check` and `mien daily` where something needs a human."""
 
 
 class MienError(Exception):
