@@ -195,14 +195,15 @@ def put_into_use(workspace: Workspace, ledger: Ledger, version: str, how: str, n
 
     The ledger comes first: a kill between the two is mended when the command is run again, while nobody would notice
     that a model in use is not in the ledger."""
-    before = registry.current(workspace.models) if in_use(workspace) else None
-    if before != version:
-        registry.load_version(workspace.models, version)  # nor may the ledger tell of one that cannot be used
+    before = None
+    with contextlib.suppress(ModelError):  # a damaged one is none
+        before = registry.current(workspace.models)
+    registry.load_version(workspace.models, version)  # what cannot be used comes into use nowhere, the ledger included
     last = ledger.promotions()
     if how == "rollback" or not last or last[0].version != version or last[0].how == KEPT:
         ledger.promoted(version, now, how, before)
     if before != version:
-        registry.promote(workspace.models, version)
+        registry.make_current(workspace.models, version)
 
 
 KEPT = "kept"

@@ -233,10 +233,10 @@ def settled(models: Path, version: str) -> str:
     *_, twin, newest = [None, None, *versions(models)]
     if twin is None or newest != version:
         return version
-    card = load_card(models / version)
     with contextlib.suppress(DamagedModelError):
-        same = load_model(models / twin).card.model_copy(update={"run": card.run}) == card
-        if same and version != current(models):
+        card, other = load_card(models / version), load_card(models / twin)
+        if other.model_copy(update={"run": card.run}) == card and version != current(models):
+            load_model(models / twin)  # or what is kept would be damaged
             drop(models, version)
             return twin
     return version
@@ -248,6 +248,11 @@ def promote(models: Path, version: str) -> None:
     Raises ModelError if there is no such version, DamagedModelError, StorageError.
     """
     load_version(models, version)
+    make_current(models, version)
+
+
+def make_current(models: Path, version: str) -> None:
+    """The last step of `promote`, for whoever has loaded the version. Raises StorageError."""
     write_atomically(models / CURRENT, f"{version}\n".encode())
 
 
@@ -346,7 +351,8 @@ def load_card(folder: Path) -> Card:
     """The card of the model in `folder`, checked; the other files are not read. Raises DamagedModelError."""
     sealed = _read(folder / CARD)
     card = _parse(Card, folder / CARD, sealed)
-    if _json(_sealed(card)) != sealed:
+    bare = sealed.replace(f'"seal": "{card.run.seal}"'.encode(), b'"seal": ""', 1)  # as it was when it was hashed
+    if hashlib.sha256(bare).hexdigest() != card.run.seal:
         raise _damaged(folder / CARD, "it is not what it was when the model was written")
     return card
 
