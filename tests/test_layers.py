@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "validation",
         }
     )
-    | frozenset({"files", "journal", "progress", "walk", "workers"}),
+    | frozenset({"files", "journal", "progress", "walk", "words", "workers"}),
     frozenset({"nets", "detectors", "landmarkers", "encoders", "heads", "sources", "eyes"})
     | frozenset({"catalog", "database", "ledger", "looking", "web", "workspace"}),
     frozenset({"stages", "registry", "report"}),

@@ -20,6 +20,7 @@ from mien import pipeline, registry, wiring
 from mien.errors import NEEDS_HUMAN, MienError, ModelError
 from mien.gate import set_aside
 from mien.registry import Model
+from mien.words import count
 from mien.workspace import Workspace, nfc
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
@@ -212,7 +213,7 @@ class _Loop:
         if not gone and not begun_before:
             return {"line": "nothing has expired", "photos": 0}
         others = ", and perhaps others before this run was interrupted" if begun_before else ""
-        line = f"{_count(gone, 'photo')} set aside, whose time is over{others}"
+        line = f"{count(gone, 'photo')} set aside, whose time is over{others}"
         human = f"{line}: they lie in {workspace.removed}. Delete them if you may not keep them."
         return {"line": line, "photos": gone, "needs_human": [human]}
 
@@ -256,10 +257,10 @@ class _Loop:
         refused = sum(len(source.refused) for source in found.sources)
         errors = [_about(source.source, source.error) for source in found.sources if source.error]
         line = _listed(
-            f"{_count(found.photos, 'new photo')} from {_count(len(names), 'source')}",
-            f"{_count(len(errors), 'source')} failed" if errors else "",
-            f"{_count(refused, 'file')} refused" if refused else "",
-            f"{_count(failed, 'photo')} could not be had" if failed else "",
+            f"{count(found.photos, 'new photo')} from {count(len(names), 'source')}",
+            f"{count(len(errors), 'source')} failed" if errors else "",
+            f"{count(refused, 'file')} refused" if refused else "",
+            f"{count(failed, 'photo')} could not be had" if failed else "",
         )
         return {"line": line, "needs_human": errors, "photos": found.photos, "refused": refused, "failed": failed}
 
@@ -271,7 +272,7 @@ class _Loop:
         )
         unreadable = len(looked.failures)
         line = _listed(
-            f"{_count(looked.photos, 'photo')} waiting, {looked.computed:,} looked at"
+            f"{count(looked.photos, 'photo')} waiting, {looked.computed:,} looked at"
             if looked.photos
             else "nothing waits",
             f"{unreadable:,} unreadable" if unreadable else "",
@@ -296,8 +297,8 @@ class _Loop:
 
         merged = merge(self._workspace, self._catalog, hold=self._done["check"]["held"])
         line = _listed(
-            f"{_count(len(merged.moved), 'photo')} merged" if merged.moved else "nothing to merge",
-            f"{_count(len(merged.duplicates), 'duplicate')} dropped" if merged.duplicates else "",
+            f"{count(len(merged.moved), 'photo')} merged" if merged.moved else "nothing to merge",
+            f"{count(len(merged.duplicates), 'duplicate')} dropped" if merged.duplicates else "",
             f"{len(merged.left):,} left in the intake" if merged.left else "",
         )
         counts = {"moved": len(merged.moved), "duplicates": len(merged.duplicates), "left": len(merged.left)}
@@ -311,7 +312,7 @@ class _Loop:
         few = sum(size < self._workspace.settings.minimum for size in sizes)
         made = "made" if learned.trained else "nothing new since"
         line = _listed(
-            f"{made} {learned.version}: {_count(len(sizes), 'person', 'people')}, {_count(sum(sizes), 'photo')}",
+            f"{made} {learned.version}: {count(len(sizes), 'person', 'people')}, {count(sum(sizes), 'photo')}",
             f"{few:,} of the people have fewer than {self._workspace.settings.minimum} photos" if few else "",
         )
         return {"line": line, "version": learned.version, "trained": learned.trained is not None}
@@ -384,7 +385,3 @@ def _about(source: str, error: str) -> str:
 
 def _listed(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

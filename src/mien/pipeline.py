@@ -198,12 +198,13 @@ def put_into_use(workspace: Workspace, ledger: Ledger, version: str, how: str, n
     before = None
     with contextlib.suppress(ModelError):  # a damaged one is none
         before = registry.current(workspace.models)
-    registry.load_version(workspace.models, version)  # what cannot be used comes into use nowhere, the ledger included
-    last = ledger.promotions()
-    if how == "rollback" or not last or last[0].version != version or last[0].how == KEPT:
-        ledger.promoted(version, now, how, before)
-    if before != version:
-        registry.make_current(workspace.models, version)
+
+    def record() -> None:
+        last = ledger.promotions()
+        if how == "rollback" or not last or last[0].version != version or last[0].how == KEPT:
+            ledger.promoted(version, now, how, before)
+
+    registry.promote(workspace.models, version, record)
 
 
 KEPT = "kept"

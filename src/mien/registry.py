@@ -24,7 +24,7 @@ import re
 import shutil
 import stat
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -242,17 +242,14 @@ def settled(models: Path, version: str) -> str:
     return version
 
 
-def promote(models: Path, version: str) -> None:
-    """Makes `version` the current one, after loading it: a damaged model never becomes current.
+def promote(models: Path, version: str, before: Callable[[], None] = lambda: None) -> None:
+    """Makes `version` the current one, after loading it: a damaged model never becomes current. `before` is called in
+    between, for what is to be on record first.
 
     Raises ModelError if there is no such version, DamagedModelError, StorageError.
     """
     load_version(models, version)
-    make_current(models, version)
-
-
-def make_current(models: Path, version: str) -> None:
-    """The last step of `promote`, for whoever has loaded the version. Raises StorageError."""
+    before()
     write_atomically(models / CURRENT, f"{version}\n".encode())
 
 

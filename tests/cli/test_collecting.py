@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien import Album
-from mien.cli.collecting import SHOWN
+from mien.cli.console import SHOWN
 from mien.daily import COMMAND, Daily
 from mien.workspace import Workspace
 

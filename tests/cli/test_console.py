@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mien.cli import console
-from mien.cli.console import Reporter, cells, chance, count, entry, fit, paint, percent, printable, widest
+from mien.cli.console import Reporter, cells, chance, entry, fit, paint, percent, printable, widest
+from mien.words import count
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from mien.cli.learning import SHOWN
+from mien.cli.console import SHOWN
 from mien.workspace import Mount, Workspace
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mien import Album
-from mien.cli.models import SHOWN
+from mien.cli.console import SHOWN
 
 if TYPE_CHECKING:
     from conftest import Painted

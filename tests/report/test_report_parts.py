@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from mien.report import Share, difference, thumbnail
-from mien.report.text import LONGEST, count, level, name, path, percent, points, score, shown
+from mien.report.text import LONGEST, level, name, path, percent, points, score, shown
 from mien.report.thumbnail import SIDE
 from mien.types import Face, Photo, Picture, Pixels
 from mien.vision.geometry import turn_points
+from mien.words import count
 
 NBSP = "\u00a0"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, count, entry, fit, paint, percent, printable, say, widest
+from mien.cli.console import Reporter, entry, fit, paint, percent, printable, say, say_json, widest
 from mien.errors import PhotoError, UsageError
+from mien.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,7 +115,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     found = Album(context.obj).status()
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
         return
     if found.people:
         _print_people(found)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, cells, chance, count, fit, paint, printable, say, tell, widest
+from mien.cli.console import Reporter, cells, chance, fit, paint, printable, say, tell, widest
 from mien.errors import PhotoError, UsageError
+from mien.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

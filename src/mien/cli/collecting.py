@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json, command
-from mien.cli.console import Reporter, count, entry, fit, paint, printable, say, tell, widest
+from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, tell, widest
 from mien.errors import FetchError, SourceError, UsageError
+from mien.words import count
 
 if TYPE_CHECKING:
     from mien.daily import Daily
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mien.stages.collect import Collected, SourceCollected, Trouble
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus
-
-SHOWN = 10
-"""Lines of one kind printed before the rest is only counted; --json has them all."""
 
 RUNS = 20
 """Runs in the table of `runs`."""
@@ -37,7 +34,7 @@ def sources(context: typer.Context, as_json: Json = False) -> None:
     album = Album(context.obj)
     found = album.sources()
     if as_json:
-        say(json.dumps([one.to_json() for one in found], ensure_ascii=False, indent=2))
+        say_json([one.to_json() for one in found])
     elif found:
         _print_sources(found)
     else:
@@ -63,7 +60,7 @@ def collect(
         album = Album(context.obj, progress=progress)
         found = album.collect(names or (), dry_run)
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_collected(found)
         if found.photos:
@@ -89,7 +86,7 @@ def merge(
     album = Album(context.obj)
     merged = album.merge(None if day is None else _day(day))
     if as_json:
-        say(json.dumps(merged.to_json(), ensure_ascii=False, indent=2))
+        say_json(merged.to_json())
     else:
         _print_merged(merged)
         if merged.moved:
@@ -103,7 +100,7 @@ def daily(context: typer.Context, as_json: Json = False) -> None:
     with Reporter(notes=False) as progress:
         done = Album(context.obj, progress=progress).daily()
     if as_json:
-        say(json.dumps(done.to_json(), ensure_ascii=False, indent=2))
+        say_json(done.to_json())
     else:
         print_daily(done)
     if done.exit_code:
@@ -150,13 +147,13 @@ def runs(
     if run is not None:
         done = album.run(run)
         if as_json:
-            say(json.dumps(done.to_json(), ensure_ascii=False, indent=2))
+            say_json(done.to_json())
         else:
             print_daily(done)
         return
     found = album.runs(RUNS)
     if as_json:
-        say(json.dumps([done.to_json() for done in found], ensure_ascii=False, indent=2))
+        say_json([done.to_json() for done in found])
     elif found:
         _print_runs([done.run for done in found])
     else:
@@ -201,7 +198,7 @@ def _print_collected(found: Collected) -> None:
         people = source.wanted if found.dry_run else ()
         for person, location in people[:SHOWN]:
             say(f"{'':<12}{printable(person)}  {printable(location)}")
-        _rest(len(people))
+        say_more(len(people))
         _print_troubles("refused", source.refused)
         _print_troubles("failed", source.failed)
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
@@ -227,12 +224,7 @@ def _fared(source: SourceCollected, dry_run: bool) -> str:
 def _print_troubles(label: str, troubles: tuple[Trouble, ...]) -> None:
     for number, trouble in enumerate(troubles[:SHOWN]):
         entry("" if number else label, trouble.message, "33")
-    _rest(len(troubles))
-
-
-def _rest(number: int) -> None:
-    if number > SHOWN:
-        say(f"{'':<12}… and {number - SHOWN:,} more; --json has them all")
+    say_more(len(troubles))
 
 
 def _print_merged(merged: Merged) -> None:
@@ -247,7 +239,7 @@ def _print_merged(merged: Merged) -> None:
     entry("merged", "; ".join(parts))
     for number, one in enumerate(merged.left[:SHOWN]):
         entry("" if number else "left", f"{one.path}: {one.reason}", "33")
-    _rest(len(merged.left))
+    say_more(len(merged.left))
 
 
 def _print_runs(found: list[Run]) -> None:

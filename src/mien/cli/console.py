@@ -6,6 +6,7 @@ A bar with rate and time left on a terminal, plain lines elsewhere; colour only 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -32,6 +33,9 @@ FEW = 8
 LABEL = 12
 """Cells before the text of an `entry`."""
 
+SHOWN = 10
+"""Lines of one kind printed before the rest is only counted; --json has them all."""
+
 LONGEST = 40
 """Cells of a name in a table; longer ones are cut there. --json and --csv have every name whole."""
 
@@ -45,6 +49,17 @@ def say(line: str = "") -> None:
         if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
             raise BrokenPipeError from error
         raise storage_error(Path("standard output"), error) from error
+
+
+def say_json(value: object) -> None:
+    """The result for programs."""
+    say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say_more(number: int) -> None:
+    """That of `number` lines of one kind only the first `SHOWN` were printed, if so."""
+    if number > SHOWN:
+        say(f"{'':<{LABEL}}… and {number - SHOWN:,} more; --json has them all")
 
 
 def _leave_output() -> None:
@@ -124,11 +139,6 @@ def percent(share: float | None) -> str:
 def chance(probability: float) -> str:
     """A probability as a percentage; what is calibrated is never certain."""
     return percent(min(max(probability, 1e-9), 1 - 1e-9))
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """ "1 photo", "2,300 photos", "2 people"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 class Reporter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import sys
 from collections.abc import Sequence
 from itertools import groupby
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import Reporter, count, entry, percent, printable, say
+from mien.cli.console import SHOWN, Reporter, entry, percent, printable, say, say_json
 from mien.errors import NEEDS_HUMAN, PhotoError
+from mien.words import count
 
 if TYPE_CHECKING:
     from mien.measured import Share
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from mien.stages.check import Checked
     from mien.stages.evaluate import Evaluated
     from mien.stages.train import Trained
-
-SHOWN = 10
-"""Lines of one kind printed before the rest is only counted; --json has them all."""
 
 FEW = 4
 """Names in one line before the rest is only counted."""
@@ -55,7 +52,7 @@ def align(
     with Reporter(notes=as_json) as progress:
         aligned = Album(context.obj, progress=progress, chip_size=size, skip_multi=skip_multi).align()
     if as_json:
-        say(json.dumps(aligned.to_json(), ensure_ascii=False, indent=2))
+        say_json(aligned.to_json())
     else:
         _print_aligned(aligned)
     if aligned.failures:
@@ -69,7 +66,7 @@ def check(context: typer.Context, as_json: Json = False) -> None:
 
     found = Album(context.obj).check()
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_checked(found)
     if found.needs_human:
@@ -83,7 +80,7 @@ def train(context: typer.Context, as_json: Json = False) -> None:
     with Reporter(notes=as_json) as progress:
         learned = Album(context.obj, progress=progress).train()
     if as_json:
-        say(json.dumps(learned.to_json(), ensure_ascii=False, indent=2))
+        say_json(learned.to_json())
     else:
         _print_aligned(learned.aligned)
         say()
@@ -115,7 +112,7 @@ def evaluate(
     with Reporter(notes=as_json) as progress:
         found = Album(context.obj, progress=progress).evaluate(photos, face=face.value, model=model)
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_evaluated(found)
     if found.failures:

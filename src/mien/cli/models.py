@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import Reporter, count, entry, paint, percent, printable, say
+from mien.cli.console import SHOWN, Reporter, entry, paint, percent, printable, say, say_json, say_more
 from mien.errors import PhotoError
+from mien.words import count
 
 if TYPE_CHECKING:
     from mien.measured import Share
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mien.stages.convert import Converted
     from mien.stages.models import Version
     from mien.stages.show import Shown
-
-SHOWN = 10
-"""Lines of one kind printed before the rest is only counted; --json has them all."""
 
 app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 
@@ -34,7 +31,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 
     found = Album(context.obj).models()
     if as_json:
-        say(json.dumps([one.to_json() for one in found], ensure_ascii=False, indent=2))
+        say_json([one.to_json() for one in found])
     elif found:
         _print_models(found)
     else:
@@ -53,7 +50,7 @@ def diff(
 
     found = Album(context.obj).difference(before, after)
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_difference(found)
 
@@ -88,7 +85,7 @@ def show(
 
     found = Album(context.obj).show(photo)
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_shown(found)
 
@@ -106,7 +103,7 @@ def convert(
     with Reporter(notes=as_json) as progress:
         found = run(source, target, to, quality=quality, progress=progress)
     if as_json:
-        say(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        say_json(found.to_json())
     else:
         _print_converted(found)
     if found.failures:
@@ -187,8 +184,7 @@ def _print_compared(found: Difference) -> None:
         for number, flip in enumerate(flips[:SHOWN]):
             other = f"{flip.taken_for or 'unknown'} {'before' if won else 'now'}"
             entry("" if number else label, f"{flip.photo or flip.sha256}: {other}")
-        if len(flips) > SHOWN:
-            say(f"{'':<12}… and {len(flips) - SHOWN:,} more; --json has them all")
+        say_more(len(flips))
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:
@@ -232,7 +228,6 @@ def _print_converted(found: Converted) -> None:
     entry("converted", count(len(found.converted), "photo"))
     for number, (photo, _, why) in enumerate(found.skipped[:SHOWN]):
         entry("" if number else "left alone", f"{photo}: {why}")
-    if len(found.skipped) > SHOWN:
-        say(f"{'':<12}… and {len(found.skipped) - SHOWN:,} more; --json has them all")
+    say_more(len(found.skipped))
     for number, error in enumerate(found.failures):
         entry("" if number else "unreadable", str(error), "33")

@@ -39,11 +39,6 @@ def path(text: str) -> str:
     return f'<bdi class="path">{safe.replace("/", "/<wbr>")}</bdi>'
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """ "1 photo", "2,300 photos", "2 people"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def percent(share: float | None) -> str:
     """ "99.3 %" with a no-break space; only nothing is 0 and only all is 100. A dash where there is no number."""
     return "–" if share is None or math.isnan(share) else f"{per_hundred(share)}\u00a0%"

@@ -106,6 +106,16 @@ def path_pattern(text: str) -> re.Pattern[str]:
     return _compiled(text, run + ("(?:[^/]*/)*[^/]+" if file == "**" else _run(file, "[^/]")))
 
 
+def _path_pattern_or_none(text: str) -> str:
+    if text:
+        path_pattern(text)
+    return text
+
+
+PathPattern = Annotated[str, AfterValidator(_path_pattern_or_none)]
+"""An option that `path_pattern` understands, or "" for none."""
+
+
 def text_pattern(text: str) -> re.Pattern[str]:
     """The same for a line of text, where `/` is a letter like others. Raises ValueError."""
     return _compiled(text, _run(text, "."))

@@ -21,6 +21,7 @@ from mien.protocols import Sink, Source, Web
 from mien.sources import (
     PERSONS_FOLDERS,
     Options,
+    PathPattern,
     fetch_error,
     file_name,
     offered,
@@ -54,7 +55,7 @@ _BLOCK = 8 << 20
 
 class BucketOptions(Options):
     url: str = Field(description='The bucket and the folder in it, say "s3://club-photos/people".')
-    pattern: str = Field(
+    pattern: PathPattern = Field(
         default="",
         description='Paths of photos in it, say "{person}/*.jpg"; {person} once, * any text in a part, ** any parts.',
     )
@@ -72,13 +73,6 @@ class BucketOptions(Options):
             raise ValueError("it must be protocol://bucket")
         if "::" in value or protocol.lower() in NO_BUCKETS:
             raise ValueError(f"{protocol} is no bucket; for a disk there is the kind folder, for the web manifest")
-        return value
-
-    @field_validator("pattern")
-    @classmethod
-    def _says_who(cls, value: str) -> str:
-        if value:
-            path_pattern(value)
         return value
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
 from mien.sources import (
     PERSONS_FOLDERS,
     Options,
+    PathPattern,
     fetch_error,
     file_name,
     file_stamp,
@@ -37,7 +38,7 @@ from mien.walk import BESIDE_PHOTOS
 
 class FolderOptions(Options):
     path: str = Field(min_length=1, description='The folder, relative to the album, say "../drop".')
-    pattern: str = Field(
+    pattern: PathPattern = Field(
         default="",
         description='Paths of photos in it, say "{person}/*.jpg"; {person} once, * any text in a part, ** any parts.',
     )
@@ -45,13 +46,6 @@ class FolderOptions(Options):
         default="",
         description='A CSV file in it with the columns file and person, say "photos.csv"; licence may follow.',
     )
-
-    @field_validator("pattern")
-    @classmethod
-    def _says_who(cls, value: str) -> str:
-        if value:
-            path_pattern(value)
-        return value
 
     @model_validator(mode="after")
     def _one_way_to_say_who(self) -> FolderOptions:

@@ -12,6 +12,7 @@ from mien.agreement import rule
 from mien.catalog import Catalog, Drift
 from mien.errors import ModelError
 from mien.registry import EncoderCard, Model
+from mien.words import count
 from mien.workspace import Training, Workspace
 
 
@@ -79,9 +80,9 @@ def status(workspace: Workspace, encoder: EncoderCard, current: Callable[[], Mod
             unseen = sum(person.unseen for person in summary.people)
             waiting = len(catalog.to_choose(rule(encoder.id, workspace.settings.skip_multi)))
             if unseen:
-                stale.append(f"{_count(unseen, 'photo')} not looked at with the present settings")
+                stale.append(f"{count(unseen, 'photo')} not looked at with the present settings")
             elif waiting:
-                stale.append(f"{_count(waiting, 'person', 'people')} whose faces are to be chosen again")
+                stale.append(f"{count(waiting, 'person', 'people')} whose faces are to be chosen again")
     stale += _drifted(drift)
     if model:
         stale += _behind(model, encoder, workspace.settings.fpir, photos_of)
@@ -115,7 +116,7 @@ def _drifted(drift: Drift) -> list[str]:
         (drift.changed, "changed since it was looked at"),
         (drift.gone, "gone from training-images; the next run forgets it"),
     )
-    return [f"{_count(number, 'photo')} {what}" for number, what in words if number]
+    return [f"{count(number, 'photo')} {what}" for number, what in words if number]
 
 
 def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str, list[str]] | None) -> list[str]:
@@ -124,16 +125,16 @@ def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str
         return ["the model was made with other settings of precision or views, or another version of mien"]
     lines = [] if model.fpir == fpir else [f"the model's FPIR is {model.fpir:g}, the setting {fpir:g}"]
     if model.enrolled_since_fit:
-        enrolled = _count(model.enrolled_since_fit, "photo")
+        enrolled = count(model.enrolled_since_fit, "photo")
         lines.append(f"{enrolled} enrolled or removed since the last training, which measured the model otherwise")
     if photos_of is None:
         return lines
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
     have = {(person, photo) for person, photos in photos_of.items() for photo in photos}
     if have - used:
-        lines.append(f"{_count(len(have - used), 'photo')} not in the model yet")
+        lines.append(f"{count(len(have - used), 'photo')} not in the model yet")
     if used - have:
-        lines.append(f"{_count(len(used - have), 'photo')} in the model and no longer in the album")
+        lines.append(f"{count(len(used - have), 'photo')} in the model and no longer in the album")
     return lines
 
 
@@ -141,7 +142,3 @@ def _next_step(workspace: Workspace, training: Training) -> str:
     if not training.placements:
         return f"put photos into {workspace.training}/<person>/"
     return f"mien -C {workspace.folder} train"
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
