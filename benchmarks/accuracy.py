@@ -24,9 +24,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mien import metrics, workers
 from mien.cli.console import Reporter
-from mien.eyes import Eyes
+from mien.engines import threads as workers
+from mien.learning import figures as metrics
+from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
 from mien.types import Floats, SeenPhoto
 from mien.wiring import make_eyes

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads import SETS, look
-from mien.catalog import TrainingSet
-from mien.fitted import Ints
-from mien.gallery import Calibration, choose_threshold
+from mien.learning.head import Ints
+from mien.learning.openset import Calibration, choose_threshold
+from mien.records.catalog import TrainingSet
 from mien.registry import Card, EncoderCard, FileCard, HeadCard, Model, OnnxHead, RunCard
 from mien.stages.compare import Compared, compare_on
 from mien.wiring import HEADS

@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mien.catalog import Catalog
 from mien.errors import PhotoError
+from mien.records.catalog import Catalog
+from mien.storage.layout import Workspace
 from mien.types import Floats
 from mien.wiring import make_eyes
-from mien.workspace import Workspace
 from protocol import DATA, Run, link, machine, mien
 
 ORIENTATIONS = {

@@ -17,18 +17,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mien import metrics
-from mien import workers as pool
-from mien.agreement import choose_faces
-from mien.catalog import TrainingSet
-from mien.eyes import Eyes
-from mien.fitted import Fitted, weights
-from mien.gallery import fit_open_set, identify
+from mien.engines import threads as pool
+from mien.learning import figures as metrics
+from mien.learning.crossval import held_out, log_loss
+from mien.learning.crossval import split as folds
+from mien.learning.head import Fitted, weights
+from mien.learning.openset import fit_open_set, identify
+from mien.learning.own_face import choose_faces
+from mien.records.catalog import TrainingSet
+from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
 from mien.stages.train import HeadOption, choose_head
 from mien.types import Floats, SeenPhoto
-from mien.validation import held_out, log_loss
-from mien.validation import split as folds
 from mien.wiring import HEADS, make_eyes
 from protocol import DATA, Split, machine, split
 

@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.detectors.mmod import MMOD
-from mien.detectors.yunet import YuNet
-from mien.encoders.resnet import ResNet
-from mien.landmarkers.trees import FivePointTrees
+from mien.seeing.detectors.mmod import MMOD
+from mien.seeing.detectors.yunet import YuNet
+from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.types import Photo, Picture, Pixels
 from mien.vision import geometry
 from mien.wiring import make_eyes

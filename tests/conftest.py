@@ -23,7 +23,7 @@ from PIL import Image
 
 from mien import Album
 from mien.errors import PhotoError
-from mien.eyes import Eyes, Views
+from mien.seeing.eyes import Eyes, Views
 from mien.testing import Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
 from mien.types import Box, SeenPhoto
 

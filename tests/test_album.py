@@ -113,7 +113,7 @@ def test_what_went_in_before_a_failure_knows_where_it_came_from(
             raise OSError(28, "No space left on device")
         utime(path, ns=ns)
 
-    monkeypatch.setattr("mien.workspace.os.utime", full)
+    monkeypatch.setattr("mien.storage.layout.os.utime", full)
     with pytest.raises(StorageError, match="full"):
         painted.open().add("Ada", [photos[1], photos[2]])
     assert sources(painted.folder)["Ada/b.png"] == str(photos[1])
@@ -131,7 +131,7 @@ def test_a_name_that_no_folder_can_have_is_refused(painted: Painted, tmp_path: P
 HOLDER = """
 import sys
 from pathlib import Path
-from mien.workspace import Workspace
+from mien.storage.layout import Workspace
 
 with Workspace.open(Path(sys.argv[1])).lock("train"):
     print("held", flush=True)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mien import Album
-from mien.ledger import Ledger
+from mien.records.ledger import Ledger
 from mien.stages.collect import GROUP, Collected
 from mien.web import client
 

@@ -17,26 +17,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src/mien"
 # above. Nothing else says so: a new room is entered here, and in the file tree of docs/architecture.md.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset(
-        {
-            "protocols",
-            "settings",
-            "vision",
-            "metrics",
-            "gallery",
-            "agreement",
-            "answers",
-            "fitted",
-            "gate",
-            "measured",
-            "validation",
-        }
-    )
-    | frozenset({"files", "journal", "progress", "walk", "words", "workers"}),
-    frozenset({"nets", "detectors", "landmarkers", "encoders", "heads", "sources", "eyes"})
-    | frozenset({"catalog", "database", "ledger", "looking", "web", "workspace"}),
-    frozenset({"stages", "registry", "report"}),
-    frozenset({"daily", "pipeline", "schedule", "wiring"}),
+    frozenset({"protocols", "settings", "text", "answers"}),
+    frozenset({"vision", "learning", "engines", "web"}),
+    frozenset({"storage"}),
+    frozenset({"seeing", "sources"}),
+    frozenset({"records", "registry", "looking"}),
+    frozenset({"stages"}),
+    frozenset({"report"}),
+    frozenset({"pipeline", "wiring"}),
     frozenset({"album", "testing", "mien"}),
     frozenset({"server"}),
     frozenset({"compat"}),
@@ -44,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 
-TOOLS = frozenset({"detectors", "landmarkers", "encoders", "heads", "sources"})
+TOOLS = frozenset({"seeing.detectors", "seeing.landmarkers", "seeing.encoders", "learning.heads", "sources"})
 """One foreign library or method a file; no file of these rooms knows another."""
 
 ALONE = TOOLS | {"stages"}
@@ -53,11 +41,11 @@ ALONE = TOOLS | {"stages"}
 LATE = frozenset({"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "pillow_heif", "s3fs"})
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
 
-AT_ONCE = {room: frozenset({"sqlalchemy"}) for room in ("database", "catalog", "ledger")}
+AT_ONCE = {"records": frozenset({"sqlalchemy"})}
 """Rooms that are themselves imported late and may name these libraries at their top."""
 
 HOMES = {
-    "sqlalchemy": frozenset({"database", "catalog", "ledger"}),
+    "sqlalchemy": frozenset({"records"}),
     "httpx": frozenset({"web"}),
     "httpcore": frozenset({"web"}),
     "protego": frozenset({"web"}),
@@ -95,8 +83,10 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def room(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+    """The room of a module: a folder or file directly under mien, or one of `TOOLS`, which stand in other rooms."""
+    parts = module.split(".")[1:]
+    within = ".".join(parts[:2])
+    return within if within in TOOLS else parts[0] if parts else module
 
 
 def imports(name: str, file: Path, tree: ast.Module, known: dict[str, Path]) -> Iterator[Import]:
@@ -167,7 +157,7 @@ def faults_of_calls(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def floor(name: str) -> int:
     """Which floor a room is on; one above the roof for a room without a place, which is reported by itself."""
-    return next((number for number, rooms in enumerate(FLOORS) if name in rooms), len(FLOORS))
+    return next((number for number, rooms in enumerate(FLOORS) if name.split(".")[0] in rooms), len(FLOORS))
 
 
 def faults(package: Path) -> list[str]:
@@ -213,10 +203,13 @@ GOOD = {
     "protocols.py": "import numpy as np\nfrom mien.types import Face\n",
     "vision/__init__.py": "",
     "vision/images.py": "from .. import protocols\nfrom mien.vision import __name__\n",
-    "catalog.py": "import sqlalchemy\n",
-    "detectors/__init__.py": "",
-    "detectors/one.py": "from mien.vision import images\nfrom mien import types\ndef f():\n    import onnx\n",
-    "wiring.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import onnx\nimport mien.detectors.one\n",
+    "vision/phash.py": "from mien.vision import images\n",
+    "records/__init__.py": "",
+    "records/catalog.py": "import sqlalchemy\n",
+    "seeing/__init__.py": "",
+    "seeing/detectors/__init__.py": "",
+    "seeing/detectors/one.py": "from mien.vision import images\nfrom mien import types\ndef f():\n    import onnx\n",
+    "wiring.py": "import typing\nif typing.TYPE_CHECKING:\n    import onnx\nimport mien.seeing.detectors.one",
     "cli/__init__.py": "from mien import __version__\nfrom mien.album import Album\nmodel.exec()\nrun(shell=False)\n",
 }
 
@@ -237,15 +230,19 @@ def test_good_house_has_no_faults(tmp_path: Path) -> None:
         ("vision/images.py", "if TYPE_CHECKING:\n    from mien.album import Album", "a floor above"),
         ("types.py", "import mien.missing", "does not exist"),
         ("attic.py", "", "stands on no floor: enter 'attic'"),
-        ("protocols.py", "import mien.vision.images", "in a circle"),
-        ("stages/align.py", "from mien.detectors import one", "a stage is handed its tools"),
-        ("stages/align.py", "def f():\n    from mien.detectors.one import Detector", "a stage is handed its tools"),
-        ("detectors/two.py", "from .one import f", "files of detectors do not know each other"),
-        ("encoders/two.py", "import mien.detectors.one", "tools do not know each other"),
+        ("vision/images.py", "import mien.vision.phash", "in a circle"),
+        ("stages/align.py", "from mien.seeing.detectors import one", "a stage is handed its tools"),
+        (
+            "stages/align.py",
+            "def f():\n    from mien.seeing.detectors.one import Detector",
+            "a stage is handed its tools",
+        ),
+        ("seeing/detectors/two.py", "from .one import f", "files of seeing.detectors do not know each other"),
+        ("seeing/encoders/two.py", "import mien.seeing.detectors.one", "tools do not know each other"),
         ("vision/images.py", "import scipy.optimize", "imports scipy at its top"),
         ("vision/images.py", "class A:\n    from onnx import helper", "imports onnx at its top"),
         ("vision/images.py", "try:\n    import pillow_heif\nexcept ImportError:\n    pass", "pillow_heif at its top"),
-        ("album.py", "def f():\n    import sqlalchemy", "only catalog and database and ledger may know"),
+        ("album.py", "def f():\n    import sqlalchemy", "only records may know"),
         ("album.py", "def f():\n    from fastapi import FastAPI", "only server may know"),
         ("album.py", "def f():\n    import pickle", "never uses"),
         ("album.py", "from joblib import load", "never uses"),

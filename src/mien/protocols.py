@@ -111,7 +111,7 @@ class Source(Protocol):
 
 
 class Progress(Protocol):
-    """How long work tells how far it is; the null one in `mien.progress` says nothing."""
+    """How long work tells how far it is; the null one in `mien.protocols` says nothing."""
 
     def start(self, title: str, total: int | None) -> None: ...
 
@@ -120,5 +120,17 @@ class Progress(Protocol):
     def note(self, line: str) -> None:
         """A line that must be seen (a bad photo, say), printed above the bar."""
         ...
+
+    def finish(self) -> None: ...
+
+
+class Silent:
+    """The null `Progress`: nothing is shown."""
+
+    def start(self, title: str, total: int | None) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...
+
+    def note(self, line: str) -> None: ...
 
     def finish(self) -> None: ...

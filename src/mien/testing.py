@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
-from mien.eyes import Eyes, Views
 from mien.protocols import Detector, Encoder, Head, Landmarker, Sink, Source
+from mien.seeing.eyes import Eyes, Views
 from mien.types import Box, Face, Floats, Offer, Page, Pixels, Receipt
 
 Colour = tuple[int, int, int]

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
-from mien.detectors.mmod import MMOD
-from mien.detectors.yunet import YuNet
-from mien.encoders.resnet import ResNet
 from mien.errors import ModelError, SourceError
-from mien.eyes import Eyes, Views
-from mien.gallery import Scale
-from mien.heads.nearest import with_nearest
-from mien.heads.normalised import FEWEST, normalised
-from mien.heads.prototypes import fit_prototypes
-from mien.heads.several import with_several
-from mien.heads.softmax import MOST_WORK, softened
-from mien.landmarkers.trees import FivePointTrees
+from mien.learning.heads.nearest import with_nearest
+from mien.learning.heads.normalised import FEWEST, normalised
+from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.heads.several import with_several
+from mien.learning.heads.softmax import MOST_WORK, softened
+from mien.learning.openset import Scale
 from mien.registry import EncoderCard, Model
+from mien.seeing.detectors.mmod import MMOD
+from mien.seeing.detectors.yunet import YuNet
+from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.eyes import Eyes, Views
+from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.stages.train import HeadOption
 
 if TYPE_CHECKING:
-    from mien.fitted import Fit
+    from mien.learning.head import Fit
     from mien.protocols import Source
     from mien.settings import Settings, SourceSettings
 

@@ -198,7 +198,7 @@ def test_a_changed_byte_is_noticed(mien: Mien, trained: Painted, party: Path) ->
 
 
 def test_another_encoder_is_noticed(mien: Mien, trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.eyes.RECIPE", "another")
+    monkeypatch.setattr("mien.seeing.eyes.RECIPE", "another")
     result = mien("-C", trained.folder, "classify", party)
     assert result.exit_code == 9
     assert "was made with the encoder" in result.stderr and "mien train" in result.stderr

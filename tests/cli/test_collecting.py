@@ -15,8 +15,8 @@ import pytest
 
 from mien import Album
 from mien.cli.console import SHOWN
-from mien.daily import COMMAND, Daily
-from mien.workspace import Workspace
+from mien.pipeline.daily import COMMAND, Daily
+from mien.storage.layout import Workspace
 
 if TYPE_CHECKING:
     from conftest import Painted

@@ -4,7 +4,7 @@ import pytest
 
 from mien.cli import console
 from mien.cli.console import Reporter, cells, chance, entry, fit, paint, percent, printable, widest
-from mien.words import count
+from mien.text import count
 
 
 @pytest.mark.parametrize(

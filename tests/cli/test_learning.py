@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.cli.console import SHOWN
-from mien.workspace import Mount, Workspace
+from mien.storage.layout import Mount, Workspace
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -133,7 +133,7 @@ def test_two_runs_do_not_write_one_album(
 
 
 def test_a_network_drive_is_refused(mien: Mien, three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.workspace._mounts", lambda: [Mount("/", "nfs4", "rw"), Mount("C:\\", "nfs4", "rw")])
+    monkeypatch.setattr("mien.storage.layout._mounts", lambda: [Mount("/", "nfs4", "rw"), Mount("C:\\", "nfs4", "rw")])
     result = mien("-C", three_people.folder, "train")
     assert result.exit_code == 12
     assert "is on a network drive (nfs4)" in result.stderr and "catalog =" in result.stderr

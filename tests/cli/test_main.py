@@ -103,7 +103,7 @@ def test_a_full_disk_is_said(mien: Callable[..., Any], tmp_path: Path, monkeypat
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mien.files.os.fsync", full)
+    monkeypatch.setattr("mien.storage.files.os.fsync", full)
     result = mien("init", tmp_path / "club")
     assert result.exit_code == 11
     assert "the disk is full" in result.stderr and "Free some space" in result.stderr

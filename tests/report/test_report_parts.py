@@ -14,10 +14,10 @@ from PIL import Image
 
 from mien.report import Share, difference, thumbnail
 from mien.report.text import LONGEST, level, name, path, percent, points, score, shown
-from mien.report.thumbnail import SIDE
+from mien.text import count
 from mien.types import Face, Photo, Picture, Pixels
 from mien.vision.geometry import turn_points
-from mien.words import count
+from mien.vision.thumbnail import SIDE
 
 NBSP = "\u00a0"
 

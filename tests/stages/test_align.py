@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from mien import Album
-from mien.catalog import Catalog
 from mien.errors import PhotoError, StorageError
+from mien.records.catalog import Catalog
 from mien.testing import fake_eyes
 from mien.types import Picture
 from mien.vision.images import read_picture
@@ -183,12 +183,12 @@ def test_what_failed_for_want_of_an_extra_is_tried_again_and_then_counts(
             raise PhotoError(f"{path}: reading HEIC needs a part.", "Install it.", "missing-extra")
         return read_picture(path)
 
-    monkeypatch.setattr("mien.eyes.read_picture", without_the_extra)
+    monkeypatch.setattr("mien.seeing.eyes.read_picture", without_the_extra)
     for _ in range(2):
         aligned = three_people.open().align()
         assert (aligned.enrolled, [path for path, _ in aligned.failures]) == (8, ["Ada/ada-3.png"])
         assert "ada-3.png" in three_people.looked()
-    monkeypatch.setattr("mien.eyes.read_picture", read_picture)
+    monkeypatch.setattr("mien.seeing.eyes.read_picture", read_picture)
     cured = three_people.open().align()
     assert (three_people.looked(), cured.failures, cured.enrolled) == (["ada-3.png"], (), 9)
     assert three_people.whose_chip("Ada/ada-3.png") == ["Ada"]
@@ -256,7 +256,7 @@ import os, signal, sys, tempfile, threading
 import mien.wiring
 from mien import Album
 from mien.testing import draw_photo, fake_eyes
-from mien.vision.images import write_png
+from mien.vision.images import encoded
 
 mien.wiring.make_eyes = lambda precision, views: fake_eyes(views)
 folder, strike_at, strike_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -264,7 +264,8 @@ folder, strike_at, strike_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with tempfile.TemporaryDirectory() as elsewhere:  # imports what is imported late, so that no strike is spent on that
     warm = Album.create(os.path.join(elsewhere, "warm"))
     os.mkdir(warm.folder / "training-images/Ada")
-    write_png(warm.folder / "training-images/Ada/a.png", draw_photo([((200, 40, 40), (10, 10, 80, 80))]))
+    photo = encoded(draw_photo([((200, 40, 40), (10, 10, 80, 80))]), "PNG")
+    (warm.folder / "training-images/Ada/a.png").write_bytes(photo)
     warm.train()
 
 calls = 0
@@ -382,7 +383,7 @@ def test_a_disk_that_is_full_or_read_only_when_chips_are_written(
             refuse(number)(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr("mien.files.os.fsync", fsync)
+        patch.setattr("mien.storage.files.os.fsync", fsync)
         with pytest.raises(StorageError, match="full" if number == errno.ENOSPC else "read-only") as caught:
             three_people.open().align()
     assert str(three_people.folder) in caught.value.message

@@ -180,7 +180,7 @@ def test_an_error_in_the_middle_ends_the_run_and_the_next_goes_on(
     with monkeypatch.context() as patch:
         answers = trained.open().classify([party], annotate=tmp_path / "out")
         given += [next(answers) for _ in range(4)]
-        patch.setattr("mien.files.os.fsync", full)
+        patch.setattr("mien.storage.files.os.fsync", full)
         with pytest.raises(StorageError, match="full"):
             next(answers)
         with pytest.raises(StopIteration):
@@ -211,7 +211,7 @@ def test_what_is_wrong_with_the_question_is_said_at_once(trained: Painted, party
 
 
 def test_a_model_of_other_eyes_is_refused(trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.eyes.RECIPE", "of another version")
+    monkeypatch.setattr("mien.seeing.eyes.RECIPE", "of another version")
     with pytest.raises(EncoderMismatchError):
         trained.open().classify([party])
 

@@ -20,17 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.catalog import Catalog
 from mien.errors import AlbumError, FetchError, MissingExtraError, SourceError, StorageError
-from mien.ledger import Fetch, Ledger
-from mien.progress import Silent
-from mien.protocols import Sink, Source
+from mien.protocols import Silent, Sink, Source
+from mien.records.catalog import Catalog
+from mien.records.ledger import Fetch, Ledger
 from mien.settings import SourceSettings
 from mien.stages.align import find_changes
 from mien.stages.collect import _ENDINGS, FETCHERS, Collected, SourceCollected, collect, file_name
+from mien.storage.layout import LONGEST_NAME, Workspace
 from mien.types import Offer, Receipt
 from mien.vision import sniff
-from mien.workspace import LONGEST_NAME, Workspace
 
 TODAY = date(2026, 11, 23)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mien import Album
-from mien.catalog import Catalog, TrainingSet
-from mien.fitted import Fit, Fitted, Ints
-from mien.gallery import PLAIN, Calibration, Scale, choose_threshold
-from mien.heads.prototypes import fit_prototypes
-from mien.measured import Share
+from mien.learning.figures import Share
+from mien.learning.head import Fit, Fitted, Ints
+from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.openset import PLAIN, Calibration, Scale, choose_threshold
+from mien.records.catalog import Catalog, TrainingSet
 from mien.registry import Card, EncoderCard, FileCard, HeadCard, Model, OnnxHead, RunCard, load_model
 from mien.stages.compare import Compared, Flip, Incomparable, compare, compare_on, difference
 from mien.types import Floats

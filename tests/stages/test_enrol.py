@@ -19,12 +19,12 @@ from onnx import numpy_helper
 from PIL import Image
 
 from mien import registry
-from mien.catalog import Catalog, TrainingSet
 from mien.errors import DamagedModelError, EncoderMismatchError, ModelError, NoFaceError
-from mien.fitted import Fitted, weights
-from mien.gallery import Calibration, choose_threshold
-from mien.nets.head_graph import head_graph, head_of_graph
+from mien.learning.head import Fitted, weights
+from mien.learning.openset import Calibration, choose_threshold
+from mien.records.catalog import Catalog, TrainingSet
 from mien.registry import EncoderCard, HeadCard, Model, Provenance, load_fitted, load_model
+from mien.registry.graph import head_graph, head_of_graph
 from mien.stages.enrol import enrol
 from mien.types import Floats
 from mien.wiring import HEADS, enrolment

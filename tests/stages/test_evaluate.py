@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mien.errors import ModelError, UsageError
-from mien.eyes import Eyes
-from mien.gallery import Calibration
-from mien.measured import Share
-from mien.progress import Silent
+from mien.learning.figures import Share
+from mien.learning.openset import Calibration
+from mien.protocols import Silent
+from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Evaluated, Pick, evaluate, pick_face
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
 

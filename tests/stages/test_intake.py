@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mien import registry, wiring
-from mien.catalog import Catalog
-from mien.progress import Silent
+from mien.protocols import Silent
+from mien.records.catalog import Catalog
 from mien.registry import Model
 from mien.stages.intake import (
     HELD,
@@ -24,8 +24,8 @@ from mien.stages.intake import (
     look_at_intake,
 )
 from mien.stages.merge import merge
+from mien.storage.layout import Workspace
 from mien.vision.phash import near_pairs
-from mien.workspace import Workspace
 
 if TYPE_CHECKING:
     from conftest import Painted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien.errors import AlbumError, EncoderMismatchError, UsageError
-from mien.pipeline import Removed
+from mien.pipeline.learn import Removed
 from mien.registry import load_fitted, load_model
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from mien import registry, wiring
-from mien.catalog import Catalog
 from mien.errors import PhotoError
-from mien.ledger import Fetch
-from mien.progress import Silent
+from mien.protocols import Silent
+from mien.records.catalog import Catalog
+from mien.records.ledger import Fetch
 from mien.stages.intake import look_at_intake
 from mien.stages.show import Shown, show
-from mien.workspace import Workspace
+from mien.storage.layout import Workspace
 
 if TYPE_CHECKING:
     from conftest import Painted

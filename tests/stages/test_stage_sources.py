@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.ledger import FailedFetch, Fetch, Ledger, Outcome, SourceRun
+from mien.records.ledger import FailedFetch, Fetch, Ledger, Outcome, SourceRun
 from mien.settings import SourceSettings
 from mien.stages.sources import sources
 

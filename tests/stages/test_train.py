@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from mien import Album
-from mien.catalog import TrainingSet
 from mien.errors import DamagedModelError, EmptyAlbumError, MienError, NoFaceError, UsageError
-from mien.fitted import Fitted, Ints, weights
+from mien.learning.head import Fitted, Ints, weights
+from mien.records.catalog import TrainingSet
 from mien.registry import load_model
 from mien.stages import train as stage
 from mien.stages.train import PRIOR_FACES, TIE, HeadOption, choose_head

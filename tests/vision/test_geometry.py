@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.detectors.yunet import YuNet
-from mien.encoders.resnet import ResNet
+from mien.seeing.detectors.yunet import YuNet
+from mien.seeing.encoders.resnet import ResNet
 from mien.types import Floats, Pixels
 from mien.vision import geometry
 

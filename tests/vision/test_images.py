@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import PhotoError, StorageError
+from mien.storage.files import write_atomically
 from mien.types import Picture, Pixels
 from mien.vision import images
-from mien.vision.images import decode, file_sha256, read_picture, write_jpeg, write_png
+from mien.vision.images import decode, file_sha256, read_picture
 
 KINDS = {"unreadable", "truncated", "bomb", "unsupported", "empty", "not-a-picture", "missing-extra"}
 HARD = Path(__file__).parents[3] / "shared" / "data"
@@ -537,11 +538,11 @@ def test_a_name_that_is_not_text_can_be_printed(tmp_path: Path) -> None:
 
 def test_write(tmp_path: Path) -> None:
     pixels = np.asarray(scene())
-    write_png(tmp_path / "a.png", pixels)
+    write_atomically(tmp_path / "a.png", images.encoded(pixels, "PNG"))
     assert apart(read_picture(tmp_path / "a.png").pixels, scene()) == 0
-    write_jpeg(tmp_path / "a.jpg", pixels, quality=95)
+    write_atomically(tmp_path / "a.jpg", images.encoded(pixels, "JPEG", 95))
     assert apart(read_picture(tmp_path / "a.jpg").pixels, scene()) < 4
-    write_jpeg(tmp_path / "b.jpg", pixels, quality=20)
+    write_atomically(tmp_path / "b.jpg", images.encoded(pixels, "JPEG", 20))
     assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
 
 
@@ -551,7 +552,7 @@ def test_write_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StorageError, match="disk is full"):
-        write_png(tmp_path / "a.png", np.asarray(scene()))
+        write_atomically(tmp_path / "a.png", images.encoded(np.asarray(scene()), "PNG"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.console import Reporter, entry, fit, paint, percent, printable, say, say_json, widest
 from mien.errors import PhotoError, UsageError
-from mien.words import count
+from mien.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ import typer
 
 from mien.cli.console import Reporter, cells, chance, fit, paint, printable, say, tell, widest
 from mien.errors import PhotoError, UsageError
-from mien.words import count
+from mien.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

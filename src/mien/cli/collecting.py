@@ -12,11 +12,11 @@ import typer
 from mien.cli.albums import Json, command
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, tell, widest
 from mien.errors import FetchError, SourceError, UsageError
-from mien.words import count
+from mien.text import count
 
 if TYPE_CHECKING:
-    from mien.daily import Daily
-    from mien.ledger import Run
+    from mien.pipeline.daily import Daily
+    from mien.records.ledger import Run
     from mien.stages.collect import Collected, SourceCollected, Trouble
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus
@@ -117,7 +117,7 @@ def schedule(
 ) -> None:
     """Run daily every day, in the foreground until it is stopped; a missed day is caught up once."""
     from mien import Album
-    from mien.schedule import cron_line, systemd_units, time_of_day
+    from mien.pipeline.schedule import cron_line, systemd_units, time_of_day
 
     when, album = time_of_day(at), Album(context.obj)
     match printed:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from mien.files import storage_error
+from mien.storage.files import storage_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar

@@ -14,10 +14,10 @@ import typer
 from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, percent, printable, say, say_json
 from mien.errors import NEEDS_HUMAN, PhotoError
-from mien.words import count
+from mien.text import count
 
 if TYPE_CHECKING:
-    from mien.measured import Share
+    from mien.learning.figures import Share
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
     from mien.stages.evaluate import Evaluated

@@ -10,10 +10,10 @@ import typer
 from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, paint, percent, printable, say, say_json, say_more
 from mien.errors import PhotoError
-from mien.words import count
+from mien.text import count
 
 if TYPE_CHECKING:
-    from mien.measured import Share
+    from mien.learning.figures import Share
     from mien.stages.compare import Difference
     from mien.stages.convert import Converted
     from mien.stages.models import Version

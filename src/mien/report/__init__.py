@@ -1,6 +1,6 @@
 """report: the page an evaluation becomes. `render(ReportData(...))` is one HTML file that needs nothing else."""
 
-from mien.measured import Share
+from mien.learning.figures import Share
 from mien.report.build import FILE, write_report
 from mien.report.data import (
     CROSS_VALIDATED,
@@ -18,7 +18,7 @@ from mien.report.data import (
     difference,
 )
 from mien.report.page import MOST_MISTAKES, render
-from mien.report.thumbnail import thumbnail
+from mien.vision.thumbnail import thumbnail
 
 __all__ = [
     "CROSS_VALIDATED",

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import metrics
-from mien import workers as pool
-from mien.catalog import Catalog
+from mien.engines import threads as pool
 from mien.errors import PhotoError
-from mien.files import write_atomically
-from mien.gallery import mislabelled
-from mien.measured import BINS, Share
+from mien.learning import figures as metrics
+from mien.learning.figures import BINS, Share
+from mien.learning.openset import mislabelled
+from mien.records.catalog import Catalog
 from mien.registry import Card
 from mien.report.data import (
     CROSS_VALIDATED,
@@ -32,12 +31,13 @@ from mien.report.data import (
     Suspect,
 )
 from mien.report.page import MOST_MISTAKES, render
-from mien.report.thumbnail import thumbnail
 from mien.stages.train import Trained
+from mien.storage.files import write_atomically
+from mien.storage.layout import Workspace
 from mien.types import Face
 from mien.vision.images import read_picture
 from mien.vision.quality import POOR
-from mien.workspace import Workspace
+from mien.vision.thumbnail import thumbnail
 
 FILE = "report.html"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mien.measured import Share
+from mien.learning.figures import Share
 
 CROSS_VALIDATED: Final = (
     "Cross-validated: each photo was scored by a head fitted without it, and to play the stranger each person was"
@@ -96,7 +96,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A face of `person` answered as `answer` (None: unknown). `jpeg` as `mien.report.thumbnail` makes it, empty
+    """A face of `person` answered as `answer` (None: unknown). `jpeg` as `mien.vision.thumbnail` makes it, empty
     where the picture is gone; `score` is the best candidate's."""
 
     jpeg: bytes

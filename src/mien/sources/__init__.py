@@ -30,7 +30,7 @@ from mien.types import Offer, Page, Receipt
 PERSONS_FOLDERS = "{person}/**"
 """The layout without a pattern: a folder a person, photos in it at any depth."""
 LONGEST_NAME = 200
-"""Letters in a person's name; a folder's name could be no longer anyway (see `mien.workspace`)."""
+"""Letters in a person's name; a folder's name could be no longer anyway (see `mien.storage.layout`)."""
 LONGEST_LINK = 2048
 """Letters in a URL."""
 _LONGEST_PATH = 1024

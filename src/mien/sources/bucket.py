@@ -30,9 +30,9 @@ from mien.sources import (
     read_options,
     source_error,
 )
+from mien.storage.walk import BESIDE_PHOTOS
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
-from mien.walk import BESIDE_PHOTOS
 
 NO_BUCKETS = (
     frozenset({"file", "local", "asynclocal", "dir", "data", "reference", "zip", "tar", "libarchive", "git"})

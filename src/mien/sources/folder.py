@@ -31,9 +31,9 @@ from mien.sources import (
     table_rows,
     tidy,
 )
+from mien.storage.walk import BESIDE_PHOTOS
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
-from mien.walk import BESIDE_PHOTOS
 
 
 class FolderOptions(Options):

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from mien import workers as pool
-from mien.agreement import choose_faces, rule
-from mien.catalog import Catalog, Changes, DueChip, PersonFaces
+from mien.engines import threads as pool
 from mien.errors import PhotoError
-from mien.eyes import Eyes
-from mien.files import HALF_WRITTEN, make_folder, storage_error
+from mien.learning.own_face import choose_faces, rule
 from mien.looking import CURABLE, look_at
 from mien.protocols import Progress
-from mien.vision.images import file_sha256, read_picture, write_png
-from mien.workspace import UNREADABLE, Training, Workspace, chip_keys
+from mien.records.catalog import Catalog, Changes, DueChip, PersonFaces
+from mien.seeing.eyes import Eyes
+from mien.storage.files import HALF_WRITTEN, make_folder, storage_error, write_atomically
+from mien.storage.layout import UNREADABLE, Training, Workspace, chip_keys
+from mien.vision.images import encoded, file_sha256, read_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def _cut_chips(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], E
             return False  # and here, too: the face is not in this one
         file = workspace.chip_file(due.key)
         make_folder(file.parent)
-        write_png(file, eyes.chip(picture, due.face, size))
+        write_atomically(file, encoded(eyes.chip(picture, due.face, size), "PNG"))
         return True
 
     size = workspace.settings.chip_size

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mien.answers import Answer, NamedFace
 from mien.errors import PhotoError, UsageError
-from mien.files import make_folder, write_atomically
+from mien.storage.files import make_folder, write_atomically
 from mien.types import Box
 from mien.vision.drawing import draw_names
-from mien.vision.images import read_picture, write_jpeg
+from mien.vision.images import encoded, read_picture
 
 SIDE = 2400
 """Long side from which on the copy is smaller than the photo, pixels."""
@@ -76,7 +76,7 @@ def annotate(answer: Answer, copy: Path) -> bool:
         [named.prediction.person is not None for named in answer.faces],
     )
     make_folder(copy.parent)
-    write_jpeg(copy, pixels)
+    write_atomically(copy, encoded(pixels, "JPEG"))
     return True
 
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from mien.agreement import SAME_FACE, rule
-from mien.catalog import Catalog, Drift, Look, TrainingSet
-from mien.fitted import Fit, Ints
-from mien.gallery import mislabelled
+from mien.learning.crossval import held_out, split
+from mien.learning.head import Fit, Ints
+from mien.learning.openset import mislabelled
+from mien.learning.own_face import SAME_FACE, rule
+from mien.records.catalog import Catalog, Drift, Look, TrainingSet
+from mien.storage.layout import UNREADABLE, Training, Workspace, nfc
 from mien.types import Floats
-from mien.validation import held_out, split
 from mien.vision.phash import near_pairs
 from mien.vision.quality import POOR
-from mien.workspace import UNREADABLE, Training, Workspace, nfc
 
 REMEDIES = {
     "few": "Add photos: other days, other light, from other sides.",

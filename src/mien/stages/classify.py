@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import workers as pool
 from mien.answers import Answer, NamedFace
+from mien.engines import threads as pool
 from mien.errors import PhotoError
-from mien.eyes import Eyes
-from mien.gallery import identify
+from mien.learning.openset import identify
 from mien.registry import Model
+from mien.seeing.eyes import Eyes
 from mien.types import Floats, SeenPhoto
 
 

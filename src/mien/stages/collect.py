@@ -24,17 +24,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mien import workers as pool
-from mien.catalog import Catalog
+from mien.engines import threads as pool
 from mien.errors import AlbumError, BusyError, FetchError, MienError, PhotoError, SourceError, StorageError, UsageError
-from mien.files import HALF_WRITTEN, make_folder, move_file, storage_error, sync_folder, temporary_file
-from mien.ledger import FailedFetch, Fetch, Ledger, Outcome, SourceRun
 from mien.protocols import Progress, Source
+from mien.records.catalog import Catalog
+from mien.records.ledger import FailedFetch, Fetch, Ledger, Outcome, SourceRun
 from mien.settings import FILE_NAME, SourceSettings
+from mien.storage.files import HALF_WRITTEN, make_folder, move_file, storage_error, sync_folder, temporary_file
+from mien.storage.layout import LONGEST_NAME, Workspace, folded, nfc, valid_person
 from mien.types import Offer, Photo, Receipt
 from mien.vision.images import decode, file_sha256
 from mien.vision.sniff import kind_of_name
-from mien.workspace import LONGEST_NAME, Workspace, folded, nfc, valid_person
 
 FETCHERS = 6
 """Photos fetched at once at least; how many of one host is the source's affair (`per_host`, 4 unless it says

@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.fitted import Fit, Ints, weights
-from mien.gallery import Scale, choose_threshold, mislabelled
-from mien.gate import Answers, Decision, decide
-from mien.measured import SHARES, Share
+from mien.learning.crossval import HeldOut, held_out_among, pictures, split
+from mien.learning.figures import SHARES, Share
+from mien.learning.gate import Answers, Decision, decide
+from mien.learning.head import Fit, Ints, weights
+from mien.learning.openset import Scale, choose_threshold, mislabelled
 from mien.registry import Model
-from mien.validation import HeldOut, held_out_among, pictures, split
 
 if TYPE_CHECKING:  # naming people and photos needs no database
-    from mien.catalog import Catalog, TrainingSet
+    from mien.records.catalog import Catalog, TrainingSet
 
 Bools = NDArray[np.bool_]
 

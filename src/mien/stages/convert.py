@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mien import workers as pool
+from mien.engines import threads as pool
 from mien.errors import PhotoError, UsageError
-from mien.files import make_folder, write_new
-from mien.progress import Silent
-from mien.protocols import Progress
+from mien.protocols import Progress, Silent
+from mien.storage.files import make_folder, write_new
+from mien.storage.layout import folded
+from mien.storage.walk import photos_below
 from mien.vision.images import decode, encoded, read_bytes, rgb_profile
 from mien.vision.sniff import sniff
-from mien.walk import photos_below
-from mien.workspace import folded
 
 Format = Literal["PNG", "JPEG"]
 

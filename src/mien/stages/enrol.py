@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.catalog import Catalog
 from mien.errors import NoFaceError
-from mien.fitted import Fit, Fitted, transformed, weights
+from mien.learning.head import Fit, Fitted, transformed, weights
+from mien.records.catalog import Catalog
 from mien.registry import ENROLLED_SINCE_FIT, Model, Provenance, load_fitted, write_model
 
 

@@ -16,14 +16,14 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import metrics
-from mien import workers as pool
+from mien.engines import threads as pool
 from mien.errors import PhotoError, UsageError
-from mien.eyes import Eyes
-from mien.gallery import identify
-from mien.measured import SHARES, Share
+from mien.learning import figures as metrics
+from mien.learning.figures import SHARES, Share
+from mien.learning.openset import identify
 from mien.protocols import Progress
 from mien.registry import Model
+from mien.seeing.eyes import Eyes
 from mien.types import Floats, SeenFace, SeenPhoto
 
 Pick = Literal["largest", "centre"]

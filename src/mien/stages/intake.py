@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from mien.agreement import SAME_FACE
-from mien.catalog import DIMENSIONS, Arrivals, Catalog, Looks, TrainingSet
-from mien.eyes import Eyes
-from mien.gallery import MISLABELLED, identify
+from mien.learning.openset import MISLABELLED, identify
+from mien.learning.own_face import SAME_FACE
 from mien.looking import CURABLE, look_at
 from mien.protocols import Progress
+from mien.records.catalog import DIMENSIONS, Arrivals, Catalog, Looks, TrainingSet
 from mien.registry import Model
+from mien.seeing.eyes import Eyes
+from mien.storage.layout import UNREADABLE, Workspace
 from mien.types import Floats
 from mien.vision.images import file_sha256
 from mien.vision.phash import FLAT, near_pairs
-from mien.workspace import UNREADABLE, Workspace
 
 DECISIVE = 0.9
 """Probability from which on the model's word for somebody else stands against the word of whoever filed the photo. With

@@ -18,12 +18,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mien.catalog import Catalog
 from mien.errors import AlbumError, UsageError
-from mien.files import HALF_WRITTEN, make_folder, move_file, same_bytes, storage_error
-from mien.vision.images import file_sha256
-from mien.vision.sniff import sniff
-from mien.workspace import (
+from mien.records.catalog import Catalog
+from mien.storage.files import HALF_WRITTEN, make_folder, move_file, same_bytes, storage_error
+from mien.storage.layout import (
     LONGEST_NAME,
     UNREADABLE,
     LeftOut,
@@ -31,6 +29,8 @@ from mien.workspace import (
     folded,
     valid_person,
 )
+from mien.vision.images import file_sha256
+from mien.vision.sniff import sniff
 
 HELD = "held back"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mien import registry
 from mien.errors import DamagedModelError, ModelError
-from mien.measured import Share
+from mien.learning.figures import Share
 from mien.registry import Card
 
 _NOTHING = Share(0, 0)

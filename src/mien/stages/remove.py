@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import AlbumError, UsageError
-from mien.files import make_folder, move_file, same_bytes, storage_error
-from mien.workspace import Workspace, nfc
+from mien.storage.files import make_folder, move_file, same_bytes, storage_error
+from mien.storage.layout import Workspace, nfc
 
 
 @dataclass(frozen=True, slots=True)

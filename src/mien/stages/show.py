@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import registry
-from mien.catalog import Catalog, Filed, Sighting
 from mien.errors import ModelError, PhotoError
+from mien.records.catalog import Catalog, Filed, Sighting
 from mien.registry import Card
+from mien.storage.layout import Workspace, chip_keys
 from mien.types import Photo
 from mien.vision.images import file_sha256, read_picture
-from mien.workspace import Workspace, chip_keys
 
 if TYPE_CHECKING:
-    from mien.ledger import Fetch
+    from mien.records.ledger import Fetch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

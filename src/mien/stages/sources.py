@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from mien.ledger import Ledger, SourceRun
+from mien.records.ledger import Ledger, SourceRun
 from mien.settings import SourceSettings
 
 

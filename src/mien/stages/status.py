@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.agreement import rule
-from mien.catalog import Catalog, Drift
 from mien.errors import ModelError
+from mien.learning.own_face import rule
+from mien.records.catalog import Catalog, Drift
 from mien.registry import EncoderCard, Model
-from mien.words import count
-from mien.workspace import Training, Workspace
+from mien.storage.layout import Training, Workspace
+from mien.text import count
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import NoFaceError, UsageError
-from mien.fitted import Fit, weights
-from mien.gallery import PLAIN, Scale, Threshold, fit_open_set
-from mien.measured import Measured, measure
+from mien.learning.crossval import HeldOut, held_out, log_loss, split
+from mien.learning.figures import Measured, measure
+from mien.learning.head import Fit, weights
+from mien.learning.openset import PLAIN, Scale, Threshold, fit_open_set
 from mien.registry import EncoderCard, HeadCard, Model, Provenance, write_model
 from mien.types import Floats
-from mien.validation import HeldOut, held_out, log_loss, split
 
 if TYPE_CHECKING:  # wiring names this stage's heads, also for `classify`, which needs no database
-    from mien.catalog import Catalog, TrainingSet
+    from mien.records.catalog import Catalog, TrainingSet
 
 PRIOR_FACES = 200
 """What a head brought elsewhere (`HeadOption.brought`) counts for as much as what this many faces of the album say:

@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from mien.errors import PhotoError
-from mien.files import write_atomically
 from mien.types import Photo, Picture, Pixels
 from mien.vision.phash import phash
 from mien.vision.sniff import sniff
@@ -155,16 +154,6 @@ def file_sha256(path: Path) -> str:
     """Hex digest of the file's bytes, `Photo.sha256`, without holding them. Raises PhotoError."""
     with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_png(path: Path, pixels: Pixels) -> None:
-    """Writes HxWx3 uint8 RGB `pixels` whole or not at all. Raises StorageError."""
-    write_atomically(path, encoded(pixels, "PNG"))
-
-
-def write_jpeg(path: Path, pixels: Pixels, quality: int = 92) -> None:
-    """Writes HxWx3 uint8 RGB `pixels` whole or not at all, with `quality` from 1 to 95. Raises StorageError."""
-    write_atomically(path, encoded(pixels, "JPEG", quality))
 
 
 def encoded(pixels: Pixels, fmt: Literal["PNG", "JPEG"], quality: int = 92, profile: bytes | None = None) -> bytes:

@@ -1,0 +1,232 @@
+"""Held-out scores: what a head says of faces it was not fitted on. Pure arithmetic.
+
+Everything that a model claims about itself (metrics, calibration, threshold, which head is best) is read off scores in
+which each face was judged by a head fitted without it and without its near-duplicates; what ships is then refitted on
+every face. Strangers are made by masking: the scores of a face for everybody but its own person are those of a
+stranger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.learning.head import Fit, Ints
+from mien.types import Floats
+
+FOLDS = 5
+"""Parts of the album, each judged by a head fitted on the other four."""
+
+RIVALS = 32
+"""Rivals remembered per face: those further down add nothing to a probability."""
+
+TWINS = 0.995
+"""Cosine from which on two faces of a person are taken for the same picture (a copy, a crop, the next of a burst)."""
+
+_CHUNK = 1 << 22
+"""Scores held at a time: 16 MB."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Scores of N faces by heads fitted without them. `own` (N,) float32 for the own person, nan where nobody else's
+    face was left to fit them on; `rivals` (N, K) float32 for the others, best first; `rival` (N,) int64 the best one,
+    -1 where there is none."""
+
+    own: Floats
+    rivals: Floats
+    rival: Ints
+
+    @property
+    def best_rival(self) -> NDArray[np.float64]:
+        """(N,) the score with which a masked face would be taken for somebody; -inf where nobody else is enrolled."""
+        if not self.rivals.shape[1]:
+            return np.full(len(self.own), -math.inf)
+        return self.rivals[:, 0].astype(np.float64)
+
+    @property
+    def mated(self) -> NDArray[np.bool_]:
+        """(N,) whether the face could be recognised at all."""
+        return np.isfinite(self.own)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether the own person came first."""
+        return self.mated & (np.nan_to_num(self.own, nan=-math.inf) > self.best_rival)
+
+
+def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
+    """(N,) the fold of each face, 0..FOLDS-1.
+
+    By the hash of the photo's content, so that neither its name nor what else is in the album moves it. Near-duplicates
+    of a person go together. Where that puts all of somebody's pictures into one fold, they are dealt out in order of
+    hash, so that of everybody with two pictures one is left to fit on; somebody with a single one, which stays where
+    its hash puts it, is only ever asked about as a stranger.
+    """
+    fold = np.array([int(photo[:15], 16) % FOLDS for photo in sha256], np.int64)
+    picture = pictures(person, embeddings)
+    for rows in _of_each(person):
+        group = picture[rows]
+        first = {one: min(rows[group == one], key=lambda row: sha256[row]) for one in np.unique(group)}
+        dealt = sorted(first, key=lambda one: sha256[first[one]])
+        if len(dealt) > 1 and len({fold[first[one]] for one in dealt}) == 1:
+            for place, one in enumerate(dealt):
+                fold[first[one]] = place % FOLDS
+        fold[rows] = [fold[first[one]] for one in group]
+    return fold
+
+
+def pictures(person: Ints, embeddings: Floats) -> Ints:
+    """(N,) a number for each face; linked near-duplicates of a person share it."""
+    number = np.arange(len(person))
+    for rows in _of_each(person):
+        number[rows] = rows[_twins(embeddings[rows])]
+    return number
+
+
+def _of_each(person: Ints) -> Iterator[Ints]:
+    """The rows of each person who occurs."""
+    order = np.argsort(person, kind="stable")
+    for start, end in pairwise(np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))):
+        yield order[start:end]
+
+
+def _twins(faces: Floats) -> Ints:
+    """(N,) a label for each face of one person; linked near-duplicates share it."""
+    label = np.arange(len(faces))
+    for row in range(len(faces)):
+        alike = np.flatnonzero(faces[row + 1 :] @ faces[row] >= TWINS) + row + 1
+        label[np.isin(label, label[alike])] = label[row]
+    return label
+
+
+def held_out(fit: Fit, embeddings: Floats, person: Ints, people: int, weight: Floats, fold: Ints) -> HeldOut:
+    """Scores of each face by a head fitted on the other folds."""
+    (held,) = held_out_among(fit, embeddings, person, people, weight, fold, np.ones(len(person), bool))
+    return held
+
+
+def held_out_among(
+    fit: Fit,
+    embeddings: Floats,
+    person: Ints,
+    people: int,
+    weight: Floats,
+    fold: Ints,
+    known: NDArray[np.bool_],
+    *sides: NDArray[np.bool_],
+) -> list[HeldOut]:
+    """Scores of each face by a head fitted on those of the other folds that are `known` (N,). One for each of `sides`
+    (P,) with only its people for rivals, or a single one with everybody."""
+    keep = min(RIVALS, people - 1)
+    own = np.full(len(person), np.nan, np.float32)
+    among = sides or (np.ones(people, bool),)
+    held = [
+        HeldOut(own, np.full((len(person), keep), -np.inf, np.float32), np.full(len(person), -1, np.int64))
+        for _ in among
+    ]
+    for part in np.unique(fold):
+        used = (fold != part) & known
+        enrolled, column = np.unique(person[used], return_inverse=True)
+        if not len(enrolled):
+            continue
+        head = fit(embeddings[used], column, len(enrolled), weight[used])
+        place = np.full(people, -1, np.int64)
+        place[enrolled] = np.arange(len(enrolled))
+        rows = np.flatnonzero(fold == part)
+        step = max(1, _CHUNK // max(len(enrolled), len(head.exemplars)))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            scores = head.scores(embeddings[some])
+            mine = np.flatnonzero(place[person[some]] >= 0)
+            own[some[mine]] = scores[mine, place[person[some[mine]]]]
+            scores[mine, place[person[some[mine]]]] = -np.inf
+            for one, side in zip(held, among, strict=True):
+                _note_best(one, some, scores[:, side[enrolled]], enrolled[side[enrolled]])
+    return held
+
+
+def _note_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:
+    """Writes into `held` the best of `scores` (n, E), which are those of n `rows` for E `people`."""
+    most = min(held.rivals.shape[1], len(people))
+    if most:
+        top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+        found = np.take_along_axis(scores, top, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        held.rivals[rows, :most] = np.take_along_axis(found, order, axis=1)
+        best = people[top[np.arange(len(rows)), order[:, 0]]]
+        held.rival[rows] = np.where(np.isfinite(held.rivals[rows, 0]), best, -1)
+
+
+def log_loss(held: HeldOut, person: Ints) -> NDArray[np.float64]:
+    """(N,) what each face costs in nats: the surprise at the right person for it, and at "unknown" for its masked self.
+
+    The probabilities are those that the scores could best support: a logistic curve for whether a face is known and a
+    softmax over people, both fitted to these very scores, three numbers for thousands of faces. It asks for all that
+    a head is for - the right person first, strangers apart from people - in one figure without a threshold, and heads
+    with other scales of score can be compared by it. A face that nobody could recognise costs only as a stranger.
+    """
+    each = 1 / np.bincount(person)[person]
+    mated, best = held.mated, np.maximum(np.nan_to_num(held.own, nan=-math.inf), held.best_rival)
+    stranger = np.isfinite(held.best_rival)
+    if not (mated.any() and stranger.any()):
+        return np.zeros(len(person))
+    scale = float(np.std(np.concatenate([best[mated], held.best_rival[stranger]]))) or 1.0
+    known, unknown = best[mated] / scale, held.best_rival[stranger] / scale
+    slope, offset = _logistic(known, unknown, each[mated], each[stranger])
+    behind = (held.rivals[mated].astype(np.float64) - held.own[mated, None]) / scale
+    sharpness = golden_section(
+        lambda x: float(each[mated] @ _confusion(behind, math.exp(x))), math.log(0.1), math.log(1000)
+    )
+    cost = np.zeros(len(person))
+    cost[mated] += np.logaddexp(0, -(slope * known + offset)) + _confusion(behind, math.exp(sharpness))
+    cost[stranger] += np.logaddexp(0, slope * unknown + offset)
+    return cost / 2
+
+
+def _confusion(behind: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
+    """(N,) surprise at the own person among all people."""
+    return np.asarray(np.logaddexp(0, np.logaddexp.reduce(sharpness * behind, axis=1)), np.float64)
+
+
+def _logistic(
+    known: NDArray[np.float64], unknown: NDArray[np.float64], mass: NDArray[np.float64], other: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Slope and offset of the logistic regression that tells `known` from `unknown` scores, each class with half the
+    weight: Newton's method with a weak ridge, so that classes that do not overlap have an answer too."""
+    x = np.concatenate([known, unknown])
+    y = np.concatenate([np.ones(len(known)), np.zeros(len(unknown))])
+    weight = np.concatenate([mass / mass.sum(), other / other.sum()])
+    design = np.column_stack([x - x.mean(), np.ones(len(x))])
+    ridge, beta = np.diag([1e-5, 0.0]), np.zeros(2)
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(design @ beta, -500, 500)))
+        slope = design.T @ (weight * (chance - y)) + ridge @ beta
+        curve = (design * (weight * np.maximum(chance * (1 - chance), 1e-12))[:, None]).T @ design + ridge
+        step = np.linalg.solve(curve, slope)
+        beta -= step * min(1.0, 10.0 / float(np.abs(step).max() or 1.0))
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return float(beta[0]), float(beta[1] - beta[0] * x.mean())
+
+
+def golden_section(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Where `cost`, which has one minimum between, is least."""
+    golden = (math.sqrt(5) - 1) / 2
+    inner, outer = high - golden * (high - low), low + golden * (high - low)
+    at_inner, at_outer = cost(inner), cost(outer)
+    while high - low > 1e-7:
+        if at_inner <= at_outer:
+            high, outer, at_outer = outer, inner, at_inner
+            inner = high - golden * (high - low)
+            at_inner = cost(inner)
+        else:
+            low, inner, at_inner = inner, outer, at_outer
+            outer = low + golden * (high - low)
+            at_outer = cost(outer)
+    return (low + high) / 2

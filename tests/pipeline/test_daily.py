@@ -1,0 +1,810 @@
+"""The daily loop on painted albums: what a day does, what keeps a challenger out, what a kill leaves, what expires."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from mien import Album, registry
+from mien.errors import AlbumError, BusyError, ModelError, StorageError, UsageError
+from mien.pipeline import learn as pipeline
+from mien.records.catalog import Catalog
+from mien.records.ledger import Ledger
+from mien.stages import train as train_stage
+from mien.stages.compare import Compared
+from mien.storage.layout import Workspace
+from mien.testing import draw_photo
+from mien.vision.images import file_sha256
+
+if TYPE_CHECKING:
+    from conftest import Painted
+    from mien.pipeline.daily import Daily
+
+STEPS = ("expire", "collect", "align", "check", "merge", "train", "evaluate", "promote")
+FIRST = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
+
+
+class KilledError(BaseException):
+    """The end of a process, as far as one test can tell: nobody catches it."""
+
+
+@dataclass
+class Club:
+    """A painted album with a source, the folder `drop` beside it, and a clock that stands until it is set."""
+
+    painted: Painted
+    now: datetime = FIRST
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.painted.folder
+        self.source("drop")
+
+    @property
+    def drop(self) -> Path:
+        return self.folder.parent / "drop"
+
+    def source(self, name: str, extra: str = "") -> Path:
+        """A source in mien.toml, the folder of its name beside the album."""
+        table = f'[sources.{name}]\nkind = "folder"\npath = "../{name}"\nbasis = "consent"\nlicence = "own work"'
+        self.say(f"{table}\n{extra}")
+        folder = self.folder.parent / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def say(self, text: str) -> None:
+        """Adds to mien.toml."""
+        with (self.folder / "mien.toml").open("a", encoding="utf-8") as file:
+            file.write(f"\n{text}\n")
+
+    def say_first(self, text: str) -> None:
+        """Adds to the top of mien.toml, above its tables."""
+        file = self.folder / "mien.toml"
+        file.write_text(f"{text}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+
+    def open(self) -> Album:
+        return Album(self.folder, clock=lambda: self.now)
+
+    def arrive(self, *photos: str) -> None:
+        """Photos come to the source: "Ada/1.png", or "Ada/1.png=Bo" for one that shows Bo."""
+        for photo in photos:
+            path, _, shows = photo.partition("=")
+            self.painted.paint(self.drop / path, shows or path.split("/")[0])
+
+    def day(self) -> Daily:
+        """Another day, and its run."""
+        self.now += timedelta(days=1)
+        return self.open().daily()
+
+    def in_use(self) -> str | None:
+        return self.open().version
+
+    def versions(self) -> list[str]:
+        return registry.versions(self.folder / "models")
+
+    def ledger(self) -> Ledger:
+        return Ledger.open(self.folder / ".mien/catalog-ledger.sqlite")
+
+    def files(self, *below: str) -> dict[str, bytes]:
+        """Every file of the album but those of .mien; or those below these folders."""
+        found = {file.relative_to(self.folder).as_posix(): file for file in self.folder.rglob("*") if file.is_file()}
+        wanted = {name: file for name, file in found.items() if not name.startswith(".mien/")}
+        return {name: file.read_bytes() for name, file in wanted.items() if not below or name.split("/")[0] in {*below}}
+
+
+@pytest.fixture
+def club(painted: Painted) -> Club:
+    return Club(painted)
+
+
+@pytest.fixture
+def grown(club: Club) -> Club:
+    """After its first day: three photos each of Ada, Bo and Cy."""
+    club.arrive(*(f"{person}/{number}.png" for person in ("Ada", "Bo", "Cy") for number in (1, 2, 3)))
+    club.day()
+    club.painted.looked()
+    return club
+
+
+def lines(daily: Daily) -> dict[str, str]:
+    return {step.name: step.detail["line"] for step in daily.run.steps}
+
+
+def shades(file: Path, colour: tuple[int, int, int], count: int, first: int = 0) -> None:
+    """Photos of one person which are different pictures: faces a little off the person's colour, each differently."""
+    file.mkdir(parents=True, exist_ok=True)
+    offsets = list(product((-24, 0, 24), repeat=3))[first : first + count]
+    for number, offset in enumerate(offsets, first):
+        red, green, blue = (part + off for part, off in zip(colour, offset, strict=True))
+        Image.fromarray(draw_photo([((red, green, blue), (8, 20, 88, 100))], 240, 200)).save(file / f"{number:02}.png")
+
+
+RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
+
+
+# A day
+
+
+def test_from_nothing_to_a_model_in_use(club: Club) -> None:
+    club.arrive(*(f"{person}/{number}.png" for person in ("Ada", "Bo") for number in (1, 2)))
+    done = club.day()
+    assert done.exit_code == 0 and done.needs_human == () and not done.resumed
+    assert done.run.state == "done" and done.run.date == date(2026, 11, 25)
+    assert [(step.name, step.outcome) for step in done.run.steps] == [(name, "done") for name in STEPS]
+    assert lines(done) == {
+        "expire": "nothing has expired",
+        "collect": "4 new photos from 1 source",
+        "align": "4 photos waiting, 4 looked at",
+        "check": "2 that look like another photo",
+        "merge": "4 photos merged",
+        "train": "made 2026-11-25-001: 2 people, 4 photos; 2 of the people have fewer than 20 photos",
+        "evaluate": "2026-11-25-001 is the first that can be used",
+        "promote": "2026-11-25-001 is in use now",
+    }
+    assert club.in_use() == "2026-11-25-001"
+    assert list(club.files("training-images")) and not list(club.folder.glob("*-training-images"))
+    (answer,) = club.open().classify(club.drop / "Bo/1.png")
+    assert [face.prediction.person for face in answer.faces] == ["Bo"]
+    assert json.loads(json.dumps(done.to_json()))["steps"][1]["photos"] == 4
+
+
+def test_a_day_with_nothing_new_computes_nothing(grown: Club) -> None:
+    before, version = grown.files(), grown.in_use()
+    done = grown.day()
+    assert done.exit_code == 0 and grown.painted.looked() == []
+    assert grown.files() == before and grown.in_use() == version
+    assert lines(done)["train"].startswith(f"nothing new since {version}: 3 people, 9 photos")
+    assert lines(done)["evaluate"] == f"{version} is in use already"
+    assert lines(done)["promote"] == f"{version} stays in use"
+
+
+def test_new_photos_make_a_challenger_that_takes_over(grown: Club) -> None:
+    grown.arrive("Ada/4.png", "Bo/4.png")
+    done = grown.day()
+    assert done.exit_code == 0 and grown.painted.looked() == ["4.png", "4.png"]
+    assert grown.versions() == ["2026-11-25-001", "2026-11-26-001"] and grown.in_use() == "2026-11-26-001"
+
+
+def test_without_sources_the_album_itself_is_learned(three_people: Painted) -> None:
+    done = Album(three_people.folder, clock=lambda: FIRST).daily()
+    assert done.exit_code == 0 and lines(done)["collect"] == "no source is configured"
+    assert lines(done)["align"] == "nothing waits" and lines(done)["merge"] == "nothing to merge"
+    assert three_people.open().version == "2026-11-24-001"
+
+
+def test_without_a_photo_the_run_fails_and_says_what_to_do(club: Club) -> None:
+    done = club.day()
+    assert done.exit_code == 4 and done.run.state == "failed"
+    assert [step.name for step in done.run.steps] == [*STEPS[: STEPS.index("train") + 1]]
+    (line,) = done.needs_human
+    assert "There is no photo of a person" in line and "mien add" in line
+    assert not club.open().daily().resumed, "a run that failed has ended"
+
+
+# What a human must see
+
+
+def test_a_photo_of_somebody_else_is_held_back_and_named_each_day(grown: Club) -> None:
+    grown.arrive("Ada/odd.png=Bo", "Ada/4.png")
+    for _ in range(2):
+        done = grown.day()
+        assert done.exit_code == 14 and done.run.state == "done"
+        odd = "2026-11-26-training-images/Ada/odd.png"
+        assert all(line.startswith(f"{odd}: ") for line in done.needs_human)
+        assert "the face is Bo's" in done.needs_human[0] and "`mien merge`" in done.needs_human[0]
+        assert [name for name in grown.files() if "2026-11-26-training-images" in name] == [odd]
+        assert "1 whom the model takes for somebody else" in lines(done)["check"] and lines(done)["merge"].endswith(
+            "1 left in the intake"
+        )
+    assert (grown.painted.training / "Ada/4.png").is_file()
+    grown.open().merge()
+    assert (grown.painted.training / "Ada/odd.png").is_file(), "a human may know better"
+
+
+def test_a_source_that_fails_does_not_stop_the_others(grown: Club) -> None:
+    grown.source("gone").rmdir()
+    grown.arrive("Ada/4.png")
+    done = grown.day()
+    assert done.exit_code == 14 and lines(done)["collect"] == "1 new photo from 2 sources; 1 source failed"
+    (line,) = done.needs_human
+    assert line.startswith("gone: there is no folder ") and line.endswith("correct path in mien.toml.")
+    assert grown.in_use() == "2026-11-26-001"
+
+
+def test_what_cannot_be_had_or_is_no_photo_is_counted(grown: Club) -> None:
+    (grown.drop / "Ada/page.jpg").write_bytes(b"<html>")
+    (grown.drop / "con").mkdir()
+    grown.arrive("con/1.png=Ada")
+    done = grown.day()
+    assert done.exit_code == 0
+    assert lines(done)["collect"] == "0 new photos from 1 source; 1 file refused; 1 photo could not be had"
+
+
+def test_findings_are_told_in_words(grown: Club) -> None:
+    grown.painted.paint(grown.drop / "Ada/nobody.png")
+    grown.painted.paint(grown.drop / "Ada/two.png", "Ada", "Stranger")
+    grown.arrive("Ada/4.png")
+    done = grown.day()
+    assert lines(done)["check"] == "1 without a face; 1 with several faces; 1 that look like another photo"
+    assert done.steps["check"]["counts"] == {"no face": 1, "several": 1, "copy": 1}
+
+
+def test_who_holds_the_album_is_said(grown: Club) -> None:
+    with Workspace.open(grown.folder).lock("train"), pytest.raises(BusyError, match='in use by "train"'):
+        grown.day()
+    assert len(grown.open().runs()) == 1, "no run was begun"
+
+
+# The gate
+
+
+@pytest.fixture
+def kept(painted: Painted) -> Iterator[tuple[Club, str]]:
+    """A club whose second model, taught that Bo is Ada, was kept out, and that model's version."""
+    club = Club(painted)
+    for person, colour in (("Ada", RED), ("Bo", GREEN), ("Cy", BLUE)):
+        shades(painted.training / person, colour, 8)
+    assert club.day().exit_code == 0
+    shades(painted.training / "Ada", GREEN, 18, first=8)  # by hand, so nobody held them back
+    done = club.day()
+    version = club.versions()[-1]
+    assert done.exit_code == 14 and done.run.state == "done"
+    assert done.steps["evaluate"]["promote"] is False
+    (line,) = done.needs_human
+    assert f"{version} was not put into use" in line and f"mien models promote {version}" in line
+    assert "beyond chance" in line
+    assert done.run.steps[-1].detail["line"] == "2026-11-25-001 stays in use"
+    yield club, version
+
+
+def test_a_worse_challenger_is_kept_and_not_made_again(kept: tuple[Club, str]) -> None:
+    club, version = kept
+    assert club.in_use() == "2026-11-25-001"
+    before = club.files()
+    for _ in range(2):
+        done = club.day()
+        assert done.exit_code == 0 and done.needs_human == ()
+        assert lines(done)["train"].startswith(f"nothing new since {version}")
+        assert lines(done)["evaluate"] == f"{version} was set aside before, and would be made of these photos again"
+        assert club.files() == before
+    with closing(club.ledger()) as ledger:
+        assert [(one.version, one.how) for one in ledger.promotions()] == [
+            (version, "kept"),
+            ("2026-11-25-001", "daily"),
+        ]
+
+
+def test_promoting_by_hand_overrules_the_gate(kept: tuple[Club, str]) -> None:
+    club, version = kept
+    club.open().promote(version)
+    done = club.day()
+    assert done.exit_code == 0 and club.in_use() == version
+    assert lines(done)["evaluate"] == f"{version} is in use already"
+    assert club.open().rollback() == "2026-11-25-001"
+
+
+def test_when_the_wrong_photos_are_gone_the_next_challenger_passes(kept: tuple[Club, str]) -> None:
+    club, version = kept
+    for number in range(8, 26):
+        (club.painted.training / f"Ada/{number:02}.png").unlink()
+    assert club.day().exit_code == 0 and club.in_use() == "2026-11-25-001", "the same photos as the model in use"
+    shades(club.painted.training / "Ada", RED, 4, first=8)
+    assert club.day().exit_code == 0
+    assert club.in_use() == club.versions()[-1] != version
+
+
+def test_kept_and_promoted_models_can_be_compared(kept: tuple[Club, str]) -> None:
+    club, version = kept
+    found = club.open().difference("2026-11-25-001", version)
+    assert isinstance(found.compared, Compared) and not found.compared.decision.promote
+    assert found.people_added == () and {name: len(some) for name, some in found.added.items()} == {"Ada": 18}
+    assert json.loads(json.dumps(found.to_json()))["compared"]["decision"]["promote"] is False
+    how = {one.version: (one.how, one.in_use) for one in club.open().models()}
+    assert how == {"2026-11-25-001": ("daily", True), version: ("kept", False)}
+
+
+# Back again
+
+
+def test_a_rollback_is_not_undone_by_the_same_photos(grown: Club) -> None:
+    grown.arrive("Ada/4.png")
+    grown.day()
+    assert grown.open().rollback() == grown.in_use() == "2026-11-25-001"
+    for _ in range(2):
+        done = grown.day()
+        assert done.exit_code == 0 and grown.in_use() == "2026-11-25-001"
+        assert "set aside before" in lines(done)["evaluate"]
+    assert grown.versions() == ["2026-11-25-001", "2026-11-26-001"]
+    grown.arrive("Ada/5.png")
+    assert grown.day().exit_code == 0
+    assert grown.in_use() == "2026-11-29-001", "new photos do make a challenger"
+
+
+def test_two_rollbacks_go_back_two_steps(grown: Club) -> None:
+    for number in (4, 5):
+        grown.arrive(f"Ada/{number}.png")
+        grown.day()
+    assert grown.in_use() == "2026-11-27-001"
+    assert grown.open().rollback() == "2026-11-26-001"
+    assert grown.open().rollback() == "2026-11-25-001"
+    with pytest.raises(ModelError, match="no earlier model"):
+        grown.open().rollback()
+    assert grown.day().exit_code == 0 and grown.in_use() == "2026-11-25-001"
+
+
+def test_a_rollback_passes_over_models_that_are_gone(grown: Club) -> None:
+    """As after the expiry of a person whom only the one in between knew."""
+    for number in (4, 5):
+        grown.arrive(f"Ada/{number}.png")
+        grown.day()
+    shutil.rmtree(grown.folder / "models/2026-11-26-001")
+    assert grown.open().rollback() == "2026-11-25-001"
+
+
+def test_no_model_to_go_back_to(painted: Painted) -> None:
+    with pytest.raises(ModelError, match="no earlier model"):
+        painted.open().rollback()
+    with pytest.raises(ModelError, match="no version '2026-01-01-001'"):
+        painted.open().promote("2026-01-01-001")
+    assert painted.open().models() == ()
+
+
+# A kill
+
+Kill = Callable[[pytest.MonkeyPatch], None]
+
+
+def once(patch: pytest.MonkeyPatch, owner: Any, name: str, after: bool = False, at: object = None) -> None:
+    """The next call of `owner.name` (with `at` among its arguments) kills, before or after it has done its work."""
+    real = getattr(owner, name)
+
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        if at is not None and at not in arguments:
+            return real(*arguments, **named)
+        if after:
+            real(*arguments, **named)
+        raise KilledError
+
+    patch.setattr(owner, name, deadly)
+
+
+def second_day(club: Club) -> None:
+    """What happens on the day that is disturbed: something of everything."""
+    club.arrive("Ada/4.png", "Bo/4.png", "Cy/1.png", "Ada/odd.png=Bo")
+    club.painted.paint(club.drop / "Dee/1.png", "Stranger")
+    club.painted.paint(club.drop / "Dee/2.png", "Stranger")
+    club.say(f"[people.Cy]\nuntil = {club.now.date()}")
+
+
+def state(club: Club) -> dict[str, Any]:
+    """Everything that must be the same in the end."""
+    club.painted.folder = club.folder
+    with closing(club.ledger()) as ledger:
+        fetches = [fetch.to_json() | {"stamp": ""} for fetch in ledger.photos_of("drop")]  # it has the file's time
+        promotions = [(one.version, one.how, one.before) for one in ledger.promotions()]
+        last, *_ = ledger.runs()
+    return {
+        "files": club.files(),
+        "counts": club.painted.counts(),
+        "fetches": fetches,
+        "promotions": promotions,
+        "steps": [(step.name, step.outcome) for step in last.steps],
+        "leftovers": [file.name for file in club.folder.rglob(".mien-*")],
+    }
+
+
+CALM: dict[str, Any] = {}
+"""How an undisturbed second day ends; it is the same for all tests, and had once."""
+
+
+@pytest.fixture
+def twins(grown: Club) -> tuple[Club, dict[str, Any]]:
+    """A club before its second day, and how an undisturbed one ends that day."""
+    second_day(grown)
+    if not CALM:
+        before = grown.folder.with_name("before")
+        shutil.copytree(grown.folder, before)
+        assert grown.day().exit_code == 14
+        CALM.update(state(grown))
+        shutil.rmtree(grown.folder)
+        before.rename(grown.folder)
+        grown.now -= timedelta(days=1)
+        grown.painted.looked()
+    return grown, CALM
+
+
+KILLS: dict[str, tuple[Any, str, bool, object]] = {
+    **{f"when {step} has begun": (Ledger, "begin_step", True, step) for step in ("expire", "merge")},
+    **{f"before {step} is written down": (Ledger, "finish_step", False, step) for step in STEPS},
+    "before the run is begun": (Ledger, "begin_run", False, None),
+    "when the run has begun": (Ledger, "begin_run", True, None),
+    "before the run is ended": (Ledger, "finish_run", False, None),
+    "with the expired photos out": (registry, "drop", False, None),
+    "with the expired model dropped": (registry, "drop", True, None),
+    "with the expired person's reduced model": (pipeline, "put_into_use", False, None),
+    "before a model is promoted": (registry, "promote", False, None),
+    "with a model promoted": (registry, "promote", True, None),
+    "with the promotion written down": (Ledger, "promoted", True, None),
+    "before the challenger is written": (train_stage, "train", False, None),
+    "before the challenger has a report": (train_stage, "train", True, None),
+}
+
+
+@pytest.mark.parametrize("where", KILLS)
+def test_killed_it_goes_on_where_it_stopped(
+    twins: tuple[Club, dict[str, Any]], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club, calm = twins
+    owner, name, after, at = KILLS[where]
+    club.now += timedelta(days=1)
+    with monkeypatch.context() as patch:
+        once(patch, owner, name, after, at)
+        with pytest.raises(KilledError):
+            club.open().daily()
+    begun = [one.name for one in _steps(club) if one.outcome == "done"]
+    begins: list[str] = []
+    real = Ledger.begin_step
+
+    def noted(ledger: Ledger, run: str, name: str, now: datetime) -> None:
+        begins.append(name)
+        real(ledger, run, name, now)
+
+    monkeypatch.setattr(Ledger, "begin_step", noted)
+    done = club.open().daily()
+    assert done.resumed is (where != "before the run is begun")
+    assert begins == [step for step in STEPS if step not in begun], "nothing is done twice"
+    assert done.exit_code == 14
+    assert state(club) == calm
+
+
+def _steps(club: Club) -> tuple[Any, ...]:
+    with closing(club.ledger()) as ledger:
+        last, *_ = ledger.runs()
+    return last.steps if last.state == "running" else ()
+
+
+def test_killed_between_two_photos_what_was_seen_is_remembered(
+    twins: tuple[Club, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club, calm = twins
+    club.now += timedelta(days=1)
+    monkeypatch.setenv("MIEN_WORKERS", "1")
+
+    def kill(file: Path) -> None:
+        if len(club.painted.seen) == 4:
+            raise KilledError
+
+    club.painted.before_look = kill
+    with pytest.raises(KilledError):
+        club.open().daily()
+    seen = club.painted.looked()
+    club.painted.before_look = lambda _: None
+    assert club.open().daily().resumed
+    again = club.painted.looked()
+    assert len(seen) == 4 and 1 <= len(again) <= 2, "the last, and perhaps one that was being written down"
+    assert state(club) == calm
+
+
+def test_killed_while_what_has_expired_is_taken_out_a_human_is_still_told(
+    grown: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.say(f"[people.Cy]\nuntil = {grown.now.date()}")
+    with monkeypatch.context() as patch:
+        once(patch, Ledger, "finish_step", at="expire")
+        with pytest.raises(KilledError):
+            grown.day()
+    done = grown.open().daily()
+    assert done.resumed and done.exit_code == 14
+    assert lines(done)["expire"] == (
+        "0 photos set aside, whose time is over, and perhaps others before this run was interrupted"
+    )
+    assert "removed-images" in done.needs_human[0]
+
+
+def test_a_run_that_nobody_resumed_is_closed_and_its_photos_are_taken_along(
+    grown: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.arrive("Ada/4.png")
+    with monkeypatch.context() as patch:
+        once(patch, Ledger, "begin_step", at="merge")
+        with pytest.raises(KilledError):
+            grown.day()
+    done = grown.day()
+    assert not done.resumed and done.exit_code == 0
+    assert lines(done)["collect"] == "0 new photos from 1 source" and lines(done)["merge"] == "1 photo merged"
+    today, yesterday, _ = grown.open().runs()
+    assert (today.run.state, yesterday.run.state) == ("done", "failed")
+    assert (today.run.date - yesterday.run.date).days == 1 and yesterday.run.steps[-1].name == "check"
+    assert not list(grown.folder.glob("*-training-images")) and grown.in_use() == "2026-11-27-001"
+
+
+def test_an_error_that_is_foreseen_ends_the_run_and_the_next_one_is_a_new_one(
+    grown: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    grown.arrive("Ada/4.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(train_stage, "train", full)
+        failed = grown.day()
+    assert failed.exit_code == 11 and failed.needs_human == ("The disk is full. Free some space.",)
+    assert (failed.run.state, failed.run.steps[-1].name) == ("failed", "train")
+    again = grown.open().daily()
+    assert again.exit_code == 0 and not again.resumed and again.run.id != failed.run.id
+    assert grown.in_use() == "2026-11-26-001"
+
+
+# Expiry
+
+
+def test_a_person_whose_time_is_over_leaves_everything(grown: Club) -> None:
+    grown.arrive("Ada/4.png", "Cy/4.png")
+    grown.day()
+    grown.arrive("Cy/5.png", "Cy/odd.png=Ada")
+    assert grown.day().exit_code == 14  # odd.png waits
+    grown.say(f'[people."Cy"]\nuntil = {grown.now.date()}')
+    assert grown.open().daily().exit_code == 14, "the day itself is still one on which Cy may be recognised"
+    assert "training-images/Cy/1.png" in grown.files()
+    grown.arrive("Cy/6.png")
+    done = grown.day()
+    assert done.exit_code == 14 and lines(done)["expire"] == "6 photos set aside, whose time is over"
+    assert str(grown.folder / "removed-images") in done.needs_human[0]
+    cy = {name for name in grown.files() if "/Cy/" in name}
+    assert cy == {f"removed-images/Cy/{name}.png" for name in (1, 2, 3, 4, 5, "odd")}
+    for version in grown.versions():
+        assert "Cy" not in registry.load_model(grown.folder / "models" / version).people
+    assert grown.versions() and [one.name for one in grown.open().status().people] == ["Ada", "Bo"]
+    assert grown.painted.counts()["people"] == 2 and grown.painted.counts()["photos"] == 7
+    assert grown.in_use() == grown.versions()[-1]
+    (answer,) = grown.open().classify(grown.drop / "Cy/1.png")
+    assert [face.prediction.person for face in answer.faces] == [None]
+    again = grown.day()
+    assert again.exit_code == 0 and lines(again)["expire"] == "nothing has expired"
+    assert lines(again)["collect"] == "0 new photos from 1 source", "nor is Cy collected again"
+
+
+def test_with_the_last_person_the_last_model_goes(club: Club) -> None:
+    club.arrive("Ada/1.png", "Ada/2.png")
+    club.day()
+    club.say(f"[people.Ada]\nuntil = {club.now.date()}")
+    done = club.day()
+    assert done.exit_code == 4 and "no photo of a person" in done.needs_human[-1]
+    assert club.in_use() is None and club.versions() == []
+
+
+def test_a_source_whose_time_is_over_takes_what_only_it_brought(grown: Club) -> None:
+    lent = grown.source("lent", f"until = {grown.now.date() + timedelta(days=1)}")
+    grown.painted.paint(lent / "Ada/lent.png", "Ada")
+    shutil.copy(grown.drop / "Ada/1.png", lent / "Ada/copy.png")
+    (lent / "Bo").mkdir()
+    shutil.copy(grown.painted.paint(grown.drop / "Bo/both.png", "Bo"), lent / "Bo")
+    assert grown.day().exit_code == 0
+    assert "training-images/Ada/lent.png" in grown.files()
+    done = grown.day()
+    assert done.exit_code == 14 and lines(done)["expire"] == "1 photo set aside, whose time is over"
+    assert [name for name in grown.files() if name.startswith("removed-images")] == ["removed-images/Ada/lent.png"]
+    assert {"training-images/Ada/1.png", "training-images/Bo/both.png"} <= grown.files().keys()
+    lent_photo = lent / "Ada/lent.png"
+    assert not grown.open().show(lent_photo).filed
+    current = grown.in_use()
+    assert current is not None and current not in grown.open().show(lent_photo).models
+    assert grown.day().exit_code == 0
+
+
+@pytest.fixture
+def lent(grown: Club) -> tuple[Club, Path]:
+    """A club on the eve of the expiry of a source that has brought one photo of Ada, and that photo."""
+    folder = grown.source("lent", f"until = {grown.now.date() + timedelta(days=1)}")
+    grown.painted.paint(folder / "Ada/lent.png", "Ada")
+    grown.day()
+    return grown, grown.painted.training / "Ada/lent.png"
+
+
+def taught(club: Club) -> set[str]:
+    """The photos that the model in use was made of."""
+    model = registry.load_model(club.folder / "models" / str(club.in_use()))
+    return {photo for photos in model.card.photos.values() for photo in photos}
+
+
+def test_of_a_photo_that_was_taken_out_by_hand_nothing_else_goes(lent: tuple[Club, Path]) -> None:
+    club, photo = lent
+    sha256 = club.open().show(photo).sha256
+    assert sha256 in taught(club)
+    photo.unlink()
+    done = club.day()
+    assert done.exit_code == 0 and lines(done)["expire"] == "nothing has expired"
+    assert not (club.folder / "removed-images").exists()
+    assert {f"training-images/Ada/{number}.png" for number in (1, 2, 3)} <= club.files().keys()
+    assert sha256 not in taught(club)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        ("mien.stages.remove", "take_out", True),
+        ("mien.stages.align", "find_changes", True),
+        ("mien.stages.enrol", "enrol", True),
+        ("mien.pipeline.learn", "put_into_use", False),
+    ],
+)
+def test_killed_while_a_source_expires_nothing_else_goes_and_the_model_forgets(
+    lent: tuple[Club, Path], owner: str, name: str, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club, photo = lent
+    sha256 = club.open().show(photo).sha256
+    with monkeypatch.context() as patch:
+        once(patch, importlib.import_module(owner), name, after)
+        with pytest.raises(KilledError):
+            club.day()
+    done = club.open().daily()
+    assert done.resumed and done.exit_code == 14
+    assert list(club.files("removed-images")) == ["removed-images/Ada/lent.png"]
+    assert {f"training-images/Ada/{number}.png" for number in (1, 2, 3)} <= club.files().keys()
+    assert sha256 not in taught(club)
+    assert club.versions() == ["2026-11-25-001", "2026-11-26-001", "2026-11-27-001", "2026-11-27-002"]
+
+
+# The command that is told
+
+
+def test_a_command_gets_the_summary(grown: Club, capfd: pytest.CaptureFixture[str]) -> None:
+    to = grown.folder.parent / "summary.json"
+    script = f"import sys; open({str(to)!r}, 'wb').write(sys.stdin.buffer.read()); print('told')"
+    grown.say_first(f"after_daily = {json.dumps([sys.executable, '-c', script])}")
+    done = grown.day()
+    assert done.exit_code == 0 and done.run.steps[-1].name == "after"
+    assert lines(done)["after"] == f"{sys.executable} has the summary"
+    told = json.loads(to.read_bytes())
+    assert (told["exit_code"], told["state"], told["run"]) == (0, "done", done.run.id)
+    assert [step["name"] for step in told["steps"]] == [*STEPS]
+    assert capfd.readouterr().out == "", "what it prints is no part of mien's answer"
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ([sys.executable, "-c", "raise SystemExit(3)"], "ended with exit code 3"),
+        (["./no-such"], "./no-such cannot be run: "),
+    ],
+)
+def test_a_command_that_fails_changes_nothing_else(grown: Club, command: list[str], why: str) -> None:
+    grown.say_first(f"after_daily = {json.dumps(command)}")
+    grown.arrive("Ada/4.png")
+    done = grown.day()
+    assert done.exit_code == 14 and done.run.state == "done" and grown.in_use() == "2026-11-26-001"
+    (line,) = done.needs_human
+    assert why in line and line.endswith("Look at after_daily in mien.toml.")
+
+
+# What the album tells
+
+
+def test_runs_are_told_newest_first_and_one_by_name(grown: Club) -> None:
+    grown.day()
+    newest, first = grown.open().runs()
+    assert newest.run.started > first.run.started and grown.open().run(first.run.id) == first
+    assert len(grown.open().runs(limit=1)) == 1
+    with pytest.raises(UsageError, match="no run x"):
+        grown.open().run("x")
+
+
+def test_an_album_that_has_not_run_has_no_runs(painted: Painted) -> None:
+    assert painted.open().runs() == () and not (painted.folder / ".mien").exists()
+    with pytest.raises(UsageError, match="no run x"):
+        painted.open().run("x")
+
+
+def test_what_is_known_of_a_collected_photo(grown: Club) -> None:
+    shown = grown.open().show("Ada/1.png")
+    (fetch,) = shown.fetches
+    assert (fetch.source, fetch.location, fetch.licence, fetch.basis) == ("drop", "Ada/1.png", "own work", "consent")
+    assert list(shown.models) == ["2026-11-25-001"]
+
+
+def test_an_unknown_source_is_named_with_those_there_are(grown: Club) -> None:
+    with pytest.raises(UsageError, match=r"no source nobody in .*There are drop"):
+        grown.open().collect(["drop", "nobody"])
+
+
+def test_the_loop_needs_its_training_folder(grown: Club) -> None:
+    grown.painted.training.rename(grown.folder / "elsewhere")
+    assert grown.day().exit_code == AlbumError.exit_code
+
+
+def test_the_schedule_runs_a_missed_day_at_once_and_reads_the_settings_anew(
+    grown: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.now += timedelta(days=3)
+    found: list[Daily] = []
+
+    def stop(done: Daily) -> None:
+        found.append(done)
+        raise KeyboardInterrupt
+
+    album = grown.open()
+    grown.source("gone").rmdir()
+    with pytest.raises(KeyboardInterrupt):
+        album.run_daily(FIRST.time(), stop)
+    assert found[0].exit_code == 14 and grown.open().runs()[0] == found[0]
+
+
+# What a review found
+
+
+def test_an_expired_source_takes_nothing_that_the_user_had_or_filed_elsewhere(club: Club) -> None:
+    club.say("until = 2026-12-01")  # the table of the source is the last
+    own = club.painted.photo("Ada/own.png")
+    (club.drop / "Ada").mkdir()
+    shutil.copy2(own, club.drop / "Ada/x.png")
+    club.arrive("Ada/theirs.png", "Bo/1.png")
+    club.open().align()
+    club.day()
+    filed = club.open().add("Bo", [club.drop / "Ada/theirs.png"])
+    assert filed.added
+    club.now = FIRST + timedelta(days=60)
+    done = club.day()
+    assert done.run.state == "done"
+    assert own.is_file(), "it was in the album before"
+    assert (club.painted.training / "Bo/theirs.png").is_file(), "the user filed it there"
+    assert not (club.painted.training / "Ada/theirs.png").exists()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "precision"])
+def test_expiry_is_carried_out_though_the_model_in_use_cannot_be_changed(grown: Club, harm: str) -> None:
+    if harm == "damaged":
+        version = grown.in_use()
+        assert version
+        (grown.folder / "models" / version / "model.onnx").write_bytes(b"x")
+    else:
+        grown.say_first('precision = "int8"')
+    grown.say('[people."Ada"]\nuntil = 2020-01-01')
+    done = grown.day()
+    assert done.run.state == "done", lines(done)
+    current = grown.in_use()
+    assert current
+    assert registry.load_model(grown.folder / "models" / current).people == ("Bo", "Cy")
+    with grown.ledger() as ledger:
+        assert {fetch.person for fetch in ledger.photos_of("drop")} == {"Bo", "Cy"}, "and the name is forgotten"
+
+
+def test_what_waited_is_forgotten_with_the_person(grown: Club) -> None:
+    grown.painted.paint(grown.folder / "2026-01-01-training-images/Ada/9.png", "Ada")
+    workspace = Workspace.open(grown.folder)
+    with Catalog.open(workspace.catalog_file) as catalog:
+        catalog.sync_intakes(workspace.walk_intakes(), lambda path: file_sha256(workspace.waiting_file(path)))
+        assert [one.person for one in catalog.arrivals("fake-fp32").arrivals] == ["Ada"]
+    grown.open().remove("Ada", delete=True)
+    with Catalog.open(workspace.catalog_file) as catalog:
+        assert catalog.arrivals("fake-fp32").arrivals == ()
+
+
+def test_a_clock_that_was_ahead_does_not_stop_the_schedule(grown: Club, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[datetime | None] = []
+    monkeypatch.setattr("mien.pipeline.schedule.forever", lambda run, at, last, clock: given.append(last))
+    grown.now -= timedelta(days=400)
+    grown.open().run_daily(time(3, 30), lambda done: None)
+    assert given == [grown.now]
+
+
+def test_a_photo_that_flips_is_told_by_its_place(grown: Club) -> None:
+    first = grown.in_use()
+    assert first
+    shades(grown.painted.training / "Ada", (170, 100, 40), 12)  # Ada in another light
+    second = grown.open().train().version
+    found = grown.open().difference(first, second).compared
+    assert isinstance(found, Compared) and found.flips
+    assert all((grown.painted.training / flip.photo).is_file() for flip in found.flips)
+    assert {flip.photo.split("/")[0] for flip in found.flips} <= {flip.person for flip in found.flips}

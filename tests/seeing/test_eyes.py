@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import PhotoError
+from mien.protocols import Detector
+from mien.seeing import eyes as module
+from mien.seeing.eyes import AGAIN, AT_ONCE, CLEARLY, CLOSE_UP, LOOK, SURE, UNSURE, Eyes, Views
+from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
+from mien.types import Box, Face, Floats, Photo, Picture, Pixels, SeenFace
+from mien.vision.images import read_picture
+from mien.wiring import make_eyes
+
+RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
+QUARTERS = (1, 2, 3)
+
+
+def picture(pixels: Pixels, scale: float = 1.0) -> Picture:
+    height, width = pixels.shape[:2]
+    return Picture(Photo("0" * 64, round(width / scale), round(height / scale), "PNG", "5a" * 8), pixels, scale)
+
+
+def blank(width: int, height: int) -> Picture:
+    return picture(np.zeros((height, width, 3), np.uint8))
+
+
+def face(score: float, box: Box = (100.0, 100.0, 199.0, 199.0), detector: str = "scripted") -> Face:
+    x0, y0, x1, y1 = box
+    at = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)])
+    return Face(box, (at * (x1 - x0, y1 - y0) + (x0, y0)).astype(np.float32), score, detector)
+
+
+Script = Callable[[Pixels], list[Face]]
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A detector that does as it is told, and writes down what it was shown; close-ups apart, which show it nothing."""
+
+    script: Script = lambda _: []
+    close_up: Script = lambda _: []
+    id: str = "scripted"
+    shown: list[tuple[int, int]] = field(default_factory=list)
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        if pixels.shape[:2] == (CLOSE_UP, CLOSE_UP):
+            return self.close_up(pixels)
+        self.shown.append((pixels.shape[1], pixels.shape[0]))
+        return self.script(pixels)
+
+
+def scripted_eyes(detector: Scripted, fallback: Scripted | None = None) -> Eyes:
+    return Eyes(detector, fallback or Scripted(id="fallback"), FakeLandmarker(), FakeEncoder(), 1)
+
+
+def first(scores: Iterable[float]) -> Script:
+    """One face a call, of these scores in turn; nothing where the score is 0."""
+    left = iter(scores)
+    return lambda _: [face(score)] if (score := next(left)) else []
+
+
+# Where it looks, and when again
+
+
+def test_a_clear_face_is_found_at_the_first_look() -> None:
+    detector, fallback = Scripted(first([UNSURE])), Scripted(id="fallback")
+    assert len(scripted_eyes(detector, fallback).look(blank(1200, 900)).faces) == 1
+    assert detector.shown == [(LOOK, LOOK * 3 // 4)]
+    assert fallback.shown == []
+
+
+def test_where_there_is_nothing_it_looks_again_in_this_order() -> None:
+    detector, fallback = Scripted(), Scripted(id="fallback")
+    assert scripted_eyes(detector, fallback).look(blank(1200, 900)).faces == ()
+    sizes = [(side, side * 3 // 4) for side in (LOOK, *AGAIN)]
+    upright, aside = (LOOK, LOOK * 3 // 4), (LOOK * 3 // 4, LOOK)
+    assert detector.shown == [*sizes, aside, aside, upright]
+    assert fallback.shown == [upright], "the slow one is asked last, and once"
+
+
+def test_other_sizes_are_tried_until_one_shows_a_face() -> None:
+    detector = Scripted(first([0, UNSURE]))
+    (found,) = scripted_eyes(detector).look(blank(1200, 900)).faces
+    assert len(detector.shown) == 2
+    assert found.face.box == pytest.approx([100 * 1200 / AGAIN[0]] * 2 + [199 * 1200 / AGAIN[0]] * 2)
+
+
+def test_a_small_picture_is_not_enlarged_at_first_and_never_more_than_twice() -> None:
+    detector = Scripted()
+    scripted_eyes(detector).look(blank(100, 50))
+    assert detector.shown[:3] == [(100, 50), (200, 100), (100, 50)]
+
+
+def test_the_fallback_finds_what_the_detector_cannot() -> None:
+    fallback = Scripted(lambda _: [face(1.3, detector="fallback")], id="fallback")
+    (found,) = scripted_eyes(Scripted(), fallback).look(blank(400, 300)).faces
+    assert (found.face.detector, found.face.turn) == ("fallback", 0)
+
+
+@pytest.mark.parametrize(
+    ("upright", "turned", "turn"),
+    [
+        (UNSURE, (1.0, 1.0, 1.0), 0),  # sure enough: the turned ones are not even asked
+        (UNSURE - 0.01, (0.0, 0.0, 0.0), 0),
+        (UNSURE - 0.01, (UNSURE - 0.01 + CLEARLY / 2, 0.0, 0.0), 0),  # not clearly better
+        (UNSURE - 0.01, (0.0, 0.99, 0.98), 3),  # quarters are tried in the order 1, 3, 2
+        (0.65, (0.0, 0.0, 0.95), 2),
+        (0.0, (SURE - 0.01, 0.0, 0.0), 0),  # too weak to believe
+        (0.0, (SURE, 0.0, 0.0), 1),
+    ],
+)
+def test_a_doubtful_photo_is_turned_and_the_clearly_better_side_taken(
+    upright: float, turned: tuple[float, ...], turn: int
+) -> None:
+    looks = [upright] if upright else [0.0] * (1 + len(AGAIN))
+    seen = scripted_eyes(Scripted(first([*looks, *turned]))).look(blank(400, 300)).faces
+    assert [one.face.turn for one in seen] == ([] if not upright and not turn else [turn])
+
+
+@pytest.mark.parametrize("turn", QUARTERS)
+def test_a_photo_on_its_side_gives_boxes_in_its_own_pixels_and_the_same_embeddings(turn: int) -> None:
+    upright = draw_photo([(RED, (20, 30, 120, 130)), (GREEN, (180, 60, 240, 120))])
+    turned = picture(np.ascontiguousarray(np.rot90(upright, -turn)))
+    seen = fake_eyes().look(turned).faces
+    before = {tuple(one.embedding.vector.round(3)) for one in fake_eyes().look(picture(upright)).faces}
+    assert {tuple(one.embedding.vector.round(3)) for one in seen} == before
+    for one in seen:
+        assert one.face.turn == turn
+        x0, y0, x1, y1 = (round(value) for value in one.face.box)
+        inside = turned.pixels[y0 : y1 + 1, x0 : x1 + 1].max(axis=2)
+        assert inside.min() > 0, "the box holds the face and nothing else"
+        assert inside.size == (x1 - x0 + 1) * (y1 - y0 + 1)
+        assert np.ptp(one.face.landmarks, axis=0).max() < x1 - x0
+        assert (one.face.landmarks > (x0, y0)).all() and (one.face.landmarks < (x1, y1)).all()
+    chips = [fake_eyes().chip(turned, one.face, 96) for one in seen]
+    assert {tuple(chip[60, 48]) for chip in chips} == {RED, GREEN}
+
+
+def test_the_second_look_places_the_landmarks() -> None:
+    def nearer(_: Pixels) -> list[Face]:
+        off_centre = face(0.99, (0.0, 0.0, 60.0, 60.0))
+        middle = (CLOSE_UP - 1) / 2
+        return [off_centre, replace(face(0.7), box=(middle - 50, middle - 50, middle + 50, middle + 50))]
+
+    (plain,) = scripted_eyes(Scripted(first([0.95]))).look(blank(400, 300)).faces
+    (closer,) = scripted_eyes(Scripted(first([0.95]), nearer)).look(blank(400, 300)).faces
+    assert plain.face.landmarks == pytest.approx(face(0.95).landmarks), "nothing seen there: its own stay"
+    assert not np.allclose(closer.face.landmarks, plain.face.landmarks)
+    assert (closer.face.box, closer.face.detector_score) == (plain.face.box, plain.face.detector_score)
+
+
+def test_a_second_look_that_sees_somebody_else_is_ignored() -> None:
+    eyes = scripted_eyes(Scripted(first([0.95]), lambda _: [face(0.99, (0.0, 0.0, 60.0, 60.0))]))
+    (found,) = eyes.look(blank(400, 300)).faces
+    assert found.face.landmarks == pytest.approx(face(0.95).landmarks)
+
+
+# What it makes of the faces
+
+
+def test_faces_go_from_left_to_right_whatever_their_scores() -> None:
+    boxes: list[Box] = [(x, 40.0, x + 40.0, 80.0) for x in (200.0, 20.0, 260.0, 120.0)]
+    found = [face(0.99 - 0.01 * number, box) for number, box in enumerate(boxes)]
+    seen = scripted_eyes(Scripted(lambda _: found)).look(blank(400, 300)).faces
+    assert [one.face.box for one in seen] == sorted(boxes)
+
+
+def test_a_reduced_picture_gives_full_size_pixels() -> None:
+    pixels = draw_photo([(RED, (20, 30, 120, 130))])
+    (whole,), (half,) = fake_eyes().look(picture(pixels)).faces, fake_eyes().look(picture(pixels, 0.5)).faces
+    assert half.face.box == tuple(2 * value for value in whole.face.box)
+    assert half.face.landmarks == pytest.approx(2 * whole.face.landmarks)
+    assert half.quality.size == pytest.approx(2 * whole.quality.size)
+    assert half.embedding.vector == pytest.approx(whole.embedding.vector)
+
+
+def test_a_stadium_is_looked_at_in_slices() -> None:
+    batches: list[int] = []
+
+    class Counting(FakeEncoder):
+        def encode(self, chips: NDArray[np.uint8]) -> Floats:
+            batches.append(len(chips))
+            return super().encode(chips)
+
+    many = 2 * AT_ONCE + 3
+    squares = [(RED if n % 2 else BLUE, (12 * n + 1.0, 4.0, 12 * n + 10.0, 13.0)) for n in range(many)]
+    eyes = replace(fake_eyes(2), encoder=Counting())
+    seen = eyes.look(picture(draw_photo(squares, 12 * many, 20))).faces
+    assert batches == [2 * AT_ONCE, 2 * AT_ONCE, 2 * 3]
+    assert [one.face.box[0] for one in seen] == pytest.approx([12 * n + 1 for n in range(many)], abs=1)
+
+
+@pytest.mark.parametrize("views", [1, 2, 4])
+def test_every_number_of_views_gives_unit_embeddings(views: Views) -> None:
+    (seen,) = fake_eyes(views).look(picture(draw_photo([(RED, (20, 30, 120, 130))]))).faces
+    assert seen.embedding.vector.dtype == np.float32
+    assert np.linalg.norm(seen.embedding.vector) == pytest.approx(1)
+    assert seen.embedding.encoder_id == fake_eyes(views).encoder_id
+
+
+def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    eyes = fake_eyes()
+    others = [
+        replace(eyes, detector=FakeDetector("other")),
+        replace(eyes, fallback=FakeDetector("other")),
+        replace(eyes, landmarker=FakeLandmarker("other")),
+        replace(eyes, encoder=FakeEncoder("other")),
+        replace(eyes, views=2),
+    ]
+    ids = {eyes.encoder_id, *(one.encoder_id for one in others)}
+    monkeypatch.setattr(module, "RECIPE", "another")
+    assert len(ids | {eyes.encoder_id}) == 7
+    monkeypatch.undo()
+    assert eyes.encoder_id == pickle.loads(pickle.dumps(eyes)).encoder_id == fake_eyes().encoder_id
+
+
+def test_a_photo_that_cannot_be_read_is_an_answer_and_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    found = fake_eyes().look_at(tmp_path / "a.jpg")
+    assert isinstance(found, PhotoError)
+    assert (found.kind, found.__traceback__) == ("empty", None)
+
+
+# The real tools
+
+
+@pytest.fixture(scope="module")
+def eyes() -> Eyes:
+    return make_eyes("fp32", 1)
+
+
+@pytest.fixture(scope="module")
+def portrait(sample: Path) -> Pixels:
+    with Image.open(sample / "people/Nora/03.jpg") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def one_face(eyes: Eyes, file: Path) -> SeenFace:
+    seen = eyes.look_at(file)
+    assert not isinstance(seen, PhotoError)
+    (found,) = seen.faces
+    return found
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    common = max(0.0, width) * max(0.0, height)
+    return common / (sum((b[2] - b[0]) * (b[3] - b[1]) for b in (one, other)) - common)
+
+
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How a camera that writes this EXIF orientation stores an upright scene."""
+
+
+def test_the_eight_exif_orientations_are_one_photo(eyes: Eyes, portrait: Pixels, tmp_path: Path) -> None:
+    found = {}
+    for orientation, turn in STORED.items():
+        image = Image.fromarray(portrait)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        file = tmp_path / f"{orientation}.jpg"
+        (image if turn is None else image.transpose(turn)).save(file, exif=exif, quality=95)
+        found[orientation] = one_face(eyes, file)
+    upright = found[1]
+    for orientation, seen in found.items():
+        assert overlap(seen.face.box, upright.face.box) >= 0.9, orientation
+        assert float(seen.embedding.vector @ upright.embedding.vector) >= 0.98, orientation
+        assert seen.face.turn == 0
+
+
+@pytest.mark.parametrize("turn", QUARTERS)
+@pytest.mark.parametrize("person", ["Amara", "Kenji", "Marco"])
+def test_a_photo_that_lost_its_orientation_is_turned_upright(
+    eyes: Eyes, sample: Path, tmp_path: Path, person: str, turn: int
+) -> None:
+    with Image.open(sample / f"people/{person}/02.jpg") as image:
+        image.rotate(-90 * turn, expand=True).save(tmp_path / "turned.png")
+    upright, turned = one_face(eyes, sample / f"people/{person}/02.jpg"), one_face(eyes, tmp_path / "turned.png")
+    assert turned.face.turn == turn
+    assert float(turned.embedding.vector @ upright.embedding.vector) >= 0.97
+
+
+@dataclass(frozen=True)
+class Blinkered:
+    """A detector that reports only some of the faces another one finds in the whole photo."""
+
+    of: Detector
+    keep: slice
+    id: str = "blinkered"
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        faces = self.of.detect(pixels)
+        return faces if pixels.shape[:2] == (CLOSE_UP, CLOSE_UP) else faces[self.keep]
+
+
+def test_an_embedding_does_not_depend_on_company_to_the_bit(eyes: Eyes, sample: Path) -> None:
+    group = read_picture(sample / "groups/02.jpg")
+    together = eyes.look(group).faces
+    assert len(together) >= 3
+    alone = [
+        replace(eyes, detector=Blinkered(eyes.detector, slice(n, n + 1))).look(group).faces
+        for n in range(len(together))
+    ]
+    assert {one.embedding.vector.tobytes() for one in together} == {one.embedding.vector.tobytes() for (one,) in alone}
+
+
+def test_no_face_is_seen_where_there_is_none(eyes: Eyes, sample: Path) -> None:
+    photos = sorted((sample / "no-face").glob("*.jpg"))
+    assert photos
+    for photo in photos:
+        seen = eyes.look_at(photo)
+        assert not isinstance(seen, PhotoError) and seen.faces == (), photo.name
+
+
+def test_a_face_that_fills_the_picture_and_one_in_a_crowd_are_found(eyes: Eyes, portrait: Pixels) -> None:
+    (usual,) = eyes.look(picture(portrait)).faces
+    x0, y0, x1, y1 = (round(value) for value in usual.face.box)
+    close = np.ascontiguousarray(portrait[y0:y1, x0:x1])
+    large = np.asarray(cv2.resize(close, None, fx=1500 / close.shape[1], fy=1500 / close.shape[1]), np.uint8)
+    (found,) = eyes.look(picture(large)).faces
+    assert float(found.embedding.vector @ usual.embedding.vector) >= 0.9
+
+    small = cv2.resize(portrait, None, fx=24 / (x1 - x0), fy=24 / (x1 - x0), interpolation=cv2.INTER_AREA)
+    wide = np.full((1200, 1600, 3), 90, np.uint8)
+    wide[600 : 600 + small.shape[0], 700 : 700 + small.shape[1]] = small
+    (found,) = eyes.look(picture(wide)).faces
+    assert overlap(found.face.box, (700.0, 600.0, 700.0 + small.shape[1], 600.0 + small.shape[0])) > 0.1
+
+
+def test_open_eyes_have_opened_their_networks() -> None:
+    eyes = make_eyes("fp32", 1)
+    assert eyes.open() is eyes
+    for tool, part in ((eyes.detector, "_session"), (eyes.encoder, "_session"), (eyes.landmarker, "_forest")):
+        assert part in vars(tool)
+    assert "_session" not in vars(eyes.fallback), "it is seldom needed"

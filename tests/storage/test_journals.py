@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.answers import Answer, NamedFace, from_journal, to_journal, to_json
+from mien.errors import PhotoError
+from mien.storage.journals import Journal
+from mien.types import Candidate, Face, Photo, Prediction, Quality
+
+
+def answer(path: Path, person: str | None = "Ada") -> Answer:
+    face = Face((1.0, 2.0, 30.5, 40.0), np.arange(10, dtype=np.float32).reshape(5, 2), 0.9, "yunet", 1)
+    quality = Quality(33.0, 0.5, 0.25, 1.0, 0.125)
+    prediction = Prediction(person, 0.75, 0.9, 0.8, (Candidate("Ada", 0.75, 0.9), Candidate("Bo", 0.1, 0.7)))
+    return Answer(
+        str(path),
+        "2026-01-01-001",
+        Photo("ab" * 32, 640, 480, "JPEG", "5a" * 8),
+        (NamedFace(face, quality, prediction),),
+        None,
+    )
+
+
+def broken(path: Path) -> Answer:
+    return Answer(str(path), "2026-01-01-001", None, (), PhotoError(f"{path}: cut off.", "Get it again.", "truncated"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for photo in found:
+        photo.write_bytes(b"a photo")
+    return found
+
+
+def test_an_answer_survives_the_journal(tmp_path: Path) -> None:
+    for one in (answer(tmp_path / "a.jpg"), answer(tmp_path / "b.jpg", None), broken(tmp_path / "c.jpg")):
+        again = from_journal(json.loads(json.dumps(to_journal(one))))
+        assert to_json(again) == to_json(one)
+        assert (again.photo, str(again.error)) == (one.photo, str(one.error))
+        assert [(f.face.detector, f.face.turn) for f in again.faces] == [
+            (f.face.detector, f.face.turn) for f in one.faces
+        ]
+
+
+def test_an_interrupted_run_is_found_again_and_a_complete_one_leaves_nothing(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    def journal(*named: Path) -> Journal:
+        return Journal(tmp_path / "j", "2026-01-01-001", 3, named or (tmp_path,))
+
+    def fresh() -> Iterator[Answer]:
+        yield answer(photos[0])
+        yield broken(photos[1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(journal().keep(fresh(), print))
+    assert set(journal().read()) == {str(photos[0]), str(photos[1])}
+    assert journal(photos[0]).read() == {}, "another command has another journal"
+
+    assert len(list(journal().keep(iter([answer(photos[2])]), print))) == 1
+    assert list((tmp_path / "j").iterdir()) == []
+
+
+def test_lines_that_cannot_be_trusted_are_passed_over(tmp_path: Path, photos: list[Path]) -> None:
+    journal = Journal(tmp_path / "j", "2026-01-01-001", 3, [tmp_path])
+    kept = journal.keep(iter([answer(photo) for photo in photos]), print)
+    for _ in photos:
+        next(kept)
+    kept.close()  # as a kill would: the file stays
+    (file,) = (tmp_path / "j").iterdir()
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole + whole.splitlines()[0][:40], encoding="utf-8")
+    photos[0].write_bytes(b"another photo")
+    os.utime(photos[1], ns=(1, 1))
+    assert set(journal.read()) == {str(photos[2])}
+    assert Journal(tmp_path / "j", "2026-01-01-002", 3, [tmp_path]).read() == {}
+
+
+def test_where_it_cannot_be_written_the_answers_go_on_without(tmp_path: Path, photos: list[Path]) -> None:
+    (tmp_path / "j").write_bytes(b"a file where the folder should be")
+    notes: list[str] = []
+    journal = Journal(tmp_path / "j", "m", 3, [tmp_path])
+    assert len(list(journal.keep(iter([answer(photo) for photo in photos]), notes.append))) == 3
+    (note,) = notes
+    assert "could not be written" in note and "begins again" in note
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_stops_the_journal_only(tmp_path: Path, photos: list[Path]) -> None:
+    notes: list[str] = []
+    journal = Journal(tmp_path, "m", 3, [tmp_path])
+    journal._file.symlink_to("/dev/full")
+    assert len(list(journal.keep(iter([answer(photo) for photo in photos]), notes.append))) == 3
+    assert len(notes) == 1 and "full" in notes[0]
+
+
+def test_an_error_of_the_answers_passes(tmp_path: Path, photos: list[Path]) -> None:
+    def fresh() -> Iterator[Answer]:
+        yield answer(photos[0])
+        raise OSError("not the journal's")
+
+    with pytest.raises(OSError, match="not the journal's"):
+        list(Journal(tmp_path / "j", "m", 3, [tmp_path]).keep(fresh(), print))
