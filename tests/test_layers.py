@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src/mien"
 # package's own __init__. A room may import from floors below and, without going in circles, from its own; never from
 # above. Nothing else says so: a new room is entered here, and in the file tree of docs/architecture.md.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors"}),
-    frozenset({"protocols", "settings", "text", "answers"}),
+    frozenset({"types", "errors", "text"}),
+    frozenset({"protocols", "settings", "answers"}),
     frozenset({"vision", "learning", "engines", "web"}),
     frozenset({"storage"}),
     frozenset({"seeing", "sources"}),

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Self
 
 from mien.errors import ModelError, PhotoError, UsageError
 from mien.protocols import Silent
-from mien.storage.layout import Workspace, nfc, people_below, valid_person
+from mien.storage.layout import Workspace, people_below
 from mien.storage.walk import photos_below
+from mien.text.names import nfc, valid_person
 
 if TYPE_CHECKING:
     from mien.answers import Answer

@@ -29,14 +29,21 @@ NEEDS_HUMAN = 14
 
 
 class MienError(Exception):
-    """`message` says what is wrong and where; `remedy` what to do about it. str() is both, in that order."""
+    """`about` is the subject, a path or a name; `what` says what is wrong with it, so that the two make a sentence
+    ("club", "is not an album"); `remedy` says what to do, a sentence or two. str() is all three."""
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message, remedy)  # both, so that the error survives pickling
-        self.message = message
-        self.remedy = remedy
+    def __init__(self, about: str, what: str, remedy: str | None = None) -> None:
+        super().__init__(*((about, what) if remedy is None else (about, what, remedy)))  # so that it survives pickling
+        if remedy is None:  # the old form, message and remedy, until every room has the new one
+            about, what, remedy = "", about.rstrip("."), what
+        self.about, self.what, self.remedy = about, what, remedy
+
+    @property
+    def message(self) -> str:
+        """What is wrong with what, a sentence."""
+        return f"{self.about} {self.what}.".lstrip()
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"

@@ -1,4 +1,4 @@
-"""The words of mien, as frozen values. Needs numpy and the standard library, knows nothing else of mien.
+"""The words of mien, as frozen values. Needs numpy, the standard library, and the kinds of `mien.text`.
 
     Source -> Photo -> Face -> Chip -> Embedding -> Prediction -> Verdict -> back into curation
 
@@ -9,10 +9,15 @@ y down, pixel centres at whole numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.text.kinds import Kind
+from mien.text.words import Figure
 
 Pixels = NDArray[np.uint8]
 """HxWx3 uint8, RGB."""
@@ -159,3 +164,46 @@ class Prediction:
     score: float
     threshold: float
     candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that mien has to say of an album, of two models, or of a run, as a kind and figures.
+
+    `people` are the names of those concerned, the one it is about first; `photos` are paths of files of the album, as
+    `mien.storage.layout.shown` writes them; `figures` what the words of the `kind` are filled with. The words may name
+    `person` and `other`, the first two people.
+    """
+
+    kind: Kind
+    people: tuple[str, ...] = ()
+    photos: tuple[str, ...] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def needs_human(self) -> bool:
+        """Whether mien cannot deal with it by itself."""
+        return self.kind.needs_human
+
+    @property
+    def why(self) -> str:
+        """It in words, without whom or what it is about."""
+        person, other = (*self.people, "", "")[:2]
+        return self.kind.say({"person": person, "other": other, **self.figures})
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, "" if nothing."""
+        return self.kind.remedy
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "kind": str(self.kind),
+            "photos": list(self.photos),
+            "people": list(self.people),
+            "figures": dict(self.figures),
+            "why": self.why,
+            "remedy": self.remedy,
+            "needs_human": self.needs_human,
+        }

@@ -3,39 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mien.cli import console
-from mien.cli.console import Reporter, cells, chance, entry, fit, paint, percent, printable, widest
-from mien.text import count
-
-
-@pytest.mark.parametrize(
-    ("share", "said"),
-    [
-        (None, "-"),
-        (0.0, "0.0 %"),
-        (1e-12, "<0.1 %"),
-        (0.00099, "<0.1 %"),
-        (0.001, "0.1 %"),
-        (0.9931, "99.3 %"),
-        (0.999, "99.9 %"),
-        (0.99999, ">99.9 %"),
-        (1.0, "100.0 %"),
-    ],
-)
-def test_a_share_is_never_rounded_to_nothing_or_to_all(share: float | None, said: str) -> None:
-    assert percent(share) == said
-
-
-def test_a_probability_is_never_certain() -> None:
-    assert (chance(0.0), chance(0.5), chance(1.0)) == ("<0.1 %", "50.0 %", ">99.9 %")
-
-
-def test_count() -> None:
-    assert [count(0, "face"), count(1, "face"), count(2300, "face"), count(2, "person", "people")] == [
-        "0 faces",
-        "1 face",
-        "2,300 faces",
-        "2 people",
-    ]
+from mien.cli.console import Reporter, cells, entry, fit, paint, printable, widest
 
 
 def test_control_characters_are_shown_and_not_sent() -> None:

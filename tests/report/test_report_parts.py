@@ -14,7 +14,7 @@ from PIL import Image
 
 from mien.report import Share, difference, thumbnail
 from mien.report.text import LONGEST, level, name, path, percent, points, score, shown
-from mien.text import count
+from mien.text.words import count
 from mien.types import Face, Photo, Picture, Pixels
 from mien.vision.geometry import turn_points
 from mien.vision.thumbnail import SIDE

@@ -27,7 +27,8 @@ from mien.records.ledger import Fetch, Ledger
 from mien.settings import SourceSettings
 from mien.stages.align import find_changes
 from mien.stages.collect import _ENDINGS, FETCHERS, Collected, SourceCollected, collect, file_name
-from mien.storage.layout import LONGEST_NAME, Workspace
+from mien.storage.layout import Workspace
+from mien.text.names import LONGEST_NAME
 from mien.types import Offer, Receipt
 from mien.vision import sniff
 

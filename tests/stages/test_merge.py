@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from mien.errors import AlbumError, StorageError
 from mien.records.catalog import Catalog
 from mien.stages.merge import HELD, Merged, Move, merge
-from mien.storage.layout import BROKEN_LINK, LINKED_PHOTO, NO_PERSON, NO_PHOTO, UNSUPPORTED, Workspace, nfc
+from mien.storage.layout import BROKEN_LINK, LINKED_PHOTO, NO_PERSON, NO_PHOTO, UNSUPPORTED, Workspace
+from mien.text.names import nfc
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 DAY, NEXT = "2026-11-23-training-images", "2026-11-24-training-images"

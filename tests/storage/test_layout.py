@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mien.errors import AlbumError, BusyError, NetworkDriveError, PhotoError, StorageError, UsageError
 from mien.storage import layout as workspace
-from mien.storage.layout import Mount, Workspace, check_local, chip_keys, people_below, valid_person
+from mien.storage.layout import Mount, Workspace, check_local, chip_keys, people_below
+from mien.text.names import valid_person
 
 COMPOSED, DECOMPOSED = "José", unicodedata.normalize("NFD", "José")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, entry, fit, paint, percent, printable, say, say_json, widest
+from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.errors import PhotoError, UsageError
-from mien.text import count
+from mien.text.words import count, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

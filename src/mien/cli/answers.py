@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, cells, chance, fit, paint, printable, say, tell, widest
+from mien.cli.console import Reporter, cells, fit, paint, printable, say, tell, widest
 from mien.errors import PhotoError, UsageError
-from mien.text import count
+from mien.text.words import chance, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

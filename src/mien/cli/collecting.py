@@ -12,7 +12,7 @@ import typer
 from mien.cli.albums import Json, command
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, tell, widest
 from mien.errors import FetchError, SourceError, UsageError
-from mien.text import count
+from mien.text.words import count
 
 if TYPE_CHECKING:
     from mien.pipeline.daily import Daily

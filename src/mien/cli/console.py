@@ -125,22 +125,6 @@ def widest(texts: Iterable[str]) -> int:
     return min(max((cells(printable(text)) for text in texts), default=0), LONGEST)
 
 
-def percent(share: float | None) -> str:
-    """A fraction as "99.3 %", where only nothing is 0 and only all is 100; "-" where there is none."""
-    if share is None:
-        return "-"
-    if 0 < share < 0.001:
-        return "<0.1 %"
-    if 0.999 < share < 1:
-        return ">99.9 %"
-    return f"{100 * share:.1f} %"
-
-
-def chance(probability: float) -> str:
-    """A probability as a percentage; what is calibrated is never certain."""
-    return percent(min(max(probability, 1e-9), 1 - 1e-9))
-
-
 class Reporter:
     """A `Progress` on standard error; use it as a context manager so that no bar outlives its work.
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import SHOWN, Reporter, entry, percent, printable, say, say_json
+from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.errors import NEEDS_HUMAN, PhotoError
-from mien.text import count
+from mien.text.words import count, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share

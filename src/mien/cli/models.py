@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import SHOWN, Reporter, entry, paint, percent, printable, say, say_json, say_more
+from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more
 from mien.errors import PhotoError
-from mien.text import count
+from mien.text.words import count, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share

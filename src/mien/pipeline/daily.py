@@ -21,8 +21,9 @@ from mien.errors import NEEDS_HUMAN, MienError, ModelError
 from mien.learning.gate import set_aside
 from mien.pipeline import learn as pipeline
 from mien.registry import Model
-from mien.storage.layout import Workspace, nfc
-from mien.text import count
+from mien.storage.layout import Workspace
+from mien.text.names import nfc
+from mien.text.words import count
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
     from mien.pipeline.learn import Clock

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mien.records.database import Database, Kind, execute_many
-from mien.storage.layout import nfc
+from mien.text.names import nfc
 
 SCHEMA_VERSION = 1
 

@@ -19,7 +19,7 @@ from mien.learning.figures import Share
 from mien.report.charts import reliability_chart, roc_chart, score_chart, tpir_at
 from mien.report.data import Changes, ConfusedPair, Figures, Mistake, PersonRow, ReportData, difference
 from mien.report.text import level, name, path, per_hundred, percent, points, score, shown
-from mien.text import count
+from mien.text.words import count
 
 MOST_MISTAKES: Final = 50
 """Faces shown. Faces make the page large, and fifty show what goes wrong."""

@@ -30,7 +30,7 @@ from mien.sources import (
     read_options,
     source_error,
 )
-from mien.storage.walk import BESIDE_PHOTOS
+from mien.text.names import BESIDE_PHOTOS
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 

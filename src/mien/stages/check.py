@@ -21,7 +21,8 @@ from mien.learning.head import Fit, Ints
 from mien.learning.openset import mislabelled
 from mien.learning.own_face import SAME_FACE, rule
 from mien.records.catalog import Catalog, Drift, Look, TrainingSet
-from mien.storage.layout import UNREADABLE, Training, Workspace, nfc
+from mien.storage.layout import UNREADABLE, Training, Workspace
+from mien.text.names import nfc
 from mien.types import Floats
 from mien.vision.phash import near_pairs
 from mien.vision.quality import POOR

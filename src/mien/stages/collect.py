@@ -31,7 +31,8 @@ from mien.records.catalog import Catalog
 from mien.records.ledger import FailedFetch, Fetch, Ledger, Outcome, SourceRun
 from mien.settings import FILE_NAME, SourceSettings
 from mien.storage.files import HALF_WRITTEN, make_folder, move_file, storage_error, sync_folder, temporary_file
-from mien.storage.layout import LONGEST_NAME, Workspace, folded, nfc, valid_person
+from mien.storage.layout import Workspace
+from mien.text.names import LONGEST_NAME, folded, nfc, valid_person
 from mien.types import Offer, Photo, Receipt
 from mien.vision.images import decode, file_sha256
 from mien.vision.sniff import kind_of_name

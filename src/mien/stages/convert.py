@@ -16,8 +16,8 @@ from mien.engines import threads as pool
 from mien.errors import PhotoError, UsageError
 from mien.protocols import Progress, Silent
 from mien.storage.files import make_folder, write_new
-from mien.storage.layout import folded
 from mien.storage.walk import photos_below
+from mien.text.names import folded
 from mien.vision.images import decode, encoded, read_bytes, rgb_profile
 from mien.vision.sniff import sniff
 

@@ -21,14 +21,8 @@ from typing import Any
 from mien.errors import AlbumError, UsageError
 from mien.records.catalog import Catalog
 from mien.storage.files import HALF_WRITTEN, make_folder, move_file, same_bytes, storage_error
-from mien.storage.layout import (
-    LONGEST_NAME,
-    UNREADABLE,
-    LeftOut,
-    Workspace,
-    folded,
-    valid_person,
-)
+from mien.storage.layout import UNREADABLE, LeftOut, Workspace
+from mien.text.names import LONGEST_NAME, folded, valid_person
 from mien.vision.images import file_sha256
 from mien.vision.sniff import sniff
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from mien.errors import AlbumError, UsageError
 from mien.storage.files import make_folder, move_file, same_bytes, storage_error
-from mien.storage.layout import Workspace, nfc
+from mien.storage.layout import Workspace
+from mien.text.names import nfc
 
 
 @dataclass(frozen=True, slots=True)

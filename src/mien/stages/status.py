@@ -13,7 +13,7 @@ from mien.learning.own_face import rule
 from mien.records.catalog import Catalog, Drift
 from mien.registry import EncoderCard, Model
 from mien.storage.layout import Training, Workspace
-from mien.text import count
+from mien.text.words import count
 
 
 @dataclass(frozen=True, slots=True)

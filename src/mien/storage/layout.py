@@ -18,9 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import socket
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -32,16 +30,11 @@ from mien.errors import AlbumError, BusyError, NetworkDriveError, PhotoError, St
 from mien.settings import FILE_NAME, Settings, template
 from mien.settings import load as load_settings
 from mien.storage.files import make_folder, storage_error, write_atomically
-from mien.storage.walk import BESIDE_PHOTOS
+from mien.text.names import BESIDE_PHOTOS, folded, is_unicode, nfc, quoted_name, shortened, valid_person
 from mien.vision.sniff import kind_of_name
 
 INTAKE_SUFFIX = "-training-images"
 """The name of an intake is its day and this: 2026-11-23-training-images."""
-
-LONGEST_NAME = 200
-"""Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
-
-_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +244,9 @@ class Workspace:
         `source` cannot be read, StorageError if it cannot be written, AlbumError if the person's folder is a link.
         """
         name = valid_person(person)
-        if kind_of_name(source.name) != "photo" or not _is_unicode(source.name):
+        if kind_of_name(source.name) != "photo" or not is_unicode(source.name):
             raise UsageError(
-                f"{_printable(str(source))} is not a photo by its name.", "Give files such as .jpg or .png."
+                f"{quoted_name(str(source))} is not a photo by its name.", "Give files such as .jpg or .png."
             )
         try:
             if not source.is_file():
@@ -356,7 +349,7 @@ def _walk(top: Path, start: str = "", strict: bool = False) -> Training:
             path = prefix + entry.name
             if entry.name.startswith(".") or entry.name in BESIDE_PHOTOS:
                 continue
-            if not _is_unicode(entry.name):
+            if not is_unicode(entry.name):
                 left_out.append(LeftOut(path.encode(errors="replace").decode(), NOT_UNICODE))
                 continue
             try:
@@ -389,42 +382,6 @@ def _walk(top: Path, start: str = "", strict: bool = False) -> Training:
     )
 
 
-def nfc(name: str) -> str:
-    """The form in which names are compared."""
-    return unicodedata.normalize("NFC", name)
-
-
-def valid_person(name: str) -> str:
-    """`name` in NFC, if it can be a folder's name on Linux, macOS and Windows alike: albums are carried about.
-
-    Raises UsageError; a name is never bent into shape, as two people might become one.
-    """
-    name = nfc(name)
-    if problem := _problem(name):
-        raise UsageError(
-            f"{_printable(name)} cannot be a person's name: {problem}.", "Choose a name that a folder can have."
-        )
-    return name
-
-
-def _problem(name: str) -> str | None:
-    if not name.strip():
-        return "it is empty"
-    if bad := sorted({c for c in name if c in '/\\<>:"|?*'}):
-        return f"{' '.join(bad)} cannot stand in a folder's name on every system"
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
-        return "there is a control character in it"
-    if name.startswith("."):
-        return "it begins with a dot, which hides a folder"
-    if name != name.strip() or name.endswith("."):
-        return "it begins or ends with a space, or ends with a dot"
-    if name in BESIDE_PHOTOS or _WINDOWS_DEVICE.fullmatch(name):
-        return "it is reserved by some systems"
-    if len(name.encode()) > LONGEST_NAME:
-        return f"it is longer than {LONGEST_NAME} bytes"
-    return None
-
-
 def chip_keys(placements: Iterable[tuple[str, str]]) -> dict[str, str]:
     """For each (path, person) the key of its chip: "<person>/<stem>.png", relative to aligned-images.
 
@@ -440,14 +397,14 @@ def chip_keys(placements: Iterable[tuple[str, str]]) -> dict[str, str]:
         taken: set[str] = set()
         later: list[str] = []
         for path in sorted(paths):
-            name = f"{_shortened(_stem(path))}.png"
+            name = f"{shortened(_stem(path))}.png"
             if folded(name) in taken:
                 later.append(path)
             else:
                 taken.add(folded(name))
                 keys[path] = f"{person}/{name}"
         for path in later:
-            full = _shortened(path.partition("/")[2].replace("/", "-"))
+            full = shortened(path.partition("/")[2].replace("/", "-"))
             number, name = 1, f"{full}.png"
             while folded(name) in taken:
                 number += 1
@@ -459,15 +416,6 @@ def chip_keys(placements: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _stem(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[0]
-
-
-def folded(name: str) -> str:
-    """Two names that are equal so folded may be one file on macOS or Windows."""
-    return nfc(nfc(name).casefold())
-
-
-def _shortened(name: str) -> str:
-    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 _NETWORK = frozenset(
@@ -541,20 +489,7 @@ def _holds(file: Path, data: bytes) -> bool:
         raise StorageError(f"{file} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
-def _is_unicode(name: str) -> bool:
-    """Whether it can be stored as text: Linux file names are bytes, and Python carries odd ones as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _is_junction(entry: os.DirEntry[str]) -> bool:
     """Whether it is Windows' older kind of link to a folder, which `is_symlink` does not see (but Python 3.12 can)."""
     test = getattr(entry, "is_junction", None)
     return bool(test and test())
-
-
-def _printable(name: str) -> str:
-    return json.dumps(name, ensure_ascii=not _is_unicode(name))

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mien.errors import UsageError
+from mien.text.names import BESIDE_PHOTOS
 from mien.vision.sniff import kind_of_name
-
-BESIDE_PHOTOS = frozenset({"@eaDir", "__MACOSX"})
-"""Folders that network drives and archives put beside photos, full of small copies of them."""
 
 
 def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:

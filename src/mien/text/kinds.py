@@ -1,0 +1,36 @@
+"""What a kind is: a word that programs go by, which owns the words that people read.
+
+Rooms below the surface make values of kinds and figures and no sentence. Kinds stand here, by subject: in `photos`
+what can be wrong with a photo, in `fetching` with a source, in `models` what is said of models, in `findings` what is
+said of an album and of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+
+from mien.text.words import fill
+
+
+class Kind(StrEnum):
+    """A member is a word ("two people"), equal to it as a text.
+
+    `words` is what is said of it, a sentence or a part of one, to be filled with figures by `say`; `remedy` what to do
+    about it, "" if nothing; `needs_human` says whether mien cannot deal with it by itself.
+    """
+
+    words: str
+    remedy: str
+    needs_human: bool
+
+    def __new__(cls, word: str, words: str, remedy: str = "", needs_human: bool = False) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.words, member.remedy, member.needs_human = words, remedy, needs_human
+        return member
+
+    def say(self, figures: Mapping[str, object]) -> str:
+        """Its words, filled. Raises KeyError for a figure that is missing."""
+        return fill(self.words, figures)

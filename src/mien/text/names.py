@@ -1,0 +1,75 @@
+"""Names of people and of files: the form in which they are compared, and whether they can be a folder's name."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+from mien.errors import UsageError
+
+LONGEST_NAME = 200
+"""Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
+
+BESIDE_PHOTOS = frozenset({"@eaDir", "__MACOSX"})
+"""Folders that network drives and archives put beside photos, full of small copies of them. No person is called so."""
+
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+
+
+def nfc(name: str) -> str:
+    """The form in which names are compared."""
+    return unicodedata.normalize("NFC", name)
+
+
+def valid_person(name: str) -> str:
+    """`name` in NFC, if it can be a folder's name on Linux, macOS and Windows alike: albums are carried about.
+
+    Raises UsageError; a name is never bent into shape, as two people might become one.
+    """
+    name = nfc(name)
+    if problem := _problem(name):
+        raise UsageError(
+            f"{quoted_name(name)} cannot be a person's name: {problem}.", "Choose a name that a folder can have."
+        )
+    return name
+
+
+def _problem(name: str) -> str | None:
+    if not name.strip():
+        return "it is empty"
+    if bad := sorted({c for c in name if c in '/\\<>:"|?*'}):
+        return f"{' '.join(bad)} cannot stand in a folder's name on every system"
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+        return "there is a control character in it"
+    if name.startswith("."):
+        return "it begins with a dot, which hides a folder"
+    if name != name.strip() or name.endswith("."):
+        return "it begins or ends with a space, or ends with a dot"
+    if name in BESIDE_PHOTOS or _WINDOWS_DEVICE.fullmatch(name):
+        return "it is reserved by some systems"
+    if len(name.encode()) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} bytes"
+    return None
+
+
+def folded(name: str) -> str:
+    """Two names that are equal so folded may be one file on macOS or Windows."""
+    return nfc(nfc(name).casefold())
+
+
+def shortened(name: str) -> str:
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def is_unicode(name: str) -> bool:
+    """Whether it can be stored as text: Linux file names are bytes, and Python carries odd ones as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def quoted_name(name: str) -> str:
+    return json.dumps(name, ensure_ascii=not is_unicode(name))

@@ -1,0 +1,21 @@
+"""Paths and commands as somebody can type them: quoted as the shell of this system does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import PurePath
+
+
+def quoted(word: str | PurePath) -> str:
+    """`word` as one word for the shell: cmd and PowerShell on Windows, POSIX elsewhere; as it is where it needs no
+    quotes."""
+    text = str(word)
+    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
+
+
+def command(album: PurePath | None, *words: str | PurePath) -> str:
+    """The command of mien that does `words` in the folder `album`; None leaves the album out."""
+    place = () if album is None else ("-C", album)
+    return " ".join(["mien", *map(quoted, (*place, *words))])
