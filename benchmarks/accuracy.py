@@ -24,8 +24,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from figures import verification_accuracy
 from mien.cli.console import Reporter
-from mien.engines import threads as workers
+from mien.engines import threads
 from mien.learning import figures as metrics
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
@@ -165,7 +166,7 @@ def verification(data: Path, encoding: Encoding) -> Result:
         for one, other in ((vectors[pair.one], vectors[pair.other]) for pair in pairs)
     ]
     same, folds = [pair.same for pair in pairs], [pair.fold for pair in pairs]
-    hits = round(metrics.verification_accuracy(scores, same, folds) * len(pairs))
+    hits = round(verification_accuracy(scores, same, folds) * len(pairs))
     rows = [
         Figure("same or different", hits, len(pairs), AIMS["pairs", "same or different"]),
         Figure("pairs with a photo without a face", int(np.sum(np.isneginf(scores))), len(pairs), None),
@@ -178,15 +179,15 @@ def embedded(pairs: list[Pair], encoding: Encoding) -> dict[Path, Floats | None]
     """Each photo's face nearest the centre as mien sees it; None where it finds none."""
 
     def look(eyes: Eyes, photo: Path) -> Floats | None:
-        seen = eyes.look_at(photo)
-        face = pick_face(seen, "centre") if isinstance(seen, SeenPhoto) else None
+        seen = eyes.see_file(photo)
+        face = pick_face(seen.photo, seen.faces, "centre") if isinstance(seen, SeenPhoto) else None
         return None if face is None else face.embedding.vector
 
     photos = sorted({photo for pair in pairs for photo in (pair.one, pair.other)})
     vectors = {}
     with Reporter() as progress:
         progress.start("Looking at pairs", len(photos))
-        for photo, vector in workers.run(photos, partial(make_eyes, *encoding), look):
+        for photo, vector in threads.run(photos, partial(make_eyes, *encoding), look):
             vectors[photo] = vector
             progress.advance()
     return vectors

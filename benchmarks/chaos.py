@@ -88,7 +88,7 @@ def drive(folder: Path, days: int, plan: Plan) -> None:
         album = Album(folder / "album", clock=lambda now=now: now, views=1, workers=2)  # type: ignore[misc]
         daily = album.daily()
         if daily.run.state != "done":
-            raise SystemExit(f"day {day} failed: {daily.needs_human}")
+            raise SystemExit(f"day {day} failed: {[finding.line for finding in daily.needs_human]}")
     print(DONE, operations.count, flush=True)
 
 
@@ -124,8 +124,9 @@ def outcome(folder: Path) -> dict[str, Any]:
 
     album = folder / "album"
 
-    def rows(file: str, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(album / ".mien" / file)) as connection:
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(album / ".mien/catalog.sqlite")) as connection:
+            connection.execute("ATTACH DATABASE ? AS ledger", [str(album / ".mien/catalog-ledger.sqlite")])
             return sorted(connection.execute(query).fetchall())
 
     files = {
@@ -135,19 +136,21 @@ def outcome(folder: Path) -> dict[str, Any]:
         and ".mien" not in file.relative_to(album).parts[0]
         and file.name not in ("card.json", "report.html", "mien.toml")
     }
-    catalog, ledger = "catalog.sqlite", "catalog-ledger.sqlite"
     return {
-        "files": files,
+        "album": files,
+        "pages": sorted(file.parent.name for file in album.glob("models/*/report.html")),
         "leftovers": sorted(file.name for file in album.rglob(".mien-*")),
-        "faces": rows(catalog, "SELECT sha256, encoder_id, number, hex(embedding) FROM faces"),
-        "placed": rows(
-            catalog,
-            "SELECT path, name, placements.sha256, number FROM placements JOIN people ON people.id = person_id"
-            " LEFT JOIN faces ON faces.id = chosen_face",
+        "faces": rows("SELECT sha256, encoder, number, hex(embedding) FROM faces"),
+        "files": rows(
+            "SELECT files.path, name, files.sha256, number FROM files JOIN people ON people.id = person"
+            " LEFT JOIN chosen ON chosen.path = files.path LEFT JOIN faces ON faces.id = chosen.face"
         ),
-        "fetches": rows(ledger, "SELECT source, location, person, sha256, outcome, path, licence FROM fetches"),
-        "promotions": rows(ledger, "SELECT version, how FROM promotions"),
-        "runs": rows(ledger, "SELECT date, state FROM runs WHERE state != 'failed'"),
+        "fetches": rows(
+            "SELECT source, location, name, sha256, outcome, path, licence FROM fetches"
+            " JOIN people ON people.id = person"
+        ),
+        "promotions": rows("SELECT version, how FROM promotions"),
+        "runs": rows("SELECT date, state FROM runs WHERE state != 'failed'"),
     }
 
 
@@ -169,7 +172,7 @@ def chaos(folder: Path, photos: Path, runs: int, seed: int, days: int, people: i
     assert operations is not None
     seconds = time.monotonic() - started
     wanted = outcome(folder / "calm")
-    print(f"undisturbed: {len(wanted['files'])} files, {operations} file operations, {seconds:.1f} s")
+    print(f"undisturbed: {len(wanted['album'])} files, {operations} file operations, {seconds:.1f} s")
     dice, bad = random.Random(seed), 0
     for number in range(runs):
         place = folder / f"run-{number}"

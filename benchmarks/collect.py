@@ -6,7 +6,7 @@ First the pace: the site behaves, and mien and a plain loop collect it in turn, 
 both know at once where the pictures are. The loop is what one would write in its place: a thread for each request that
 may be made at once, httpx, then the same hashing and decoding, fsync and rename for each picture, and no more: no
 robots.txt, no provenance, no memory of what was fetched. Then the exactness: the site misbehaves (see loopback.py), its
-gallery is collected twice, and a third time with every picture asked for changes. The program fails unless exactly what
+pages are collected twice, and a third time with every picture asked for changes. The program fails unless exactly what
 ought to arrive has, nothing was transferred twice, and never more was asked at once than is allowed.
 
 The site runs in a process of its own. mien runs in this one, so that its start (see start.py) is not counted.
@@ -40,7 +40,7 @@ import httpx
 
 from loopback import SELECTORS, Site, sample_pictures
 from mien import Album
-from mien.stages.collect import Collected
+from mien.intake import Collected
 from mien.vision.images import decode
 from protocol import machine
 
@@ -201,11 +201,11 @@ def pace(pictures: Sequence[tuple[str, bytes]], at_once: int, rounds: int, scrat
 
 
 def exactness(pictures: Sequence[tuple[str, bytes]], scratch: Path, at_once: int = 4) -> None:
-    """Prints what comes of collecting the gallery of a site that misbehaves, three times."""
+    """Prints what comes of collecting the pages of a site that misbehaves, three times."""
     home = scratch / "misbehaving"
     with remote(pictures) as site:
         known = len(pictures) + sum(kind in ("html", "short") for kind in site.kinds.values())  # these come, too
-        source = {"kind": "gallery", "url": f"{site.url}/people/1", "max_megabytes": 8, **SELECTORS}
+        source = {"kind": "site", "url": f"{site.url}/people/1", "max_megabytes": 8, **SELECTORS}
         for days, name in enumerate(("the first time", "the next day", "asked for changes")):
             started = time.perf_counter()
             (fared,) = collect(home, at_once, days, recheck_days=0 if days == 2 else 30, **source).sources
@@ -222,7 +222,7 @@ def exactness(pictures: Sequence[tuple[str, bytes]], scratch: Path, at_once: int
             check("nothing forbidden was asked", not any(path.startswith(FORBIDDEN) for path in counts.requests))
             if not days:
                 left_out = Counter(
-                    f"{site.kinds[each.location.removeprefix(site.url)]} as {each.kind}"
+                    f"{site.kinds[each.location.removeprefix(site.url)]} as {each.error.kind}"
                     for each in (*fared.refused, *fared.failed)
                 )
     print("left out: " + ", ".join(f"{count} {what}" for what, count in sorted(left_out.items())))

@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from heads import SETS, look
 from mien.learning.head import Ints
 from mien.learning.openset import Calibration, choose_threshold
-from mien.records.catalog import TrainingSet
-from mien.registry import Card, EncoderCard, FileCard, HeadCard, Model, OnnxHead, RunCard
-from mien.stages.compare import Compared, compare_on
+from mien.records.faces import TrainingSet
+from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
+from mien.registry.folder import Model, OnnxHead
+from mien.seeing.encoders.resnet import COSINES
+from mien.stages.compare import Compared, Contender, compare_on
 from mien.wiring import HEADS
 from protocol import DATA, machine, split
 
@@ -62,11 +64,11 @@ def main() -> None:
                 print(f"{name:<16} {head:<12} {story:<24}{''.join(counts)}", flush=True)
 
 
-def outcome(album: TrainingSet, known: Bools, head: str) -> Iterator[str]:
-    """What the gate says of a challenger made of the `album`, whose `known` photos the champion was made of."""
-    champion = model(album, known, head, "2026-11-23-001")
-    challenger = model(album, np.ones(len(known), bool), head, "2026-11-24-001")
-    compared = compare_on(album, champion, challenger, HEADS)
+def outcome(faces: TrainingSet, known: Bools, head: str) -> Iterator[str]:
+    """What the gate says of a challenger made of `faces`, whose `known` photos the champion was made of."""
+    champion = model(faces, known, head, "2026-11-23-001")
+    challenger = model(faces, np.ones(len(known), bool), head, "2026-11-24-001")
+    compared = compare_on(Contender(champion, faces, COSINES), Contender(challenger, faces, COSINES), HEADS)
     assert isinstance(compared, Compared)
     decision = compared.decision
     if decision.promote:
@@ -79,11 +81,11 @@ def outcome(album: TrainingSet, known: Bools, head: str) -> Iterator[str]:
         yield "people"
 
 
-def model(album: TrainingSet, of: Bools, head: str, version: str, fpir: float = 0.01) -> Model:
+def model(faces: TrainingSet, of: Bools, head: str, version: str, fpir: float = 0.01) -> Model:
     """A model of these photos, as far as it takes to compare it."""
     photos: dict[str, list[str]] = {}
     for row in np.flatnonzero(of):
-        photos.setdefault(album.people[album.person[row]], []).append(album.sha256[row])
+        photos.setdefault(faces.people[faces.person[row]], []).append(faces.sha256[row])
     file = FileCard(bytes=0, sha256="0" * 64)
     card = Card(
         encoder=EncoderCard(id="benchmark", precision="fp32", weights_sha256="0" * 64, views=4),
@@ -97,7 +99,7 @@ def model(album: TrainingSet, of: Bools, head: str, version: str, fpir: float = 
         run=RunCard(version=version, created="now", seal=""),
     )
     nobody = cast(OnnxHead, None)  # it is made again from its card
-    threshold = choose_threshold([-np.inf], [0], 1, fpir)
+    threshold = choose_threshold([-np.inf], [0], 1, fpir, COSINES)
     return Model(tuple(photos), nobody, threshold, Calibration(250.0, 0.004), card)
 
 
@@ -133,11 +135,11 @@ def made_up(people: int, photos: int, random: np.random.Generator, spread: float
     owner = np.repeat(np.arange(people), photos)
     centres = np.eye(128)[0] + random.normal(size=(people, 128)) * 0.04
     noise = random.normal(size=(len(owner), 128)) * random.uniform(0.5, 1.5, len(owner))[:, None] * spread
-    return album_of(owner, centres[owner] + noise, int(random.integers(2**32)))
+    return training_of(owner, centres[owner] + noise, int(random.integers(2**32)))
 
 
-def album_of(owner: Ints, faces: NDArray[np.float64], seed: int = 0) -> TrainingSet:
-    """An album of these faces."""
+def training_of(owner: Ints, faces: NDArray[np.float64], seed: int = 0) -> TrainingSet:
+    """The training set of these faces."""
     return TrainingSet(
         people=tuple(f"Person {number:03}" for number in range(int(owner.max()) + 1)),
         person=owner,
@@ -147,70 +149,70 @@ def album_of(owner: Ints, faces: NDArray[np.float64], seed: int = 0) -> Training
     )
 
 
-def some_people(album: TrainingSet, people: int, random: np.random.Generator) -> TrainingSet:
-    chosen = np.sort(random.permutation(len(album.people))[:people])
-    rows = np.flatnonzero(np.isin(album.person, chosen))
+def some_people(faces: TrainingSet, people: int, random: np.random.Generator) -> TrainingSet:
+    chosen = np.sort(random.permutation(len(faces.people))[:people])
+    rows = np.flatnonzero(np.isin(faces.person, chosen))
     return TrainingSet(
-        people=tuple(album.people[one] for one in chosen),
-        person=np.searchsorted(chosen, album.person[rows]),
-        sha256=tuple(album.sha256[row] for row in rows),
-        embeddings=album.embeddings[rows],
-        overall=album.overall[rows],
+        people=tuple(faces.people[one] for one in chosen),
+        person=np.searchsorted(chosen, faces.person[rows]),
+        sha256=tuple(faces.sha256[row] for row in rows),
+        embeddings=faces.embeddings[rows],
+        overall=faces.overall[rows],
     )
 
 
 # Stories
 
 
-def same_photos(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
-    return album, np.ones(len(album.person), bool)
+def same_photos(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+    return faces, np.ones(len(faces.person), bool)
 
 
-def more_photos(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
-    return album, random.random(len(album.person)) >= NEW
+def more_photos(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+    return faces, random.random(len(faces.person)) >= NEW
 
 
-def more_people(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
-    known = random.permutation(len(album.people)) >= NEW * len(album.people)
-    return album, known[album.person]
+def more_people(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+    known = random.permutation(len(faces.people)) >= NEW * len(faces.people)
+    return faces, known[faces.person]
 
 
-def one_wrong_photo(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+def one_wrong_photo(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
     """More photos, and one of them is filed under somebody else."""
-    known = more_photos(album, random)[1]
+    known = more_photos(faces, random)[1]
     row = random.choice(np.flatnonzero(~known))
-    person = album.person.copy()
-    person[row] = (person[row] + 1) % len(album.people)
-    return replace(album, person=person), known
+    person = faces.person.copy()
+    person[row] = (person[row] + 1) % len(faces.people)
+    return replace(faces, person=person), known
 
 
-def a_stranger_for_one(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+def a_stranger_for_one(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
     """All photos of somebody who was not in the album are filed under the one with the median number of photos."""
-    photos = np.bincount(album.person)
+    photos = np.bincount(faces.person)
     order = np.argsort(-photos, kind="stable")
     stranger, known = order[0], order[len(order) // 2]
-    person = np.where(album.person == stranger, known, album.person)
-    return replace(album, person=person), album.person != stranger
+    person = np.where(faces.person == stranger, known, faces.person)
+    return replace(faces, person=person), faces.person != stranger
 
 
-def two_swapped(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+def two_swapped(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
     """Two people were filed under each other's name from some day on, and there are more photos since than before."""
-    one, other = np.argsort(-np.bincount(album.person), kind="stable")[:2]
-    known = np.ones(len(album.person), bool)
-    person = album.person.copy()
+    one, other = np.argsort(-np.bincount(faces.person), kind="stable")[:2]
+    known = np.ones(len(faces.person), bool)
+    person = faces.person.copy()
     for mine, yours in ((one, other), (other, one)):
-        rows = np.flatnonzero(album.person == mine)
+        rows = np.flatnonzero(faces.person == mine)
         new = random.permutation(rows)[: (2 * len(rows) + 2) // 3]
         known[new], person[new] = False, yours
-    return replace(album, person=person), known
+    return replace(faces, person=person), known
 
 
-def shuffled(album: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
+def shuffled(faces: TrainingSet, random: np.random.Generator) -> tuple[TrainingSet, Bools]:
     """As many photos again as there were, under names dealt out blindly."""
-    known = random.random(len(album.person)) >= 0.5
-    person = album.person.copy()
+    known = random.random(len(faces.person)) >= 0.5
+    person = faces.person.copy()
     person[~known] = random.permutation(person[~known])
-    return replace(album, person=person), known
+    return replace(faces, person=person), known
 
 
 STORIES: dict[str, Story] = {

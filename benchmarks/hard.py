@@ -1,10 +1,10 @@
-"""What mien makes of photos that are meant to break it: odd formats, broken files, bombs, no face, many faces.
+"""Photos that are meant to break mien: odd formats, broken files, bombs, no face, many faces.
 
 python benchmarks/hard.py [--precision int8] [--views N]
 
 Every file of the shared hard_* sets goes through one `mien align`, each set as if it were a person. Prints per set what
-was found and which files were refused as what; whether a photo that was stored turned gives the same face; and how many
-faces were found where the true number is known. Ends with exit code 1 if anything is not as it has to be.
+was found, and which faults refused how many files; whether a photo that was stored turned gives the same face; and how
+many faces were found where the true number is known. Ends with exit code 1 if anything is not as it has to be.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from mien.errors import PhotoError
+from mien.open_album import read_settings
 from mien.records.catalog import Catalog
-from mien.storage.layout import Workspace
+from mien.records.ledger import Ledger
+from mien.storage.layout import TRAINING, shown
 from mien.types import Floats
 from mien.wiring import make_eyes
 from protocol import DATA, Run, link, machine, mien
@@ -34,10 +36,12 @@ ORIENTATIONS = {
     "the same, WebP": "hard_formats/python-pillow__hopper_orientation_?.webp",
     "a person seen from behind, EXIF 0 to 8": "hard_exif/recurser__Portrait_?.jpg",
 }
-"""Files that show the same picture upright, however they are stored. The last have no face that could be found."""
+"""Files that show the same picture upright, however they are stored, by title. The last have no face that could be
+found."""
 
 LEAST_IOU, LEAST_COSINE, LEAST_FACELESS = 0.9, 0.98, 0.9
-"""What the boxes and the embeddings of such files must agree to, and the share of hard_noface without a face."""
+"""The least that the boxes of such files, and their embeddings, must agree; and the least share of hard_noface in which
+no face may be found."""
 
 
 class Faces(NamedTuple):
@@ -48,8 +52,9 @@ class Faces(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What `mien align` made of all sets. `files` are <set>/<file>; the others are keyed by them: `faces` where there
-    are any, `refused` the kind of error where a photo could not be read; `faceless` has the photos without a face."""
+    """The outcome of `mien align` for all sets. `files` are all files, as <set>/<file>; by these names `faces` has the
+    faces of photos that show some, and `refused` the kind of PhotoError of those that could not be read. `faceless` are
+    the photos without a face."""
 
     run: Run
     files: list[str]
@@ -72,28 +77,34 @@ class Seen(NamedTuple):
         )
 
 
-def look(data: Path, album: Path, precision: Literal["fp32", "int8"], views: int) -> Seen:
-    """Aligns an album of all the hard sets, made at `album`, by the command line, and reads what it remembers."""
+def see(data: Path, album: Path, precision: Literal["fp32", "int8"], views: int) -> Seen:
+    """Makes an album of all the hard sets at `album`, aligns it by the command line, and reads its catalog."""
     files = [(folder.name, file) for folder in sorted(data.glob("hard_*")) for file in sorted(folder.rglob("*.*"))]
     for name, file in files:
         link(file, album / "training-images" / name / file.name)
     mien("init", album, "--basis", "measurement", quiet=True)
     run = mien("-C", album, "align", "--json", settings={"precision": precision, "views": views}, quiet=True)
-    encoder_id = make_eyes(precision, views).encoder_id
+    encoder = make_eyes(precision, views).encoder_id
+    layout, _ = read_settings(album, {})
     faces = {}
-    with Catalog.open(Workspace.open(album).local_catalog()) as catalog:
-        summary = catalog.summary(encoder_id)
-        for person in catalog.people():
-            found = catalog.faces_of(person, encoder_id)
+    with (
+        Ledger.for_reading(layout.ledger_file) as ledger,
+        Catalog.for_reading(layout.catalog_file, ledger.people) as catalog,
+    ):
+        seen = catalog.faces.on([TRAINING], encoder).files
+        for person in catalog.files.people(TRAINING):
+            found = catalog.faces.faces_of(person, encoder)
             for number, path in enumerate(found.paths):
                 rows = found.photo == number
-                faces[path] = Faces(found.boxes[rows], found.embeddings[rows])
-    refused = {failure.path: failure.kind for failure in summary.failures}
-    return Seen(run, [f"{name}/{file.name}" for name, file in files], faces, set(summary.faceless), refused)
+                faces[shown(path)] = Faces(found.boxes[rows], found.embeddings[rows])
+    refused = {shown(file.path): str(file.fault.group) for file in seen if file.fault}
+    faceless = {shown(file.path) for file in seen if file.phash and not file.faces}
+    return Seen(run, [f"{name}/{file.name}" for name, file in files], faces, faceless, refused)
 
 
 def agreement(photos: list[Faces]) -> tuple[float, float]:
-    """The least IoU and the least cosine of any two photos' largest faces. Raises ValueError for a photo without."""
+    """The least IoU and the least cosine of any two photos' largest faces. Raises ValueError for a photo without a
+    face."""
     boxes, vectors = [], []
     for photo in photos:
         largest = int(np.argmax(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1)))
@@ -106,15 +117,15 @@ def agreement(photos: list[Faces]) -> tuple[float, float]:
 
 
 def overlap(one: Floats, other: Floats) -> float:
-    """Intersection over union of two boxes (x0, y0, x1, y1)."""
+    """The intersection over union of two boxes (x0, y0, x1, y1)."""
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     common = float(np.prod(np.maximum(sides, 0)))
     return common / (float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - common)
 
 
 def true_count(path: str) -> int | None:
-    """How many faces a sample of CompreFace shows: its name ends in the number, or in a letter for one person. None for
-    other files, whose names do not tell."""
+    """The number of faces that a sample of CompreFace shows: its name ends in the number, or in a letter for one
+    person. None for other files, whose names do not tell."""
     match = re.search(r"/exadel-inc__\d+_(\d+|[A-Z])\.jpg$", path)
     if not match:
         return None
@@ -122,7 +133,7 @@ def true_count(path: str) -> int | None:
 
 
 def report(seen: Seen) -> list[str]:
-    """Prints the tables; returns what is not as it has to be."""
+    """Prints the tables; returns a line for each thing that is not as it has to be."""
     wrong = []
     if seen.run.code != PhotoError.exit_code or "Traceback" in seen.run.errors:
         wrong.append(
@@ -175,7 +186,7 @@ def main() -> int:
         parser.error(f"{arguments.data} is not the shared data: it has no hard_noface")
     print(f"{machine()}\nprecision {arguments.precision}, views {arguments.views}\n", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        seen = look(arguments.data, Path(scratch, "album"), arguments.precision, arguments.views)
+        seen = see(arguments.data, Path(scratch, "album"), arguments.precision, arguments.views)
     wrong = report(seen)
     print(f"\n{seen.run.seconds:.0f} s, at most {seen.run.peak:.0f} MB")
     for line in wrong:

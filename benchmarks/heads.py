@@ -17,17 +17,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from figures import fpir_at
 from mien.engines import threads as pool
 from mien.learning import figures as metrics
 from mien.learning.crossval import held_out, log_loss
 from mien.learning.crossval import split as folds
-from mien.learning.head import Fitted, weights
+from mien.learning.head import FittedHead, HeadOption, weights
 from mien.learning.openset import fit_open_set, identify
 from mien.learning.own_face import choose_faces
-from mien.records.catalog import TrainingSet
+from mien.records.faces import TrainingSet
+from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
-from mien.stages.train import HeadOption, choose_head
+from mien.stages.train import choose_head
 from mien.types import Floats, SeenPhoto
 from mien.wiring import HEADS, make_eyes
 from protocol import DATA, Split, machine, split
@@ -76,7 +78,7 @@ def look(parts: Split, face: Pick, cache: Path | None) -> dict[Path, Seen]:
                 for i, file in enumerate(files)
             }
     make = partial(make_eyes, "fp32", 4)
-    found = {file: _seen(seen, face) for file, seen in pool.run(files, make, Eyes.look_at, in_order=True)}
+    found = {file: _seen(seen, face) for file, seen in pool.run(files, make, Eyes.see_file, in_order=True)}
     if cache:
         rows = list(found.values())
         np.savez(
@@ -94,7 +96,7 @@ def look(parts: Split, face: Pick, cache: Path | None) -> dict[Path, Seen]:
 def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
     if isinstance(seen, Exception):
         raise seen
-    chosen = pick_face(seen, face)
+    chosen = pick_face(seen.photo, seen.faces, face)
     return Seen(
         seen.photo.sha256,
         np.array([one.embedding.vector for one in seen.faces], np.float32).reshape(-1, 128),
@@ -106,42 +108,42 @@ def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
 
 def compare(name: str, parts: Split, seen: dict[Path, Seen], photos: int) -> None:
     """A table: a line a head."""
-    album = enrol(parts, seen, photos)
-    people, weight = len(album.people), weights(album.overall)
-    chosen, _, _ = choose_head(album, weight, HEADS, "auto")
+    faces = enrol(parts, seen, photos)
+    people, weight = len(faces.people), weights(faces.overall)
+    chosen, _, _ = choose_head(faces, weight, COSINES, HEADS, "auto")
     truth = np.array([parts.people.index(file.parent.name) for file in parts.mated])
     print(f"\n{name}, {photos} photos of {people} people; {len(parts.mated)} mated, {len(parts.strangers)} non-mated")
     print(
         f"{'head':<20} {'cost':>7} {'s':>6} {'top-1':>7} {'@ 1 %':>7} {'@ 0.1 %':>7} {'TPIR':>7} {'FPIR':>7} {'ECE':>6}"
     )
     for option in HEADS:
-        if len(album.sha256) - people < option.fewest_spare:
+        if len(faces.sha256) - people < option.fewest_spare:
             print(f"{option.name:<20} too few photos")
             continue
-        print(line(option, album, weight, parts, seen, truth) + (" chosen" if option is chosen else ""), flush=True)
+        print(line(option, faces, weight, parts, seen, truth) + (" chosen" if option is chosen else ""), flush=True)
 
 
 def line(
-    option: HeadOption, album: TrainingSet, weight: Floats, parts: Split, seen: dict[Path, Seen], truth: np.ndarray
+    option: HeadOption, faces: TrainingSet, weight: Floats, parts: Split, seen: dict[Path, Seen], truth: np.ndarray
 ) -> str:
-    people, started = len(album.people), time.process_time()
-    fold = folds(album.sha256, album.person, album.embeddings)
-    held = held_out(option.fit, album.embeddings, album.person, people, weight, fold)
-    cost = float(log_loss(held, album.person).mean())
-    head = option.fit(album.embeddings, album.person, people, weight)
+    people, fit, started = len(faces.people), option.fit_for(COSINES), time.process_time()
+    fold = folds(faces.sha256, faces.person, faces.embeddings, COSINES)
+    held = held_out(fit, faces.embeddings, faces.person, people, weight, fold)
+    cost = float(log_loss(held, faces.person).mean())
+    head = fit(faces.embeddings, faces.person, people, weight)
     seconds = time.process_time() - started
-    threshold, calibration = fit_open_set(held, album.person, people, 0.01, option.scale)
+    threshold, calibration = fit_open_set(held, faces.person, people, 0.01, option.scale, COSINES)
     mated, strangers = probes(head, seen, parts.mated), probes(head, seen, parts.strangers)
     right = (mated.argmax(axis=1) == truth) & np.isfinite(mated[:, 0])
     best, worst = mated.max(axis=1), strangers.max(axis=1)
     swept = [metrics.tpir_at_fpir(best, right, worst, fpir)[0] for fpir in (0.01, 0.001)]
-    answers = identify(np.concatenate([mated, strangers]), album.people, threshold, calibration, 1)
+    answers = identify(np.concatenate([mated, strangers]), faces.people, threshold, calibration, 1)
     sure = np.array([answer.probability for answer in answers])
-    names = [*(album.people[one] for one in truth), *([None] * len(strangers))]
+    names = [*(faces.people[one] for one in truth), *([None] * len(strangers))]
     ok = np.array([answer.person == name for answer, name in zip(answers, names, strict=True)])
     halves = slice(0, len(mated)), slice(len(mated), None)
     ece = np.nanmean([metrics.expected_calibration_error(sure[half], ok[half]) for half in halves])
-    own = metrics.tpir_at(best, right, threshold.value), metrics.fpir_at(worst, threshold.value)
+    own = metrics.tpir_at(best, right, threshold.value), fpir_at(worst, threshold.value)
     shares = "".join(f" {100 * value:>7.2f}" for value in (right.mean(), *swept, *own))
     return f"{option.name:<20} {cost:>7.4f} {seconds:>6.2f}{shares} {100 * ece:>6.2f}"
 
@@ -165,7 +167,7 @@ def enrol(parts: Split, seen: dict[Path, Seen], photos: int) -> TrainingSet:
     )
 
 
-def probes(head: Fitted, seen: dict[Path, Seen], files: tuple[Path, ...]) -> Floats:
+def probes(head: FittedHead, seen: dict[Path, Seen], files: tuple[Path, ...]) -> Floats:
     """(N, P) scores; -inf all along where no face was found."""
     scores = np.full((len(files), len(head.vectors)), -np.inf, np.float32)
     found = [i for i, file in enumerate(files) if seen[file].probe >= 0]

@@ -1,4 +1,4 @@
-"""A web site on this machine to collect from: galleries, feeds and manifests of people's pictures, which misbehaves as
+"""A web site on this machine to collect from: pages, feeds and manifests of people's pictures, which misbehaves as
 sites do, counts what it is asked, and knows what ought to arrive.
 
     with Site(sample_pictures()) as site:
@@ -7,8 +7,8 @@ sites do, counts what it is asked, and knows what ought to arrive.
 
 Some pages and pictures are slow, some fail once, some have moved. Decoys stand among the pictures that must not
 arrive: HTML as JPEG, a length that is too long or too short, a picture that is too large or never ends, one that leads
-in circles, one that leads to another host, one that robots.txt denies. The last page of each gallery leads back to its
-first.
+in circles, one that leads to another host, one that robots.txt denies. The last page of the list of people, and of each
+person's pictures, leads back to the first.
 
 (It would be called site.py, but Python has a module of that name.)
 """
@@ -51,7 +51,7 @@ DECOYS = ("html", "long", "short", "oversized", "endless", "circle", "abroad", "
 CHUNK = bytes(64 * 1024)
 
 SELECTORS = {"list": "a.person", "person": "h1", "pictures": "img.photo", "next": "a[rel=next]"}
-"""What a source of the kind "gallery" needs to know of the pages; it starts at `Site.start`."""
+"""What a source of the kind "site" needs to know of the pages; it starts at `Site.start`."""
 
 
 class Entry(NamedTuple):
@@ -101,7 +101,7 @@ class Site:
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.start = f"{self.url}/people/1"
-        self.texts = _galleries(self.entries) | _feeds(self.url, self.entries)
+        self.texts = _pages(self.entries) | _feeds(self.url, self.entries)
         for kind in MISCHIEF if share else ():
             path = chance.choice([path for path, text in self.texts.items() if not text.kind and path != "/people/1"])
             self.texts[path] = Text(self.texts[path].body, self.texts[path].type, kind)
@@ -204,7 +204,7 @@ def _entries(
     return tuple(entries)
 
 
-def _galleries(entries: Sequence[Entry]) -> dict[str, Text]:
+def _pages(entries: Sequence[Entry]) -> dict[str, Text]:
     """Path -> page: of the list of people, and of each person."""
     of: dict[str, list[Entry]] = {}
     for entry in entries:

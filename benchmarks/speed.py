@@ -28,7 +28,7 @@ from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
 from mien.seeing.encoders.resnet import ResNet
 from mien.seeing.landmarkers.trees import FivePointTrees
-from mien.types import Photo, Picture, Pixels
+from mien.types import Floats, Photo, Picture, Pixels
 from mien.vision import geometry
 from mien.wiring import make_eyes
 from protocol import machine
@@ -60,6 +60,11 @@ def milliseconds(jobs: Sequence[Job], rounds: int) -> dict[str, float]:
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
+def chip_of(pixels: Pixels, points: Floats) -> Pixels:
+    """The chip (150, 150, 3) that is cut for dlib's five points (5, 2)."""
+    return geometry.warp_square(pixels, geometry.cut_from_points(points), geometry.CHIP_SIZE)
+
+
 class Mien:
     """mien's tools one by one, each network as fast as it gets: `FACES` chips at a time."""
 
@@ -69,7 +74,7 @@ class Mien:
 
     def chips(self, pixels: Pixels) -> list[Pixels]:
         boxes = [geometry.square_from_landmarks(face.landmarks) for face in self.detector.detect(pixels)]
-        return [geometry.chip_from_points(pixels, points) for points in self.trees.landmarks(pixels, boxes)]
+        return [chip_of(pixels, points) for points in self.trees.landmarks(pixels, boxes)]
 
 
 class Dlib:
@@ -123,7 +128,7 @@ def steps(photo: Path, mien: Mien, dlib: Dlib | None, rounds: int) -> list[tuple
         Job("MMOD at 0.5 megapixels", lambda: mien.fallback.detect(pixels)),
         Job("five points, one face", lambda: mien.trees.landmarks(pixels, [square])),
         Job("five points, a face of eight", lambda: mien.trees.landmarks(pixels, [square] * FACES), FACES),
-        Job("chip", lambda: geometry.chip_from_points(pixels, points)),
+        Job("chip", lambda: chip_of(pixels, points)),
     ]
     rivals: dict[str, str] = {}
     if dlib:
@@ -164,7 +169,7 @@ def stacks(dlib: Dlib | None) -> list[Stack]:
 
         def run(pixels: Pixels) -> int:
             height, width = pixels.shape[:2]
-            return len(eyes.look(Picture(Photo("", width, height, "JPEG", ""), pixels, 1.0)).faces)
+            return len(eyes.see(Picture(Photo("", width, height, "JPEG", ""), pixels, 1.0)).faces)
 
         return Stack(f"mien, {precision}, views {views}", run)
 

@@ -65,10 +65,10 @@ def live(folder: Path, days: int) -> int:
         today = Album(album.folder, clock=lambda now=now: now)  # type: ignore[misc]
         daily = today.daily()
         print(f"{now:%A, %d %B}: $ mien -C {folder / 'album'} daily")
-        for name, detail in daily.steps.items():
-            print(f"  {name:<9} {detail['line']}")
-        for line in daily.needs_human:
-            print(f"  {'you':<9} {line}")
+        for step in daily.run.steps:
+            print(f"  {step.name:<9} {step.line}")
+        for finding in daily.needs_human:
+            print(f"  {'you':<9} {finding.line}")
         print(flush=True)
         if daily.run.state == "failed":
             return daily.exit_code
@@ -76,8 +76,8 @@ def live(folder: Path, days: int) -> int:
         table.append(
             Day(
                 f"{now:%a %d %b}",
-                daily.steps["collect"]["photos"],
-                daily.steps["merge"]["left"],
+                int(daily.figure("collect", "photos") or 0),
+                int(daily.figure("merge", "left") or 0),
                 status.photos,
                 len(status.people),
                 f"{found.tpir.hits} of {8 * len(people)}",

@@ -1,19 +1,22 @@
-"""What several test files need: the sample people, a small album trained on some of them, and painted albums, on which
-the whole job runs without a network in no time.
+"""What several test files need: the sample people, a small album trained on some of them, painted albums, on which the
+whole job runs without a network in no time, and albums whose photos are short texts.
 
 Tests name the types below as `from conftest import Painted` under TYPE_CHECKING; pytest hands them the objects.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +24,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import Album
+from mien import Album, open_album, wiring
 from mien.errors import PhotoError
+from mien.learning.head import FittedHead
+from mien.learning.openset import Calibration, choose_threshold
+from mien.open_album import OpenAlbum, Tools, read_settings
+from mien.protocols import Silent
+from mien.records.catalog import Catalog
+from mien.records.files import Changes, Drift, Entry
+from mien.records.ledger import Ledger
+from mien.registry.card import EncoderCard, HeadCard
+from mien.registry.folder import Draft, Model
+from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes, Views
+from mien.settings import Settings
+from mien.storage.layout import TRAINING, Layout, Shelf, create_album
+from mien.storage.walk import walk
 from mien.testing import Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
-from mien.types import Box, SeenPhoto
+from mien.types import Box, Embedding, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 PEOPLE = ("Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora")
 PHOTOS = 6
@@ -89,6 +105,10 @@ COLOURS: dict[str, Colour] = {
 }
 
 
+def _local_time() -> datetime:
+    return datetime.now().astimezone()
+
+
 @dataclass
 class Painted:
     """An album folder with a painter, and a list of what was looked at in it."""
@@ -99,7 +119,31 @@ class Painted:
 
     def open(self, **settings: Any) -> Album:
         """The album, as a new command opens it."""
-        return Album(self.folder, **settings)
+        return Album(self.folder, eyes=self.eyes, **settings)
+
+    def writing(self, **settings: Any) -> AbstractContextManager[OpenAlbum]:
+        """The album, open for a verb that writes."""
+        layout, known = read_settings(self.folder, settings)
+        return open_album.for_writing(layout, known, self._tools, "test", _local_time, Silent())
+
+    def reading(self, **settings: Any) -> AbstractContextManager[OpenAlbum]:
+        """The album, open for a verb that reads."""
+        layout, known = read_settings(self.folder, settings)
+        return open_album.for_reading(layout, known, self._tools, _local_time, Silent())
+
+    def _tools(self) -> Tools:
+        return wiring.tools(self.eyes)
+
+    def eyes(self, precision: str, views: int) -> Eyes:
+        """Fake eyes that tell what they look at."""
+        encoder, fallback = FakeEncoder(f"fake-{precision}"), FakeDetector("fake-fallback")
+        return WatchedEyes(FakeDetector(), fallback, FakeLandmarker(), encoder, cast("Views", views), self)
+
+    def eyes_of(self, model: Model) -> Eyes:
+        """Fake eyes as a model was made by."""
+        eyes = self.eyes(model.card.encoder.precision, model.card.encoder.views)
+        model.require_encoder(eyes.encoder_id)
+        return eyes
 
     @property
     def training(self) -> Path:
@@ -134,7 +178,7 @@ class Painted:
 
     def counts(self) -> dict[str, int]:
         """Rows of each table of the catalog."""
-        tables = ("people", "photos", "placements", "sightings", "faces", "chips")
+        tables = ("photos", "files", "sightings", "faces", "chosen", "chips")
         with closing(sqlite3.connect(self.folder / ".mien/catalog.sqlite")) as connection:
             return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
 
@@ -156,25 +200,18 @@ class WatchedEyes(Eyes):
 
     painted: Painted
 
-    def look_at(self, file: Path) -> SeenPhoto | PhotoError:
+    def see_file(self, file: Path) -> SeenPhoto | PhotoError:
         self.painted.before_look(file)
         self.painted.seen.append(file)
-        return super().look_at(file)
+        return super().see_file(file)
 
 
 @pytest.fixture
-def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Painted:
-    """An empty album with one view, and everything that looks at photos faked."""
+def painted(tmp_path: Path) -> Painted:
+    """An empty album with one view, for eyes that see painted squares."""
     Album.create(tmp_path / "album", "painted squares")
     _with_one_view(tmp_path / "album")
-    found = Painted(tmp_path / "album")
-
-    def make_eyes(precision: str, views: int) -> Eyes:
-        encoder, fallback = FakeEncoder(f"fake-{precision}"), FakeDetector("fake-fallback")
-        return WatchedEyes(FakeDetector(), fallback, FakeLandmarker(), encoder, cast("Views", views), found)
-
-    monkeypatch.setattr("mien.wiring.make_eyes", make_eyes)
-    return found
+    return Painted(tmp_path / "album")
 
 
 @pytest.fixture
@@ -186,14 +223,162 @@ def three_people(painted: Painted) -> Painted:
     return painted
 
 
+# Models
+
+
+@pytest.fixture(scope="session")
+def draft() -> Callable[..., Draft]:
+    """draft(("Ann", "Bo")) is a small model of these people that is to be written; any field may be given. No two are
+    the same unless their `counts` are given."""
+    number = count()
+
+    def make(people: tuple[str, ...] = ("Ann", "José", "李小龙"), **other: Any) -> Draft:
+        vectors = np.random.default_rng(len(people)).normal(size=(len(people), 128))
+        unit = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+        nobody = np.empty((0, 128), np.float32), np.empty(0, np.int64)
+        made: dict[str, Any] = {
+            "head": FittedHead(unit, None, *nobody, share=1.0, counted=np.ones(len(people), bool)),
+            "threshold": choose_threshold([0.91, 0.92, 0.93], [0, 1, 2], 3, 0.01, COSINES),
+            "calibration": Calibration(250.0, 0.004),
+            "encoder": EncoderCard(id="resnet-fp32-v4", precision="fp32", weights_sha256="ab" * 32, views=4),
+            "chosen": HeadCard(name="prototypes", tried={"prototypes": 0.031, "nearest": 0.03}),
+            "photos": {"Ann": ["2" * 64, "1" * 64], "José": ["3" * 64]},
+            "counts": {"photos": 3, "made": next(number)},
+            "metrics": {"top1": 1.0},
+            "created": datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
+        }
+        return Draft(people=people, **(made | other))
+
+    return make
+
+
 @pytest.fixture
-def mien() -> Callable[..., Any]:
-    """mien("-C", album, "status") runs the command line in this process: a result with exit_code, stdout and stderr."""
+def mien(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """mien("-C", album, "status") runs the command line in this process: a result with exit_code, stdout and stderr.
+    Where the test has a painted album, it sees as that does."""
     from typer.testing import CliRunner
 
     from mien.cli import app
+    from mien.cli.place import Place
+
+    eyes = request.getfixturevalue("painted").eyes if "painted" in request.fixturenames else None
 
     def run(*arguments: object, typed: str | None = None) -> Any:
-        return CliRunner().invoke(app, list(map(str, arguments)), input=typed, prog_name="mien", catch_exceptions=False)
+        words = list(map(str, arguments))
+        return CliRunner().invoke(
+            app, words, input=typed, prog_name="mien", catch_exceptions=False, obj=Place(eyes=eyes)
+        )
 
     return run
+
+
+# Albums whose photos are short texts
+
+ENCODER = "resnet-v1-fp32"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+RULE = "the leftmost"
+
+
+class TextAlbum:
+    """An album whose photos are short texts, with its catalog and its ledger open for writing. What an encoder sees in
+    a text, it sees in it always."""
+
+    def __init__(self, folder: Path) -> None:
+        create_album(folder, "personal")
+        self.layout = Layout.of(folder, Settings())
+        self.layout.catalog_file.parent.mkdir()
+        self.until: dict[str, date] = {}
+        self.hashed: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        self.ledger = Ledger.for_writing(self.layout.ledger_file)
+        self.catalog = Catalog.for_writing(self.layout.catalog_file, self.ledger.people)
+
+    def close(self) -> None:
+        self.catalog.close()
+        self.ledger.close()
+
+    def reopen(self) -> None:
+        self.close()
+        self.open()
+
+    def put(self, path: str, content: str, time: int | None = None) -> Path:
+        """Writes a photo, and sets its time in nanoseconds if one is given."""
+        file = self.layout.file(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        if time is not None:
+            os.utime(file, ns=(time, time))
+        return file
+
+    def sync(self, *shelves: Shelf, hash_file: Callable[[str], str] | None = None, now: datetime = NOON) -> Changes:
+        """Syncs these shelves, or training-images; `hashed` are the paths that were hashed then."""
+        self.hashed = []
+        entry = Entry("personal", self.until, now)
+        return self.catalog.files.sync(walk(self.layout, shelves or [TRAINING]), hash_file or self.hash, entry)
+
+    def drift(self, *shelves: Shelf) -> Drift:
+        return self.catalog.files.drift(walk(self.layout, shelves or [TRAINING]))
+
+    def hash(self, path: str) -> str:
+        self.hashed.append(path)
+        return hashlib.sha256(self.layout.file(path).read_bytes()).hexdigest()
+
+    def record(self, content: str, faces: int = 1, encoder: str = ENCODER, size: int = 128) -> None:
+        """Lets an encoder see the photo of this content."""
+        assert self.catalog.faces.record(self.seen(content, faces, encoder, size), encoder)
+
+    def choose(self, encoder: str = ENCODER, rule: str = RULE) -> None:
+        """Chooses the leftmost face everywhere."""
+        faces = self.catalog.faces
+        for person in self.catalog.files.people(TRAINING):
+            found = faces.faces_of(person, encoder)
+            first = np.flatnonzero(np.diff(found.photo, prepend=-1))
+            faces.choose(person, encoder, rule, {found.paths[found.photo[row]]: int(found.ids[row]) for row in first})
+
+    @staticmethod
+    def sha(content: str) -> str:
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @staticmethod
+    def vector(content: str, number: int = 0, size: int = 128) -> Floats:
+        """The embedding of a face, the first of which has the number 0."""
+        return np.random.default_rng([*content.encode(), number]).standard_normal(size, np.float32)
+
+    @classmethod
+    def seen(
+        cls, content: str, faces: int = 1, encoder: str = ENCODER, size: int = 128, phash: str | None = None
+    ) -> SeenPhoto:
+        """What an encoder sees in the photo of this content."""
+        return SeenPhoto(
+            Photo(cls.sha(content), 640, 480, "JPEG", cls.sha(content)[:16] if phash is None else phash),
+            tuple(
+                SeenFace(
+                    Face((10.5 * n, 1, 20, 30), np.arange(10, dtype=np.float32).reshape(5, 2) + n, 0.75, "yunet", n),
+                    Quality(90.5, 0.5, 0.25, 0.125, 0.0625 * (n + 1)),
+                    Embedding(cls.vector(content, n, size), encoder),
+                )
+                for n in range(faces)
+            ),
+        )
+
+
+@pytest.fixture(scope="session")
+def new_text_album() -> Iterator[Callable[[Path], TextAlbum]]:
+    """Makes a `TextAlbum` in a folder that is not there yet."""
+    made: list[TextAlbum] = []
+
+    def make(folder: Path) -> TextAlbum:
+        made.append(TextAlbum(folder))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def text_album(tmp_path: Path) -> Iterator[TextAlbum]:
+    with closing(TextAlbum(tmp_path / "album")) as made:
+        yield made

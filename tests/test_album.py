@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +12,28 @@ import pytest
 import mien
 from mien import Album
 from mien.errors import AlbumError, BusyError, StorageError, UsageError
+from mien.records.history import HAND
+from mien.records.ledger import Ledger
+from mien.vision.images import file_sha256
 
 if TYPE_CHECKING:
     from conftest import Painted
 
 
-def sources(folder: Path) -> dict[str, str | None]:
-    """Where the catalog says that each photo was taken from."""
-    with closing(sqlite3.connect(folder / ".mien/catalog.sqlite")) as connection:
-        return dict(connection.execute("SELECT path, source FROM placements"))
+def origins(painted: Painted) -> dict[str, str | None]:
+    """Where each photo in training-images was taken from, as `Album.show` says of it."""
+    album = painted.open()
+    photos = [file for file in painted.training.rglob("*") if file.is_file()]
+    filed = [one for photo in photos for one in album.show(photo).to_json()["filed"]]
+    return {one["path"]: one["source"] for one in filed}
+
+
+def by_hand(painted: Painted) -> list[tuple[str, str, str, str]]:
+    """(location, person, outcome, path) of every photo that was put in by hand, as the ledger has it."""
+    with Ledger.for_reading(painted.folder / ".mien/catalog-ledger.sqlite") as ledger:
+        photos = {file_sha256(file) for file in painted.training.rglob("*") if file.is_file()}
+        fetches = [one for sha256 in photos for one in ledger.history.provenance(sha256) if one.source == HAND]
+    return sorted((one.location, one.person, one.outcome, one.path) for one in fetches)
 
 
 def test_the_lines_of_python_in_the_docstring_work(
@@ -60,10 +71,14 @@ def test_added_photos_are_copies_that_know_where_they_came_from(painted: Painted
     assert added.added == (painted.training / "Ada/a.png",)
     assert (added.known, added.failures) == (0, ())
     assert added.added[0].read_bytes() == outside.read_bytes()
-    assert sources(painted.folder) == {"Ada/a.png": str(outside)}
+    assert origins(painted) == {"Ada/a.png": str(outside)}
     (painted.training / "Ada/a.png").rename(painted.training / "Ada/b.png")
     painted.open().align()
-    assert sources(painted.folder) == {"Ada/b.png": str(outside)}, "and still do when moved"
+    assert origins(painted) == {"Ada/b.png": str(outside)}, "and still do when moved"
+    (painted.folder / ".mien/catalog.sqlite").unlink()
+    painted.open().align()
+    assert origins(painted) == {"Ada/b.png": str(outside)}, "and when the catalog was removed"
+    assert by_hand(painted) == [(str(outside), "Ada", "placed", "training-images/Ada/a.png")]
 
 
 def test_folders_are_added_whole_and_what_is_there_is_not_added_again(painted: Painted, tmp_path: Path) -> None:
@@ -83,7 +98,40 @@ def test_one_photo_can_be_of_two_people(painted: Painted, tmp_path: Path) -> Non
     for person in ("Ada", "Bo"):
         assert len(painted.open().add(person, [photo]).added) == 1
     assert painted.counts()["photos"] == 1
-    assert painted.counts()["placements"] == 2
+    assert painted.counts()["files"] == 2
+    assert by_hand(painted) == [
+        (str(photo), "Ada", "placed", "training-images/Ada/a.png"),
+        (str(photo), "Bo", "placed", "training-images/Bo/a.png"),
+    ]
+    assert origins(painted) == {"Ada/a.png": str(photo), "Bo/a.png": str(photo)}
+
+
+def test_what_a_source_brought_and_somebody_adds_stays_the_source_s(painted: Painted, tmp_path: Path) -> None:
+    photo = painted.paint(tmp_path / "drop/Ada/a.png", "Ada")
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write('[sources.drop]\nkind = "folder"\npath = "../drop"\nbasis = "consent"\nlicence = "own work"\n')
+    painted.open().collect()
+    painted.open().merge()
+    added = painted.open().add("Ada", [photo])
+    assert (added.added, added.known) == ((), 1)
+    assert by_hand(painted) == [] and origins(painted) == {"Ada/a.png": None}
+
+
+def test_what_is_there_already_keeps_the_origin_that_it_had(painted: Painted, tmp_path: Path) -> None:
+    first, second = (painted.paint(tmp_path / f"{place}/x/a.png", "Ada") for place in ("one", "two"))
+    for photo in (first, second, first):
+        painted.open().add("Ada", [photo])
+    assert origins(painted) == {"Ada/a.png": str(first)}
+    assert by_hand(painted) == [(str(first), "Ada", "placed", "training-images/Ada/a.png")]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+def test_photos_come_from_any_folder(painted: Painted, tmp_path: Path) -> None:
+    photo = tmp_path / os.fsdecode(b"caf\xe9") / "a.png"
+    photo.parent.mkdir()
+    painted.paint(tmp_path / "a.png", "Ada").rename(photo)
+    assert len(painted.open().add("Ada", [photo]).added) == 1
+    assert origins(painted) == {"Ada/a.png": str(tmp_path / "caf\ufffd/a.png")}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="not everybody may make links on Windows")
@@ -104,7 +152,7 @@ def test_what_went_in_before_a_failure_knows_where_it_came_from(
     (tmp_path / "outside/notes.txt").write_text("not a photo")
     with pytest.raises(UsageError):
         painted.open().add("Ada", [photos[0], tmp_path / "outside/notes.txt", photos[1]])
-    assert sources(painted.folder) == {"Ada/a.png": str(photos[0])}
+    assert origins(painted) == {"Ada/a.png": str(photos[0])}
 
     utime = os.utime
 
@@ -113,10 +161,10 @@ def test_what_went_in_before_a_failure_knows_where_it_came_from(
             raise OSError(28, "No space left on device")
         utime(path, ns=ns)
 
-    monkeypatch.setattr("mien.storage.layout.os.utime", full)
+    monkeypatch.setattr(os, "utime", full)
     with pytest.raises(StorageError, match="full"):
         painted.open().add("Ada", [photos[1], photos[2]])
-    assert sources(painted.folder)["Ada/b.png"] == str(photos[1])
+    assert origins(painted)["Ada/b.png"] == str(photos[1])
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden"])
@@ -131,9 +179,10 @@ def test_a_name_that_no_folder_can_have_is_refused(painted: Painted, tmp_path: P
 HOLDER = """
 import sys
 from pathlib import Path
-from mien.storage.layout import Workspace
+from mien.open_album import read_settings
+from mien.storage.lock import lock
 
-with Workspace.open(Path(sys.argv[1])).lock("train"):
+with lock(read_settings(Path(sys.argv[1]), {})[0], "train"):
     print("held", flush=True)
     sys.stdin.read()
 """

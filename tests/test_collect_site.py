@@ -18,15 +18,16 @@ from typing import Any
 import pytest
 
 from mien import Album
+from mien.intake import GROUP, Collected
+from mien.records.history import History
 from mien.records.ledger import Ledger
-from mien.stages.collect import GROUP, Collected
 from mien.web import client
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PER_HOST = 3
 KINDS = {
-    "gallery": {"kind": "gallery", "url": "/people/1"},
+    "site": {"kind": "site", "url": "/people/1"},
     "RSS": {"kind": "feed", "url": "/feed.rss"},
     "JSON Feed": {"kind": "feed", "url": "/feed.json"},
     "CSV": {"kind": "manifest", "url": "/manifest.csv"},
@@ -71,9 +72,9 @@ def folder(tmp_path: Path) -> Path:
     return Album.create(tmp_path / "album", "rendered people, who do not exist").folder
 
 
-def configure(folder: Path, site: Any, selectors: dict[str, str], kind: str = "gallery", **options: object) -> None:
+def configure(folder: Path, site: Any, selectors: dict[str, str], kind: str = "site", **options: object) -> None:
     """Makes `site` the one source of the album."""
-    own = KINDS[kind] | {"url": site.url + KINDS[kind]["url"]} | (selectors if kind == "gallery" else {})
+    own = KINDS[kind] | {"url": site.url + KINDS[kind]["url"]} | (selectors if kind == "site" else {})
     common = {"basis": "consent", "licence": "CC0-1.0", "allow_private": True, "per_host": PER_HOST, "max_megabytes": 1}
     lines = [f"{key} = {json.dumps(value)}" for key, value in (common | own | options).items()]
     (folder / "mien.toml").write_text("\n".join(["[sources.site]", *lines]), encoding="utf-8")
@@ -97,8 +98,11 @@ def placed(folder: Path) -> frozenset[tuple[str, str]]:
 def remembered(folder: Path) -> frozenset[tuple[str, str]]:
     """Persons and hashes of the photos that the ledger says were brought, each of them where it says."""
     (file,) = folder.glob(".mien/*-ledger.sqlite")
-    with Ledger.open(file) as ledger:
-        fetches = ledger.photos_of("site")
+    with Ledger.for_reading(file) as ledger:
+        came = [ledger.history.fetch("site", location) for location in ledger.history.known("site")]
+        photos = ledger.history.count("site")
+    fetches = [fetch for fetch in came if fetch and fetch.outcome != "refused"]
+    assert len({fetch.sha256 for fetch in fetches}) == photos, "nothing lay at a location before what lies there now"
     for fetch in fetches:
         assert hashlib.sha256((folder / fetch.path).read_bytes()).hexdigest() == fetch.sha256
     return frozenset((fetch.person, fetch.sha256) for fetch in fetches if fetch.outcome == "placed")
@@ -108,7 +112,7 @@ def troubles(collected: Collected, site: Any) -> tuple[Counter[tuple[str, str]],
     """How often pictures of each kind were refused, and failed, as what."""
     (source,) = collected.sources
     refused, failed = (
-        Counter((site.by_path[each.location.removeprefix(site.url)].kind, each.kind) for each in some)
+        Counter((site.by_path[each.location.removeprefix(site.url)].kind, str(each.error.kind)) for each in some)
         for some in (source.refused, source.failed)
     )
     return refused, failed
@@ -127,7 +131,7 @@ def test_a_site_is_collected_completely_and_exactly_and_only_once(
 
 
 def test_a_thousand_pictures_are_collected_completely_and_exactly_and_only_once(loopback: Any, folder: Path) -> None:
-    collected_thrice(loopback, loopback.sample_pictures(1000), folder, "gallery")
+    collected_thrice(loopback, loopback.sample_pictures(1000), folder, "site")
 
 
 def collected_thrice(loopback: Any, pictures: Any, folder: Path, kind: str) -> None:
@@ -138,7 +142,7 @@ def collected_thrice(loopback: Any, pictures: Any, folder: Path, kind: str) -> N
         (source,) = first.sources
         assert placed(folder) == remembered(folder) == site.expected
         assert len(site.expected) == source.photos == len(pictures)
-        assert (source.error, source.skipped, source.duplicates, source.known, source.left) == (None, None, 0, 0, 0)
+        assert (source.error, source.over_since, source.duplicates, source.known, source.left) == (None, None, 0, 0, 0)
         assert troubles(first, site) == (
             dict.fromkeys(REFUSED.items(), 2),
             dict.fromkeys(FAILED.items(), 2),
@@ -191,7 +195,7 @@ def test_as_many_are_asked_at_once_as_may_be_and_never_more(
         assert site.busiest == PER_HOST
 
 
-def test_the_galleries_are_read_once_each(loopback: Any, pictures: Any, folder: Path) -> None:
+def test_the_pages_are_read_once_each(loopback: Any, pictures: Any, folder: Path) -> None:
     with loopback.Site(pictures, share=0, decoys=0) as site:
         configure(folder, site, loopback.SELECTORS)
         assert collect(folder).complete
@@ -229,16 +233,16 @@ def test_a_run_killed_before_it_could_remember_fetches_few_photos_again(
 ) -> None:
     with loopback.Site(pictures, decoys=0, wait=0.002) as site:
         configure(folder, site, loopback.SELECTORS)
-        record, calls = Ledger.record, []
+        record, calls = History.record, []
 
-        def killed(self: Ledger, *what: Any) -> None:
+        def killed(self: History, *what: Any) -> None:
             calls.append(what)
             if len(calls) > 1:
                 raise Killed  # in the second group, and again where the run is cleaned up
             record(self, *what)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, "record", killed)
+            patch.setattr(History, "record", killed)
             with pytest.raises(Killed):
                 collect(folder)
         before, known = placed(folder), remembered(folder)

@@ -18,8 +18,8 @@ from mien.settings import Settings, SourceSettings
 from mien.sources.bucket import BucketOptions
 from mien.sources.feed import FeedOptions
 from mien.sources.folder import FolderOptions
-from mien.sources.gallery import GalleryOptions
 from mien.sources.manifest import ManifestOptions
+from mien.sources.site import SiteOptions
 from mien.testing import FakeWeb, check_source
 from mien.types import Offer
 
@@ -140,7 +140,7 @@ STAND_INS: dict[str, Callable[[Path], dict[str, str]]] = {
 
 def test_each_kind_has_an_example() -> None:
     assert set(EXAMPLES) == set(EXPECTED) == set(STAND_INS)
-    assert {table["kind"] for table in EXAMPLES.values()} == {"folder", "bucket", "manifest", "feed", "gallery"}
+    assert {table["kind"] for table in EXAMPLES.values()} == {"folder", "bucket", "manifest", "feed", "site"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -181,8 +181,8 @@ def keys(heading: str) -> list[str]:
         ("bucket", BucketOptions),
         ("manifest", ManifestOptions),
         ("feed", FeedOptions),
-        ("gallery", GalleryOptions),
-        ("What every source knows", SourceSettings),
+        ("site", SiteOptions),
+        ("Keys of every source", SourceSettings),
     ],
 )
 def test_every_key_is_in_its_table(heading: str, options: Any) -> None:

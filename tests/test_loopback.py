@@ -107,7 +107,7 @@ def test_what_is_known_is_not_sent_again(loopback: Any, web: httpx.Client) -> No
         assert (site.pictures_sent, site.busiest, len(site.starts)) == (0, 0, 0)
 
 
-def test_the_galleries_lead_to_every_picture_and_round_in_circles(loopback: Any, web: httpx.Client) -> None:
+def test_the_pages_lead_to_every_picture_and_round_in_circles(loopback: Any, web: httpx.Client) -> None:
     with loopback.Site(PICTURES, wait=0.0) as site:
         left, seen, found = [site.start], set(), set()
         while left:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mien import classify
-from mien.registry import load_model
+from mien.registry.folder import load_model
 from mien.settings import Settings
 from mien.wiring import encoder_card
 

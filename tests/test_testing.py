@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mien import Album
+from mien.registry import versions
 from mien.testing import (
     FakeDetector,
     FakeEncoder,
@@ -80,7 +81,7 @@ def test_the_encoders_keep_the_promises(group: Pixels, precision: Any, views: in
 def test_the_heads_keep_the_promises(trained_album: Path) -> None:
     embeddings = np.random.default_rng(1).normal(size=(7, 128)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    check_head(Album(trained_album)._model(None).head, embeddings)
+    check_head(versions.load(trained_album / "models", Album(trained_album).version or "").head, embeddings)
 
 
 def chips(size: int) -> NDArray[np.uint8]:
@@ -178,6 +179,24 @@ def test_an_encoder_that_breaks_a_promise_is_noticed(spoil: Callable[[Floats], F
         check_encoder(Spoilt(), chips(64))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"slope": 0.0}, "above 0"),
+        ({"temperature": -0.1}, "above 0"),
+        ({"mislabelled": -0.02}, "margin"),
+        ({"contradicted": -0.03}, "margin"),
+        ({"same_face": 1.2}, "at most 1"),
+        ({"near_duplicate": 0.0}, "at most 1"),
+        ({"curve": (0.9, -0.03, 0.0, -0.01)}, "the higher"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_an_encoder_whose_cosines_cannot_be_is_noticed(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_encoder(FakeEncoder(cosines=replace(FakeEncoder.cosines, **wrong)), chips(64))
+
+
 def test_a_head_that_breaks_a_promise_is_noticed() -> None:
     def head(people: tuple[str, ...], scores: Callable[[Floats], Floats]) -> Head:
         return cast("Head", SimpleNamespace(people=people, scores=scores))
@@ -200,7 +219,7 @@ def test_a_head_that_breaks_a_promise_is_noticed() -> None:
 def test_two_colours_are_two_people_and_two_shades_one() -> None:
     def look(colour: tuple[int, int, int]) -> Floats:
         pixels = draw_photo([(colour, (20, 30, 120, 130))])
-        (seen,) = fake_eyes().look(Picture(Photo("0" * 64, 320, 240, "PNG", "5a" * 8), pixels, 1.0)).faces
+        (seen,) = fake_eyes().see(Picture(Photo("0" * 64, 320, 240, "PNG", "5a" * 8), pixels, 1.0)).faces
         return seen.embedding.vector
 
     red = look((200, 40, 40))

@@ -11,12 +11,13 @@ import pytest
 
 from mien.errors import FetchError
 from mien.testing import FakeSink, FakeSource, FakeWeb, check_source
+from mien.text.fetching import FetchFault
 from mien.types import Offer, Page, Receipt
 
 if TYPE_CHECKING:
     from mien.protocols import Sink, Source, Web
 
-GONE = FetchError("It is gone.", "Nothing needs doing.", "gone")
+GONE = FetchError("It", "is gone", "Nothing needs doing.", FetchFault.GONE)
 PHOTOS: dict[str, tuple[str, bytes | FetchError]] = {
     "ada/1.jpg": ("Ada", b"one"),
     "bo/1.jpg": ("Bo", b"two"),
@@ -47,7 +48,7 @@ def test_the_fake_web_is_what_it_was_given() -> None:
     receipt = web.picture("https://example.org/p", sink := FakeSink(), "")
     assert sink.data == b"picture" and receipt and receipt.robots == "allowed"
     assert web.picture("https://example.org/p", sink, receipt.stamp) is None
-    with pytest.raises(FetchError, match="there is nothing"):
+    with pytest.raises(FetchError, match="is nowhere"):
         web.page("https://example.org/p")
     assert [url.removeprefix("https://example.org/") for url in web.asked] == ["", "a", "p", "p", "p"]
 
@@ -141,7 +142,7 @@ class Rewording(Spoilt):
         try:
             return super().fetch(offer, into, since)
         except FetchError as error:
-            raise FetchError(error.message, error.remedy) from error
+            raise FetchError(error.about, error.what, error.remedy, FetchFault.NETWORK) from error
 
 
 class Moody(Spoilt):

@@ -26,7 +26,8 @@ _MASK = (2 ** (8 * np.minimum(_LENGTH, _LONGEST).astype(np.int64)) - 1).astype(n
 def damaged(what: str, offset: int) -> DamagedModelError:
     """The error for a dlib file of whatever kind."""
     return DamagedModelError(
-        f"This is not a dlib file that can be read: {what}, at byte {offset:,}.",
+        "This",
+        f"is not a dlib file that can be read: {what}, at byte {offset:,}",
         "Fetch the file again, and unpack it (.dat, not .dat.bz2).",
     )
 

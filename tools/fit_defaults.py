@@ -1,11 +1,11 @@
-"""Measures on LFW what `mien.learning.openset` falls back on in a small album: CURVE, SLOPE, TEMPERATURE.
+"""Measures on LFW what a small album falls back on: `curve`, `slope` and `temperature` of an encoder's `Cosines`.
 
     python tools/fit_defaults.py lfw.npz
 
-The file holds `emb` (N, 128) float32 unit embeddings made by the default encoder and views, and `person` (N,) str,
+The file holds `emb` (N, D) float32 unit embeddings made by the encoder with the default views, and `person` (N,) str,
 photos of a person in order of file name. People with three or more photos make galleries, of which at most the first
 ten photos are used (what the protocol enrols, so that no mated probe is touched); people with one or two photos are
-the strangers.
+the strangers. What is printed belongs beside the encoder, as in `mien.seeing.encoders.resnet`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 
 from mien.learning import openset as gallery
 from mien.learning.crossval import RIVALS
-from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.heads.prototypes import prototypes
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
 
 PEOPLE = (1, 2, 5, 10, 20, 50, 100)
@@ -35,7 +36,7 @@ FPIRS = (
 DRAWS = 200
 
 Faces = list[Floats]
-"""One (photos, 128) array a person."""
+"""One (photos, D) array a person."""
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def fit_curve(enrolled: Faces, strangers: Floats, random: np.random.Generator) -
     rows, measured = [], []
     for photos in PHOTOS:
         for people in PEOPLE:
-            best = [(strangers @ prototypes(g, photos).T).max(axis=1) for g in draws(enrolled, people, photos, random)]
+            best = [(strangers @ mean_faces(g, photos).T).max(axis=1) for g in draws(enrolled, people, photos, random)]
             if not best:
                 continue
             found = np.quantile(np.stack(best), 1 - np.array(FPIRS), axis=1).mean(axis=1)
@@ -87,7 +88,7 @@ def fit_calibration(enrolled: Faces, strangers: Floats, random: np.random.Genera
     gallery.PRIOR_FACES = 0.0
     slopes, temperatures = [], []
     for drawn in draws(enrolled, 100, 3, random):
-        vectors = prototypes(drawn, 2)
+        vectors = mean_faces(drawn, 2)
         owner = np.repeat(np.arange(len(drawn)), [len(faces) - 2 for faces in drawn])
         probes = np.concatenate([faces[2:] for faces in drawn])
         rows, scores, unmated = np.arange(len(probes)), probes @ vectors.T, strangers @ vectors.T
@@ -100,6 +101,7 @@ def fit_calibration(enrolled: Faces, strangers: Floats, random: np.random.Genera
             -np.sort(-np.concatenate([scores, unmated]), axis=1)[:, :RIVALS],
             np.concatenate([owner, len(drawn) + np.arange(len(strangers))]),
             threshold,
+            COSINES,
         )
         slopes.append(calibration.slope)
         temperatures.append(calibration.temperature)
@@ -108,10 +110,10 @@ def fit_calibration(enrolled: Faces, strangers: Floats, random: np.random.Genera
         print(f"{name} = {middle:.3g}  # {low:.3g} to {high:.3g} from draw to draw")
 
 
-def prototypes(drawn: Faces, photos: int) -> Floats:
+def mean_faces(drawn: Faces, photos: int) -> Floats:
     faces = np.concatenate([person[:photos] for person in drawn])
     owner, weight = np.repeat(np.arange(len(drawn)), photos), np.ones(len(faces), np.float32)
-    return fit_prototypes(faces, owner, len(drawn), weight).vectors
+    return prototypes(COSINES)(faces, owner, len(drawn), weight).vectors
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from mien import Album
-from mien.registry import CARD, LABELS, NETWORK, THRESHOLDS, load_model
+from mien.registry.folder import CARD, LABELS, NETWORK, THRESHOLDS, load_model
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 BASIS = "rendered people, who do not exist"

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from mien.errors import MienError
     from mien.settings import Settings
     from mien.types import (
+        Answer,
         Box,
         Candidate,
-        Chip,
         Embedding,
         Face,
+        NamedFace,
         Photo,
         Picture,
         Prediction,
@@ -44,11 +45,12 @@ _HOMES = {
     "Settings": "mien.settings",
 } | dict.fromkeys(
     (
+        "Answer",
         "Box",
         "Candidate",
-        "Chip",
         "Embedding",
         "Face",
+        "NamedFace",
         "Photo",
         "Picture",
         "Prediction",
@@ -61,12 +63,13 @@ _HOMES = {
 
 __all__ = [
     "Album",
+    "Answer",
     "Box",
     "Candidate",
-    "Chip",
     "Embedding",
     "Face",
     "MienError",
+    "NamedFace",
     "Photo",
     "Picture",
     "Prediction",

@@ -5,40 +5,46 @@
     album.train()
     for answer in album.classify(["party.jpg"]): ...
 
-Every method may raise the errors of `mien.errors`. Methods that write hold the album's lock while they do.
+Every method may raise the errors of `mien.errors`. Methods that write hold the album's lock while they do; methods that
+only read work on a read-only album, and create nothing. The one exception is `classify`, which keeps a journal of a
+long run and the traceback of a tool that failed, and removes old journals, where the album can be written to.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mien import open_album
 from mien.errors import ModelError, PhotoError, UsageError
+from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
-from mien.storage.layout import Workspace, people_below
-from mien.storage.walk import photos_below
+from mien.storage.layout import TRAINING, create_album, is_album
+from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
+from mien.text.shell import command
+from mien.text.words import listed
 
 if TYPE_CHECKING:
-    from mien.answers import Answer
+    from mien.intake import Collected
     from mien.pipeline.daily import Daily
-    from mien.pipeline.learn import Clock, Learned, Removed
+    from mien.pipeline.learn import Learned
+    from mien.pipeline.remove import Removed
     from mien.protocols import Progress
-    from mien.records.catalog import Catalog
-    from mien.records.ledger import Ledger
-    from mien.registry import Model
+    from mien.recogniser import PhotoLike, Recogniser
+    from mien.registry.folder import Model
     from mien.seeing.eyes import Eyes
     from mien.settings import Settings
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
-    from mien.stages.collect import Collected
+    from mien.stages.classify import Asked
     from mien.stages.compare import Difference
     from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
-    from mien.storage.journals import Journal
+    from mien.types import Answer
 
 StrPath = str | os.PathLike[str]
 """Wherever a path is wanted, a string will do."""
@@ -74,44 +80,52 @@ class Album:
     """A folder of photos by person, with its settings, its memory and its models.
 
     `folder` must be an album already; `settings` given here go before its mien.toml and the environment; `progress` is
-    told how long work goes on; `clock` gives the local time, for whoever wants another than the real one. Cheap to
-    make: nothing is opened but mien.toml.
+    told how long work goes on; `clock` gives the local time, for whoever wants another than the real one; `eyes` makes
+    the tools by which photos are seen, for tests and for whoever sees by other means (see `mien.testing.fake_eyes`).
+    Cheap to make: nothing is opened but mien.toml.
     """
 
     def __init__(
-        self, folder: StrPath, *, progress: Progress | None = None, clock: Clock = _local_time, **settings: object
+        self,
+        folder: StrPath,
+        *,
+        eyes: EyesFor | None = None,
+        progress: Progress | None = None,
+        clock: Clock = _local_time,
+        **settings: object,
     ) -> None:
-        self._workspace = Workspace.open(Path(folder), settings)
+        self._layout, self._settings = read_settings(Path(folder), settings)
+        self._given = settings
+        self._eyes = eyes
         self._progress = progress or Silent()
         self._clock = clock
 
     @classmethod
     def create(cls, folder: StrPath, basis: str = "personal", *, progress: Progress | None = None) -> Self:
         """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it."""
-        Workspace.create(Path(folder), basis)
+        create_album(Path(folder), basis)
         return cls(folder, progress=progress)
 
     @staticmethod
     def is_at(folder: StrPath) -> bool:
         """Whether `folder` is an album."""
-        return Workspace.is_at(Path(folder))
+        return is_album(Path(folder))
 
     @property
     def folder(self) -> Path:
         """Where it lies, an absolute path."""
-        return self._workspace.folder
+        return self._layout.folder
 
     @property
     def version(self) -> str | None:
         """The model in use; None before the first."""
-        from mien import registry
-
-        return registry.current(self._workspace.models)
+        with self._reading() as album:
+            return album.version
 
     @property
     def settings(self) -> Settings:
         """What is set for it; a new `Album` reads them anew."""
-        return self._workspace.settings
+        return self._settings
 
     def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
@@ -119,69 +133,49 @@ class Album:
         see `mien.stages.enrol`."""
         name = valid_person(person)
         files = [photo for photo, _ in photos_below(_paths(photos))]
-        sources: dict[Path, str] = {}
-        known, failures = 0, []
-        make_eyes = self._early_eyes() if enrol else self._eyes
+        make_eyes = self._early_eyes() if enrol else None
 
-        from mien.records.catalog import Catalog  # takes as long as opening the eyes, and so they open meanwhile
-        from mien.stages.align import find_changes
+        from mien.pipeline import learn  # takes as long as opening the eyes, and so they open meanwhile
+        from mien.stages.add import add
 
-        with self._workspace.lock("add"), Catalog.open(self._workspace.local_catalog()) as catalog:
-            model = self._to_enrol_in() if enrol else None
-            try:
-                for photo in files:
-                    try:
-                        target = self._workspace.add_photo(name, photo)
-                    except PhotoError as error:
-                        failures.append(error)
-                        continue
-                    if target is None:
-                        known += 1
-                    else:
-                        sources[target] = str(photo.absolute())
-            finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
-                find_changes(self._workspace, catalog, sources)
+        with self._writing("add") as album:
+            model = self._to_enrol_in(album) if enrol else None
+            added = add(album, name, files)
             if model is None:
-                return Added(tuple(sources), known, tuple(failures))
-            from mien.pipeline import learn as pipeline
-
-            with self._ledger() as ledger:
-                now = self._clock()
-                unreadable, enrolled = pipeline.enrol(
-                    self._workspace, catalog, ledger, model, name, make_eyes, now, self._progress
-                )
-        return Added(tuple(sources), known, tuple(failures), unreadable, enrolled)
+                return Added(added.added, added.known, added.failures)
+            unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
+        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled)
 
     def files_of(self, person: str, photos: StrPath | Iterable[StrPath] = ()) -> tuple[Path, ...]:
         """What `remove` would take out."""
         from mien.stages.remove import leaving
 
-        return leaving(self._workspace, nfc(person), _paths(photos)).files
+        return leaving(self._layout, nfc(person), _paths(photos)).files
 
     def remove(self, person: str, photos: StrPath | Iterable[StrPath] = (), delete: bool = False) -> Removed:
         """Takes a person, or some photos of a person, out of the album, and out of the model in use at once. The photos
         go to removed-images, or with `delete` for good. Raises UsageError if nobody has that name."""
-        from mien.pipeline import learn as pipeline
+        from mien.pipeline.remove import remove
 
-        chosen, now = _paths(photos), self._clock()
-        with self._memory("remove") as (catalog, ledger):
-            return pipeline.remove(self._workspace, catalog, ledger, nfc(person), chosen, delete, now, self._progress)
+        with self._writing("remove") as album:
+            return remove(album, nfc(person), _paths(photos), delete)
 
     def align(self) -> Aligned:
-        """Looks at what is new, chooses each person's faces, writes their chips."""
-        from mien.pipeline import learn as pipeline
-        from mien.records.catalog import Catalog
+        """Sees what is new, chooses each person's faces, writes their chips."""
+        from mien.pipeline.learn import align_training
 
-        with self._workspace.lock("align"), Catalog.open(self._workspace.local_catalog()) as catalog:
-            return pipeline.align(self._workspace, catalog, self._progress)
+        with self._writing("align") as album:
+            return align_training(album)
 
     def train(self) -> Learned:
-        """Aligns, then makes a model of all faces and puts it into use; none if it would be the one in use."""
-        from mien.pipeline import learn as pipeline
+        """Aligns, then makes a model of all faces and puts it into use, whatever it is worth; none is made where one
+        was made of the same photos before."""
+        from mien.pipeline.learn import learn
+        from mien.pipeline.use import put_into_use
 
-        with self._memory("train") as (catalog, ledger):
-            learned = pipeline.learn(self._workspace, catalog, self._clock(), self._progress)
-            pipeline.put_into_use(self._workspace, ledger, learned.version, "train", self._clock())
+        with self._writing("train") as album:
+            learned = learn(album)
+            put_into_use(album, learned.version, "train")
             return learned
 
     # Photos that arrive
@@ -190,48 +184,49 @@ class Album:
         """Which sources are configured, when each last ran, and what it brought."""
         from mien.stages.sources import sources
 
-        with self._remembered() as ledger:
-            return sources(self.settings.sources, ledger, self._clock().date())
+        with self._reading() as album:
+            return sources(album)
 
     def collect(self, names: Iterable[str] = (), dry_run: bool = False) -> Collected:
         """Fetches what is new in these sources, or in all, into the intake of today; a `dry_run` only lists it."""
-        from mien.pipeline import learn as pipeline
+        from mien.pipeline.learn import collect
 
         known = self.settings.sources
         chosen = list(dict.fromkeys(names)) or list(known)
         if unknown := [name for name in chosen if name not in known]:
             raise UsageError(
-                f"There is no source {', '.join(unknown)} in {self._workspace.settings_file}.",
-                f"There are {', '.join(known)}." if known else "docs/collecting.md says how to write one.",
+                str(self._layout.settings_file),
+                f"names no source {', '.join(unknown)}",
+                f"It names {listed(known)}." if known else "docs/collecting.md says how to write one.",
             )
-        with self._memory("collect") as (catalog, ledger):
-            day = self._clock().date()
-            return pipeline.collect(self._workspace, catalog, ledger, chosen, day, self._clock, self._progress, dry_run)
+        with self._writing("collect") as album:
+            return collect(album, chosen, dry_run)
 
     def merge(self, day: date | None = None) -> Merged:
         """Moves what was collected (on `day`, or ever) into training-images; nothing is overwritten, nothing lost."""
-        from mien.records.catalog import Catalog
         from mien.stages.merge import merge
 
-        with self._workspace.lock("merge"), Catalog.open(self._workspace.local_catalog()) as catalog:
-            return merge(self._workspace, catalog, None if day is None else [day])
+        with self._writing("merge") as album:
+            return merge(album, None if day is None else [day])
 
     def daily(self) -> Daily:
         """Collects, aligns, checks, merges, trains, evaluates, and promotes the new model if it is no worse. What goes
         wrong in a way that mien foresees stands in the answer."""
         from mien.pipeline.daily import daily
 
-        with self._memory("daily") as (catalog, ledger):
-            return daily(self._workspace, catalog, ledger, self._clock, self._progress)
+        with self._writing("daily") as album:
+            return daily(album)
 
     def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
-        what came of it. A missed day is caught up once. The settings are read anew for each run."""
+        what came of it. A missed day is caught up once. mien.toml is read anew for each run; what this Album was given
+        stays."""
         from mien.pipeline.daily import COMMAND
         from mien.pipeline.schedule import forever
 
         def once() -> None:
-            each(type(self)(self.folder, progress=self._progress, clock=self._clock).daily())
+            again = type(self)(self.folder, eyes=self._eyes, progress=self._progress, clock=self._clock, **self._given)
+            each(again.daily())
 
         last = next((done.run.started for done in self.runs() if done.run.command == COMMAND), None)
         forever(once, at, min(last, self._clock()) if last else None, self._clock)  # that clock may have been ahead
@@ -240,17 +235,17 @@ class Album:
         """The last runs of the daily loop, the newest first."""
         from mien.pipeline.daily import Daily
 
-        with self._remembered() as ledger:
-            return tuple(Daily(run) for run in ledger.runs(limit)) if ledger else ()
+        with self._reading() as album:
+            return tuple(Daily(run) for run in album.ledger.runs.last(limit))
 
     def run(self, name: str) -> Daily:
         """One run. Raises UsageError if there is none of this name."""
         from mien.pipeline.daily import Daily
 
-        with self._remembered() as ledger:
-            found = ledger.run(name) if ledger else None
+        with self._reading() as album:
+            found = album.ledger.runs.run(name)
         if found is None:
-            raise UsageError(f"There is no run {name}.", "`mien runs` names those there are.")
+            raise UsageError(f"The run {name}", "does not exist", "`mien runs` names those there are.")
         return Daily(found)
 
     # Models
@@ -259,177 +254,169 @@ class Album:
         """The versions that there are, oldest first."""
         from mien.stages.models import models
 
-        with self._remembered() as ledger:
-            promotions = [(one.version, one.how) for one in reversed(ledger.promotions())] if ledger else []
-        return models(self._workspace.models, promotions)
+        with self._reading() as album:
+            promotions = reversed(album.ledger.history.promotions())
+            return models(self._layout.models, [(one.version, one.how) for one in promotions])
 
     def difference(self, before: str, after: str) -> Difference:
         """How two versions differ, and which photos only one of them names rightly. Raises ModelError."""
-        from mien import registry
-        from mien.records.catalog import Catalog
+        from mien.registry import versions
         from mien.stages.compare import compare, difference
-        from mien.wiring import HEADS
 
-        one, other = (registry.load_version(self._workspace.models, version) for version in (before, after))
-        if not self._workspace.catalog_file.is_file():
-            return difference(one, other)
-        with Catalog.open(self._workspace.local_catalog()) as catalog:
-            return difference(one, other, compare(catalog, one, other, HEADS))
+        with self._reading() as album:
+            one, other = (versions.load(self._layout.models, version) for version in (before, after))
+            has_catalog = self._layout.catalog_file.is_file()
+            return difference(one, other, compare(album, one, other) if has_catalog else None)
 
     def promote(self, version: str) -> None:
         """Puts a version into use, whatever it is worth. Raises ModelError if there is none of this name."""
-        from mien.pipeline import learn as pipeline
+        from mien.pipeline.use import put_into_use
 
-        with self._workspace.lock("promote"), self._ledger() as ledger:
-            pipeline.put_into_use(self._workspace, ledger, version, "promote", self._clock())
+        with self._writing("promote") as album:
+            put_into_use(album, version, "promote")
 
     def rollback(self) -> str:
         """Goes back to the version that was in use before this one. Raises ModelError if there is none."""
-        from mien.pipeline import learn as pipeline
+        from mien.pipeline.use import one_before, put_into_use
 
-        with self._workspace.lock("rollback"), self._ledger() as ledger:
-            version = pipeline.one_before(self._workspace, ledger)
-            pipeline.put_into_use(self._workspace, ledger, version, "rollback", self._clock())
+        with self._writing("rollback") as album:
+            version = one_before(album)
+            put_into_use(album, version, "rollback")
             return version
 
     def show(self, photo: StrPath) -> Shown:
         """Everything that is known of a photo, in the album or not. Raises PhotoError."""
-        from mien.records.catalog import Catalog
         from mien.stages.show import show
 
-        with Catalog.open(self._workspace.local_catalog()) as catalog, self._remembered() as ledger:
-            return show(self._workspace, catalog, ledger.provenance if ledger else lambda sha256: (), Path(photo))
+        with self._reading() as album:
+            return show(album, Path(photo))
 
     def report(self) -> Path:
         """The page that says what the current model is worth; where people were enrolled or removed since the last
         training, which measured, that of the version which was trained. Raises ModelError if there is none."""
-        from mien import registry
-        from mien.report import FILE
+        from mien.registry import versions
+        from mien.registry.folder import REPORT
 
-        models, model = self._workspace.models, self._model(None)
-        pages = [models / version / FILE for version in registry.fitted_alike(models, model)]
+        with self._reading() as album:
+            model = self._model(album, None)
+        pages = [self._layout.models / one / REPORT for one in versions.of_same_training(self._layout.models, model)]
         page = next((page for page in pages if page.is_file()), None)
         if page is None:
-            raise ModelError(f"{pages[0]} is missing.", f"Make a new model with a report: mien -C {self.folder} train")
+            raise ModelError(str(pages[0]), "is missing", f"Make a new model: {command(self.folder, 'train')}")
         return page
 
     def check(self) -> Checked:
         """What a human should look at before it is learned from, as far as `align` has looked. Changes nothing."""
         from mien.stages.check import check
-        from mien.wiring import HEADS, encoder_card
 
-        return check(self._workspace, encoder_card(self.settings).id, HEADS[0].fit)
+        with self._reading() as album:
+            return check(album, [TRAINING])
 
     def evaluate(self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None) -> Evaluated:
         """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`."""
         from mien.stages.evaluate import evaluate
-        from mien.wiring import eyes_of
 
-        chosen = self._model(model)
         probes = people_below(Path(photos))
-        return evaluate(probes, chosen, lambda: eyes_of(chosen), face, self.settings.workers, self._progress)
+        with self._reading() as album, self._recogniser(album, model) as recogniser:
+            return evaluate(album, recogniser, probes, face)
 
     def classify(
         self,
-        photos: StrPath | Iterable[StrPath],
+        photos: PhotoLike | Iterable[PhotoLike],
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
     ) -> Iterator[Answer]:
-        """An answer for each photo, folders walked, in order, as they are ready. With `annotate`, copies with boxes and
-        names go into that folder. A run over folders that was interrupted goes on where it stopped.
+        """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
+        that folder. A run over folders that was interrupted goes on where it stopped.
 
-        What is wrong with the question (a path, the model, `top` below 1) is raised at once, before the first answer.
+        A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
+        answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
+        path, something that is no photo, the model, `top` below 1) is raised at once, before the first answer.
         """
-        chosen = self._model(model)
-        journals = self._workspace.journals
-        return _classify(photos, chosen, top, annotate, self.settings.workers, self._progress, journals)
+        from mien.storage import journals
+
+        with self._reading() as album:
+            recogniser = self._recogniser(album, model)
+        journals.remove_old(self._layout.journals)
+        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
 
     def status(self) -> Status:
         """What is in the album, what model is in use, and what is stale. Changes nothing."""
         from mien.stages.status import status
-        from mien.wiring import encoder_card
 
-        return status(self._workspace, encoder_card(self.settings), self._current)
+        with self._reading() as album:
+            return status(album)
 
-    def _to_enrol_in(self) -> Model:
-        """The current model, if faces as they are seen now can be enrolled in it."""
-        model = self._model(None)
-        model.require_encoder(self._eyes().encoder_id)
-        return model
+    def _writing(self, command: str) -> contextlib.AbstractContextManager[OpenAlbum]:
+        """The album, for a command that writes."""
+        return open_album.for_writing(self._layout, self._settings, self._tools, command, self._clock, self._progress)
 
-    def _eyes(self) -> Eyes:
-        """Those that the settings ask for."""
-        from mien.wiring import make_eyes
+    def _reading(self) -> contextlib.AbstractContextManager[OpenAlbum]:
+        """The album, for a command that reads."""
+        return open_album.for_reading(self._layout, self._settings, self._tools, self._clock, self._progress)
 
-        return make_eyes(self.settings.precision, self.settings.views)
+    def _tools(self) -> Tools:
+        from mien import wiring
+
+        return wiring.tools(self._eyes or wiring.make_eyes)
 
     def _early_eyes(self) -> Callable[[], Eyes]:
-        """`_eyes`, the first of which are being opened already."""
+        """Eyes as the settings ask for them, the first of which are being opened already. As a command that writes
+        comes next, the tracebacks of tools that fail are kept in the album."""
         from mien.engines.threads import early
 
-        return early(lambda: self._eyes().open())
+        def opened() -> Eyes:
+            eyes = self._tools().eyes(self.settings.precision, self.settings.views)
+            return replace(eyes, tracebacks=self._layout.tracebacks).open()
 
-    @contextlib.contextmanager
-    def _memory(self, command: str) -> Iterator[tuple[Catalog, Ledger]]:
-        """Catalog and ledger, for a command that writes."""
-        from mien.records.catalog import Catalog
+        return early(opened)
 
-        with (
-            self._workspace.lock(command),
-            Catalog.open(self._workspace.local_catalog()) as catalog,
-            self._ledger() as ledger,
-        ):
-            yield catalog, ledger
+    def _to_enrol_in(self, album: OpenAlbum) -> Model:
+        """The current model, if faces as they are seen now can be enrolled in it."""
+        from mien.pipeline.remove import require_encoder
 
-    def _ledger(self) -> Ledger:
-        from mien.records.ledger import Ledger
+        model = self._model(album, None)
+        require_encoder(album, model)
+        return model
 
-        self._workspace.local_catalog()  # the ledger lies beside it
-        return Ledger.open(self._workspace.ledger_file)
+    def _recogniser(self, album: OpenAlbum, folder: StrPath | None) -> Recogniser:
+        """The model in `folder`, or the current one, ready to answer."""
+        from mien.recogniser import Recogniser
 
-    @contextlib.contextmanager
-    def _remembered(self) -> Iterator[Ledger | None]:
-        """The ledger, for a command that only reads; None where there is none yet."""
-        if not self._workspace.ledger_file.is_file():
-            yield None
-            return
-        with self._ledger() as ledger:
-            yield ledger
+        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers)
 
-    def _current(self) -> Model | None:
-        """The model in use; None before the first."""
-        from mien import registry
-
-        version = registry.current(self._workspace.models)
-        return registry.load_model(self._workspace.models / version) if version else None
-
-    def _model(self, folder: StrPath | None) -> Model:
-        from mien import registry
+    def _model(self, album: OpenAlbum, folder: StrPath | None) -> Model:
+        """The model in `folder`, or the current one. Raises ModelError if there is none."""
+        from mien.registry.folder import load_model
 
         if folder is not None:
-            return registry.load_model(Path(folder))
-        current = self._current()
+            return load_model(Path(folder))
+        current = album.model()
         if current is None:
-            raise ModelError(f"{self.folder} has no model yet.", f"Make one: mien -C {self.folder} train")
+            raise ModelError(str(self.folder), "has no model yet", f"Make one: {command(self.folder, 'train')}")
         return current
 
 
 def classify(
-    photos: StrPath | Iterable[StrPath],
+    photos: PhotoLike | Iterable[PhotoLike],
     model: StrPath,
     top: int = 3,
     annotate: StrPath | None = None,
     *,
+    eyes: EyesFor | None = None,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[Answer]:
     """`Album.classify` where there is no album: the folder `model` is enough. Nothing is kept of what it sees, so a run
-    that was interrupted begins again."""
-    from mien import registry
+    that was interrupted begins again. `eyes` as for an `Album`."""
+    from mien import wiring
+    from mien.recogniser import Recogniser
+    from mien.registry.folder import load_model
 
-    chosen = registry.load_model(Path(model))
-    return _classify(photos, chosen, top, annotate, workers, progress or Silent(), None)
+    eyes_of = partial(wiring.eyes_of, make=eyes or wiring.make_eyes)
+    recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
+    return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
 
 
 def convert(
@@ -448,60 +435,40 @@ def convert(
 
 
 def _classify(
-    photos: StrPath | Iterable[StrPath],
-    model: Model,
+    photos: PhotoLike | Iterable[PhotoLike],
+    recogniser: Recogniser,
     top: int,
     annotate: StrPath | None,
-    workers: int,
     progress: Progress,
     journals: Path | None,
 ) -> Iterator[Answer]:
-    """Looks the question over, then answers; see `Album.classify`."""
+    """Checks the question, then answers; see `Album.classify`."""
+    from mien.recogniser import as_list, is_path
     from mien.stages.annotate import plan_copies
+    from mien.stages.classify import classify, photos_of
     from mien.storage.journals import Journal
-    from mien.wiring import eyes_of
 
-    if top < 1:
-        raise UsageError(f"top = {top} asks for no name.", "Ask for at least 1.")
-    named = _paths(photos)
-    found = photos_below(named)
-    make_eyes = partial(eyes_of, model)
-    make_eyes()
-    copies = None if annotate is None else plan_copies(Path(annotate), found)
-    is_long = any(path.is_dir() for path in named)
-    journal = Journal(journals, model.version, top, named) if journals and is_long else None
-    return _answers([photo for photo, _ in found], model, make_eyes, top, copies, workers, progress, journal)
+    given = as_list(photos)
+    asked = photos_of(given)
+    paths = [Path(photo) for photo in given if is_path(photo)]
+    is_long = len(paths) == len(given) and any(path.is_dir() for path in paths)
+    journal = Journal(journals, recogniser.model.version, top, paths) if journals and is_long else None
+    answers = classify(asked, recogniser, top, progress, journal)
+    copies = plan_copies(Path(annotate), [(Path(one.name), one.copy) for one in asked]) if annotate is not None else {}
+    return _annotated(answers, asked, copies, recogniser)
 
 
-def _answers(
-    photos: Sequence[Path],
-    model: Model,
-    make_eyes: Callable[[], Eyes],
-    top: int,
-    copies: Mapping[Path, Path] | None,
-    workers: int,
-    progress: Progress,
-    journal: Journal | None,
+def _annotated(
+    answers: Generator[Answer], asked: Sequence[Asked], copies: Mapping[Path, Path], recogniser: Recogniser
 ) -> Iterator[Answer]:
+    """The answers, each after its copy is written where there is to be one. The recogniser is closed in the end."""
     from mien.stages.annotate import annotate
-    from mien.stages.classify import classify
 
-    done = journal.read() if journal else {}
-    if done:
-        progress.note(f"Going on with an interrupted run: {len(done):,} of {len(photos):,} photos are answered.")
-    todo = [photo for photo in photos if str(photo) not in done]
-    progress.start("Classifying", len(photos))
-    answers = classify(todo, model, make_eyes, top, workers)
-    with closing(answers), closing(journal.keep(answers, progress.note) if journal else answers) as fresh:
-        for photo in photos:
-            answer = done.pop(str(photo), None) or next(fresh)
-            if copies is not None:
-                annotate(answer, copies[photo])
-            progress.advance()
+    with recogniser, closing(answers):
+        for one, answer in zip(asked, answers, strict=True):
+            if copies:
+                annotate(answer, one.photo, copies[Path(one.name)])
             yield answer
-        for _ in fresh:  # nothing is left, but the journal closes itself only after the last
-            pass
-    progress.finish()
 
 
 def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:

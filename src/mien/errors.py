@@ -14,7 +14,8 @@
         NetworkDriveError       12   the catalog cannot live on a network drive
       MissingExtraError         13   an optional part is not installed
       SourceError               15   a source is set up wrongly or cannot be read (also: a run finished without it)
-        FetchError              16   a photo of a source could not be had (also: a run finished without some)
+      FetchError                16   a photo of a source could not be had (also: a run finished without some)
+      ToolError                 17   a plug-in raised an error of its own
 
 14 is `mien check` or `mien daily` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library
 raises these; the command line translates them in one place. docs/errors.md has them by message.
@@ -22,7 +23,14 @@ raises these; the command line translates them in one place. docs/errors.md has 
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Self
+
+from mien.text.fetching import FetchFault, SourceFault
+from mien.text.photos import Group, PhotoFault
+from mien.text.words import Figure
 
 NEEDS_HUMAN = 14
 """Exit code of `mien check` and `mien daily` where something needs a human."""
@@ -34,16 +42,14 @@ class MienError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, about: str, what: str, remedy: str | None = None) -> None:
-        super().__init__(*((about, what) if remedy is None else (about, what, remedy)))  # so that it survives pickling
-        if remedy is None:  # the old form, message and remedy, until every room has the new one
-            about, what, remedy = "", about.rstrip("."), what
+    def __init__(self, about: str, what: str, remedy: str) -> None:
+        super().__init__(about, what, remedy)  # so that it survives pickling
         self.about, self.what, self.remedy = about, what, remedy
 
     @property
     def message(self) -> str:
         """What is wrong with what, a sentence."""
-        return f"{self.about} {self.what}.".lstrip()
+        return f"{self.about} {self.what}."
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
@@ -66,15 +72,47 @@ class NoFaceError(AlbumError):
 
 
 class PhotoError(MienError):
-    """`kind` is one word for the summary: unreadable, truncated, bomb, unsupported, empty, not-a-picture or
-    missing-extra."""
+    """A photo that cannot be read: its `fault`, and the `figures` that fill the fault's words, plain JSON values.
+
+    `about` is the path of the photo, or the name it has where there is no file.
+    """
 
     exit_code = 6
 
-    def __init__(self, message: str, remedy: str, kind: str = "unreadable") -> None:
-        super().__init__(message, remedy)
-        self.args = (message, remedy, kind)
-        self.kind = kind
+    def __init__(self, about: str, fault: PhotoFault, figures: Mapping[str, Figure] = MappingProxyType({})) -> None:
+        self.fault, self.figures = fault, dict(figures)
+        super().__init__(about, fault.say(self.figures), fault.remedy)
+        self.args = (about, fault, self.figures)  # what pickling and copying make it from again
+
+    @classmethod
+    def of_file(cls, about: str, error: OSError | ValueError) -> Self:
+        """The error for a photo whose file the system did not open or read, for this reason. Python raises ValueError
+        for a zero byte in a path."""
+        if isinstance(error, FileNotFoundError):
+            return cls(about, PhotoFault.NO_SUCH_FILE)
+        if isinstance(error, PermissionError):
+            return cls(about, PhotoFault.FORBIDDEN)
+        return cls(about, PhotoFault.DISK, {"said": getattr(error, "strerror", None) or str(error)})
+
+    @classmethod
+    def restored(cls, about: str, fault: str, figures: str) -> Self:
+        """The error that `stored` gave these for, of the photo that lies at `about` now. Raises ValueError, KeyError
+        or TypeError where they are not what `stored` gives."""
+        return cls(about, PhotoFault.of(fault), json.loads(figures))
+
+    def stored(self) -> tuple[str, str]:
+        """The word of the fault, and the figures as JSON: all but the path, which may change."""
+        return self.fault.value, json.dumps(self.figures, sort_keys=True)
+
+    @property
+    def kind(self) -> Group:
+        """One word that sums up: empty, not-a-picture, unsupported, missing-extra, bomb, truncated, tool or
+        unreadable."""
+        return self.fault.group
+
+    def to_json(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"kind": self.kind, "message": self.message, "remedy": self.remedy}
 
 
 class ModelError(MienError):
@@ -106,16 +144,30 @@ class MissingExtraError(MienError):
 
 
 class SourceError(MienError):
+    """A source is set up wrongly or cannot be listed. `kind` says so without particulars, for records of runs."""
+
     exit_code = 15
 
+    def __init__(self, about: str, what: str, remedy: str, kind: SourceFault = SourceFault.UNLISTED) -> None:
+        super().__init__(about, what, remedy)
+        self.args = (about, what, remedy, kind)  # so that it survives pickling
+        self.kind = SourceFault.of(kind)  # it may come from a program that checks no types
 
-class FetchError(SourceError):
-    """`kind` is one word for the summary: address (not one that mien goes to), host, robots, gone, refused, server,
-    network, timeout, redirects, too-large, changed, unreadable, not-a-picture or person."""
+
+class FetchError(MienError):
+    """A photo of a source, or a part of its listing, cannot be had. `kind` says why without particulars, for records
+    of runs."""
 
     exit_code = 16
 
-    def __init__(self, message: str, remedy: str, kind: str = "network") -> None:
-        super().__init__(message, remedy)
-        self.args = (message, remedy, kind)
-        self.kind = kind
+    def __init__(self, about: str, what: str, remedy: str, kind: FetchFault) -> None:
+        super().__init__(about, what, remedy)
+        self.args = (about, what, remedy, kind)  # so that it survives pickling
+        self.kind = FetchFault.of(kind)
+
+
+class ToolError(MienError):
+    """A detector, landmarker, encoder, source or hook that mien did not bring raised something of its own. The message
+    names the file with the traceback; see `mien.storage.tracebacks`."""
+
+    exit_code = 17

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
-from mien.types import Box, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.types import Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
 
 
 class Detector(Protocol):
@@ -49,6 +49,11 @@ class Encoder(Protocol):
         """Side of a chip, pixels."""
         ...
 
+    @property
+    def cosines(self) -> Cosines:
+        """What is true of the cosines between its embeddings; `tools/fit_defaults.py` measures most of it."""
+        ...
+
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
         """(N, 128) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on its chip
         alone."""
@@ -62,7 +67,8 @@ class Head(Protocol):
     def people(self) -> tuple[str, ...]: ...
 
     def scores(self, embeddings: Floats) -> Floats:
-        """(N, P) float32: cosine of each unit embedding (N, D) to each person's prototype, in the order of `people`."""
+        """(N, P) float32: a score of each unit embedding (N, D) for each person, in the order of `people`, on the scale
+        of cosines; see `mien.learning.head`."""
         ...
 
 
@@ -82,7 +88,7 @@ class Sink(Protocol):
 
 
 class Web(Protocol):
-    """The one way to the network: polite (robots.txt, delays, limits per host), bounded, and only to hosts and
+    """The one way to what HTTP serves: polite (robots.txt, delays, limits per host), bounded, and only to hosts and
     addresses that the source may reach. All methods may be called from several threads and raise FetchError."""
 
     def page(self, url: str) -> Page:

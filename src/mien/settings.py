@@ -17,8 +17,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import AlbumError, MienError, UsageError
+from mien.text.names import FILE_NAME
+from mien.text.words import listed
 
-FILE_NAME = "mien.toml"
 ENVIRONMENT_PREFIX = "MIEN_"
 
 VIEWS = (1, 2, 4)
@@ -26,11 +27,12 @@ VIEWS = (1, 2, 4)
 
 
 class SourceSettings(BaseModel):
-    """What every source of photos has; `model_extra` holds what its kind alone knows (see docs/collecting.md)."""
+    """The keys that any source of photos has in mien.toml. `model_extra` holds the keys of its kind, see
+    docs/collecting.md."""
 
     model_config = ConfigDict(frozen=True, extra="allow", str_strip_whitespace=True)
 
-    kind: str = Field(min_length=1, description='What it is: "folder", "bucket", "manifest", "feed" or "gallery".')
+    kind: str = Field(min_length=1, description='The kind of source: "folder", "bucket", "manifest", "feed" or "site".')
     basis: str = Field(default="", description='Why you may recognise the people in it, say "consent".')
     licence: str = Field(default="", description='By what right you have its photos, say "own work" or "CC-BY-4.0".')
     until: date | None = Field(default=None, description="The last day on which its photos may be used: 2027-12-31.")
@@ -52,7 +54,7 @@ class SourceSettings(BaseModel):
 
 
 class PersonSettings(BaseModel):
-    """What is said of one person in mien.toml."""
+    """The keys that a person has in mien.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -60,7 +62,7 @@ class PersonSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """What a user can set. Each description is shown in mien.toml and, when a value is wrong, as what is allowed."""
+    """The settings of an album. Each description stands in mien.toml, and in the error about a wrong value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -93,7 +95,7 @@ class Settings(BaseModel):
     )
 
     contact: str = Field(
-        default="", description="Where a site that mien collects from may reach you: an address for the user agent."
+        default="", description="A web or mail address at which a site can reach you; mien sends it in its user agent."
     )
     after_daily: tuple[str, ...] = Field(
         default=(), description='A command that gets the summary of `mien daily` as JSON: ["program", "argument"].'
@@ -128,9 +130,9 @@ class Settings(BaseModel):
 
 
 class _Origin(NamedTuple):
-    """Where a value came from, and the error that a wrong one there is."""
+    """The place that a value came from ("in the environment"), and the error that a wrong value there is."""
 
-    name: str
+    place: str
     error: type[MienError]
 
 
@@ -143,10 +145,10 @@ def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str
     values: dict[str, object] = {}
     origins: dict[str, _Origin] = {}
     for origin, layer in (
-        (_Origin(str(file), AlbumError), _read(file)),
-        (_Origin("the environment", UsageError), _from_environment(environment)),
+        (_Origin(f"in {file}", AlbumError), _read(file)),
+        (_Origin("in the environment", UsageError), _from_environment(environment)),
         (
-            _Origin("the command line", UsageError),
+            _Origin("on the command line", UsageError),
             {key: value for key, value in overrides.items() if value is not None},
         ),
     ):
@@ -159,28 +161,27 @@ def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str
     except ValidationError as error:
         first = error.errors()[0]
         where = [str(step) for step in first["loc"]]
-        reason = _lower_first(first["msg"].removeprefix("Value error, "))
-        origin = origins[where[0]]
+        key, origin = ".".join(where), origins[where[0]]
         match first["type"]:
             case "missing":
-                found = "is missing"
+                what = "is missing"
             case "extra_forbidden":
-                found = "is no setting"
+                what = "is no setting"
             case _:
-                found = f"= {_shown(first['input'])} will not do: {reason}"
-        raise origin.error(
-            f"{origin.name}: {'.'.join(where)} {found}.", f"{where[-1]}: {_description(where)}"
-        ) from error
+                key = f"{key} = {_shown(first['input'])}"
+                what = f"will not do: {_lower_first(first['msg'].removeprefix('Value error, '))}"
+        raise origin.error(f"{key} {origin.place}", what, f"{where[-1]}: {_description(where)}") from error
 
 
 def _description(where: Sequence[str]) -> str | None:
-    """What is said of a key; of one in a table [sources.NAME] or [people.NAME], what is said there."""
+    """The description of the key at the path `where`: of a setting, or of a key in a table [sources.NAME] or
+    [people.NAME]."""
     tables: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "people": PersonSettings}
     if where[0] in tables and len(where) > 2:
         fields = tables[where[0]].model_fields
         if where[2] in fields:
             return fields[where[2]].description
-        return f"A table [{where[0]}.NAME] knows {', '.join(fields)}."
+        return f"The keys of a table [{where[0]}.NAME] are {listed(fields)}."
     return Settings.model_fields[where[0]].description
 
 
@@ -193,7 +194,7 @@ _TABLES = {
     "people": """# [people."Ada Example"]
 # until = 2027-12-31""",
 }
-"""Examples of what has no default. Tables end a file, so these keys are the last of `Settings`."""
+"""Examples of settings that have no default. Tables end a file, so these keys are the last of `Settings`."""
 
 
 def template(basis: str) -> str:
@@ -221,19 +222,17 @@ def _read(file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:
-        raise AlbumError(f"{file} is not UTF-8 text.", "Save it again as UTF-8.") from error
+        raise AlbumError(str(file), "is not UTF-8 text", "Save it again as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise AlbumError(
-            f"{file} cannot be read: {_lower_first(str(error))}.",
-            "Write each setting as key = value, with text in quotes, and a Windows path in single ones.",
-        ) from error
+        remedy = "Write each setting as key = value, with text in quotes, and a Windows path in single ones."
+        raise AlbumError(str(file), f"cannot be read: {_lower_first(str(error))}", remedy) from error
     except OSError as error:
-        raise AlbumError(f"{file} cannot be read: {error.strerror}.", "Check its permissions.") from error
+        raise AlbumError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    """The MIEN_* variables that are settings. Others are left alone unless they look like a slip of the pen: they may
-    be somebody else's (Kubernetes sets MIEN_PORT for a service called "mien")."""
+    """The settings among the variables MIEN_*. Other such variables may be another program's (Kubernetes sets MIEN_PORT
+    for a service called "mien"), and are left alone. Raises UsageError for one that looks like a misspelt setting."""
     layer: dict[str, object] = {}
     for name, value in environment.items():
         if name.upper().startswith(ENVIRONMENT_PREFIX):
@@ -241,18 +240,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             if key in Settings.model_fields:
                 layer[key] = value
             elif nearest := _nearest(key, cutoff=0.8):
-                raise UsageError(
-                    f"the environment: {name} is no setting.", f"Did you mean {ENVIRONMENT_PREFIX}{nearest.upper()}?"
-                )
+                remedy = f"Did you mean {ENVIRONMENT_PREFIX}{nearest.upper()}?"
+                raise UsageError(f"{name} in the environment", "is no setting", remedy)
     return layer
 
 
 def _unknown(origin: _Origin, key: str) -> MienError:
     nearest = _nearest(key, cutoff=0.5)
     suggestion = f"Did you mean {nearest}? " if nearest else ""
-    return origin.error(
-        f"{origin.name}: {key} is no setting.", f"{suggestion}The settings are {', '.join(Settings.model_fields)}."
-    )
+    remedy = f"{suggestion}The settings are {listed(Settings.model_fields)}."
+    return origin.error(f"{key} {origin.place}", "is no setting", remedy)
 
 
 def _nearest(key: str, cutoff: float) -> str | None:
@@ -269,7 +266,7 @@ def _lower_first(text: str) -> str:
 
 
 def _toml_string(text: str) -> str:
-    """`text` as a TOML basic string. JSON escapes as TOML does, except that it lets DEL through. What is not Unicode at
-    all (an undecodable byte of a command line) becomes "?"."""
+    """`text` as a TOML basic string. JSON escapes as TOML does, except that it lets DEL through. A letter that is not
+    Unicode (an undecodable byte of a command line) becomes "?"."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

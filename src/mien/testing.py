@@ -24,9 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
+from mien.learning.openset import default_threshold
 from mien.protocols import Detector, Encoder, Head, Landmarker, Sink, Source
+from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes, Views
-from mien.types import Box, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.text.fetching import FetchFault
+from mien.types import Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
 
 Colour = tuple[int, int, int]
 """RGB."""
@@ -90,10 +93,11 @@ class FakeLandmarker:
 class FakeEncoder:
     """An `Encoder` of the colour in the middle of a chip: how near it is to each of 5 x 5 x 5 colours, and three zeros.
     The cosine of two colours falls smoothly with their distance: about 0.94 if they are 16 apart in one channel, and
-    about 0.4 if 64."""
+    about 0.4 if 64. Of its cosines it says what is true of the ResNet's."""
 
     id: str = "fake-encoder"
     size: int = 64
+    cosines: Cosines = COSINES
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
         third = self.size // 3
@@ -124,7 +128,7 @@ class FakeSink:
 
     def write(self, data: bytes) -> None:
         if len(self.data) + len(data) > self.limit:
-            raise FetchError("The photo is too large.", "Raise the limit.", "too-large")
+            raise FetchError("The photo", "is too large", "Raise the limit.", FetchFault.TOO_LARGE)
         self.data += data
 
     def restart(self) -> None:
@@ -133,8 +137,8 @@ class FakeSink:
 
 @dataclass
 class FakeWeb:
-    """A `Web` of the pages and pictures given by URL; there is nothing else on it. An error among them is raised.
-    `asked` is what it was asked for, in order."""
+    """A `Web` of the pages and pictures given by URL, and of no others. An error among them is raised. `asked` are the
+    URLs that it was asked for, in order."""
 
     pages: Mapping[str, bytes | str | Page | FetchError] = field(default_factory=dict)
     pictures: Mapping[str, bytes | FetchError] = field(default_factory=dict)
@@ -158,7 +162,7 @@ class FakeWeb:
     def _find(self, among: Mapping[str, Any], url: str) -> Any:
         with self._lock:
             self.asked.append(url)
-        found = among.get(url, FetchError(f"{url}: there is nothing.", "Check the address.", "gone"))
+        found = among.get(url, FetchError(url, "is nowhere", "Check the address.", FetchFault.GONE))
         if isinstance(found, FetchError):
             raise found
         return found
@@ -166,8 +170,9 @@ class FakeWeb:
 
 @dataclass(frozen=True)
 class FakeSource:
-    """A `Source` of photos in memory: location -> (person, bytes). With `stamps` its listing tells what has changed. An
-    error among the photos is one of the listing's if it has no person, and otherwise of the fetching."""
+    """A `Source` of photos in memory: location -> (person, bytes). With `stamps` its listing tells which photos have
+    changed. An error in the place of a photo is yielded by `offers` if it has no person, and raised by `fetch` if it
+    has."""
 
     photos: Mapping[str, tuple[str, bytes | FetchError]]
     stamps: bool = True
@@ -181,7 +186,8 @@ class FakeSource:
                 yield Offer(location, person, location.rsplit("/", 1)[-1], stamp)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
-        data = self.photos.get(offer.location, ("", FetchError("It is gone.", "Nothing needs doing.", "gone")))[1]
+        gone = FetchError(offer.location, "is not there any more", "Nothing needs doing.", FetchFault.GONE)
+        data = self.photos.get(offer.location, ("", gone))[1]
         if isinstance(data, FetchError):
             raise data
         stamp = hashlib.sha256(data).hexdigest()
@@ -230,11 +236,20 @@ def check_encoder(encoder: Encoder, chips: NDArray[np.uint8]) -> None:
     _check_floats(rows, (len(chips), DIMENSIONS))
     assert np.linalg.norm(rows, axis=1).min() > 0, "a vector of length 0 has no direction"
     _check_floats(encoder.encode(chips[:0]), (0, DIMENSIONS))
+    _check_cosines(encoder.cosines)
     assert np.array_equal(encoder.encode(chips[::-1]), rows[::-1]), "a row depends on its place in the batch"
     for twin in _twins(encoder):
         for number in range(len(chips)):
             alone = twin.encode(chips[number : number + 1])
             assert np.array_equal(alone[0], rows[number]), "a row depends on what else is in the batch, or on the run"
+
+
+def _check_cosines(cosines: Cosines) -> None:
+    assert cosines.slope > 0 and cosines.temperature > 0, "slope and temperature of a calibration are above 0"
+    assert cosines.mislabelled >= 0 and cosines.contradicted >= 0, "a margin is not below 0"
+    assert 0 < cosines.same_face <= 1 and 0 < cosines.near_duplicate <= 1, "what is the same has a cosine of at most 1"
+    by_people = [default_threshold(people, 5, 0.01, cosines) for people in (1, 10, 100, 1000)]
+    assert by_people == sorted(by_people), "the more people, the higher a stranger scores"
 
 
 def check_head(head: Head, embeddings: Floats) -> None:
@@ -271,12 +286,13 @@ def check_source(make_source: Callable[[], Source]) -> None:
     for place in (f"{locations[0]}-gone", "../../../../../../../../etc/hosts"):
         _refuses(source, Offer(place, offers[0].person, "gone"), FakeSink(), "a photo that it does not have")
     error = _refuses(source, offers[0], FakeSink(len(fetched[0]) - 1), "a photo that is too large")
-    assert error.kind == "too-large", "what the sink raises must come through as it is"
+    assert error.kind is FetchFault.TOO_LARGE, "an error of the sink must come through as it is"
 
 
 def _check_offered(each: Offer | FetchError) -> None:
     if isinstance(each, FetchError):
-        assert each.message and each.remedy, "an error says what is wrong and what to do"
+        assert each.about and each.what and each.remedy, "an error says what is wrong with what, and what to do"
+        assert isinstance(each.kind, FetchFault), f"the kind of an error is a FetchFault, not {each.kind!r}"
         return
     assert isinstance(each, Offer), f"it offers {each!r}, which is neither an Offer nor a FetchError"
     for text in (each.location, each.person, each.name, each.stamp, each.licence):

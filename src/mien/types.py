@@ -1,6 +1,6 @@
-"""The words of mien, as frozen values. Needs numpy, the standard library, and the kinds of `mien.text`.
+"""The words of mien, as frozen values. Needs numpy, the standard library, the errors, and the kinds of `mien.text`.
 
-    Source -> Photo -> Face -> Chip -> Embedding -> Prediction -> Verdict -> back into curation
+    Source -> Photo -> Face -> Chip -> Embedding -> Prediction
 
 A step that learns more makes the next type; it never fills an optional field of the last. Pixels are always HxWx3 uint8
 in RGB order; coordinates are pixels of the *upright* photo (EXIF orientation applied) at its full size, x to the right,
@@ -10,12 +10,13 @@ y down, pixel centres at whole numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import PhotoError
 from mien.text.kinds import Kind
 from mien.text.words import Figure
 
@@ -23,17 +24,21 @@ Pixels = NDArray[np.uint8]
 """HxWx3 uint8, RGB."""
 Floats = NDArray[np.float32]
 
+FEW = 4
+"""Photos or people that a line names."""
+
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1), pixels of the upright photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One image file as it was read.
+    """One image as it was read from a file, or given as pixels.
 
-    `sha256` is the hex digest of the file's bytes and the photo's identity; `width` and `height` are of the upright
-    photo at full size; `format` is Pillow's name of the file format ("JPEG"); `phash` is its perceptual hash, 16 hex
-    digits, by which copies are known (see `mien.vision.phash`).
+    `sha256` is the photo's identity: the hex digest of the file's bytes, or for pixels that of "W x H pixels" in bytes,
+    a line feed, and the upright RGB pixels that mien sees. `width` and `height` are of the upright photo at full size;
+    `format` is Pillow's name of the file format ("JPEG"), "" for pixels; `phash` is its perceptual hash, 16 hex digits,
+    by which copies are known (see `mien.vision.phash`).
     """
 
     sha256: str
@@ -113,19 +118,39 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chip:
-    """An aligned face: `pixels` (SxSx3 uint8 RGB) cut by `template`."""
-
-    pixels: Pixels
-    template: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
     """A unit float32 vector and the encoder that made it; comparing two encoder ids is an error."""
 
     vector: Floats
     encoder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cosines:
+    """What is true of the cosines between one encoder's embeddings, measured once on photos of many people.
+
+    Learning decides by cosines: who is too like somebody else, which score a stranger reaches, which two faces are one
+    picture. How large such a cosine is differs from encoder to encoder, so each brings its own figures along
+    (`mien.protocols.Encoder.cosines`), and no figure of one is used with the embeddings of another.
+
+    `curve` (a, b, c, d): a share f of strangers scores a + b z + c z^2 + d / n or more against P people of n photos
+    each, where z is `mien.learning.openset.normal_deviate`(P, f).
+    `slope`, `temperature`: the `mien.learning.openset.Calibration` of an album that cannot show its own.
+    `mislabelled`: by so much more does a wrongly labelled face agree with somebody else than with its own person.
+    `contradicted`: so far below the median of its person's faces does a face lie that the others contradict.
+    `same_face`: from this cosine on the faces in two pictures that look alike are one and the same face.
+    `near_duplicate`: from this cosine on two faces of a person are of one picture: a copy, a crop, the next of a burst.
+    `softmax` (scale, pull): by what the softmax head multiplies cosines, and how strongly it is held to the means.
+    """
+
+    curve: tuple[float, float, float, float]
+    slope: float
+    temperature: float
+    mislabelled: float
+    contradicted: float
+    same_face: float
+    near_duplicate: float
+    softmax: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +172,8 @@ class SeenPhoto:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person the probe may be: calibrated `probability` and `score` (cosine to the person's prototype)."""
+    """A person the probe may be: calibrated `probability`, and `score` on the scale of cosines, see
+    `mien.learning.head`."""
 
     person: str
     probability: float
@@ -166,13 +192,74 @@ class Prediction:
     candidates: tuple[Candidate, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedFace:
+    """A face with the model's answer."""
+
+    face: Face
+    quality: Quality
+    prediction: Prediction
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs: box and landmarks in pixels of the upright photo, figures to the digits that mean
+        something."""
+        face, prediction = self.face, self.prediction
+        return {
+            "box": [_rounded(value, 1) for value in face.box],
+            "detector_score": _rounded(face.detector_score, 4),
+            "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
+            "quality": {name: _rounded(value, 4) for name, value in asdict(self.quality).items()},
+            "person": prediction.person,
+            "probability": _rounded(prediction.probability, 6),
+            "score": _rounded(prediction.score, 6),
+            "threshold": _rounded(prediction.threshold, 6),
+            "candidates": [
+                {"person": c.person, "probability": _rounded(c.probability, 6), "score": _rounded(c.score, 6)}
+                for c in prediction.candidates
+            ],
+        }
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(float(value), digits) + 0.0  # which makes 0.0 of -0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One photo answered by one model.
+
+    `path` is the photo's as it was given, or "image 2" for the second that has none; `model` the model's version;
+    `faces` go from left to right. Where the photo could not be read, `photo` is None, `faces` is empty and `error` says
+    why.
+    """
+
+    path: str
+    model: str
+    photo: Photo | None
+    faces: tuple[NamedFace, ...]
+    error: PhotoError | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as `mien classify --json` prints it."""
+        found: dict[str, Any] = {
+            "photo": self.path,
+            "width": self.photo.width if self.photo else None,
+            "height": self.photo.height if self.photo else None,
+            "model": self.model,
+            "faces": [named.to_json() for named in self.faces],
+        }
+        if self.error:
+            found["error"] = self.error.to_json()
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that mien has to say of an album, of two models, or of a run, as a kind and figures.
 
     `people` are the names of those concerned, the one it is about first; `photos` are paths of files of the album, as
     `mien.storage.layout.shown` writes them; `figures` what the words of the `kind` are filled with. The words may name
-    `person` and `other`, the first two people.
+    `person` and `other`, the first two people. Where the figures name a `source`, the words go on from its name.
     """
 
     kind: Kind
@@ -188,13 +275,26 @@ class Finding:
     @property
     def why(self) -> str:
         """It in words, without whom or what it is about."""
-        person, other = (*self.people, "", "")[:2]
-        return self.kind.say({"person": person, "other": other, **self.figures})
+        return self.kind.say(self._filling)
 
     @property
     def remedy(self) -> str:
         """What to do about it, "" if nothing."""
-        return self.kind.remedy
+        return self.kind.advise(self._filling)
+
+    @property
+    def line(self) -> str:
+        """All of it in a line: what or whom it is about, what it is, and what to do."""
+        about = self.photos or (self.people if "{person}" not in self.kind.words else ())
+        start = f"{', '.join(about[:FEW])}{' …' if len(about) > FEW else ''}: " if about else ""
+        if source := self.figures.get("source"):
+            start = f"The source {source} "
+        return f"{start}{self.why.rstrip('.')}. {self.remedy}".rstrip()
+
+    @property
+    def _filling(self) -> Mapping[str, object]:
+        person, other = (*self.people, "", "")[:2]
+        return {"person": person, "other": other, **self.figures}
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""

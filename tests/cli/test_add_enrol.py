@@ -54,12 +54,12 @@ def test_what_cannot_be_enrolled_is_said(mien: Mien, three_people: Painted, tmp_
     mien("-C", three_people.folder, "train")
     three_people.paint(tmp_path / "nobody.png")
     faceless = mien("-C", three_people.folder, "add", "Bea", tmp_path / "nobody.png", "--enrol")
-    assert faceless.exit_code == 5 and "No face was found in any photo of Bea" in faceless.stderr
+    assert faceless.exit_code == 5 and "Bea has no photo in which a face was found." in faceless.stderr
     (tmp_path / "broken.jpg").write_bytes(b"text")
     broken = mien("-C", three_people.folder, "add", "Bea", photo, tmp_path / "broken.jpg", "--enrol")
     assert broken.exit_code == 6
     lines = broken.stdout.splitlines()
-    assert len(lines) == 3 and lines[1].startswith("unreadable  ") and "broken.jpg: not a photo" in lines[1]
+    assert len(lines) == 3 and lines[1].startswith("unreadable  ") and "broken.jpg is not a photo" in lines[1]
     assert "knows Bea by 1 photo" in lines[2]
 
 
@@ -74,7 +74,7 @@ def test_a_model_needs_no_album(
     assert result.exit_code == 0 and not any(elsewhere.iterdir())
     assert [face["person"] for face in json.loads(result.stdout)["faces"]] == ["Ada", None]
     assert (tmp_path / "out/1.png.jpg").is_file()
-    (answer,) = classify(photo, model)
+    (answer,) = classify(photo, model, eyes=trained.eyes)
     assert [face.prediction.person for face in answer.faces] == ["Ada", None]
 
 
@@ -89,11 +89,11 @@ def test_without_an_album_a_model_is_needed(mien: Mien, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     result = mien("classify", "x.jpg")
     assert result.exit_code == 3 and "is not an album" in result.stderr
-    with pytest.raises(ModelError, match="there is no model"):
+    with pytest.raises(ModelError, match="holds no model"):
         classify(tmp_path, tmp_path / "no-model")
 
 
 def test_a_wrong_question_is_answered_at_once(model: Path, trained: Painted) -> None:
-    with pytest.raises(UsageError, match="top = 0"):
-        classify(trained.training, model, top=0)
+    with pytest.raises(UsageError, match="top is 0"):
+        classify(trained.training, model, top=0, eyes=trained.eyes)
     assert Album.is_at(trained.folder) and not Album.is_at(trained.training)

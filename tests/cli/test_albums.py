@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien import Album
-from mien.cli.albums import PEOPLE, command
+from mien.cli.albums import PEOPLE
+from mien.text.shell import command
 
 if TYPE_CHECKING:
     from conftest import Painted
 
 Mien = Callable[..., Any]
+
+QUOTE = '"' if os.name == "nt" else "'"
+"""Of the shell of this system."""
 
 
 def rows(output: str) -> dict[str, str]:
@@ -31,7 +36,7 @@ def test_an_album_is_made_and_the_next_step_named(mien: Mien, tmp_path: Path) ->
     result = mien("init", club, "--basis", 'written "consent"')
     assert result.exit_code == 0 and result.stderr == ""
     assert rows(result.stdout)["basis"] == 'written "consent"'
-    assert rows(result.stdout)["next"].endswith(f'then: mien -C "{club}" train')
+    assert rows(result.stdout)["next"].endswith(f"then: mien -C {QUOTE}{club}{QUOTE} train")
     assert (club / "training-images").is_dir()
     assert Album(club).settings.basis == 'written "consent"'
 
@@ -67,7 +72,7 @@ def test_an_album_is_never_started_over(mien: Mien, album: Path) -> None:
 
 def test_what_to_type_is_quoted_where_it_must_be() -> None:
     assert command(Path("club"), "train") == "mien -C club train"
-    assert command(Path("our club"), "train") == 'mien -C "our club" train'
+    assert command(Path("our club"), "train") == f"mien -C {QUOTE}our club{QUOTE} train"
 
 
 # add
@@ -101,17 +106,17 @@ def test_a_photo_that_may_not_be_read_is_named_and_the_others_go_in(
     mien: Mien, painted: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = painted.paint(tmp_path / "1.png", "Ada"), painted.paint(tmp_path / "2.png", "Ada")
-    read = Path.read_bytes
+    opened = Path.open
 
-    def guarded(file: Path) -> bytes:
+    def guarded(file: Path, *how: Any, **more: Any) -> Any:
         if file == bad:
             raise PermissionError(13, "Permission denied")
-        return read(file)
+        return opened(file, *how, **more)
 
-    monkeypatch.setattr(Path, "read_bytes", guarded)
+    monkeypatch.setattr(Path, "open", guarded)
     result = mien("-C", painted.folder, "add", "Ada", good, bad)
     assert result.exit_code == 6
-    assert result.stdout.startswith("Added 1 photo to Ada.\nnot added   ") and "2.png cannot be read" in result.stdout
+    assert result.stdout.startswith("Added 1 photo to Ada.\nnot added   ") and "2.png may not be read." in result.stdout
 
 
 # status
@@ -125,7 +130,7 @@ def test_an_empty_album_says_what_to_do(mien: Mien, painted: Painted) -> None:
         "basis": "painted squares",
         "photos": "0 of 0 people",
         "model": "none",
-        "next": f"put photos into {painted.training}/<person>/",
+        "next": f"put photos into {painted.training / '<person>'}",
     }
 
 
@@ -145,11 +150,11 @@ def test_what_is_stale_is_said_and_what_is_not(mien: Mien, three_people: Painted
     def stale() -> str:
         return str(rows(mien("-C", three_people.folder, "status").stdout)["stale"])
 
-    assert stale() == "9 photos new in training-images, not looked at yet"
+    assert stale() == "9 photos new in training-images, not seen yet"
     mien("-C", three_people.folder, "train")
     assert stale() == "nothing"
     three_people.photo("Ada/ada-4.png")
-    assert stale() == "1 photo new in training-images, not looked at yet"
+    assert stale() == "1 photo new in training-images, not seen yet"
     mien("-C", three_people.folder, "align")
     assert stale() == "1 photo not in the model yet"
     (three_people.training / "Bo/bo-1.png").unlink()
@@ -171,7 +176,11 @@ def test_a_damaged_model_is_stale_and_not_a_failure(mien: Mien, album: Path) -> 
     network.write_bytes(network.read_bytes()[:-1] + b"\0")
     result = mien("-C", album, "status")
     assert result.exit_code == 0
-    assert rows(result.stdout)["model"] == "none" and "model.onnx" in rows(result.stdout)["stale"]
+    assert rows(result.stdout)["model"].startswith(f"{network} is not what it was when the model was written.")
+    assert rows(result.stdout)["next"] == f"mien -C {album} train" and "stale" not in rows(result.stdout)
+    told = json.loads(mien("-C", album, "status", "--json").stdout)
+    assert told["model"] is None and str(network) in told["damaged"] and told["stale"] == []
+    assert told["next_step"] == f"mien -C {album} train"
 
 
 def test_of_very_many_people_those_with_the_fewest_photos_are_shown(mien: Mien, painted: Painted) -> None:
@@ -189,3 +198,4 @@ def test_status_for_programs(mien: Mien, album: Path) -> None:
     assert found["folder"] == str(album) and found["photos"] == 36 and found["stale"] == []
     assert {"name": "Amara", "photos": 6, "faces": 6} in found["people"]
     assert found["model"]["people"] == 6
+    assert (found["next_step"], found["damaged"]) == (None, None), "nothing needs doing"

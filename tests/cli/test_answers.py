@@ -74,7 +74,7 @@ def test_a_folder_is_walked_and_summed_up(mien: Mien, trained: Painted, party: P
     result = mien("-C", trained.folder, "classify", party)
     assert result.exit_code == 6 and result.stderr == ""
     assert f"{party / 'b.png'}  no face found\n" in result.stdout
-    unreadable = f"{party / 'c.jpg'}  unreadable: not a photo mien can read; it is text. Fetch the photo again"
+    unreadable = f"{party / 'c.jpg'}  unreadable: it is not a photo mien can read; it is text. Fetch the photo again"
     assert unreadable in result.stdout, "the path is not said twice"
     assert result.stdout.splitlines()[-1] == (
         "3 photos: 3 faces, 2 named, 1 unknown; 1 photo without a face; 1 photo unreadable"
@@ -165,7 +165,7 @@ def test_copies_are_annotated(mien: Mien, trained: Painted, party: Path, tmp_pat
 
 def test_nothing_to_look_at_is_said(mien: Mien, trained: Painted, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for given, problem in ((tmp_path / "nowhere.jpg", "does not exist"), (tmp_path / "empty", "There is no photo in")):
+    for given, problem in ((tmp_path / "nowhere.jpg", "does not exist"), (tmp_path / "empty", "holds no photo")):
         result = mien("-C", trained.folder, "classify", given)
         assert result.exit_code == 2
         assert problem in result.stderr and result.stdout == ""
@@ -194,7 +194,7 @@ def test_a_changed_byte_is_noticed(mien: Mien, trained: Painted, party: Path) ->
     network.write_bytes(network.read_bytes()[:-1] + b"\0")
     result = mien("-C", trained.folder, "classify", party)
     assert result.exit_code == 8
-    assert "model.onnx: it is not what it was" in result.stderr and result.stdout == ""
+    assert "model.onnx is not what it was when the model was written." in result.stderr and result.stdout == ""
 
 
 def test_another_encoder_is_noticed(mien: Mien, trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,12 @@ import pytest
 
 from mien import Album
 from mien.cli.console import SHOWN
+from mien.open_album import read_settings
 from mien.pipeline.daily import COMMAND, Daily
-from mien.storage.layout import Workspace
+from mien.records.ledger import Ledger
+from mien.storage.lock import lock
+from mien.text.findings import StepKind
+from mien.types import Finding
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -74,8 +78,10 @@ def test_sources_are_a_table_and_what_keeps_one_from_running_is_said(mien: Mien,
     assert len({line.index("folder") for line in lines[1:4]}) == 1, "columns stand below each other"
     assert lines[1].split()[4:] == ["6", "6", "0", "own", "work"]
     assert lines[4:] == [
-        "photographers-of-2019 is not collected: licence must be set in mien.toml",
-        "over        is not collected any more: its photos might be used until 2020-12-31",
+        "photographers-of-2019 does not state its licence, so nothing is collected from it. "
+        "Write what is missing, in your own words, at the source in mien.toml.",
+        "over        is not collected any more: its photos might be used until 2020-12-31. "
+        "Set until of the source in mien.toml to a later day, if that is agreed.",
     ]
     found = json.loads(mien("-C", painted.folder, "sources", "--json").stdout)
     assert [(one["name"], one["photos"], one["last"] is None) for one in found] == [
@@ -98,7 +104,7 @@ def test_what_would_come_and_what_came(mien: Mien, painted: Painted, drop: Path)
     assert result.exit_code == 0 and result.stderr == ""
     assert rows(result.stdout) == {
         "drop": "6 new photos of 2 people",
-        "in all": f"6 new photos came; they wait in {intake.name}",
+        "in all": f"6 new photos came into {intake.name}",
         "next": f"mien -C {painted.folder} merge, or daily for all that follows",
     }
     assert rows(mien("-C", painted.folder, "collect").stdout) == {
@@ -114,7 +120,7 @@ def test_a_source_that_cannot_be_read_is_15_and_the_others_are_collected(
     result = mien("-C", painted.folder, "collect")
     assert result.exit_code == 15
     assert rows(result.stdout)["drop"] == "6 new photos of 2 people"
-    assert "there is no folder" in rows(result.stdout)["gone"]
+    assert "The source gone cannot find its folder" in rows(result.stdout)["gone"]
     assert "states no basis and no licence" in rows(result.stdout)["lawless"]
     assert "[sources.lawless]" in rows(result.stdout)["lawless"]
 
@@ -151,7 +157,7 @@ def test_names_cannot_drive_the_terminal(mien: Mien, painted: Painted, drop: Pat
 def test_a_source_that_is_not_there_is_a_wrong_word(mien: Mien, painted: Painted, drop: Path) -> None:
     result = mien("-C", painted.folder, "collect", "nobody")
     assert result.exit_code == 2
-    assert "There is no source nobody in" in result.stderr and "There are drop." in result.stderr
+    assert "mien.toml names no source nobody." in result.stderr and "It names drop." in result.stderr
 
 
 # merge
@@ -167,12 +173,12 @@ def test_what_was_collected_is_merged(mien: Mien, painted: Painted, drop: Path) 
     assert result.exit_code == 0
     assert rows(result.stdout) == {
         "merged": "6 photos; 1 under another name, as theirs were taken",
-        "left": f"{intake.name}/Ada/notes.txt: not a photo by its name",
+        "left": f"{intake.name}/Ada/notes.txt is not a photo by its name",
         "next": f"mien -C {painted.folder} train",
     }
     assert (painted.training / "Ada/1-2.png").is_file()
     told = json.loads(mien("-C", painted.folder, "merge", "--json").stdout)
-    assert told["moved"] == [] and [one["reason"] for one in told["left"]] == ["not a photo by its name"]
+    assert told["moved"] == [] and [one["reason"] for one in told["left"]] == ["is not a photo by its name"]
 
 
 def test_only_the_photos_of_a_day(mien: Mien, painted: Painted) -> None:
@@ -216,13 +222,13 @@ def test_a_day_that_needs_a_human_is_14_and_says_for_what(mien: Mien, painted: P
 def test_a_day_that_fails_has_the_exit_code_of_its_error(mien: Mien, painted: Painted) -> None:
     result = mien("-C", painted.folder, "daily")
     assert result.exit_code == 4
-    assert "There is no photo of a person" in rows(result.stdout)["train"]
+    assert rows(result.stdout)["train"] == "there is no photo to learn from"
     listed = mien("-C", painted.folder, "runs").stdout.splitlines()
-    assert listed[1].split()[2] == "failed" and "There is no photo of a person" in listed[1]
+    assert listed[1].split()[2] == "failed" and listed[1].endswith("there is no photo to learn from")
 
 
 def test_a_second_one_says_who_holds_the_album(mien: Mien, painted: Painted, drop: Path) -> None:
-    with Workspace.open(painted.folder).lock("train"):
+    with lock(read_settings(painted.folder, {})[0], "train"):
         for command in ("daily", "collect", "merge"):
             result = mien("-C", painted.folder, command)
             assert result.exit_code == 10 and 'in use by "train" (process ' in result.stderr
@@ -248,11 +254,12 @@ def test_runs_are_a_table_and_one_is_told_in_full(mien: Mien, painted: Painted, 
 def test_a_run_that_was_killed_is_told_as_far_as_it_came(mien: Mien, painted: Painted, drop: Path) -> None:
     mien("-C", painted.folder, "collect")
     now = datetime.now(UTC)
-    with Album(painted.folder)._ledger() as ledger:
-        run = ledger.begin_run(COMMAND, now.astimezone().date(), now)
-        ledger.begin_step(run.id, "expire", now)
-        ledger.finish_step(run.id, "expire", now, "done", {"line": "nothing has expired"})
-        ledger.begin_step(run.id, "collect", now)
+    with Ledger.for_writing(painted.folder / ".mien/catalog-ledger.sqlite") as ledger:
+        runs = ledger.runs
+        run = runs.begin(COMMAND, now.astimezone().date(), now)
+        runs.begin_step(run.id, "expire", now)
+        runs.finish_step(run.id, "expire", now, "done", {"photos": 0}, [Finding(StepKind.NOTHING_EXPIRED)])
+        runs.begin_step(run.id, "collect", now)
     told = rows(mien("-C", painted.folder, "runs", run.id).stdout)
     assert told["run"].endswith("not finished") and told["collect"] == "was not finished"
     (line,) = mien("-C", painted.folder, "runs").stdout.splitlines()[1:]
@@ -263,7 +270,7 @@ def test_a_run_that_was_killed_is_told_as_far_as_it_came(mien: Mien, painted: Pa
 
 def test_a_run_that_is_not_there(mien: Mien, painted: Painted) -> None:
     result = mien("-C", painted.folder, "runs", "x")
-    assert result.exit_code == 2 and "There is no run x." in result.stderr
+    assert result.exit_code == 2 and "The run x does not exist." in result.stderr
 
 
 # schedule
@@ -306,7 +313,8 @@ def test_in_the_foreground_each_run_is_told_until_it_is_stopped(
 
 def test_a_long_run_is_told_in_minutes(mien: Mien, painted: Painted) -> None:
     now = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
-    with Album(painted.folder)._ledger() as ledger:
-        run = ledger.begin_run(COMMAND, now.date(), now)
-        ledger.finish_run(run.id, now + timedelta(minutes=95), "failed")
+    (painted.folder / ".mien").mkdir()
+    with Ledger.for_writing(painted.folder / ".mien/catalog-ledger.sqlite") as ledger:
+        run = ledger.runs.begin(COMMAND, now.date(), now)
+        ledger.runs.finish(run.id, now + timedelta(minutes=95), "failed")
     assert rows(mien("-C", painted.folder, "runs", run.id).stdout)["run"] == f"{run.id} for 2026-11-24, 95 min"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
 from mien.cli.console import SHOWN
-from mien.storage.layout import Mount, Workspace
+from mien.errors import NEEDS_HUMAN
+from mien.open_album import read_settings
+from mien.storage.lock import lock
+from mien.testing import draw_photo
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -41,8 +46,8 @@ def test_align_says_what_it_found_once(mien: Mien, three_people: Painted) -> Non
         "faces 11; the person's own in 10 photos; 10 chips written to aligned-images\n"
         "several 1 photo with several faces: the one that agrees with the person's other photos was taken\n"
         "no face Bo/nobody.png\n"
-        "left out loose.png: not in a person's folder\n"
-        f"unreadable {broken}: not a photo mien can read; it is text. "
+        "left out loose.png is not in a person's folder\n"
+        f"unreadable {broken} is not a photo mien can read; it is text. "
         "Fetch the photo again, or take the file out of the folder."
     )
 
@@ -91,6 +96,51 @@ def test_train_makes_a_model_and_only_if_it_would_be_another(mien: Mien, three_p
     assert again.endswith(f"\n\nmodel {version} stays in use; nothing has changed since it was made")
 
 
+def shades(folder: Path, colour: tuple[int, int, int], first: int, last: int) -> None:
+    """Photos of one person which are different pictures: faces a little off the person's colour, each differently."""
+    folder.mkdir(exist_ok=True)
+    for number, offset in islice(enumerate(product((-24, 0, 24), repeat=3)), first, last):
+        red, green, blue = (part + off for part, off in zip(colour, offset, strict=True))
+        Image.fromarray(draw_photo([((red, green, blue), (8, 20, 88, 100))], 240, 200)).save(folder / f"{number}.png")
+
+
+def test_train_puts_a_model_into_use_that_the_gate_had_kept_out_and_says_so(mien: Mien, painted: Painted) -> None:
+    for person, colour in (("Ada", (200, 40, 40)), ("Bo", (40, 200, 40)), ("Cy", (40, 40, 200))):
+        shades(painted.training / person, colour, 0, 8)
+    assert mien("-C", painted.folder, "daily").exit_code == 0
+    champion = str(painted.open().version)
+    shades(painted.training / "Ada", (40, 200, 40), 8, 26)  # Bo's photos
+    assert mien("-C", painted.folder, "daily").exit_code == NEEDS_HUMAN
+    assert painted.open().version == champion, "the gate kept the challenger out"
+    result = mien("-C", painted.folder, "train")
+    challenger = str(painted.open().version)
+    assert result.exit_code == 0 and challenger > champion
+    said = f"model {challenger} is now in use instead of {champion}; it had been made of these photos before"
+    assert text(result.stdout).endswith(f"\n\n{said}")
+    assert "stays in use" not in result.stdout and "nothing has changed" not in result.stdout
+    assert [(one.version, one.how, one.in_use) for one in painted.open().models()] == [
+        (champion, "daily", False),
+        (challenger, "train", True),
+    ]
+    again = text(mien("-C", painted.folder, "train").stdout)
+    assert again.endswith(f"model {challenger} stays in use; nothing has changed since it was made")
+
+
+def test_train_goes_forward_again_after_a_rollback_and_says_so(mien: Mien, three_people: Painted) -> None:
+    first = json.loads(mien("-C", three_people.folder, "train", "--json").stdout)["version"]
+    three_people.photo("Ada/ada-4.png")
+    found = json.loads(mien("-C", three_people.folder, "train", "--json").stdout)
+    assert (found["before"], found["trained"]["version"]) == (first, found["version"])
+    mien("-C", three_people.folder, "models", "rollback")
+    result = mien("-C", three_people.folder, "train")
+    said = f"{found['version']} is now in use instead of {first}; it had been made of these photos before"
+    assert text(result.stdout).endswith(f"\n\nmodel {said}")
+    (three_people.folder / "models/current").unlink()
+    result = mien("-C", three_people.folder, "train")
+    said = f"{found['version']} is now in use; it had been made of these photos before"
+    assert text(result.stdout).endswith(f"\n\nmodel {said}")
+
+
 def test_train_for_programs(mien: Mien, three_people: Painted) -> None:
     result = mien("-C", three_people.folder, "train", "--json")
     found = json.loads(result.stdout)
@@ -112,13 +162,15 @@ def test_an_empty_album_is_said(mien: Mien, painted: Painted, verb: str) -> None
     painted.paint(painted.training / "loose.png", "Ada")
     result = mien("-C", painted.folder, verb)
     assert result.exit_code == 4
-    assert "There is no photo of a person in" in result.stderr and "mien add PERSON PHOTO" in result.stderr
+    assert f"{painted.training} holds no photo of a person." in result.stderr
+    assert "mien add PERSON PHOTO" in result.stderr
 
 
 def test_an_album_without_a_face_is_said(mien: Mien, painted: Painted) -> None:
     painted.paint(painted.training / "Ada/nobody.png")
     result = mien("-C", painted.folder, "train")
-    assert result.exit_code == 5 and "No face was found in any photo" in result.stderr
+    assert result.exit_code == 5
+    assert f"{painted.folder} has no photo in which a face was found." in result.stderr
 
 
 @pytest.mark.parametrize("words", [["align"], ["train"], ["add", "Ada", "training-images"]])
@@ -126,14 +178,16 @@ def test_two_runs_do_not_write_one_album(
     mien: Mien, three_people: Painted, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(three_people.folder)
-    with Workspace.open(three_people.folder).lock("train"):
+    layout, _ = read_settings(three_people.folder, {})
+    with lock(layout, "train"):
         result = mien(*words)
     assert result.exit_code == 10
     assert "is in use by" in result.stderr and "Wait until that is done" in result.stderr
 
 
 def test_a_network_drive_is_refused(mien: Mien, three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.storage.layout._mounts", lambda: [Mount("/", "nfs4", "rw"), Mount("C:\\", "nfs4", "rw")])
+    disks = [SimpleNamespace(mountpoint=place, fstype="nfs4", opts="rw") for place in ("/", "C:\\")]
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_: disks)
     result = mien("-C", three_people.folder, "train")
     assert result.exit_code == 12
     assert "is on a network drive (nfs4)" in result.stderr and "catalog =" in result.stderr
@@ -199,7 +253,7 @@ def test_misses_and_unreadable_photos_are_counted_and_named_once(
     result = mien("-C", three_people.folder, "evaluate", probes)
     assert result.exit_code == 6 and result.stderr == ""
     assert "no face found in 2 photos; they count as misses" in text(result.stdout)
-    assert result.stdout.count("the file is empty") == 1
+    assert result.stdout.count("broken.jpg is empty.") == 1
     found = json.loads(mien("-C", three_people.folder, "evaluate", probes, "--json").stdout)
     assert [one["score"] for one in found["mistakes"] if one["answer"] is None] == [None, None]
 
@@ -220,9 +274,9 @@ def test_what_cannot_be_measured_is_said(mien: Mien, three_people: Painted, pain
     empty.mkdir()
     for given, code, problem in (
         (probes / "Ada/1.png", 2, "is not a folder"),
-        (empty, 2, "There is no photo of a person"),
+        (empty, 2, "holds no photo in a person's folder"),
     ):
         result = mien("-C", three_people.folder, "evaluate", given)
         assert result.exit_code == code and problem in result.stderr
     result = mien("-C", three_people.folder, "evaluate", probes, "--model", empty / "none")
-    assert result.exit_code == 7 and "there is no model" in result.stderr
+    assert result.exit_code == 7 and "none holds no model." in result.stderr

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien import Album, __version__, errors
-from mien.errors import MienError
+from mien.errors import FetchError, MienError, PhotoError
+from mien.text.fetching import FetchFault
+from mien.text.photos import PhotoFault
+from mien.text.shell import quoted
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -79,24 +82,28 @@ def test_what_is_no_album_is_said(mien: Callable[..., Any], tmp_path: Path, comm
     for folder, problem in ((tmp_path, "is not an album"), (tmp_path / "nowhere", "does not exist")):
         result = mien("-C", folder, *command)
         assert result.exit_code == 3
-        assert result.stderr.startswith(f"mien: {folder} {problem}") and f'mien init "{folder}"' in result.stderr
+        assert result.stderr.startswith(f"mien: {folder} {problem}") and f"mien init {quoted(folder)}" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, MienError)]
 
 
-@pytest.mark.parametrize("error", CLASSES)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_is_two_lines_and_its_exit_code(
-    mien: Callable[..., Any], album: Path, error: type[MienError], monkeypatch: pytest.MonkeyPatch
+    mien: Callable[..., Any], album: Path, kind: type[MienError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Album) -> None:
-        raise error("A\x1b[2J file is off.", "Mend it.")
+        raise error
 
+    is_photo = kind is PhotoError
+    words = ("is off", "Mend it.", *((FetchFault.GONE,) if kind is FetchError else ()))
+    error = PhotoError("A\x1b[2J file", PhotoFault.EMPTY) if is_photo else kind("A\x1b[2J file", *words)
     monkeypatch.setattr(Album, "status", fail)
     result = mien("-C", album, "status")
-    assert result.exit_code == error.exit_code
-    assert (result.stdout, result.stderr) == ("", "mien: A\\x1b[2J file is off.\n      Mend it.\n")
+    assert result.exit_code == kind.exit_code
+    what, remedy = ("is empty", PhotoFault.EMPTY.remedy) if is_photo else ("is off", "Mend it.")
+    assert (result.stdout, result.stderr) == ("", f"mien: A\\x1b[2J file {what}.\n      {remedy}\n")
 
 
 def test_a_full_disk_is_said(mien: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +122,7 @@ def test_a_setting_that_will_not_do_is_said(
     monkeypatch.setenv("MIEN_VIEWS", "3")
     result = mien("-C", album, "status")
     assert result.exit_code == 2
-    assert 'views = "3" will not do' in result.stderr
+    assert 'views = "3" in the environment will not do' in result.stderr
 
 
 def test_ctrl_c_is_one_calm_line(mien: Callable[..., Any], album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +185,7 @@ def test_results_that_cannot_be_kept_are_said(album: Path) -> None:
         run = start("-C", album, "status", stdout=full)
         _, err = run.communicate()
     assert run.returncode == 11
-    assert err.splitlines()[0] == "mien: standard output: could not be written: the disk is full."
+    assert err.splitlines()[0] == "mien: standard output could not be written: the disk is full."
     assert len(err.splitlines()) == 2
 
 

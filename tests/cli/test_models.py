@@ -44,10 +44,10 @@ def test_before_the_first_model(mien: Mien, painted: Painted) -> None:
     assert result.exit_code == 0 and rows(result.stdout) == {"models": "none yet; mien train makes one"}
     assert json.loads(mien("-C", painted.folder, "models", "--json").stdout) == []
     for words, said in (
-        (["rollback"], "There is no earlier model to go back to."),
-        (["promote", "2026-11-24-001"], "there is no version '2026-11-24-001'"),
-        (["promote", "../../etc"], "there is no version '../../etc'"),
-        (["diff", "a", "b"], "there is no version 'a'"),
+        (["rollback"], f"{painted.folder} has no earlier model to go back to."),
+        (["promote", "2026-11-24-001"], "models holds no version '2026-11-24-001'"),
+        (["promote", "../../etc"], "models holds no version '../../etc'"),
+        (["diff", "a", "b"], "models holds no version 'a'"),
     ):
         result = mien("-C", painted.folder, "models", *words)
         assert result.exit_code == 7 and said in result.stderr and result.stdout == ""
@@ -154,6 +154,26 @@ def test_everything_known_of_a_photo(mien: Mien, two: tuple[Painted, str, str]) 
     assert told["known"] is True and list(told["models"]) == [first, second]
 
 
+def test_how_a_photo_came_is_told_whether_by_hand_or_from_a_source(
+    mien: Mien, painted: Painted, tmp_path: Path
+) -> None:
+    photo = painted.paint(tmp_path / "ada.png", "Ada")
+    mien("-C", painted.folder, "add", "Ada", photo)
+    lines = mien("-C", painted.folder, "show", photo).stdout.splitlines()
+    (came,) = (number for number, line in enumerate(lines) if line.startswith("came from"))
+    assert lines[came].startswith(f"came from   {photo} (hand), 20")
+    assert lines[came + 1].strip() == "basis painted squares, placed", "nobody said under which licence"
+    table = '[sources.club]\nkind = "folder"\npath = "../inbox"\nbasis = "consent"\nlicence = "own work"\n'
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write(table)
+    other = painted.paint(tmp_path / "inbox/Bo/bo.png", "Bo")
+    assert mien("-C", painted.folder, "collect").exit_code == 0
+    lines = mien("-C", painted.folder, "show", other).stdout.splitlines()
+    (came,) = (number for number, line in enumerate(lines) if line.startswith("came from"))
+    assert lines[came].startswith("came from   Bo/bo.png (club), 20")
+    assert lines[came + 1].strip() == "licence own work, basis consent, placed"
+
+
 def test_a_photo_that_nobody_knows(mien: Mien, painted: Painted, tmp_path: Path) -> None:
     result = mien("-C", painted.folder, "show", tmp_path / "nowhere.png")
     assert result.exit_code == 6 and "nowhere.png" in result.stderr
@@ -207,6 +227,6 @@ def test_a_folder_is_converted_and_what_cannot_be_read_is_6(mien: Mien, painted:
 
 def test_wrong_words_for_a_conversion(mien: Mien, painted: Painted, tmp_path: Path) -> None:
     photo = painted.paint(tmp_path / "a.png", "Ada")
-    assert "What to convert to is not said" in mien("convert", photo, tmp_path / "out").stderr
+    assert "The format to convert to is not said." in mien("convert", photo, tmp_path / "out").stderr
     assert "gif is not a format" in mien("convert", photo, tmp_path / "out", "--to", "gif").stderr
     assert mien("convert", photo, tmp_path / "a.jpg", "--quality", "0").exit_code == 2

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.engines import threads as workers
+from mien.engines import threads
 
 
 @given(st.lists(st.integers(), max_size=60), st.integers(1, 5), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_every_item_is_worked_once(items: list[int], count: int, in_order: bool) -> None:
-    found = list(workers.run(items, lambda: 10, lambda tool, item: tool * item, count, in_order))
+    found = list(threads.run(items, lambda: 10, lambda tool, item: tool * item, count, in_order))
     assert sorted(found) == sorted((item, 10 * item) for item in items)
     if in_order:
         assert [item for item, _ in found] == items
 
 
-@pytest.mark.parametrize("ahead", [workers.AHEAD, 7])
+@pytest.mark.parametrize("ahead", [threads.AHEAD, 7])
 def test_no_more_items_are_held_than_the_queue_allows(ahead: int) -> None:
     taken = given_back = most = 0
 
@@ -31,7 +31,7 @@ def test_no_more_items_are_held_than_the_queue_allows(ahead: int) -> None:
             most = max(most, taken - given_back)
             yield item
 
-    for _ in workers.run(items(), lambda: None, lambda _, item: item, workers=3, in_order=True, ahead=ahead):
+    for _ in threads.run(items(), lambda: None, lambda _, item: item, workers=3, in_order=True, ahead=ahead):
         given_back += 1
     assert taken == 200
     assert most <= 3 * ahead + 1
@@ -48,7 +48,7 @@ def test_the_others_go_on_while_a_slow_one_is_waited_for() -> None:
                 assert others.acquire(timeout=30), "fewer were worked on meanwhile than may be held"
         return item
 
-    assert len(list(workers.run(range(50), lambda: None, work, workers=2, in_order=True, ahead=6))) == 50
+    assert len(list(threads.run(range(50), lambda: None, work, workers=2, in_order=True, ahead=6))) == 50
 
 
 def test_each_thread_makes_its_tool_once() -> None:
@@ -64,7 +64,7 @@ def test_each_thread_makes_its_tool_once() -> None:
             barrier.wait(timeout=30)  # both threads are at work, so both have made theirs
         return tool
 
-    list(workers.run(range(20), make, work, workers=2))
+    list(threads.run(range(20), make, work, workers=2))
     assert len(made) == len(set(made)) == 2
 
 
@@ -75,18 +75,18 @@ def test_an_error_is_raised_to_the_caller() -> None:
         return item
 
     with pytest.raises(ValueError, match="five"):
-        list(workers.run(range(10), lambda: None, work, workers=2))
+        list(threads.run(range(10), lambda: None, work, workers=2))
 
 
 def test_there_is_at_least_one_core() -> None:
-    assert workers.usable_cores() >= 1
+    assert threads.usable_cores() >= 1
 
 
 def test_opencv_gets_its_threads_back_when_the_last_of_several_runs_is_over() -> None:
     before = cv2.getNumThreads()
     cv2.setNumThreads(3)
     try:
-        first, second = (workers.run(range(9), lambda: None, lambda _, item: item, workers=1) for _ in range(2))
+        first, second = (threads.run(range(9), lambda: None, lambda _, item: item, workers=1) for _ in range(2))
         next(first)
         next(second)
         assert cv2.getNumThreads() == 1
@@ -107,7 +107,7 @@ def test_an_early_tool_is_made_at_once_in_another_thread_and_handed_out_once() -
         made.set()
         return len(makers)
 
-    make = workers.early(make_tool)
+    make = threads.early(make_tool)
     assert made.wait(10)
     assert [make(), make(), make()] == [1, 2, 3]
     assert makers[0] != threading.get_ident() == makers[1] == makers[2]
@@ -117,6 +117,6 @@ def test_what_goes_wrong_in_making_it_is_raised_where_it_is_wanted() -> None:
     def make_tool() -> int:
         raise ValueError("no tool")
 
-    make = workers.early(make_tool)
+    make = threads.early(make_tool)
     with pytest.raises(ValueError, match="no tool"):
         make()

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.learning import crossval as validation
-from mien.learning.crossval import FOLDS, TWINS, HeldOut, held_out, held_out_among, log_loss, pictures, split
-from mien.learning.head import Fitted, Ints
-from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.crossval import FOLDS, HeldOut, held_out, held_out_among, log_loss, pictures, split
+from mien.learning.head import FittedHead, Ints
+from mien.learning.heads.prototypes import prototypes
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
+
+fit_prototypes = prototypes(COSINES)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -48,14 +51,14 @@ def test_a_face_keeps_its_fold_wherever_it_stands_and_whoever_comes_and_goes(see
     random = np.random.default_rng(seed)
     owner = np.repeat(np.arange(4), 12)
     names, faces = hashes(48, seed), faces_of(owner, seed)
-    whole = split(names, owner, faces)
+    whole = split(names, owner, faces, COSINES)
     # A part of the album that still has people whose photos are in more than one fold, in another order.
     some = random.permutation(48)[:40]
     by_hash = np.array([int(name[:15], 16) % FOLDS for name in names])
     for person in range(4):
         if len({*by_hash[some][owner[some] == person]}) < 2:
             return
-    part = split([names[i] for i in some], owner[some], faces[some])
+    part = split([names[i] for i in some], owner[some], faces[some], COSINES)
     assert list(part) == list(whole[some])
 
 
@@ -63,7 +66,7 @@ def test_a_face_keeps_its_fold_wherever_it_stands_and_whoever_comes_and_goes(see
 def test_nobody_with_two_pictures_has_them_all_on_one_side(photos: list[int], seed: int, crowded: bool) -> None:
     owner = np.repeat(np.arange(len(photos)), photos)
     names = in_fold(seed % FOLDS, len(owner)) if crowded else hashes(len(owner), seed)
-    fold = split(names, owner, faces_of(owner, seed))
+    fold = split(names, owner, faces_of(owner, seed), COSINES)
     assert fold.min() >= 0 and fold.max() < FOLDS
     for person, count in enumerate(photos):
         assert len(set(fold[owner == person])) > 1 or count == 1
@@ -71,7 +74,7 @@ def test_nobody_with_two_pictures_has_them_all_on_one_side(photos: list[int], se
 
 def test_a_persons_only_picture_stays_where_its_hash_puts_it() -> None:
     owner, names = np.arange(40), hashes(40)
-    fold = split(names, owner, faces_of(owner))
+    fold = split(names, owner, faces_of(owner), COSINES)
     assert list(fold) == [int(name[:15], 16) % FOLDS for name in names]
     assert len(set(fold)) == FOLDS, "or they could not stand in for strangers to one another"
 
@@ -79,20 +82,20 @@ def test_a_persons_only_picture_stays_where_its_hash_puts_it() -> None:
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [5, 2, 0, 4, 1, 3]], ids=str)
 def test_near_duplicates_are_on_one_side_and_links_hold_in_chains(order: Sequence[int]) -> None:
     """0-1-2 are each near the next, but 0 is not near 2; 3 is near nobody; 4 and 5 are another person's."""
-    step = np.arccos(TWINS) * 0.9
+    step = np.arccos(COSINES.near_duplicate) * 0.9
     angles = np.array([0, step, 2 * step, 1.0, 0, 0])
     faces = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert faces[0] @ faces[2] < TWINS
+    assert faces[0] @ faces[2] < COSINES.near_duplicate
     owner = np.array([0, 0, 0, 0, 1, 1])
     names = in_fold(1, 1) + in_fold(2, 1) + in_fold(3, 1) + in_fold(2, 2)[1:] + in_fold(4, 1) + in_fold(0, 1)
-    fold = split([names[i] for i in order], owner[order], faces[order])[np.argsort(order)]
+    fold = split([names[i] for i in order], owner[order], faces[order], COSINES)[np.argsort(order)]
     assert fold[0] == fold[1] == fold[2] != fold[3]
     assert fold[4] == fold[5], "the same picture twice is one picture"
 
 
 def test_a_thousand_copies_of_one_picture_are_one_picture() -> None:
     owner = np.zeros(1000, np.int64)
-    fold = split(hashes(1000), owner, np.repeat(faces_of(owner[:1]), 1000, axis=0))
+    fold = split(hashes(1000), owner, np.repeat(faces_of(owner[:1]), 1000, axis=0), COSINES)
     assert len(set(fold)) == 1
 
 
@@ -105,7 +108,7 @@ class Watched:
     def __init__(self) -> None:
         self.given: list[tuple[set[bytes], Ints, int, Floats]] = []
 
-    def __call__(self, embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
+    def __call__(self, embeddings: Floats, person: Ints, people: int, weight: Floats) -> FittedHead:
         self.given.append(({face.tobytes() for face in embeddings}, person, people, weight))
         return fit_prototypes(embeddings, person, people, weight)
 
@@ -116,7 +119,7 @@ def album(seed: int = 0) -> tuple[Floats, Ints, Ints, Floats]:
     faces = faces_of(owner, seed)
     faces[1] = unit((faces[:1] + 0.0001 * faces[1:2]).astype(np.float64))[0]
     weight = np.random.default_rng(seed).uniform(0.2, 1, len(owner)).astype(np.float32)
-    return faces, owner, split(hashes(len(owner), seed), owner, faces), weight
+    return faces, owner, split(hashes(len(owner), seed), owner, faces, COSINES), weight
 
 
 def test_no_face_is_scored_by_a_head_that_saw_it_or_its_near_duplicate() -> None:
@@ -179,7 +182,7 @@ def test_somebody_with_one_photo_is_only_asked_about_as_a_stranger() -> None:
 def test_people_with_one_photo_each_are_strangers_to_one_another() -> None:
     owner = np.arange(30)
     faces = faces_of(owner)
-    held = held_out(fit_prototypes, faces, owner, 30, np.ones(30, np.float32), split(hashes(30), owner, faces))
+    held = held_out(fit_prototypes, faces, owner, 30, np.ones(30, np.float32), split(hashes(30), owner, faces, COSINES))
     assert not held.mated.any() and np.isfinite(held.best_rival).all()
     assert (held.rival >= 0).all()
     assert (log_loss(held, owner) == 0).all()
@@ -189,7 +192,9 @@ def test_people_with_one_photo_each_are_strangers_to_one_another() -> None:
 def test_one_person_alone_has_no_rivals(photos: int) -> None:
     owner = np.zeros(photos, np.int64)
     faces = faces_of(owner)
-    held = held_out(fit_prototypes, faces, owner, 1, np.ones(photos, np.float32), split(hashes(photos), owner, faces))
+    held = held_out(
+        fit_prototypes, faces, owner, 1, np.ones(photos, np.float32), split(hashes(photos), owner, faces, COSINES)
+    )
     assert held.rivals.shape == (photos, 0)
     assert (held.best_rival == -np.inf).all() and (held.rival == -1).all()
     assert held.mated.all() == held.right.all() == (photos > 1)
@@ -244,9 +249,11 @@ def test_rivals_can_be_kept_apart() -> None:
 
 def test_near_duplicates_of_a_person_share_a_number() -> None:
     faces, owner, _, _ = album()
-    number = pictures(owner, faces)
+    number = pictures(owner, faces, COSINES)
     assert number[0] == number[1] and len(set(number)) == len(faces) - 1
-    assert len(set(pictures(np.arange(5), np.repeat(faces[:1], 5, axis=0)))) == 5, "of different people they are not"
+    assert len(set(pictures(np.arange(5), np.repeat(faces[:1], 5, axis=0), COSINES))) == 5, (
+        "of different people they are not"
+    )
 
 
 # What a face costs

@@ -10,10 +10,11 @@ from mien.learning import openset as gallery
 from mien.learning.crossval import HeldOut
 from mien.learning.figures import Share, measure
 from mien.learning.openset import Calibration, Threshold
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
 
 CALIBRATION = Calibration(slope=100.0, temperature=0.01)
-THRESHOLD: Threshold = replace(gallery.choose_threshold([0.91, 0.92], [0, 1], 2, 0.01), value=0.9)
+THRESHOLD: Threshold = replace(gallery.choose_threshold([0.91, 0.92], [0, 1], 2, 0.01, COSINES), value=0.9)
 NAN, NONE = np.nan, -np.inf
 
 

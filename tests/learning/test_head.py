@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.learning.head import LEAST_QUALITY, Fitted, transformed, weights
+from mien.learning.head import LEAST_QUALITY, FittedHead, transformed, weights
 from mien.types import Floats
 
 
@@ -12,12 +12,12 @@ def unit(rows: int, dimensions: int = 8, seed: int = 0) -> Floats:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def head(owner: list[int], share: float = 0.6, transform: Floats | None = None) -> Fitted:
+def head(owner: list[int], share: float = 0.6, transform: Floats | None = None) -> FittedHead:
     """Of four people, with exemplars of those named."""
-    return Fitted(unit(4), transform, unit(len(owner), seed=1), np.array(owner, np.int64), share, np.ones(9, bool))
+    return FittedHead(unit(4), transform, unit(len(owner), seed=1), np.array(owner, np.int64), share, np.ones(9, bool))
 
 
-def slow_score(fitted: Fitted, face: Floats, person: int) -> float:
+def slow_score(fitted: FittedHead, face: Floats, person: int) -> float:
     """The formula of the module, for one face and one person."""
     turned = face if fitted.transform is None else face @ fitted.transform
     turned = turned / np.linalg.norm(turned)

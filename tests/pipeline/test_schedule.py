@@ -123,7 +123,7 @@ def test_while_somebody_else_holds_the_album_it_waits() -> None:
 
     def run() -> None:
         if days.now < NOON + timedelta(minutes=10):
-            raise BusyError("It is in use.", "Wait.")
+            raise BusyError("The album", "is in use", "Wait.")
         days.run()
 
     with pytest.raises(EnoughError):

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from mien.learning.head import Fitted
+from mien.learning.head import FittedHead, HeadOption
 from mien.registry.graph import head_graph, head_of_graph
+from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.sessions import open_session
-from mien.stages.train import HeadOption
 from mien.types import Floats
 from mien.wiring import HEADS
 
@@ -24,9 +24,9 @@ def unit(rows: int, seed: int) -> Floats:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def fitted(option: HeadOption) -> Fitted:
+def fitted(option: HeadOption) -> FittedHead:
     owner = np.repeat(np.arange(5), [1, 2, 9, 12, 40])
-    return option.fit(unit(len(owner), 0), owner, 5, np.ones(len(owner), np.float32))
+    return option.fit_for(COSINES)(unit(len(owner), 0), owner, 5, np.ones(len(owner), np.float32))
 
 
 def scores(data: bytes, faces: Floats) -> Floats:

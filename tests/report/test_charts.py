@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mien.report import Bin, Histogram, Share
+from mien.learning.figures import Share
 from mien.report.charts import BOTTOM, LEFT, RIGHT, TOP, reliability_chart, roc_chart, score_chart, tpir_at
+from mien.report.data import Bin, Histogram
 
 EDGES = tuple(0.5 + 0.05 * i for i in range(11))
 NUMBER = r"-?\d+(?:\.\d+)?"

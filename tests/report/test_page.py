@@ -12,9 +12,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mien.report import (
-    CROSS_VALIDATED,
-    MOST_MISTAKES,
+from mien.learning.figures import Share
+from mien.report.data import (
     Bin,
     Changes,
     ConfusedPair,
@@ -25,10 +24,9 @@ from mien.report import (
     PersonRow,
     Reliability,
     ReportData,
-    Share,
     Suspect,
-    render,
 )
+from mien.report.page import MOST_MISTAKES, render
 from mien.vision.images import encoded
 
 NBSP = "\u00a0"
@@ -76,7 +74,6 @@ def full() -> ReportData:
         figures=Figures(
             Share(398, 400), Share(400, 400), Share(396, 400), Share(380, 400), Share(394, 400), Share(4, 410)
         ),
-        how_measured=CROSS_VALIDATED,
         threshold=0.9405,
         fpir_asked=0.01,
         threshold_note="Chosen on this album.",
@@ -96,10 +93,10 @@ def full() -> ReportData:
         changes=Changes(
             "2026-11-20-001",
             Figures(Share(360, 400), Share(399, 400), Share(390, 400), NONE, Share(394, 400), Share(0, 4000)),
-            ("Cleo",),
-            (),
-            12,
-            1,
+            people_new=("Cleo",),
+            people_left=0,
+            photos_added=12,
+            photos_removed=1,
         ),
     )
 
@@ -134,13 +131,12 @@ def hostile(text: str) -> ReportData:
         encoder=text,
         head=text,
         heads=(HeadTried(text, 1.0, True),),
-        how_measured=text,
         threshold_note=text,
         rows=tuple(replace(row, person=text) for row in data.rows),
         pairs=(ConfusedPair(text, text, 1, 0.9),),
         mistakes=(replace(data.mistakes[0], person=text, answer=text, photo=text),),
         suspects=(Suspect(text, text, text),),
-        changes=replace(changes, version=text, people_new=(text,), people_gone=(text,)),
+        changes=replace(changes, version=text, people_new=(text,)),
     )
 
 
@@ -174,7 +170,8 @@ class Page(HTMLParser):
             self._texts.setdefault(tag, []).append(data)
 
     def text(self, tag: str = "main") -> str:
-        return "".join(self._texts.get(tag, []))
+        """What is read in all elements of this name: a line end in the source is a blank."""
+        return re.sub(r"[ \n]+", " ", "".join(self._texts.get(tag, [])))
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
@@ -183,7 +180,7 @@ class Page(HTMLParser):
 def rows_of(html: str, section: str) -> list[str]:
     """The body rows of the table of a section."""
     (part,) = re.findall(rf'<section id="{section}".*?</section>', html, re.DOTALL)
-    return re.findall(r'<tr[^>]*><th scope="row">.*?</tr>', part)
+    return re.findall(r'<tr[^>]*><th scope="row">.*?</tr>', part, re.DOTALL)
 
 
 def test_the_answer_comes_first() -> None:
@@ -300,6 +297,26 @@ def test_a_change_is_called_one_only_beyond_doubt() -> None:
     assert rows[3].endswith("––")
     assert "worse" in rows[5]  # more strangers named than before: up is worse
     assert "Worse than the last model: FPIR at the model’s threshold." in Page(render(full())).text()
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [(0, "Nobody left the album."), (1, "1 person left the album."), (2300, "2,300 people left the album.")],
+)
+def test_people_who_left_are_counted_and_whoever_came_is_named(left: int, said: str) -> None:
+    data = full()
+    assert data.changes is not None
+    told = Page(render(replace(data, changes=replace(data.changes, people_left=left)))).text()
+    assert f"New: Cleo. {said} A change is called" in told
+    nobody = Page(render(replace(data, changes=replace(data.changes, people_new=())))).text()
+    assert "Nobody is new. Nobody left the album." in nobody
+
+
+def test_a_share_too_small_to_be_told_from_nothing_reads_as_in_the_terminal() -> None:
+    figures = replace(full().figures, tpir=Share(99_999, 100_000), fpir=Share(1, 100_000))
+    page = Page(render(replace(full(), figures=figures, roc=((0.0, 0.0001), (1.0, 0.99999)))))
+    assert "Names >99.9 of 100 known faces rightly, gives a name to <0.1 of 100 strangers." in page.text("header")
+    assert f"TPIR is <0.1{NBSP}% at FPIR 1{NBSP}%" in page.text("desc")
 
 
 def test_what_needs_a_human_names_each_matter() -> None:

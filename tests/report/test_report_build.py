@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,21 @@ def faces(painted: Painted) -> list[str]:
             middle = np.asarray(image)[image.height // 2, image.width // 2]
         found += [name for name, colour in COLOURS.items() if np.allclose(middle, colour, atol=16)]
     return found
+
+
+def test_a_page_names_nobody_who_is_gone(three_people: Painted) -> None:
+    three_people.open().train()
+    three_people.open().remove("Cy")
+    three_people.photo("Ada/ada-4.png")
+    version = three_people.open().train().version
+    page = (three_people.folder / "models" / version / "report.html").read_text(encoding="utf-8")
+    assert "1 person left the album." not in page, "the model in use had forgotten already"
+    shutil.rmtree(three_people.training / "Bo")
+    version = three_people.open().train().version
+    page = (three_people.folder / "models" / version / "report.html").read_text(encoding="utf-8")
+    told = re.sub(r"base64,[^\"]+", "", page)
+    assert "1 person left the album." in told
+    assert "Ada" in told and "Bo" not in told and "Cy" not in told
 
 
 def test_the_page_shows_the_face_that_was_taken_for_the_persons(three_people: Painted, misfiled: Path) -> None:

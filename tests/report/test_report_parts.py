@@ -12,14 +12,22 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from mien.report import Share, difference, thumbnail
-from mien.report.text import LONGEST, level, name, path, percent, points, score, shown
+from mien.learning.figures import Share
+from mien.report.data import difference
+from mien.report.environment import environment
+from mien.report.filters import LONGEST, level, per_hundred, percent, points, score
 from mien.text.words import count
 from mien.types import Face, Photo, Picture, Pixels
 from mien.vision.geometry import turn_points
-from mien.vision.thumbnail import SIDE
+from mien.vision.thumbnail import SIDE, thumbnail
 
 NBSP = "\u00a0"
+
+
+def written(template: str, text: str) -> str:
+    """What a template writes of `text`."""
+    macros = '{% from "macros.html" import name, path %}'
+    return environment().from_string(macros + template).render(text=text)
 
 
 def test_a_share_of_nothing_has_no_value_and_could_be_anything() -> None:
@@ -46,10 +54,10 @@ def test_a_difference_lies_in_its_interval_and_turns_round(m: int, n: int, data:
 
 @pytest.mark.parametrize(
     ("share", "written"),
-    [(0.993, "99.3"), (0.0, "0"), (1.0, "100"), (0.0004, "&lt;0.1"), (0.9996, "&gt;99.9"), (0.5, "50.0")],
+    [(0.993, "99.3"), (0.0, "0"), (1.0, "100"), (0.0004, "<0.1"), (0.9996, ">99.9"), (0.5, "50.0")],
 )
 def test_only_nothing_is_0_and_only_all_is_100(share: float, written: str) -> None:
-    assert percent(share) == f"{written}{NBSP}%"
+    assert (percent(share), per_hundred(share)) == (f"{written}{NBSP}%", written)
 
 
 def test_numbers_have_sensible_digits() -> None:
@@ -61,21 +69,44 @@ def test_numbers_have_sensible_digits() -> None:
 
 
 def test_long_texts_are_cut_where_it_hurts_least() -> None:
-    assert shown("x" * 1000) == "x" * (LONGEST - 1) + "…"
-    assert path("a/" * 1000 + "end.jpg").removesuffix("</bdi>").endswith("a/<wbr>end.jpg")
-    assert shown("x" * LONGEST) == "x" * LONGEST
+    assert written("{{ text | shown }}", "x" * 1000) == "x" * (LONGEST - 1) + "…"
+    path = written("{{ path(text) }}", "a/" * 1000 + "end.jpg")
+    assert path.startswith('<bdi class="path">…a/<wbr>a/') and path.endswith("a/<wbr>end.jpg</bdi>")
+    assert len(path.replace("<wbr>", "")) == 240 + len('<bdi class="path"></bdi>')
+    assert written("{{ text | shown }}", "x" * LONGEST) == "x" * LONGEST
 
 
 def test_joiners_and_marks_that_languages_need_stay() -> None:
     for text in ("👩\u200d👧", "می\u200cخواهم", "\u200fאבג", "e\u0301"):
-        assert name(text) == f"<bdi>{text}</bdi>"
+        assert written("{{ name(text) }}", text) == f"<bdi>{text}</bdi>"
 
 
+@pytest.mark.parametrize("template", ["{{ text | shown }}", "{{ text }}", "{{ text ~ text }}", "{{ [text] | join }}"])
 @given(st.text(st.characters()))
-def test_any_text_becomes_one_that_utf8_can_hold_and_html_cannot_misread(text: str) -> None:
-    written = shown(text)
-    written.encode("utf-8")
-    assert not set(written) & set("<>\"'\n\x00\u202e")
+def test_any_text_becomes_one_that_utf8_can_hold_and_html_cannot_misread(template: str, text: str) -> None:
+    """Even where a template has forgotten every filter."""
+    html = written(template, text)
+    html.encode("utf-8")
+    assert not set(html) & set("<>\"'\n\x00\u202e")
+
+
+def test_what_a_template_misspells_is_an_error() -> None:
+    for template in ("{{ txet }}", "{{ text.missing }}", "{% if txet %}{% endif %}", "{{ text | nofilter }}"):
+        with pytest.raises(Exception, match=r"txet|missing|nofilter"):
+            written(template, "x")
+
+
+def test_a_later_page_has_the_frame_of_the_first() -> None:
+    page = environment().from_string(
+        '{% extends "base.html" %}{% block title %}{{ text }}{% endblock %}{% block header %}<h1>{{ text }}</h1>'
+        "{% endblock %}{% block main %}<p>{{ text }}</p>{% endblock %}"
+    )
+    html = page.render(text="<Ada>")
+    assert html.startswith('<!DOCTYPE html>\n<html lang="en">') and html.endswith("</html>\n")
+    for part in ("<title>&lt;Ada&gt; · mien</title>", "<h1>&lt;Ada&gt;</h1>", "Content-Security-Policy", "--mated:"):
+        assert part in html
+    with pytest.raises(Exception, match=r"[Rr]equired block"):
+        environment().from_string('{% extends "base.html" %}').render()
 
 
 def seen(pixels: Pixels, landmarks: ArrayLike, scale: float = 1.0) -> tuple[Picture, Face]:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,12 +12,23 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import PhotoError
+from mien.errors import DamagedModelError, PhotoError, ToolError
 from mien.protocols import Detector
 from mien.seeing import eyes as module
-from mien.seeing.eyes import AGAIN, AT_ONCE, CLEARLY, CLOSE_UP, LOOK, SURE, UNSURE, Eyes, Views
+from mien.seeing.detectors.mmod import MMOD
+from mien.seeing.eyes import (
+    CLOSE_UP_SIDE,
+    FACES_AT_ONCE,
+    FIRST_SIDE,
+    OTHER_SIDES,
+    SURELY_UPRIGHT,
+    TURNED_LEAD,
+    TURNED_SCORE,
+    Eyes,
+    Views,
+)
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
-from mien.types import Box, Face, Floats, Photo, Picture, Pixels, SeenFace
+from mien.types import Box, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
 from mien.vision.images import read_picture
 from mien.wiring import make_eyes
 
@@ -52,7 +64,7 @@ class Scripted:
     shown: list[tuple[int, int]] = field(default_factory=list)
 
     def detect(self, pixels: Pixels) -> list[Face]:
-        if pixels.shape[:2] == (CLOSE_UP, CLOSE_UP):
+        if pixels.shape[:2] == (CLOSE_UP_SIDE, CLOSE_UP_SIDE):
             return self.close_up(pixels)
         self.shown.append((pixels.shape[1], pixels.shape[0]))
         return self.script(pixels)
@@ -68,61 +80,61 @@ def first(scores: Iterable[float]) -> Script:
     return lambda _: [face(score)] if (score := next(left)) else []
 
 
-# Where it looks, and when again
+# How faces are looked for, and when again
 
 
-def test_a_clear_face_is_found_at_the_first_look() -> None:
-    detector, fallback = Scripted(first([UNSURE])), Scripted(id="fallback")
-    assert len(scripted_eyes(detector, fallback).look(blank(1200, 900)).faces) == 1
-    assert detector.shown == [(LOOK, LOOK * 3 // 4)]
+def test_a_clear_face_is_found_at_the_first_size() -> None:
+    detector, fallback = Scripted(first([SURELY_UPRIGHT])), Scripted(id="fallback")
+    assert len(scripted_eyes(detector, fallback).see(blank(1200, 900)).faces) == 1
+    assert detector.shown == [(FIRST_SIDE, FIRST_SIDE * 3 // 4)]
     assert fallback.shown == []
 
 
-def test_where_there_is_nothing_it_looks_again_in_this_order() -> None:
+def test_where_there_is_nothing_more_is_tried_in_this_order() -> None:
     detector, fallback = Scripted(), Scripted(id="fallback")
-    assert scripted_eyes(detector, fallback).look(blank(1200, 900)).faces == ()
-    sizes = [(side, side * 3 // 4) for side in (LOOK, *AGAIN)]
-    upright, aside = (LOOK, LOOK * 3 // 4), (LOOK * 3 // 4, LOOK)
+    assert scripted_eyes(detector, fallback).see(blank(1200, 900)).faces == ()
+    sizes = [(side, side * 3 // 4) for side in (FIRST_SIDE, *OTHER_SIDES)]
+    upright, aside = (FIRST_SIDE, FIRST_SIDE * 3 // 4), (FIRST_SIDE * 3 // 4, FIRST_SIDE)
     assert detector.shown == [*sizes, aside, aside, upright]
     assert fallback.shown == [upright], "the slow one is asked last, and once"
 
 
 def test_other_sizes_are_tried_until_one_shows_a_face() -> None:
-    detector = Scripted(first([0, UNSURE]))
-    (found,) = scripted_eyes(detector).look(blank(1200, 900)).faces
+    detector = Scripted(first([0, SURELY_UPRIGHT]))
+    (found,) = scripted_eyes(detector).see(blank(1200, 900)).faces
     assert len(detector.shown) == 2
-    assert found.face.box == pytest.approx([100 * 1200 / AGAIN[0]] * 2 + [199 * 1200 / AGAIN[0]] * 2)
+    assert found.face.box == pytest.approx([100 * 1200 / OTHER_SIDES[0]] * 2 + [199 * 1200 / OTHER_SIDES[0]] * 2)
 
 
 def test_a_small_picture_is_not_enlarged_at_first_and_never_more_than_twice() -> None:
     detector = Scripted()
-    scripted_eyes(detector).look(blank(100, 50))
+    scripted_eyes(detector).see(blank(100, 50))
     assert detector.shown[:3] == [(100, 50), (200, 100), (100, 50)]
 
 
 def test_the_fallback_finds_what_the_detector_cannot() -> None:
     fallback = Scripted(lambda _: [face(1.3, detector="fallback")], id="fallback")
-    (found,) = scripted_eyes(Scripted(), fallback).look(blank(400, 300)).faces
+    (found,) = scripted_eyes(Scripted(), fallback).see(blank(400, 300)).faces
     assert (found.face.detector, found.face.turn) == ("fallback", 0)
 
 
 @pytest.mark.parametrize(
     ("upright", "turned", "turn"),
     [
-        (UNSURE, (1.0, 1.0, 1.0), 0),  # sure enough: the turned ones are not even asked
-        (UNSURE - 0.01, (0.0, 0.0, 0.0), 0),
-        (UNSURE - 0.01, (UNSURE - 0.01 + CLEARLY / 2, 0.0, 0.0), 0),  # not clearly better
-        (UNSURE - 0.01, (0.0, 0.99, 0.98), 3),  # quarters are tried in the order 1, 3, 2
+        (SURELY_UPRIGHT, (1.0, 1.0, 1.0), 0),  # sure enough: the turned ones are not even asked
+        (SURELY_UPRIGHT - 0.01, (0.0, 0.0, 0.0), 0),
+        (SURELY_UPRIGHT - 0.01, (SURELY_UPRIGHT - 0.01 + TURNED_LEAD / 2, 0.0, 0.0), 0),  # not clearly better
+        (SURELY_UPRIGHT - 0.01, (0.0, 0.99, 0.98), 3),  # quarters are tried in the order 1, 3, 2
         (0.65, (0.0, 0.0, 0.95), 2),
-        (0.0, (SURE - 0.01, 0.0, 0.0), 0),  # too weak to believe
-        (0.0, (SURE, 0.0, 0.0), 1),
+        (0.0, (TURNED_SCORE - 0.01, 0.0, 0.0), 0),  # too weak to believe
+        (0.0, (TURNED_SCORE, 0.0, 0.0), 1),
     ],
 )
 def test_a_doubtful_photo_is_turned_and_the_clearly_better_side_taken(
     upright: float, turned: tuple[float, ...], turn: int
 ) -> None:
-    looks = [upright] if upright else [0.0] * (1 + len(AGAIN))
-    seen = scripted_eyes(Scripted(first([*looks, *turned]))).look(blank(400, 300)).faces
+    scores = [upright] if upright else [0.0] * (1 + len(OTHER_SIDES))
+    seen = scripted_eyes(Scripted(first([*scores, *turned]))).see(blank(400, 300)).faces
     assert [one.face.turn for one in seen] == ([] if not upright and not turn else [turn])
 
 
@@ -130,8 +142,8 @@ def test_a_doubtful_photo_is_turned_and_the_clearly_better_side_taken(
 def test_a_photo_on_its_side_gives_boxes_in_its_own_pixels_and_the_same_embeddings(turn: int) -> None:
     upright = draw_photo([(RED, (20, 30, 120, 130)), (GREEN, (180, 60, 240, 120))])
     turned = picture(np.ascontiguousarray(np.rot90(upright, -turn)))
-    seen = fake_eyes().look(turned).faces
-    before = {tuple(one.embedding.vector.round(3)) for one in fake_eyes().look(picture(upright)).faces}
+    seen = fake_eyes().see(turned).faces
+    before = {tuple(one.embedding.vector.round(3)) for one in fake_eyes().see(picture(upright)).faces}
     assert {tuple(one.embedding.vector.round(3)) for one in seen} == before
     for one in seen:
         assert one.face.turn == turn
@@ -145,22 +157,22 @@ def test_a_photo_on_its_side_gives_boxes_in_its_own_pixels_and_the_same_embeddin
     assert {tuple(chip[60, 48]) for chip in chips} == {RED, GREEN}
 
 
-def test_the_second_look_places_the_landmarks() -> None:
+def test_a_close_up_places_the_landmarks() -> None:
     def nearer(_: Pixels) -> list[Face]:
         off_centre = face(0.99, (0.0, 0.0, 60.0, 60.0))
-        middle = (CLOSE_UP - 1) / 2
+        middle = (CLOSE_UP_SIDE - 1) / 2
         return [off_centre, replace(face(0.7), box=(middle - 50, middle - 50, middle + 50, middle + 50))]
 
-    (plain,) = scripted_eyes(Scripted(first([0.95]))).look(blank(400, 300)).faces
-    (closer,) = scripted_eyes(Scripted(first([0.95]), nearer)).look(blank(400, 300)).faces
+    (plain,) = scripted_eyes(Scripted(first([0.95]))).see(blank(400, 300)).faces
+    (closer,) = scripted_eyes(Scripted(first([0.95]), nearer)).see(blank(400, 300)).faces
     assert plain.face.landmarks == pytest.approx(face(0.95).landmarks), "nothing seen there: its own stay"
     assert not np.allclose(closer.face.landmarks, plain.face.landmarks)
     assert (closer.face.box, closer.face.detector_score) == (plain.face.box, plain.face.detector_score)
 
 
-def test_a_second_look_that_sees_somebody_else_is_ignored() -> None:
+def test_a_close_up_that_shows_somebody_else_is_ignored() -> None:
     eyes = scripted_eyes(Scripted(first([0.95]), lambda _: [face(0.99, (0.0, 0.0, 60.0, 60.0))]))
-    (found,) = eyes.look(blank(400, 300)).faces
+    (found,) = eyes.see(blank(400, 300)).faces
     assert found.face.landmarks == pytest.approx(face(0.95).landmarks)
 
 
@@ -170,20 +182,20 @@ def test_a_second_look_that_sees_somebody_else_is_ignored() -> None:
 def test_faces_go_from_left_to_right_whatever_their_scores() -> None:
     boxes: list[Box] = [(x, 40.0, x + 40.0, 80.0) for x in (200.0, 20.0, 260.0, 120.0)]
     found = [face(0.99 - 0.01 * number, box) for number, box in enumerate(boxes)]
-    seen = scripted_eyes(Scripted(lambda _: found)).look(blank(400, 300)).faces
+    seen = scripted_eyes(Scripted(lambda _: found)).see(blank(400, 300)).faces
     assert [one.face.box for one in seen] == sorted(boxes)
 
 
 def test_a_reduced_picture_gives_full_size_pixels() -> None:
     pixels = draw_photo([(RED, (20, 30, 120, 130))])
-    (whole,), (half,) = fake_eyes().look(picture(pixels)).faces, fake_eyes().look(picture(pixels, 0.5)).faces
+    (whole,), (half,) = fake_eyes().see(picture(pixels)).faces, fake_eyes().see(picture(pixels, 0.5)).faces
     assert half.face.box == tuple(2 * value for value in whole.face.box)
     assert half.face.landmarks == pytest.approx(2 * whole.face.landmarks)
     assert half.quality.size == pytest.approx(2 * whole.quality.size)
     assert half.embedding.vector == pytest.approx(whole.embedding.vector)
 
 
-def test_a_stadium_is_looked_at_in_slices() -> None:
+def test_a_stadium_is_seen_in_slices() -> None:
     batches: list[int] = []
 
     class Counting(FakeEncoder):
@@ -191,20 +203,25 @@ def test_a_stadium_is_looked_at_in_slices() -> None:
             batches.append(len(chips))
             return super().encode(chips)
 
-    many = 2 * AT_ONCE + 3
+    many = 2 * FACES_AT_ONCE + 3
     squares = [(RED if n % 2 else BLUE, (12 * n + 1.0, 4.0, 12 * n + 10.0, 13.0)) for n in range(many)]
     eyes = replace(fake_eyes(2), encoder=Counting())
-    seen = eyes.look(picture(draw_photo(squares, 12 * many, 20))).faces
-    assert batches == [2 * AT_ONCE, 2 * AT_ONCE, 2 * 3]
+    seen = eyes.see(picture(draw_photo(squares, 12 * many, 20))).faces
+    assert batches == [2 * FACES_AT_ONCE, 2 * FACES_AT_ONCE, 2 * 3]
     assert [one.face.box[0] for one in seen] == pytest.approx([12 * n + 1 for n in range(many)], abs=1)
 
 
 @pytest.mark.parametrize("views", [1, 2, 4])
 def test_every_number_of_views_gives_unit_embeddings(views: Views) -> None:
-    (seen,) = fake_eyes(views).look(picture(draw_photo([(RED, (20, 30, 120, 130))]))).faces
+    (seen,) = fake_eyes(views).see(picture(draw_photo([(RED, (20, 30, 120, 130))]))).faces
     assert seen.embedding.vector.dtype == np.float32
     assert np.linalg.norm(seen.embedding.vector) == pytest.approx(1)
     assert seen.embedding.encoder_id == fake_eyes(views).encoder_id
+
+
+def test_the_eyes_say_of_their_cosines_what_the_encoder_says() -> None:
+    own = replace(FakeEncoder.cosines, same_face=0.5)
+    assert replace(fake_eyes(), encoder=FakeEncoder(cosines=own)).cosines is own
 
 
 def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,9 +242,86 @@ def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: py
 
 def test_a_photo_that_cannot_be_read_is_an_answer_and_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
-    found = fake_eyes().look_at(tmp_path / "a.jpg")
+    found = fake_eyes().see_file(tmp_path / "a.jpg")
     assert isinstance(found, PhotoError)
     assert (found.kind, found.__traceback__) == ("empty", None)
+
+
+# Tools that mien did not bring
+
+
+class Failing:
+    """A detector, landmarker and encoder in one that raises whatever it is asked."""
+
+    id = "failing-1"
+    size = 64
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        raise self.error
+
+    def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        raise self.error
+
+    def encode(self, chips: NDArray[np.uint8]) -> Floats:
+        raise self.error
+
+
+@pytest.mark.parametrize("role", ["detector", "fallback", "landmarker", "encoder"])
+def test_a_tool_that_fails_is_named_and_its_traceback_kept(tmp_path: Path, role: str) -> None:
+    failing: Any = {role: Failing(ValueError("no such luck"))}
+    eyes = replace(fake_eyes(), **failing, tracebacks=tmp_path / "kept")
+    seen = picture(draw_photo([] if role == "fallback" else [(RED, (20, 30, 120, 130))]))
+    with pytest.raises(ToolError) as caught:
+        eyes.see(seen)
+    (file,) = (tmp_path / "kept").iterdir()
+    what = "detector" if role == "fallback" else role
+    assert caught.value.message == (
+        f"The {what} failing-1 failed (ValueError: no such luck); its traceback is in {file}."
+    )
+    assert "raise self.error" in file.read_text() and "ValueError: no such luck" in file.read_text()
+
+
+def test_a_photo_on_which_a_tool_fails_is_an_answer_and_the_next_is_seen(tmp_path: Path) -> None:
+    for name, box in (("a.png", (20, 30, 120, 130)), ("b.png", (20, 30, 60, 70))):
+        Image.fromarray(draw_photo([(RED, box)])).save(tmp_path / name)
+
+    class Fussy(FakeDetector):
+        def detect(self, pixels: Pixels) -> list[Face]:
+            found = super().detect(pixels)
+            if pixels.shape[0] != CLOSE_UP_SIDE and found[0].box[2] > 100:
+                raise ValueError("too large for me")
+            return found
+
+    eyes = replace(fake_eyes(), detector=Fussy("fussy"), tracebacks=tmp_path / "kept")
+    failed, seen = eyes.see_file(tmp_path / "a.png"), eyes.see_file(tmp_path / "b.png")
+    assert isinstance(failed, PhotoError) and failed.kind == "tool"
+    assert [failed.__traceback__, failed.__cause__, failed.__context__] == [None] * 3, "nothing holds the picture"
+    assert str(failed).startswith(f"{tmp_path / 'a.png'} could not be seen. The detector fussy failed (ValueError: too")
+    assert isinstance(seen, SeenPhoto) and len(seen.faces) == 1
+
+
+def test_a_mistake_of_miens_own_tools_is_seen_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def detect(self: FakeDetector, pixels: Pixels) -> list[Face]:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(FakeDetector, "detect", detect)
+    with pytest.raises(ValueError, match="a mistake"):
+        fake_eyes().see(blank(64, 64))
+
+
+def test_ctrl_c_and_errors_that_a_tool_may_raise_pass() -> None:
+    for error in (KeyboardInterrupt(), DamagedModelError("The network", "is damaged", "Reinstall it.")):
+        with pytest.raises(type(error)):
+            replace(fake_eyes(), detector=Failing(error)).see(blank(64, 64))
+
+
+def test_a_landmarker_that_fails_inside_miens_own_detector_is_named() -> None:
+    eyes = replace(make_eyes("fp32", 1), fallback=MMOD(Failing(ValueError("no such luck"))))
+    with pytest.raises(ToolError, match=r"The landmarker failing-1 failed \(ValueError: no such luck\)"):
+        eyes.fallback.detect(np.zeros((320, 320, 3), np.uint8))
 
 
 # The real tools
@@ -245,7 +339,7 @@ def portrait(sample: Path) -> Pixels:
 
 
 def one_face(eyes: Eyes, file: Path) -> SeenFace:
-    seen = eyes.look_at(file)
+    seen = eyes.see_file(file)
     assert not isinstance(seen, PhotoError)
     (found,) = seen.faces
     return found
@@ -310,16 +404,15 @@ class Blinkered:
 
     def detect(self, pixels: Pixels) -> list[Face]:
         faces = self.of.detect(pixels)
-        return faces if pixels.shape[:2] == (CLOSE_UP, CLOSE_UP) else faces[self.keep]
+        return faces if pixels.shape[:2] == (CLOSE_UP_SIDE, CLOSE_UP_SIDE) else faces[self.keep]
 
 
 def test_an_embedding_does_not_depend_on_company_to_the_bit(eyes: Eyes, sample: Path) -> None:
     group = read_picture(sample / "groups/02.jpg")
-    together = eyes.look(group).faces
+    together = eyes.see(group).faces
     assert len(together) >= 3
     alone = [
-        replace(eyes, detector=Blinkered(eyes.detector, slice(n, n + 1))).look(group).faces
-        for n in range(len(together))
+        replace(eyes, detector=Blinkered(eyes.detector, slice(n, n + 1))).see(group).faces for n in range(len(together))
     ]
     assert {one.embedding.vector.tobytes() for one in together} == {one.embedding.vector.tobytes() for (one,) in alone}
 
@@ -328,22 +421,22 @@ def test_no_face_is_seen_where_there_is_none(eyes: Eyes, sample: Path) -> None:
     photos = sorted((sample / "no-face").glob("*.jpg"))
     assert photos
     for photo in photos:
-        seen = eyes.look_at(photo)
+        seen = eyes.see_file(photo)
         assert not isinstance(seen, PhotoError) and seen.faces == (), photo.name
 
 
 def test_a_face_that_fills_the_picture_and_one_in_a_crowd_are_found(eyes: Eyes, portrait: Pixels) -> None:
-    (usual,) = eyes.look(picture(portrait)).faces
+    (usual,) = eyes.see(picture(portrait)).faces
     x0, y0, x1, y1 = (round(value) for value in usual.face.box)
     close = np.ascontiguousarray(portrait[y0:y1, x0:x1])
     large = np.asarray(cv2.resize(close, None, fx=1500 / close.shape[1], fy=1500 / close.shape[1]), np.uint8)
-    (found,) = eyes.look(picture(large)).faces
+    (found,) = eyes.see(picture(large)).faces
     assert float(found.embedding.vector @ usual.embedding.vector) >= 0.9
 
     small = cv2.resize(portrait, None, fx=24 / (x1 - x0), fy=24 / (x1 - x0), interpolation=cv2.INTER_AREA)
     wide = np.full((1200, 1600, 3), 90, np.uint8)
     wide[600 : 600 + small.shape[0], 700 : 700 + small.shape[1]] = small
-    (found,) = eyes.look(picture(wide)).faces
+    (found,) = eyes.see(picture(wide)).faces
     assert overlap(found.face.box, (700.0, 600.0, 700.0 + small.shape[1], 600.0 + small.shape[0])) > 0.1
 
 

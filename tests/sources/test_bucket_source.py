@@ -17,6 +17,7 @@ from mien.protocols import Source
 from mien.sources import bucket
 from mien.sources.bucket import NO_BUCKETS, open_source
 from mien.testing import FakeSink, FakeWeb, check_source
+from mien.text.fetching import FetchFault, SourceFault
 from mien.types import Offer
 
 Put = Callable[[str, bytes], None]
@@ -170,19 +171,19 @@ def test_a_part_that_cannot_be_listed_is_said(memory: Put, monkeypatch: pytest.M
 
     monkeypatch.setattr(source.files, "ls", ls)
     found = told(source)
-    assert "The source club: /club/people/Ada/a may not be read." in found and ("Bo/1.PNG", "Bo") in found
+    assert "The source club may not read /club/people/Ada/a." in found and ("Bo/1.PNG", "Bo") in found
 
 
 @pytest.mark.parametrize("url", ["s3://club/nothing", "s3://no-such-bucket/people", "memory://nowhere"])
 def test_nothing_there(s3: tuple[dict[str, object], Put], url: str) -> None:
-    with pytest.raises(SourceError, match="there is nothing at"):
+    with pytest.raises(SourceError, match="The source club has nothing at"):
         list(open_bucket(url, **(s3[0] if url.startswith("s3") else {})).offers())
 
 
 def test_a_photo_that_is_gone(s3: tuple[dict[str, object], Put]) -> None:
-    with pytest.raises(FetchError, match="there is nothing at") as caught:
+    with pytest.raises(FetchError, match=r"The source club has nothing at club/Ada/1.jpg") as caught:
         open_bucket("s3://club", **s3[0]).fetch(Offer("Ada/1.jpg", "Ada", "1.jpg"), FakeSink(), "")
-    assert caught.value.kind == "gone"
+    assert caught.value.kind is FetchFault.GONE
 
 
 def test_no_server_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def test_no_server_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     source = cast("Any", open_bucket("s3://club", options={**once, "anon": True}))
     monkeypatch.setattr(source.files, "retries", 1)
-    with pytest.raises(SourceError, match="The source club: "):
+    with pytest.raises(SourceError, match="The source club cannot read club: "):
         list(source.offers())
 
 
@@ -212,12 +213,21 @@ def test_what_is_no_bucket_is_refused(protocol: str) -> None:
         ({"url": "FILE://etc"}, "is no bucket"),
         ({"url": "/etc"}, "it must be protocol://bucket"),
         ({"url": "s3://"}, "it must be protocol://bucket"),
-        ({"url": "nonsense://club"}, "fsspec cannot open it"),
+        ({"url": "nonsense://club"}, "The source club cannot be opened by fsspec: "),
         ({"url": "memory://club", "pattern": "*"}, "pattern will not do"),
-        ({"url": "s3://club", "options": {"secret": "hunter2"}}, "secret is a secret"),
-        ({"url": "s3://club", "options": {"client_kwargs": {"aws_secret_access_key": "hunter2"}}}, "is a secret"),
-        ({"url": "s3://club", "options": {"secret": {"env": "MIEN_TEST_NO_SUCH"}}}, "MIEN_TEST_NO_SUCH is not set"),
-        ({"url": "s3://club", "options": {"max_concurrency": 0}}, "fsspec cannot open it"),
+        (
+            {"url": "s3://club", "options": {"secret": "hunter2"}},
+            "The source club has its secret in mien.toml, where no secret belongs",
+        ),
+        (
+            {"url": "s3://club", "options": {"client_kwargs": {"aws_secret_access_key": "hunter2"}}},
+            "The source club has its aws_secret_access_key in mien.toml, where",
+        ),
+        (
+            {"url": "s3://club", "options": {"secret": {"env": "MIEN_TEST_NO_SUCH"}}},
+            "The source club needs MIEN_TEST_NO_SUCH, which is not set",
+        ),
+        ({"url": "s3://club", "options": {"max_concurrency": 0}}, "cannot be opened by fsspec"),
         ({"url": "s3://club", "options": "anon"}, "options will not do"),
     ],
 )
@@ -225,6 +235,7 @@ def test_wrong_options(options: dict[str, object], said: str) -> None:
     with pytest.raises(SourceError, match=said) as caught:
         open_source("club", options, FakeWeb(), Path())
     assert "hunter2" not in str(caught.value)
+    assert caught.value.kind is SourceFault.OPTIONS
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,8 +101,9 @@ def test_atom_with_pages() -> None:
 def test_the_page_limit_is_said() -> None:
     pages = {"feed": ATOM.format(number=1, next="../p2"), "p2": ATOM.format(number=2, next="../p3")}
     assert "goes on after 2 pages" in str(told(feed(pages, pages=2))[-1])
-    assert "there is nothing" in str(told(feed(pages, pages=3))[-1])
-    assert "p2 is no feed" in str(told(feed({**pages, "p2": "<html><body>Sorry"}))[-1])
+    assert told(feed(pages, pages=3))[-1] == f"{HERE}/p3 is nowhere."
+    last = told(feed({**pages, "p2": "<html><body>Sorry"}))[-1]
+    assert last == f"The source club goes on at a page that is no feed: {HERE}/p2."
 
 
 def test_json_feed() -> None:
@@ -118,7 +119,7 @@ def test_json_feed() -> None:
         "p2": "\ufeff" + json_feed({"tags": ["Ada"], "authors": [{"name": "Di"}], "image": "5.jpg"}),
     }
     assert told(feed(pages, content=True)) == [
-        "The source club: 2 entries of https://example.org/feed are broken.",
+        "The source club has 2 broken entries in https://example.org/feed.",
         ("1.jpg", "Ada"),
         ("2.jpg", "Bo"),
         ("3.jpg", "Bo"),
@@ -141,7 +142,7 @@ def test_a_picture_without_a_name_is_said() -> None:
 
 @pytest.mark.parametrize("text", ["<html><body>Not found", "", "{}", '{"version": "x"}', "[" * 100_000])
 def test_no_feed(text: str) -> None:
-    with pytest.raises(SourceError, match="is no feed"):
+    with pytest.raises(SourceError, match=f"The source club begins at a page that is no feed: {HERE}/feed."):
         list(feed({"feed": text}).offers())
 
 
@@ -191,7 +192,7 @@ def test_no_garbage_breaks_more_than_the_feed(data: st.DataObject) -> None:
         ({"person": "body"}, "person will not do"),
         ({"pattern": "Ada"}, "pattern will not do"),
         ({"pages": 0}, "pages will not do"),
-        ({"regex": "x"}, "regex is nothing"),
+        ({"regex": "x"}, "regex is no key of this kind of source"),
     ],
 )
 def test_wrong_options(options: dict[str, object], said: str) -> None:

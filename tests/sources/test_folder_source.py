@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,7 @@ def test_a_folder_a_person(tmp_path: Path) -> None:
 def test_photos_of_nobody_are_said(tmp_path: Path) -> None:
     put(tmp_path / "drop", "1.jpg", "2.jpg", "Ada/1.jpg")
     *_, last = told(drop(tmp_path))
-    assert "2 photos lie in no person's folder" in str(last)
+    assert last == f"The source club has 2 photos in no person's folder in {(tmp_path / 'drop').resolve()}."
 
 
 def test_a_pattern_chooses(tmp_path: Path) -> None:
@@ -106,8 +108,33 @@ def test_a_name_that_is_not_unicode_is_said(tmp_path: Path) -> None:
     assert ("Ada/1.jpg", "Ada") in told(drop(tmp_path))
 
 
+def test_a_part_that_cannot_be_read_is_said_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "drop", "Ada/1.jpg", "Ada/2.jpg", "Bo/1.jpg", "Cy/1.jpg")
+    locked = {tmp_path / "drop/Bo", tmp_path / "drop/Ada/2.jpg"}
+
+    def forbidding(function: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(path: Any, *rest: Any, **options: Any) -> Any:
+            if Path(path) in locked:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *rest, **options)
+
+        return guarded
+
+    for name in ("scandir", "lstat", "stat"):
+        monkeypatch.setattr(os, name, forbidding(getattr(os, name)))
+    folder = tmp_path / "drop"
+    assert told(drop(tmp_path)) == [
+        ("Ada/1.jpg", "Ada"),
+        ("Cy/1.jpg", "Cy"),
+        f"The source club cannot read {folder / 'Ada/2.jpg'}: Permission denied.",
+        f"The source club cannot read {folder / 'Bo'}: Permission denied.",
+    ]
+
+
 def test_a_folder_that_is_not_there_is_not_an_empty_one(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no folder"):
+    with pytest.raises(SourceError, match=r"The source club cannot find its folder .*drop"):
         list(drop(tmp_path).offers())
 
 
@@ -117,7 +144,7 @@ def test_a_folder_that_is_not_there_is_not_an_empty_one(tmp_path: Path) -> None:
         ({"path": ""}, "path will not do"),
         ({"pattern": "*.jpg"}, r"pattern will not do: it must say \{person\} once"),
         ({"pattern": "{person}/*", "table": "a.csv"}, "pattern and table cannot both"),
-        ({"paht": "x"}, "paht is nothing"),
+        ({"paht": "x"}, "paht is no key of this kind of source"),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, object], said: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -8,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from numpy.typing import NDArray
 from PIL import Image
 
 from mien import Album
-from mien.errors import PhotoError, StorageError
-from mien.records.catalog import Catalog
-from mien.testing import fake_eyes
-from mien.types import Picture
-from mien.vision.images import read_picture
+from mien.errors import StorageError
+from mien.seeing.eyes import Eyes
+from mien.stages.align import Aligned
+from mien.storage.layout import TRAINING
+from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker
+from mien.text.photos import PhotoFault
+from mien.types import Box, Face, Floats, Picture, Pixels
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -83,8 +88,10 @@ def test_what_is_deleted_drops_out_with_all_that_was_seen_in_it(three_people: Pa
     shutil.rmtree(three_people.training / "Bo")
     aligned = three_people.open().align()
     assert (aligned.people, aligned.photos, aligned.gone, aligned.enrolled) == (2, 5, 4, 5)
-    rows = {"people": 2, "photos": 5, "placements": 5, "sightings": 5, "faces": 5, "chips": 5}
+    rows = {"photos": 5, "files": 5, "sightings": 5, "faces": 5, "chosen": 5, "chips": 5}
     assert three_people.counts() == rows
+    with three_people.reading() as album:
+        assert album.catalog.files.people(TRAINING) == {"Ada", "Cy"}
     assert set(three_people.chips()) == {"Ada/ada-2.png", "Ada/ada-3.png", *(f"Cy/{name}" for name in NINE[6:])}
     assert not (three_people.folder / "aligned-images/Bo").exists()
 
@@ -98,6 +105,41 @@ def test_another_encoder_looks_anew_and_the_first_one_is_remembered(three_people
     assert three_people.looked() == []
 
 
+def test_what_two_encoders_chose_is_kept_side_by_side(three_people: Painted) -> None:
+    """The fast encoder's detector does not see red here: of a photo of Bo and Ada it takes Bo for Ada."""
+    three_people.photo("Ada/both.png", "Bo", "Ada", sides=(60, 70))
+    for number in (1, 2, 3):
+        (three_people.training / f"Ada/ada-{number}.png").unlink()
+    for number in (4, 5):
+        three_people.photo(f"Ada/{number}.png", "Stranger", "Ada", sides=(50, 70))
+
+    def eyes(precision: str, views: int) -> Eyes:
+        own = three_people.eyes(precision, views)
+        return replace(own, detector=ColourBlind("fake-int8")) if precision == "int8" else own
+
+    def align(precision: str) -> Aligned:
+        return Album(three_people.folder, eyes=eyes, precision=precision).align()
+
+    def chosen() -> list[tuple[str, bytes]]:
+        """By encoder the faces of its training set."""
+        with closing(sqlite3.connect(three_people.folder / ".mien/catalog.sqlite")) as connection:
+            query = "SELECT chosen.encoder, path, embedding FROM chosen JOIN faces ON faces.id = face ORDER BY 1, 2"
+            return connection.execute(query).fetchall()
+
+    assert align("fp32").enrolled == 9
+    full = chosen()
+    assert align("int8").enrolled == 9
+    both = chosen()
+    assert set(full) < set(both) and len(both) == 18
+    three_people.looked()
+    for precision, whose in (("fp32", "Ada"), ("int8", "Bo"), ("fp32", "Ada")):
+        aligned = align(precision)
+        assert (aligned.computed, three_people.looked(), aligned.enrolled) == (0, [], 9)
+        assert three_people.whose_chip("Ada/both.png") == [whose], "chips follow the settings"
+        assert chosen() == both
+        assert Album(three_people.folder, eyes=eyes, precision=precision).status().stale == ()
+
+
 # Whose face
 
 
@@ -107,7 +149,7 @@ def test_a_photo_filed_under_two_people_is_computed_once_and_gives_each_their_ow
     aligned = three_people.open().align()
     assert three_people.looked() == sorted([*NINE, "both.png"])
     assert (aligned.photos, aligned.computed, aligned.enrolled) == (11, 10, 11)
-    assert aligned.several == ("Ada/both.png", "Bo/both.png")
+    assert aligned.several == ("training-images/Ada/both.png", "training-images/Bo/both.png")
     assert three_people.whose_chip("Ada/both.png") == ["Ada"]
     assert three_people.whose_chip("Bo/both.png") == ["Bo"]
 
@@ -127,7 +169,8 @@ def test_a_photo_without_a_face_is_named_and_not_looked_at_again(three_people: P
     Image.new("RGB", (200, 100)).save(three_people.training / "Ada/sky.png")
     for computed in (10, 0):
         aligned = three_people.open().align()
-        assert (aligned.computed, aligned.faceless, aligned.enrolled) == (computed, ("Ada/sky.png",), 9)
+        assert (aligned.computed, aligned.enrolled) == (computed, 9)
+        assert aligned.faceless == ("training-images/Ada/sky.png",)
 
 
 # Chips
@@ -164,13 +207,13 @@ def test_a_broken_photo_is_tried_once_and_reported_each_time(three_people: Paint
         aligned = three_people.open().align()
         assert three_people.looked() == looks
         ((path, error),) = aligned.failures
-        assert path == "Ada/broken.png"
-        assert error == f"{broken}: the file is empty. Fetch the photo again, or take the file out of the folder."
+        assert (path, error.fault) == ("training-images/Ada/broken.png", PhotoFault.EMPTY)
+        assert str(error) == f"{broken} is empty. Fetch the photo again, or take the file out of the folder."
         assert aligned.enrolled == 9
     broken.rename(broken.with_name("renamed.png"))
     ((path, error),) = three_people.open().align().failures
-    assert (path, three_people.looked()) == ("Ada/renamed.png", [])
-    assert error.startswith(f"{broken.with_name('renamed.png')}: the file is empty."), "it is named as it is now"
+    assert (path, three_people.looked()) == ("training-images/Ada/renamed.png", [])
+    assert error.message == f"{broken.with_name('renamed.png')} is empty.", "it is named as it is now"
     three_people.photo("Ada/renamed.png")
     assert three_people.open().align().failures == ()
 
@@ -178,20 +221,94 @@ def test_a_broken_photo_is_tried_once_and_reported_each_time(three_people: Paint
 def test_what_failed_for_want_of_an_extra_is_tried_again_and_then_counts(
     three_people: Painted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def without_the_extra(path: Path) -> Picture:
-        if path.name == "ada-3.png":
-            raise PhotoError(f"{path}: reading HEIC needs a part.", "Install it.", "missing-extra")
-        return read_picture(path)
-
-    monkeypatch.setattr("mien.seeing.eyes.read_picture", without_the_extra)
-    for _ in range(2):
-        aligned = three_people.open().align()
-        assert (aligned.enrolled, [path for path, _ in aligned.failures]) == (8, ["Ada/ada-3.png"])
-        assert "ada-3.png" in three_people.looked()
-    monkeypatch.setattr("mien.seeing.eyes.read_picture", read_picture)
+    heif, photo = pytest.importorskip("pillow_heif"), three_people.training / "Ada/ada-3.png"
+    with Image.open(photo) as image:
+        heif.from_pillow(image).save(photo, format="HEIF", quality=-1)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pillow_heif.as_plugin", None)
+        for _ in range(2):
+            aligned = three_people.open().align()
+            ((path, error),) = aligned.failures
+            assert (aligned.enrolled, path, error.kind) == (8, "training-images/Ada/ada-3.png", "missing-extra")
+            assert "ada-3.png" in three_people.looked()
     cured = three_people.open().align()
     assert (three_people.looked(), cured.failures, cured.enrolled) == (["ada-3.png"], (), 9)
     assert three_people.whose_chip("Ada/ada-3.png") == ["Ada"]
+
+
+# Tools that somebody else made, and that fail
+
+
+def green(pixels: Pixels) -> bool:
+    """Whether there is anything of Bo in a picture."""
+    return bool((pixels[..., 1].astype(int) - pixels.max(axis=-1, where=[True, False, True], initial=0) > 100).any())
+
+
+class ColourBlind(FakeDetector):
+    """A detector that does not see red."""
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        return super().detect(np.where(pixels[..., :1].astype(int) > pixels[..., 1:2] + 100, 0, pixels))
+
+
+class DetectorAfraidOfGreen(FakeDetector):
+    def detect(self, pixels: Pixels) -> list[Face]:
+        if green(pixels):
+            raise ValueError("green")
+        return super().detect(pixels)
+
+
+class LandmarkerAfraidOfGreen(FakeLandmarker):
+    def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        if green(pixels):
+            raise ValueError("green")
+        return super().landmarks(pixels, boxes)
+
+
+class EncoderAfraidOfGreen(FakeEncoder):
+    def encode(self, chips: NDArray[np.uint8]) -> Floats:
+        if green(chips):
+            raise SystemExit("green")
+        return super().encode(chips)
+
+
+AFRAID: dict[str, Callable[[Eyes], Eyes]] = {
+    "detector": lambda eyes: replace(eyes, detector=DetectorAfraidOfGreen()),
+    "landmarker": lambda eyes: replace(eyes, landmarker=LandmarkerAfraidOfGreen()),
+    "encoder": lambda eyes: replace(eyes, encoder=EncoderAfraidOfGreen(eyes.encoder.id)),
+}
+
+
+@pytest.mark.parametrize("tool", AFRAID)
+def test_a_tool_that_fails_costs_its_photo_alone_and_the_photo_is_seen_again(three_people: Painted, tool: str) -> None:
+    bo = [f"training-images/Bo/bo-{number}.png" for number in (1, 2, 3)]
+    afraid = Album(three_people.folder, eyes=lambda *settings: AFRAID[tool](three_people.eyes(*settings)))
+    for computed in (9, 3):
+        aligned = afraid.align()
+        assert (aligned.computed, aligned.enrolled, aligned.chips_written) == (computed, 6, 6 if computed == 9 else 0)
+        assert sorted(path for path, _ in aligned.failures) == bo
+        for path, error in aligned.failures:
+            assert (error.fault, error.about) == (PhotoFault.TOOL, str(three_people.folder / path))
+            assert error.message.startswith(f"{error.about} could not be seen. The {tool} fake-")
+        (kept,) = (three_people.folder / ".mien/tracebacks").iterdir()
+        assert kept.name in error.message and "green" in kept.read_text()
+    three_people.looked()
+    assert [finding.why for finding in afraid.status().stale] == ["3 photos not seen yet with the present settings"]
+    cured = three_people.open().align()
+    assert three_people.looked() == ["bo-1.png", "bo-2.png", "bo-3.png"]
+    assert (cured.failures, cured.enrolled, cured.chips_written) == ((), 9, 3)
+
+
+def test_a_landmarker_that_fails_when_chips_are_cut_costs_that_chip_alone(three_people: Painted) -> None:
+    three_people.open().align()
+    shutil.rmtree(three_people.folder / "aligned-images")
+    afraid = Album(three_people.folder, eyes=lambda *settings: AFRAID["landmarker"](three_people.eyes(*settings)))
+    aligned = afraid.align()
+    assert (aligned.computed, aligned.enrolled, aligned.chips_written) == (0, 9, 6)
+    assert sorted(path for path, _ in aligned.failures) == [f"training-images/Bo/bo-{n}.png" for n in (1, 2, 3)]
+    assert {error.fault for _, error in aligned.failures} == {PhotoFault.TOOL}
+    cured = three_people.open().align()
+    assert (cured.failures, cured.chips_written) == ((), 3)
 
 
 # Photos that change under its hands
@@ -224,11 +341,14 @@ def test_a_photo_that_changes_between_two_looks_is_settled_by_the_next_run(three
     during = three_people.open().align()
     assert during.failures == (), "nothing was said about the photo, only about the file"
     after = three_people.open().align()
-    assert [path for path, _ in after.failures] == (["Ada/ada-2.png"] if what == "a broken one" else [])
+    assert [path for path, _ in after.failures] == (["training-images/Ada/ada-2.png"] if what == "a broken one" else [])
     assert three_people.whose_chip("Cy/x.png") == ["Ada"], "the copy elsewhere is seen all the same"
     assert ("Ada/ada-2.png" in three_people.chips()) == (what == "another photo")
     assert three_people.open().status().stale == ()
-    assert three_people.open().align() == replace(after, new=0, changed=0, moved=0, gone=0, computed=0, chips_written=0)
+    again = three_people.open().align()
+    assert [error.args for _, error in again.failures] == [error.args for _, error in after.failures]
+    nothing = replace(after, new=0, changed=0, moved=0, gone=0, computed=0, chips_written=0)
+    assert again == replace(nothing, failures=again.failures)
 
 
 def test_no_chip_is_cut_from_a_photo_that_is_not_the_one_that_was_seen(three_people: Painted) -> None:
@@ -243,7 +363,7 @@ def test_no_chip_is_cut_from_a_photo_that_is_not_the_one_that_was_seen(three_peo
         def note(self, line: str) -> None: ...
         def finish(self) -> None: ...
 
-    assert Album(three_people.folder, progress=Meddler()).align().chips_written == 8
+    assert three_people.open(progress=Meddler()).align().chips_written == 8
     assert "Ada/ada-1.png" not in three_people.chips()
     assert three_people.open().align().chips_written == 1
     assert three_people.whose_chip("Ada/ada-1.png") == ["Bo"]
@@ -253,16 +373,15 @@ def test_no_chip_is_cut_from_a_photo_that_is_not_the_one_that_was_seen(three_peo
 
 STRUCK = """
 import os, signal, sys, tempfile, threading
-import mien.wiring
 from mien import Album
 from mien.testing import draw_photo, fake_eyes
 from mien.vision.images import encoded
 
-mien.wiring.make_eyes = lambda precision, views: fake_eyes(views)
+eyes = lambda precision, views: fake_eyes(views, f"fake-{precision}")  # as those of Painted
 folder, strike_at, strike_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 with tempfile.TemporaryDirectory() as elsewhere:  # imports what is imported late, so that no strike is spent on that
-    warm = Album.create(os.path.join(elsewhere, "warm"))
+    warm = Album(Album.create(os.path.join(elsewhere, "warm")).folder, eyes=eyes)
     os.mkdir(warm.folder / "training-images/Ada")
     photo = encoded(draw_photo([((200, 40, 40), (10, 10, 80, 80))]), "PNG")
     (warm.folder / "training-images/Ada/a.png").write_bytes(photo)
@@ -277,7 +396,7 @@ def count(frame, event, argument):
 
 threading.setprofile(count)
 sys.setprofile(count)
-Album(folder).train()
+Album(folder, eyes=eyes).train()
 sys.setprofile(None)
 print(calls)
 """
@@ -293,9 +412,8 @@ def made(album: Painted) -> dict[str, object]:
     """Everything a run makes of the photos, times and ids aside."""
     models = album.folder / "models"
     model = models / (models / "current").read_text().strip()
-    with Catalog.open(album.folder / ".mien/catalog.sqlite") as catalog:
-        (encoder_id,) = _encoder_ids(album.folder)
-        training = catalog.training_set(encoder_id)
+    with album.reading() as opened:
+        training = opened.catalog.faces.training_set(opened.encoder)
     return {
         "people": training.people,
         "photos": list(zip(training.person.tolist(), training.sha256, strict=True)),
@@ -307,16 +425,10 @@ def made(album: Painted) -> dict[str, object]:
     }
 
 
-def _encoder_ids(folder: Path) -> list[str]:
-    with closing(sqlite3.connect(folder / ".mien/catalog.sqlite")) as connection:
-        return [name for (name,) in connection.execute("SELECT DISTINCT encoder_id FROM sightings")]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals like these")
 def test_kill_9_and_ctrl_c_at_any_moment_lose_nothing_finished_and_break_nothing(
-    three_people: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    three_people: Painted, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mien.wiring.make_eyes", lambda precision, views: fake_eyes(views))
     three_people.photo("Ada/both.png", "Bo", "Ada")
     (three_people.training / "Cy/broken.png").write_bytes(b"")
 
@@ -396,35 +508,38 @@ def test_a_disk_that_is_full_or_read_only_when_chips_are_written(
 @pytest.mark.parametrize(
     ("pragma", "said"), [("max_page_count = {}", "the disk is full"), ("query_only = ON", "cannot be written")]
 )
-def test_a_catalog_that_cannot_grow_or_be_written(
-    three_people: Painted, monkeypatch: pytest.MonkeyPatch, pragma: str, said: str
-) -> None:
+def test_a_catalog_that_cannot_grow_or_be_written(three_people: Painted, pragma: str, said: str) -> None:
     """SQLite's own refusals, brought about by its own means."""
     three_people.photo("Ada/ada-0.png")
-    with monkeypatch.context() as patch:
-        pages = _limit_after(three_people, patch, pragma)
-        with pytest.raises(StorageError, match=said):
-            three_people.open().align()
+    with three_people.writing() as album:
+        assert album.catalog.files.on([TRAINING]) == []
+    with _on_the_catalog(three_people, pragma) as limited, pytest.raises(StorageError, match=said):
+        three_people.open().align()
     finished = three_people.counts()["sightings"]
-    assert (0 < finished < 10) if pages else finished == 0
+    assert (0 < finished < 10) if limited else finished == 0
     three_people.looked()
     aligned = three_people.open().align()
     assert (len(three_people.looked()), aligned.enrolled) == (10 - finished, 10)
 
 
-def _limit_after(album: Painted, patch: pytest.MonkeyPatch, pragma: str) -> int:
-    """Makes the catalog, and then applies the pragma to each connection; returns how many pages it may have, if so."""
-    (album.folder / ".mien").mkdir()
-    with Catalog.open(album.folder / ".mien/catalog.sqlite") as catalog:
-        pages = catalog._connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 1 if "{}" in pragma else 0
-    prepare = Catalog._prepare
+@contextlib.contextmanager
+def _on_the_catalog(album: Painted, pragma: str) -> Iterator[bool]:
+    """Applies the pragma to each connection with the catalog, filled with a page more than it has, if it takes that;
+    yields whether it does."""
+    file, limited = album.folder / ".mien/catalog.sqlite", "{}" in pragma
+    with closing(sqlite3.connect(file)) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0] + 1
 
-    def limited(self: Catalog) -> None:
-        prepare(self)
-        self._connection.exec_driver_sql(f"PRAGMA {pragma.format(pages)}")
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        ((*_, name),) = connection.execute("PRAGMA database_list").fetchall()
+        if name and Path(name).samefile(file):
+            connection.execute(f"PRAGMA {pragma.format(pages)}")
 
-    patch.setattr(Catalog, "_prepare", limited)
-    return int(pages)
+    sa.event.listen(sa.Engine, "connect", connected)
+    try:
+        yield limited
+    finally:
+        sa.event.remove(sa.Engine, "connect", connected)
 
 
 def pictures() -> int:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.answers import Answer, NamedFace
 from mien.errors import PhotoError, StorageError, UsageError
 from mien.stages.annotate import LIST, SIDE, annotate, label, plan_copies
-from mien.types import Candidate, Face, Photo, Prediction, Quality
+from mien.text.photos import PhotoFault
+from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
 from mien.vision.drawing import NAMED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_boxes_are_drawn_where_the_faces_are_and_the_photo_stays(tmp_path: Path)
     Image.new("RGB", (400, 300), "white").save(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
     faces = named((50, 40, 150, 140), "Ada"), named((250, 40, 350, 140), None)
-    assert annotate(answer(tmp_path / "a.png", *faces), tmp_path / "out/a.png.jpg")
+    assert annotate(answer(tmp_path / "a.png", *faces), tmp_path / "a.png", tmp_path / "out/a.png.jpg")
     with Image.open(tmp_path / "out/a.png.jpg") as copy:
         assert (copy.format, copy.size) == ("JPEG", (400, 300))
         pixels = np.asarray(copy).astype(int)
@@ -47,7 +47,8 @@ def test_boxes_are_drawn_where_the_faces_are_and_the_photo_stays(tmp_path: Path)
 def test_a_large_photo_gets_a_smaller_copy_with_the_box_in_its_place(tmp_path: Path) -> None:
     wide = 3 * SIDE
     Image.new("RGB", (wide, 300), "white").save(tmp_path / "a.png")
-    assert annotate(answer(tmp_path / "a.png", named((wide / 2, 60, wide - 300, 240), "Ada")), tmp_path / "b.jpg")
+    found = answer(tmp_path / "a.png", named((wide / 2, 60, wide - 300, 240), "Ada"))
+    assert annotate(found, tmp_path / "a.png", tmp_path / "b.jpg")
     with Image.open(tmp_path / "b.jpg") as copy:
         assert copy.size == (SIDE, 100)
         green = np.abs(np.asarray(copy).astype(int) - NAMED).max(axis=2) < 30
@@ -55,9 +56,9 @@ def test_a_large_photo_gets_a_smaller_copy_with_the_box_in_its_place(tmp_path: P
 
 
 def test_what_cannot_be_read_gets_no_copy(tmp_path: Path) -> None:
-    error = PhotoError("a.png: the file is empty.", "Fetch it again.", "empty")
-    assert not annotate(answer(tmp_path / "a.png", error=error), tmp_path / "b.jpg")
-    assert not annotate(answer(tmp_path / "gone.png"), tmp_path / "b.jpg")
+    error = PhotoError("a.png", PhotoFault.EMPTY)
+    assert not annotate(answer(tmp_path / "a.png", error=error), tmp_path / "a.png", tmp_path / "b.jpg")
+    assert not annotate(answer(tmp_path / "gone.png"), tmp_path / "gone.png", tmp_path / "b.jpg")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,7 +87,7 @@ def test_only_copies_are_ever_replaced(tmp_path: Path) -> None:
         copy.write_bytes(b"a copy")
     assert len(plan_copies(tmp_path / "out", photos)) == 2, "an earlier run made them"
     (tmp_path / "out/c.jpg").write_bytes(b"the user's own")
-    with pytest.raises(UsageError, match=r"c\.jpg is there already"):
+    with pytest.raises(UsageError, match=r"c\.jpg is there already, and mien did not make it\. Name another folder\.$"):
         plan_copies(tmp_path / "out", [*photos, (Path("in/c.jpg"), Path("c.jpg"))])
     assert json.loads((tmp_path / "out" / LIST).read_bytes()) == ["a.jpg", "b.jpg"]
     (tmp_path / "out" / LIST).write_bytes(b"damaged")

@@ -12,7 +12,10 @@ from PIL import Image, ImageFilter
 
 from mien import Album
 from mien.errors import StorageError
-from mien.stages.check import HUMAN, REMEDIES, Checked, Finding
+from mien.protocols import Silent
+from mien.stages.check import Checked
+from mien.text.findings import FindingKind
+from mien.types import Finding
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -53,7 +56,7 @@ def messy(trained_album: Path, sample: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_an_album_without_accidents_needs_nobody(trained_album: Path) -> None:
-    assert Album(trained_album, minimum=6).check() == Checked(6, 36, ())
+    assert Album(trained_album, minimum=6).check() == Checked(6, 36, None, ())
 
 
 def test_a_resized_copy_is_found_and_counts_once(messy: Checked) -> None:
@@ -79,7 +82,7 @@ def test_photos_that_teach_nothing_or_little(messy: Checked) -> None:
     assert found(messy, "several") == [(("Amara/group.jpg",), ("Amara",)), (("Luis/group.jpg",), ("Luis",))]
     (broken,) = [finding for finding in messy.findings if finding.kind == "unreadable"]
     assert (broken.photos, broken.people) == (("Jun/broken.jpg",), ("Jun",))
-    assert broken.why == "not a photo mien can read; it is text"
+    assert broken.why == "is not a photo mien can read; it is text"
     assert broken.remedy == "Fetch the photo again, or take the file out of the folder."
 
 
@@ -91,7 +94,8 @@ def test_people_with_too_few_photos(messy: Checked) -> None:
 def test_what_needs_a_human_comes_first(messy: Checked) -> None:
     needs = [finding.needs_human for finding in messy.findings]
     assert needs == sorted(needs, reverse=True) and messy.needs_human
-    assert list(REMEDIES)[: len(HUMAN)] == [kind for kind in REMEDIES if kind in HUMAN]
+    kinds = [kind.needs_human for kind in FindingKind]
+    assert kinds == sorted(kinds, reverse=True)
 
 
 def test_programs_get_the_same(messy: Checked) -> None:
@@ -102,8 +106,9 @@ def test_programs_get_the_same(messy: Checked) -> None:
         "photos": [],
         "people": ["Nora"],
         "why": "5 of 6 photos with their face, copies counted once",
-        "remedy": REMEDIES["few"],
+        "remedy": "Add photos: other days, other light, from other sides.",
         "needs_human": True,
+        "figures": {"different": 5, "minimum": 6},
     }
 
 
@@ -124,20 +129,20 @@ def test_copies_count_once(three_people: Painted) -> None:
 def test_a_person_without_a_photo(painted: Painted) -> None:
     (painted.training / "Ada").mkdir()
     checked = painted.open().check()
-    assert checked == Checked(
-        1, 0, (Finding("few", (), ("Ada",), "0 of 20 photos with their face, copies counted once", REMEDIES["few"]),)
-    )
+    few = Finding(FindingKind.FEW, ("Ada",), figures={"different": 0, "minimum": 20})
+    assert checked == Checked(1, 0, None, (few,))
+    assert few.why == "0 of 20 photos with their face, copies counted once"
     assert not (painted.folder / ".mien").exists(), "it changes nothing"
 
 
 def test_an_empty_album_needs_nobody(painted: Painted) -> None:
-    assert painted.open().check() == Checked(0, 0, ())
+    assert painted.open().check() == Checked(0, 0, None, ())
 
 
 def test_before_the_first_look_nothing_is_said_of_the_photos(three_people: Painted) -> None:
     checked = three_people.open(minimum=3).check()
     assert [finding.kind for finding in checked.findings] == ["not seen"]
-    assert why(checked, "not seen") == ["9 photos were not looked at yet"]
+    assert why(checked, "not seen") == ["9 photos not seen yet"]
     assert checked.needs_human, "nobody can tell yet whether anything is wrong"
     assert found(three_people.open(minimum=4).check(), "few") == [((), (person,)) for person in ("Ada", "Bo", "Cy")]
 
@@ -148,28 +153,30 @@ def test_photos_that_came_changed_or_went_since_the_last_look(three_people: Pain
     three_people.photo("Bo/bo-1.png", "Bo", sides=(100,))
     (three_people.training / "Cy/cy-1.png").unlink()
     checked = three_people.open(minimum=2).check()
-    assert why(checked, "not seen") == ["2 photos were not looked at yet"]
+    assert why(checked, "not seen") == ["2 photos not seen yet"]
     assert found(checked, "few") == [((), ("Bo",)), ((), ("Cy",))], "Ada's new one may be another picture"
     assert found(checked, "copies")[-1] == (("Cy/cy-2.png", "Cy/cy-3.png"), ("Cy",)), "what is gone is not spoken of"
 
 
 def test_settings_under_which_nothing_was_looked_at(three_people: Painted) -> None:
     three_people.open().align()
-    assert why(three_people.open(views=2, minimum=1).check(), "not seen") == ["9 photos were not looked at yet"]
+    assert why(three_people.open(views=2, minimum=1).check(), "not seen") == ["9 photos not seen yet"]
     waiting = three_people.open(skip_multi=True, minimum=1).check()
-    assert found(waiting, "not seen") == [((), ("Ada", "Bo", "Cy"))]
+    assert found(waiting, "not chosen") == [((), ("Ada", "Bo", "Cy"))]
+    assert found(waiting, "not seen") == []
 
 
-def test_faces_that_were_seen_and_not_chosen(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(*_: object) -> None:
-        raise StorageError("The disk is full.", "Free some space.")
+def test_faces_that_were_seen_and_not_chosen(three_people: Painted) -> None:
+    class Full(Silent):
+        """The end of a run that has seen everything."""
 
-    with monkeypatch.context() as patch:
-        patch.setattr("mien.stages.align._choose", no_more)
-        with pytest.raises(StorageError):
-            three_people.open().align()
+        def finish(self) -> None:
+            raise StorageError("The disk", "is full", "Free some space.")
+
+    with pytest.raises(StorageError):
+        three_people.open(progress=Full()).align()
     checked = three_people.open(minimum=1).check()
-    assert [finding.kind for finding in checked.findings if finding.needs_human] == ["not seen"]
+    assert [finding.kind for finding in checked.findings if finding.needs_human] == ["not chosen"]
 
 
 def test_a_folder_that_cannot_be_opened(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +190,9 @@ def test_a_folder_that_cannot_be_opened(three_people: Painted, monkeypatch: pyte
     three_people.open().align()
     monkeypatch.setattr(os, "scandir", locked)
     checked = three_people.open(minimum=1).check()
-    assert checked.findings[1] == Finding("unreadable", ("Bo",), ("Bo",), "cannot be opened", "Check its permissions.")
+    closed = checked.findings[1]
+    assert closed == Finding(FindingKind.CLOSED, ("Bo",), ("Bo",))
+    assert (closed.why, closed.remedy) == ("cannot be opened", "Check its permissions.")
 
 
 def test_the_same_bytes_under_two_people(three_people: Painted) -> None:
@@ -198,6 +207,7 @@ def test_photos_left_out_for_their_several_faces(three_people: Painted) -> None:
     three_people.photo("Ada/group.png", "Ada", "Bo")
     three_people.open(skip_multi=True).align()
     checked = three_people.open(skip_multi=True, minimum=1).check()
-    assert found(checked, "several") == [(("Ada/group.png",), ("Ada",))]
-    assert why(checked, "several") == ["2 faces; it is left out"]
+    assert found(checked, "several, left out") == [(("Ada/group.png",), ("Ada",))]
+    assert why(checked, "several, left out") == ["2 faces; it is left out"]
+    assert found(checked, "several") == []
     assert not checked.needs_human

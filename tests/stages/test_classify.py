@@ -2,21 +2,31 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from mien.answers import to_json
+import mien
+from mien import Album
 from mien.errors import EncoderMismatchError, ModelError, StorageError, UsageError
-from mien.stages.classify import classify
-from mien.testing import fake_eyes
-from mien.types import Picture
+from mien.protocols import Silent
+from mien.recogniser import PhotoLike, Recogniser
+from mien.registry.folder import load_model
+from mien.stages.classify import Asked, classify
+from mien.storage.leftovers import DAYS
+from mien.testing import FakeDetector, fake_eyes
+from mien.types import Face, Picture, Pixels
 
 if TYPE_CHECKING:
     from conftest import Painted
-    from mien.answers import Answer
+    from mien.seeing.eyes import Eyes
+    from mien.types import Answer
 
 
 @pytest.fixture
@@ -50,12 +60,13 @@ def journals(album: Painted) -> list[Path]:
 
 
 def test_answers_come_in_the_order_of_the_photos_and_errors_among_them(trained: Painted, tmp_path: Path) -> None:
-    model = trained.open()._model(None)
+    model = load_model(trained.folder / "models" / str(trained.open().version))
     photos = [trained.paint(tmp_path / f"{n}.png", *people) for n, people in enumerate((("Cy", "Ada"), (), ("Bo",)))]
     photos.insert(1, tmp_path / "missing.png")
     eyes = fake_eyes(1, "fake-fp32")
     model.require_encoder(eyes.encoder_id)
-    answers = list(classify(photos, model, lambda: eyes, workers=2))
+    asked = [Asked(str(photo), photo, Path(photo.name)) for photo in photos]
+    answers = list(classify(asked, Recogniser(model, lambda _: eyes, 2), 3, Silent()))
     assert [answer.path for answer in answers] == [str(photo) for photo in photos]
     assert [names(answer) for answer in answers] == [["Cy", "Ada"], [], [], ["Bo"]]
     assert [answer.error is not None for answer in answers] == [False, True, False, False]
@@ -92,7 +103,7 @@ def test_one_path_need_not_be_in_a_list(trained: Painted, party: Path) -> None:
 
 @pytest.mark.parametrize("how", ["close", "drop", "interrupt"])
 def test_an_interrupted_run_goes_on_where_it_stopped(trained: Painted, party: Path, how: str) -> None:
-    whole = [to_json(answer) for answer in trained.open().classify([party])]
+    whole = [answer.to_json() for answer in trained.open().classify([party])]
     trained.looked()
 
     if how == "interrupt":
@@ -103,7 +114,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(trained: Painted, party: Pa
         given = 4
     else:
         answers = trained.open(workers=1).classify([party])
-        assert [to_json(next(answers)) for _ in range(3)] == whole[:3]
+        assert [next(answers).to_json() for _ in range(3)] == whole[:3]
         given = 3
         if how == "close":
             answers.close()  # type: ignore[attr-defined]
@@ -114,7 +125,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(trained: Painted, party: Pa
     notes: list[str] = []
     album = trained.open()
     album._progress = Noting(notes)
-    assert [to_json(answer) for answer in album.classify([party])] == whole
+    assert [answer.to_json() for answer in album.classify([party])] == whole
     assert trained.looked() == sorted(Path(str(one["photo"])).name for one in whole[given:])
     assert notes == [f"Going on with an interrupted run: {given} of 12 photos are answered."]
     assert journals(trained) == [], "nothing is left of a run that is complete"
@@ -233,3 +244,104 @@ def test_no_more_photos_are_opened_than_are_waited_for(trained: Painted, tmp_pat
     assert len(trained.looked()) <= 1 + 2 * 2, "two workers, each one photo at hand and one waiting"
     assert len(list(answers)) == 39
     assert sum(isinstance(thing, Picture) for thing in gc.get_objects()) <= before
+
+
+# Photos without a path
+
+
+def test_photos_may_be_bytes_images_and_arrays_alone_or_several(trained: Painted, party: Path) -> None:
+    ada, bo = party / "1.png", party / "2.png"
+    with Image.open(bo) as image:
+        image.load()
+    pixels = np.asarray(image)
+    album = trained.open()
+    for alone in (ada.read_bytes(), Image.open(ada), np.asarray(Image.open(ada))):
+        (answer,) = album.classify(alone)
+        assert (answer.path, names(answer)) == ("image 1", ["Ada"])
+    answers = list(album.classify([pixels, pixels, ada.read_bytes(), image]))
+    assert [answer.path for answer in answers] == [f"image {number}" for number in (1, 2, 3, 4)]
+    assert [names(answer) for answer in answers] == [["Bo"], ["Bo"], ["Ada"], ["Bo"]]
+    (answer,) = mien.classify(pixels, trained.folder / "models" / str(answer.model), eyes=trained.eyes)
+    assert names(answer) == ["Bo"]
+
+
+def test_they_may_stand_among_files_and_folders(trained: Painted, party: Path) -> None:
+    ada = party / "1.png"
+    given: list[PhotoLike] = [
+        ada,
+        np.asarray(Image.open(ada)),
+        party / "later",
+        ada.read_bytes(),
+        ada,
+        party / "later/11.png",
+    ]
+    answers = list(trained.open().classify(given))
+    assert [Path(answer.path).name for answer in answers] == ["1.png", "image 1", "11.png", "image 2"]
+
+
+def test_a_run_over_folders_and_images_leaves_no_journal(trained: Painted, party: Path) -> None:
+    answers = trained.open().classify([party, (party / "1.png").read_bytes()])
+    for _ in range(3):
+        next(answers)
+    del answers
+    assert journals(trained) == []
+
+
+def test_their_copies_are_annotated_too(trained: Painted, party: Path, tmp_path: Path) -> None:
+    given: list[PhotoLike] = [np.asarray(Image.open(party / "1.png")), (party / "2.png").read_bytes(), b""]
+    assert len(list(trained.open().classify(given, annotate=tmp_path / "out"))) == 3
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.jpg")) == ["image 1.jpg", "image 2.jpg"]
+
+
+def test_an_empty_list_is_a_wrong_question(trained: Painted) -> None:
+    with pytest.raises(UsageError, match="The list of photos is empty"):
+        trained.open().classify([])
+
+
+# What is left behind
+
+
+def test_a_later_classify_removes_abandoned_journals_that_are_old(trained: Painted, party: Path) -> None:
+    answers = trained.open().classify([party])
+    next(answers)
+    del answers
+    (journal,) = journals(trained)
+    list(trained.open().classify([party / "1.png"]))
+    assert journals(trained) == [journal]
+    os.utime(journal, (time.time() - DAYS * 86_400 - 60,) * 2)
+    list(trained.open().classify([party / "1.png"]))
+    assert journals(trained) == []
+
+
+def test_a_plug_in_that_fails_costs_its_photo_and_its_traceback_is_kept_in_the_album(
+    trained: Painted, party: Path
+) -> None:
+    class Fussy(FakeDetector):
+        def detect(self, pixels: Pixels) -> list[Face]:
+            if not pixels[:, 100:].any():
+                raise ValueError("only one person")
+            return super().detect(pixels)
+
+    def fussy(precision: str, views: int) -> Eyes:
+        return replace(trained.eyes(precision, views), detector=Fussy())
+
+    trained.paint(party / "two.png", "Ada", "Bo")
+    *others, two = Album(trained.folder, eyes=fussy).classify([party / "1.png", party / "2.png", party / "two.png"])
+    assert names(two) == ["Ada", "Bo"]
+    (file,) = (trained.folder / ".mien/tracebacks").iterdir()
+    for answer in others:
+        assert answer.error and answer.error.kind == "tool"
+        assert "The detector fake-detector failed (ValueError: only one person)" in answer.error.message
+        assert str(file) in answer.error.message
+
+
+def test_a_mistake_in_a_tool_of_miens_own_ends_the_run_as_one(
+    trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def detect(self: FakeDetector, pixels: Pixels) -> list[Face]:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(FakeDetector, "detect", detect)
+    with pytest.raises(ValueError, match="a mistake"):
+        list(trained.open().classify(party))
+    assert not (trained.folder / ".mien/tracebacks").exists()

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from mien.errors import StorageError, UsageError
-from mien.stages.convert import SAME_FORMAT, THERE, Converted, convert
+from mien.stages.convert import Converted, convert
+from mien.text.photos import LeftAlone
 from mien.vision.images import read_picture
 
 GRADIENT = np.stack([*np.mgrid[0:60:1, 0:90:1], np.full((60, 90), 120)], axis=2).astype(np.uint8)
@@ -100,9 +101,10 @@ def test_a_folder_keeps_its_order_and_bad_files_stop_nothing(tmp_path: Path) -> 
         "deep/er/b.jpg",
     }
     assert {photo for photo, _ in converted.converted} == {*photos, source / "d.png"}
-    assert converted.skipped == ((source / "d.jpg", target / "d.jpg", SAME_FORMAT),)
+    assert converted.skipped == ((source / "d.jpg", target / "d.jpg", LeftAlone.SAME_FORMAT),)
     (error,) = converted.failures
-    assert error.kind == "not-a-picture" and str(source / "e.png") in error.message
+    assert error.message == f"{source / 'e.png'} is not a photo mien can read; it is a web page (HTML)."
+    assert (error.kind, error.__traceback__) == ("not-a-picture", None), "a traceback would hold the file"
     assert not (target / "e.jpg").exists()
     assert {file.name for file in target.rglob("*") if file.is_file()} == {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}
 
@@ -110,7 +112,7 @@ def test_a_folder_keeps_its_order_and_bad_files_stop_nothing(tmp_path: Path) -> 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     photo, copy = save(tmp_path / "a.png"), tmp_path / "b.jpg"
     copy.write_bytes(b"mine")
-    assert convert(photo, copy) == Converted((), ((photo, copy, THERE),), ())
+    assert convert(photo, copy) == Converted((), ((photo, copy, LeftAlone.TAKEN),), ())
     assert copy.read_bytes() == b"mine"
 
 
@@ -119,7 +121,7 @@ def test_of_two_photos_for_one_name_the_first_has_it(tmp_path: Path) -> None:
         save(tmp_path / "from" / name)
     converted = convert(tmp_path / "from", tmp_path / "to", to=".JPEG")
     assert [(photo.name, copy.name) for photo, copy in converted.converted] == [("A.png", "A.jpg")]
-    assert [(photo.name, why) for photo, _, why in converted.skipped] == [("a.gif", THERE)]
+    assert [(photo.name, why) for photo, _, why in converted.skipped] == [("a.gif", LeftAlone.TAKEN)]
 
 
 def test_a_second_run_does_nothing(tmp_path: Path) -> None:
@@ -127,17 +129,23 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
     assert len(convert(tmp_path, tmp_path, to="jpg").converted) == 1
     again = convert(tmp_path, tmp_path, to="jpg")
     assert again.converted == ()
-    assert [(photo.name, why) for photo, _, why in again.skipped] == [("a.jpg", SAME_FORMAT), ("a.png", THERE)]
+    assert [(photo.name, why) for photo, _, why in again.skipped] == [
+        ("a.jpg", LeftAlone.SAME_FORMAT),
+        ("a.png", LeftAlone.TAKEN),
+    ]
+
+
+UNSAID = r"^The format to convert to is not said\. Name a file that ends in \.png or \.jpg, or use --to\.$"
 
 
 @pytest.mark.parametrize(
     ("target", "options", "message"),
     [
-        ("b.gif", {}, "not said"),
-        ("b", {}, "not said"),
-        ("b", {"to": "gif"}, "gif is not a format"),
-        ("b.jpg", {"quality": 101}, "quality cannot be 101"),
-        ("b.jpg", {"quality": 0}, "quality cannot be 0"),
+        ("b.gif", {}, UNSAID),
+        ("b", {}, UNSAID),
+        ("b", {"to": "gif"}, r"^gif is not a format to convert to\. Convert to png or jpeg\.$"),
+        ("b.jpg", {"quality": 101}, r"^A JPEG's quality cannot be 101\. It is"),
+        ("b.jpg", {"quality": 0}, r"^A JPEG's quality cannot be 0\. It is"),
     ],
 )
 def test_wrong_questions(tmp_path: Path, target: str, options: dict[str, Any], message: str) -> None:
@@ -164,7 +172,7 @@ def test_programs_get_the_same(tmp_path: Path) -> None:
     told = json.loads(json.dumps(convert(photo, copy).to_json()))
     assert told == {"converted": [{"photo": str(photo), "copy": str(copy)}], "skipped": [], "failures": []}
     told = json.loads(json.dumps(convert(photo, copy).to_json()))
-    assert told["skipped"] == [{"photo": str(photo), "copy": str(copy), "reason": THERE}]
+    assert told["skipped"] == [{"photo": str(photo), "copy": str(copy), "reason": "taken"}]
     photo.write_bytes(photo.read_bytes()[:-30])
     told = json.loads(json.dumps(convert(photo, tmp_path / "c.jpg").to_json()))
     assert [error["kind"] for error in told["failures"]] == ["truncated"]

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,20 +19,26 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from mien import registry
+from mien import Album, wiring
 from mien.errors import DamagedModelError, EncoderMismatchError, ModelError, NoFaceError
-from mien.learning.head import Fitted, weights
+from mien.learning.head import FittedHead, weights
 from mien.learning.openset import Calibration, choose_threshold
-from mien.records.catalog import Catalog, TrainingSet
-from mien.registry import EncoderCard, HeadCard, Model, Provenance, load_fitted, load_model
+from mien.records.faces import TrainingSet
+from mien.registry import versions
+from mien.registry.card import EncoderCard, HeadCard
+from mien.registry.folder import Draft, Model, load_fitted, load_model
 from mien.registry.graph import head_graph, head_of_graph
+from mien.seeing.encoders.resnet import COSINES
 from mien.stages.enrol import enrol
-from mien.types import Floats
-from mien.wiring import HEADS, enrolment
+from mien.testing import FakeDetector, fake_eyes
+from mien.text.findings import StaleKind
+from mien.types import Face, Finding, Floats, Pixels
+from mien.wiring import HEADS
 
 if TYPE_CHECKING:
     from conftest import Painted
-    from mien.stages.train import HeadOption
+    from mien.learning.head import HeadOption
+    from mien.open_album import OpenAlbum
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENCODER = EncoderCard(id="encoder", precision="fp32", weights_sha256="ab" * 32, views=4)
@@ -53,8 +60,8 @@ def faces(person: int, photos: int = PHOTOS) -> Floats:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def album(*photos: tuple[str, int]) -> TrainingSet:
-    """An album of these people, sorted, with so many photos each; a name always has the same face."""
+def training(*photos: tuple[str, int]) -> TrainingSet:
+    """The faces of these people, sorted, with so many photos each; a name always has the same face."""
     rows = [faces(seed(name), number) for name, number in photos]
     count = [number for _, number in photos]
     person = np.repeat(np.arange(len(photos)), count)
@@ -69,39 +76,54 @@ def album(*photos: tuple[str, int]) -> TrainingSet:
 
 @dataclass(frozen=True)
 class OnePerson:
-    """A catalog that will tell of one person and of nobody else."""
+    """The faces of a catalog that will tell of one person and of nobody else."""
 
     person: str
     photos: TrainingSet
 
-    def training_set(self, encoder_id: str, person: str) -> TrainingSet:
-        assert (encoder_id, person) == (ENCODER.id, self.person)
+    def training_set(self, encoder: str, person: str) -> TrainingSet:
+        assert (encoder, person) == (ENCODER.id, self.person)
         return self.photos
 
 
-def fitted(name: str, of: TrainingSet) -> Fitted:
+def opened(models: Path, person: str, photos: int) -> OpenAlbum:
+    """An album with so many photos of a person, as far as `enrol` may ask it."""
+    known = SimpleNamespace(faces=OnePerson(person, training((person, photos))))
+    place, tools = SimpleNamespace(models=models), wiring.tools()
+    asked = SimpleNamespace(catalog=known, layout=place, tools=tools, eyes=fake_eyes, clock=lambda: NOON)
+    return cast("OpenAlbum", asked)
+
+
+def fitted(name: str, of: TrainingSet) -> FittedHead:
     option = next(option for option in HEADS if option.name == name)
-    return option.fit(of.embeddings, of.person, len(of.people), weights(of.overall))
+    return option.fit_for(COSINES)(of.embeddings, of.person, len(of.people), weights(of.overall))
 
 
 def write(models: Path, name: str, of: TrainingSet) -> Model:
     photos = {who: [of.sha256[row] for row in np.flatnonzero(of.person == n)] for n, who in enumerate(of.people)}
-    counts, metrics = {"photos": len(of.sha256), "left_out": 1}, {"top1": 0.5}
-    provenance = Provenance(ENCODER, HeadCard(name=name, tried={name: 0.25}), photos, counts, metrics)
-    threshold, calibration = choose_threshold([0.91, 0.92, 0.93], [0, 1, 2], 3, 0.01), Calibration(250.0, 0.004)
-    version = registry.write_model(models, of.people, fitted(name, of), threshold, calibration, provenance, NOON)
-    return load_model(models / version)
+    draft = Draft(
+        people=of.people,
+        head=fitted(name, of),
+        threshold=choose_threshold([0.91, 0.92, 0.93], [0, 1, 2], 3, 0.01, COSINES),
+        calibration=Calibration(250.0, 0.004),
+        encoder=ENCODER,
+        chosen=HeadCard(name=name, tried={name: 0.25}),
+        photos=photos,
+        counts={"photos": len(of.sha256), "left_out": 1},
+        metrics={"top1": 0.5},
+        created=NOON,
+    )
+    return load_model(models / versions.write(models, draft))
 
 
-def enrolled(models: Path, model: Model, person: str, photos: int) -> tuple[Model, Fitted]:
-    catalog = cast("Catalog", OnePerson(person, album((person, photos))))
-    found = enrol(catalog, models, model, enrolment(model), person, NOON)
+def enrolled(models: Path, model: Model, person: str, photos: int) -> tuple[Model, FittedHead]:
+    found = enrol(opened(models, person, photos), model, person)
     assert found.photos == photos and found.version != model.version
     new = load_model(models / found.version)
     return new, load_fitted(models / found.version, new)
 
 
-def rows(head: Fitted, people: tuple[str, ...], without: str) -> list[tuple[str, bytes, bytes]]:
+def rows(head: FittedHead, people: tuple[str, ...], without: str) -> list[tuple[str, bytes, bytes]]:
     """The rows of everybody else."""
     return [
         (name, head.vectors[row].tobytes(), head.exemplars[head.owner == row].tobytes())
@@ -110,7 +132,7 @@ def rows(head: Fitted, people: tuple[str, ...], without: str) -> list[tuple[str,
     ]
 
 
-def parts(head: Fitted) -> tuple[float, bytes | None]:
+def parts(head: FittedHead) -> tuple[float, bytes | None]:
     """What is nobody's own."""
     return head.share, None if head.transform is None else head.transform.tobytes()
 
@@ -118,7 +140,7 @@ def parts(head: Fitted) -> tuple[float, bytes | None]:
 @pytest.mark.parametrize("name", [option.name for option in HEADS])
 @pytest.mark.parametrize(("person", "photos"), [("Abe", 3), ("Fay", PHOTOS), ("王", 1), ("José", PHOTOS + 1)])
 def test_nobody_else_is_touched(tmp_path: Path, name: str, person: str, photos: int) -> None:
-    before = write(tmp_path, name, album(*((one, PHOTOS) for one in PEOPLE)))
+    before = write(tmp_path, name, training(*((one, PHOTOS) for one in PEOPLE)))
     old = load_fitted(tmp_path / before.version, before)
     after, new = enrolled(tmp_path, before, person, photos)
     assert after.people == tuple(sorted({*PEOPLE, person}))
@@ -133,16 +155,16 @@ def test_nobody_else_is_touched(tmp_path: Path, name: str, person: str, photos: 
 @pytest.mark.parametrize("option", ALONE, ids=lambda option: option.name)
 @pytest.mark.parametrize("person", ["Abe", "José"])
 def test_a_person_is_enrolled_as_training_would(tmp_path: Path, option: HeadOption, person: str) -> None:
-    before = write(tmp_path, option.name, album(*((one, PHOTOS) for one in PEOPLE)))
+    before = write(tmp_path, option.name, training(*((one, PHOTOS) for one in PEOPLE)))
     after, new = enrolled(tmp_path, before, person, 40)
     row = after.people.index(person)
-    alone = fitted(option.name, album((person, 40)))
+    alone = fitted(option.name, training((person, 40)))
     assert np.array_equal(new.vectors[row], alone.vectors[0])
     assert np.array_equal(new.exemplars[new.owner == row], alone.exemplars)
 
 
 def test_the_card_says_what_was_enrolled_and_keeps_what_was_measured(tmp_path: Path) -> None:
-    first = write(tmp_path, "prototypes", album(*((one, PHOTOS) for one in PEOPLE)))
+    first = write(tmp_path, "prototypes", training(*((one, PHOTOS) for one in PEOPLE)))
     assert first.enrolled_since_fit == 0
     second, _ = enrolled(tmp_path, first, "Abe", 3)
     third, _ = enrolled(tmp_path, second, "Abe", 5)
@@ -157,7 +179,7 @@ def test_a_head_read_back_is_written_the_same(share: float) -> None:
     unit = faces(1, 9)
     owner = np.array([0, 0, 2, 2, 2, 3])
     for transform in (None, np.eye(128, dtype=np.float32)):
-        head = Fitted(unit[:4], transform, unit[3:], owner, share, np.ones(6, np.bool_))
+        head = FittedHead(unit[:4], transform, unit[3:], owner, share, np.ones(6, np.bool_))
         again = head_of_graph(head_graph(head))
         assert head_graph(again) == head_graph(head)
         assert np.array_equal(again.scores(unit), head.scores(unit))
@@ -182,7 +204,7 @@ def test_a_head_read_back_is_written_the_same(share: float) -> None:
 )
 def test_the_network_of_another_program_is_refused(spoilt: dict[str, Any]) -> None:
     unit = faces(1, 7)
-    head = Fitted(unit[:4], np.eye(128, dtype=np.float32), unit[4:], np.array([0, 1, 3]), 0.5, np.ones(3, np.bool_))
+    head = FittedHead(unit[:4], np.eye(128, dtype=np.float32), unit[4:], np.array([0, 1, 3]), 0.5, np.ones(3, np.bool_))
     model = onnx.load_model_from_string(head_graph(head))
     for constant in model.graph.initializer:
         if constant.name in spoilt:
@@ -198,11 +220,11 @@ def test_what_is_no_network_is_refused() -> None:
 
 
 def test_every_head_can_enrol_and_a_strange_one_is_refused(tmp_path: Path) -> None:
-    model = write(tmp_path, "prototypes", album(("Ann", 2)))
+    model = write(tmp_path, "prototypes", training(("Ann", 2)))
     for name in (option.name for option in HEADS):
-        enrolment(with_head(model, name))
+        assert enrol(opened(tmp_path, "Bea", 2), with_head(model, name), "Bea").photos == 2
     with pytest.raises(ModelError, match=r"does not know: newer.*train"):
-        enrolment(with_head(model, "newer"))
+        enrol(opened(tmp_path, "Bea", 2), with_head(model, "newer"), "Bea")
 
 
 def with_head(model: Model, name: str) -> Model:
@@ -210,7 +232,7 @@ def with_head(model: Model, name: str) -> Model:
 
 
 def test_a_network_that_changed_since_it_was_loaded_is_noticed(tmp_path: Path) -> None:
-    model = write(tmp_path, "prototypes", album(("Ann", 2)))
+    model = write(tmp_path, "prototypes", training(("Ann", 2)))
     network = tmp_path / model.version / "model.onnx"
     network.write_bytes(network.read_bytes()[:-1] + b"\0")
     with pytest.raises(DamagedModelError, match=r"model\.onnx"):
@@ -260,8 +282,8 @@ def test_nobody_elses_faces_are_read(trained: Painted, tmp_path: Path) -> None:
 
 def test_the_persons_own_face_is_chosen_by_all_their_photos(trained: Painted, tmp_path: Path) -> None:
     trained.open().add("Ada", trained.paint(tmp_path / "1.png", "Bo", "Ada", sides=(90, 60)), enrol=True)
-    with Catalog.open(trained.folder / ".mien/catalog.sqlite") as catalog:
-        ada = catalog.training_set(card(trained)["encoder"]["id"], "Ada").embeddings
+    with trained.reading() as opened:
+        ada = opened.catalog.faces.training_set(card(trained)["encoder"]["id"], "Ada").embeddings
     assert len(ada) == 4 and (ada @ ada[0]).min() > 0.99
     assert names(trained, "Ada", "Bo") == ["Ada", "Bo"]
 
@@ -271,9 +293,9 @@ def test_training_is_due_and_makes_what_it_would_have_made(trained: Painted, tmp
     other = replace(trained, folder=tmp_path / "other")
     shutil.copytree(trained.folder, other.folder)
     trained.open().add("Ada", photo, enrol=True)
-    assert trained.open().status().stale == (
-        "1 photo enrolled or removed since the last training, which measured the model otherwise",
-    )
+    (due,) = trained.open().status().stale
+    assert due == Finding(StaleKind.ENROLLED, figures={"photos": 1})
+    assert due.why == "1 photo enrolled or removed since the last training, by which the model was measured"
     learned = trained.open().train()
     assert learned.trained is not None and learned.aligned.computed == 0
     assert trained.open().status().stale == ()
@@ -328,6 +350,20 @@ def test_a_person_without_a_face_is_refused_and_the_model_stays(trained: Painted
     with pytest.raises(NoFaceError, match="Bea"):
         trained.open().add("Bea", tmp_path / "sky.png", enrol=True)
     assert card(trained) == before
+
+
+def test_the_traceback_of_a_tool_that_fails_is_kept_in_the_album(trained: Painted, tmp_path: Path) -> None:
+    class Afraid(FakeDetector):
+        def detect(self, pixels: Pixels) -> list[Face]:
+            if pixels.any():  # all but what the eyes are opened with
+                raise ValueError("a photo")
+            return super().detect(pixels)
+
+    afraid = Album(trained.folder, eyes=lambda *settings: replace(trained.eyes(*settings), detector=Afraid()))
+    added = afraid.add("Bo", trained.paint(tmp_path / "1.png", "Bo"), enrol=True)
+    (failure,) = added.unreadable
+    (kept,) = (trained.folder / ".mien/tracebacks").iterdir()
+    assert failure.kind == "tool" and str(kept) in failure.message
 
 
 def test_a_photo_that_cannot_be_decoded_is_told_and_the_others_are_enrolled(trained: Painted, tmp_path: Path) -> None:

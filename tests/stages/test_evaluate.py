@@ -12,20 +12,22 @@ from mien.errors import ModelError, UsageError
 from mien.learning.figures import Share
 from mien.learning.openset import Calibration
 from mien.protocols import Silent
+from mien.recogniser import Recogniser
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Evaluated, Pick, evaluate, pick_face
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
     from conftest import Painted
-    from mien.registry import Model
+    from mien.open_album import OpenAlbum
+    from mien.registry.folder import Model
     from mien.types import Box
 
 
 class Told:
     """Eyes that see in a file what its name says: "Ada 0.9 0.5" a face that scores so for the model's people."""
 
-    def look_at(self, file: Path) -> SeenPhoto:
+    def see_file(self, file: Path) -> SeenPhoto:
         scores = [float(part) for part in file.name.split()[1:]]
         faces = (seen((0.0, 0.0, 10.0, 10.0), scores),) if scores else ()
         return SeenPhoto(Photo("0" * 64, 100, 100, "PNG", "5a" * 8), faces)
@@ -49,11 +51,15 @@ def model(people: tuple[str, ...], threshold: float) -> Model:
     return cast("Model", known)
 
 
+SILENT = cast("OpenAlbum", SimpleNamespace(progress=Silent()))
+"""All that `evaluate` asks of an album."""
+
+
 def measured(threshold: float, *probes: str, people: tuple[str, ...] = ("Ada", "Bo", "Cy", "Dee")) -> Evaluated:
     """`probes` are "person score score score ...", one for each of `people`; none: no face is found."""
     files = [(Path(probe), probe.split()[0]) for probe in probes]
     eyes = cast("Eyes", Told())
-    return evaluate(files, model(people, threshold), lambda: eyes, "largest", 2, Silent())
+    return evaluate(SILENT, Recogniser(model(people, threshold), lambda _: eyes, 2), files)
 
 
 def test_shares_are_those_counted_by_hand() -> None:
@@ -128,11 +134,11 @@ def test_memory_does_not_grow_with_the_people_times_the_probes() -> None:
     people = tuple(f"P{number}" for number in range(20_000))
     scores = np.linspace(0, 0.5, len(people), dtype=np.float32)
     face = SeenFace(seen((0, 0, 9, 9), [1.0]).face, Quality(9, 1, 1, 1, 1), Embedding(scores, "told"))
-    eyes = SimpleNamespace(look_at=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG", "5a" * 8), (face,)))
+    eyes = SimpleNamespace(see_file=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG", "5a" * 8), (face,)))
     probes = [(Path(f"{number}"), "P3") for number in range(300)]
     tracemalloc.start()
     try:
-        evaluate(probes, model(people, 0.8), lambda: cast("Eyes", eyes), "largest", 1, Silent())
+        evaluate(SILENT, Recogniser(model(people, 0.8), lambda _: cast("Eyes", eyes), 1), probes)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -149,8 +155,8 @@ def at(*boxes: Box) -> SeenPhoto:
 @pytest.mark.parametrize(("face", "expected"), [("largest", 0), ("centre", 1)])
 def test_the_probe_is_the_largest_face_or_the_one_nearest_the_middle(face: Pick, expected: int) -> None:
     photo = at((0, 0, 60, 60), (90, 40, 110, 60), (150, 0, 180, 30))
-    assert pick_face(photo, face) is photo.faces[expected]
-    assert pick_face(at(), face) is None
+    assert pick_face(photo.photo, photo.faces, face) is photo.faces[expected]
+    assert pick_face(photo.photo, (), face) is None
 
 
 def test_which_face_is_asked_about_does_not_depend_on_the_label(three_people: Painted, tmp_path: Path) -> None:

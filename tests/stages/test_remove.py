@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien.errors import AlbumError, EncoderMismatchError, UsageError
-from mien.pipeline.learn import Removed
-from mien.registry import load_fitted, load_model
+from mien.pipeline.remove import Removed
+from mien.registry.folder import load_fitted, load_model
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -61,10 +61,11 @@ def test_a_person_leaves_and_nobody_else_is_touched(trained: Painted) -> None:
     assert not (trained.training / "Bo").exists() and files(trained, "removed-images/Bo") == photos
     assert removed.version == trained.open().version != first and removed.older == (first,)
     assert sorted(removed.now) == sorted((trained.folder / "removed-images/Bo").iterdir())
-    assert trained.counts() == {"people": 2, "photos": 6, "placements": 6, "sightings": 6, "faces": 6, "chips": 6}
+    assert trained.counts() == {"photos": 6, "files": 6, "sightings": 6, "faces": 6, "chosen": 6, "chips": 6}
+    assert [one.name for one in trained.open().status().people] == ["Ada", "Cy"]
     assert not any(key.startswith("Bo/") for key in trained.chips()) and len(trained.chips()) == 6
     assert trained.looked() == []
-    assert "3 photos enrolled or removed" in trained.open().status().stale[0]
+    assert "3 photos enrolled or removed" in trained.open().status().stale[0].why
 
 
 def test_a_person_who_keeps_photos_is_enrolled_anew_from_these(trained: Painted) -> None:
@@ -75,6 +76,7 @@ def test_a_person_who_keeps_photos_is_enrolled_anew_from_these(trained: Painted)
     assert {name: after[name] for name in ("Ada", "Cy")} == {name: before[name] for name in ("Ada", "Cy")}
     assert removed.files == (trained.training / "Bo/bo-1.png",)
     assert list(files(trained, "removed-images")) == ["Bo/bo-1.png"]
+    assert [one.how for one in trained.open().models()] == ["train", "remove"]
 
 
 def test_the_last_photo_takes_the_person_along(trained: Painted) -> None:
@@ -139,10 +141,10 @@ def test_what_is_not_that_persons_is_refused_and_nothing_moves(trained: Painted,
     before = everything(trained)
     outside = trained.paint(tmp_path / "1.png", "Bo")
     for photo in (outside, Path("../Ada/ada-1.png"), trained.training / "Ada/ada-1.png", trained.training / "Bo"):
-        with pytest.raises(UsageError, match="no photo of Bo"):
+        with pytest.raises(UsageError, match="is no photo of Bo in this album"):
             trained.open().remove("Bo", [trained.training / "Bo/bo-1.png", photo])
     for name in ("Nobody", "", "../training-images/Bo"):
-        with pytest.raises(UsageError, match="is called"):
+        with pytest.raises(UsageError, match=f'^"{name}" is nobody\'s name in '):
             trained.open().remove(name)
     with pytest.raises(EncoderMismatchError):
         trained.open(views=2).remove("Bo", "bo-1.png")
@@ -226,7 +228,7 @@ def test_the_command_says_where_the_photos_are_and_who_still_knows(mien: Mien, t
     assert result.exit_code == 0 and lines[0] == "Set aside 3 files of Bo."
     assert lines[1].split() == ["now", "in", str(trained.folder / "removed-images")]
     assert f"{trained.open().version} is in use" in lines[2]
-    assert lines[3].endswith(f"still on disk and still know Bo: 1 version, {first} to {first}")
+    assert lines[3].endswith(f"still on disk and still know Bo: 1 version, {first}")
     report = mien("-C", trained.folder, "report", "--no-open").stdout
     assert f"{first}" in report and "is not measured" in report
     answers = mien("-C", trained.folder, "classify", trained.folder / "removed-images", "--json").stdout

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,34 +10,27 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mien import registry, wiring
 from mien.errors import PhotoError
-from mien.protocols import Silent
-from mien.records.catalog import Catalog
-from mien.records.ledger import Fetch
-from mien.stages.intake import look_at_intake
-from mien.stages.show import Shown, show
-from mien.storage.layout import Workspace
+from mien.records.files import Files
+from mien.records.history import Fetch
+from mien.stages.align import align
+from mien.text.photos import PhotoFault
+from mien.vision.images import file_sha256
 
 if TYPE_CHECKING:
     from conftest import Painted
+    from mien.stages.show import Shown
 
 DAY = "2026-11-23-training-images"
 THEN = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 
 
-def nothing(sha256: str) -> Sequence[Fetch]:
-    return ()
-
-
 def shown(painted: Painted, photo: Path | str) -> Shown:
-    workspace = Workspace.open(painted.folder)
-    with Catalog.open(workspace.local_catalog()) as catalog:
-        return show(workspace, catalog, nothing, Path(photo))
+    return painted.open().show(photo)
 
 
 def current(painted: Painted) -> str:
-    version = registry.current(painted.folder / "models")
+    version = painted.open().version
     assert version
     return version
 
@@ -50,12 +43,12 @@ def test_a_photo_of_the_album(three_people: Painted) -> None:
     assert (found.photo.format, found.photo.width, found.photo.height) == ("PNG", 240, 200)
     assert found.bytes == found.file.stat().st_size
     (filed,) = found.filed
-    assert (filed.path, filed.person, filed.waiting, filed.source) == ("Ada/both.png", "Ada", False, None)
+    assert (filed.path, filed.person, filed.sha256) == ("training-images/Ada/both.png", "Ada", found.sha256)
     (seen,) = found.sightings
-    assert seen.error is None
-    assert [found.whose(face.id) for face in seen.faces] == [(), ("Ada",)]
+    assert seen.fault is None
+    assert [face.own_of for face in seen.faces] == [(), ("Ada",)]
     assert seen.faces[0].face.box[0] < seen.faces[1].face.box[0]
-    assert found.chips == {"Ada/both.png": "Ada/both.png"}
+    assert found.chips == {"training-images/Ada/both.png": "Ada/both.png"}
     assert (found.current, found.models) == (version, {version: ("Ada",)})
     assert (found.fetches, found.lookalikes) == ((), ())
 
@@ -66,7 +59,10 @@ def test_a_photo_is_known_by_its_bytes_wherever_it_lies(three_people: Painted, t
     shutil.copy2(three_people.training / "Ada/ada-1.png", three_people.training / "Bo/hers.png")
     three_people.open().align()
     found = shown(three_people, tmp_path / "elsewhere.png")
-    assert [(one.path, one.person) for one in found.filed] == [("Ada/ada-1.png", "Ada"), ("Bo/hers.png", "Bo")]
+    assert [(one.path, one.person) for one in found.filed] == [
+        ("training-images/Ada/ada-1.png", "Ada"),
+        ("training-images/Bo/hers.png", "Bo"),
+    ]
     assert found.file == tmp_path / "elsewhere.png"
 
 
@@ -79,20 +75,20 @@ def test_a_photo_is_found_as_the_album_names_it(three_people: Painted) -> None:
 def test_a_photo_that_goes_while_it_is_shown(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is locked out by `show`."""
     three_people.open().align()
-    monkeypatch.setattr(Catalog, "placements", lambda self: [])
+    monkeypatch.setattr(Files, "on", lambda self, shelves: [])
     assert three_people.open().show(three_people.training / "Ada/ada-1.png").chips == {}
 
 
 def test_a_photo_that_waits(three_people: Painted) -> None:
     three_people.open().train()
     three_people.paint(three_people.folder / DAY / "Ada/new.png", "Ada", sides=(100,))
-    workspace = Workspace.open(three_people.folder)
     assert not shown(three_people, f"{DAY}/Ada/new.png").known, "nobody looked into the intake yet"
-    with Catalog.open(workspace.catalog_file) as catalog:
-        look_at_intake(workspace, catalog, lambda: wiring.make_eyes("fp32", 1), Silent())
+    with three_people.writing() as album:
+        align(album, album.layout.intakes())
     found = shown(three_people, f"{DAY}/Ada/new.png")
     (filed,) = found.filed
-    assert (filed.path, filed.person, filed.waiting) == (f"{DAY}/Ada/new.png", "Ada", True)
+    assert (filed.path, filed.person) == (f"{DAY}/Ada/new.png", "Ada")
+    assert found.to_json()["filed"][0]["waiting"] is True
     assert [len(seen.faces) for seen in found.sightings] == [1]
     assert (found.chips, found.models, found.current) == ({}, {}, current(three_people))
 
@@ -107,7 +103,7 @@ def test_what_looks_like_it(three_people: Painted) -> None:
     shutil.rmtree(three_people.training / "Cy")
     three_people.open().align()
     found = shown(three_people, "Ada/ada-1.png")
-    assert [(one.path, one.person) for one in found.lookalikes] == [("Bo/large.png", "Bo")]
+    assert [(one.path, one.person) for one in found.lookalikes] == [("training-images/Bo/large.png", "Bo")]
 
 
 def test_an_unknown_photo_says_so(three_people: Painted, tmp_path: Path) -> None:
@@ -118,7 +114,7 @@ def test_an_unknown_photo_says_so(three_people: Painted, tmp_path: Path) -> None
     assert (found.filed, found.sightings, found.models, found.lookalikes) == ((), (), {}, ())
     (tmp_path / "text.jpg").write_bytes(b"<html>")
     broken = shown(three_people, tmp_path / "text.jpg")
-    assert broken.photo is None and broken.error and "web page" in broken.error
+    assert broken.photo is None and broken.error and "web page" in broken.error.message
 
 
 def test_a_photo_that_could_not_be_read(painted: Painted) -> None:
@@ -128,11 +124,14 @@ def test_a_photo_that_could_not_be_read(painted: Painted) -> None:
     found = shown(painted, "Ada/broken.png")
     assert found.known and found.photo is None and found.error
     (seen,) = found.sightings
-    assert seen.error and "web page" in seen.error and seen.faces == ()
+    assert seen.fault is PhotoFault.NOT_A_PICTURE and "web page" in seen.fault.say(seen.figures)
+    assert seen.faces == ()
+    said = "is not a photo mien can read; it is a web page (HTML). Fetch the photo again, or take the file out"
+    assert found.to_json()["seen"][0]["error"].startswith(said)
 
 
 def test_there_is_no_such_file(three_people: Painted) -> None:
-    with pytest.raises(PhotoError, match="there is no such file"):
+    with pytest.raises(PhotoError, match=r"missing\.png does not exist"):
         shown(three_people, "Ada/missing.png")
 
 
@@ -146,27 +145,40 @@ def test_models_that_are_damaged_are_passed_over(three_people: Painted) -> None:
 
 def test_programs_get_the_same(three_people: Painted) -> None:
     version = three_people.open().train().version
-    workspace = Workspace.open(three_people.folder)
-    asked: list[str] = []
-
-    def provenance(sha256: str) -> Sequence[Fetch]:
-        asked.append(sha256)
-        place = f"{DAY}/Ada/ada-1.png"
-        return [
-            Fetch(
-                *("club", "ada.png", "Ada", sha256, "0" * 16, 7, "", "own work", "consent", "", THEN, THEN, "placed"),
-                path=place,
-            )
-        ]
-
-    with Catalog.open(workspace.catalog_file) as catalog:
-        found = show(workspace, catalog, provenance, Path("Ada/ada-1.png"))
+    with three_people.writing() as album:
+        for person, name in (("Ada", "ada-1.png"), ("Bo", "bo-1.png")):
+            sha256 = file_sha256(three_people.training / person / name)
+            came = Fetch("club", name, person, sha256, "0" * 16, 7, "", "own work", "consent", "", THEN, THEN, "placed")
+            album.ledger.history.record([replace(came, path=f"{DAY}/{person}/{name}")])
+    found = shown(three_people, "Ada/ada-1.png")
     told = json.loads(json.dumps(found.to_json()))
-    assert asked == [found.sha256] == [told["sha256"]]
+    assert told["sha256"] == file_sha256(three_people.training / "Ada/ada-1.png") == found.sha256
     assert (told["known"], told["format"], told["current_model"]) == (True, "PNG", version)
     assert told["models"] == {version: ["Ada"]}
-    assert told["filed"][0]["chip"] == "Ada/ada-1.png"
+    assert told["filed"] == [
+        {
+            "path": "Ada/ada-1.png",
+            "person": "Ada",
+            "waiting": False,
+            "source": None,
+            "added_at": None,
+            "chip": "Ada/ada-1.png",
+        }
+    ]
     (face,) = told["seen"][0]["faces"]
     assert face["own_of"] == ["Ada"] and set(face["quality"]) == {"size", "sharpness", "pose", "exposure", "overall"}
     (came,) = told["provenance"]
     assert (came["source"], came["licence"], came["path"]) == ("club", "own work", f"{DAY}/Ada/ada-1.png")
+
+
+def test_where_a_photo_was_added_from_is_told(three_people: Painted, tmp_path: Path) -> None:
+    photo = three_people.paint(tmp_path / "inbox/ada-4.png", "Ada")
+    before = datetime.now(UTC).replace(microsecond=0)
+    three_people.open().add("Ada", photo)
+    (filed,) = shown(three_people, "Ada/ada-4.png").to_json()["filed"]
+    assert (filed["path"], filed["source"]) == ("Ada/ada-4.png", str(photo))
+    assert before <= datetime.fromisoformat(filed["added_at"]) <= datetime.now(UTC)
+    shutil.copy2(photo, three_people.training / "Bo/hers.png")
+    three_people.open().align()
+    _, hers = shown(three_people, photo).to_json()["filed"]
+    assert (hers["person"], hers["source"], hers["added_at"]) == ("Bo", None, None)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mien.errors import StorageError
+from mien.errors import EmptyAlbumError, StorageError
+from mien.protocols import Silent
+from mien.text.findings import StaleKind
+from mien.types import Finding
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -21,13 +24,13 @@ def trained(three_people: Painted) -> Painted:
 
 
 def stale(album: Painted, **settings: object) -> list[str]:
-    return list(album.open(**settings).status().stale)
+    """What is stale, in words."""
+    return [finding.why for finding in album.open(**settings).status().stale]
 
 
 def test_an_empty_album_says_where_to_put_photos(painted: Painted) -> None:
     found = painted.open().status()
     assert (found.photos, found.people, found.model, found.stale) == (0, (), None, ())
-    assert found.next_step == f"put photos into {painted.training}/<person>/"
     assert not (painted.folder / ".mien").exists(), "it changes nothing"
 
 
@@ -39,6 +42,7 @@ def test_a_trained_album_is_up_to_date(trained: Painted) -> None:
     assert (found.basis, found.stale, found.faceless, found.unreadable) == ("painted squares", (), 0, 0)
     told = json.loads(json.dumps(found.to_json()))
     assert told["people"][0] == {"name": "Ada", "photos": 3, "faces": 3}
+    assert told["folder"] == str(trained.folder) and (told["stale"], told["damaged"]) == ([], None)
 
 
 def test_what_waits_to_be_merged_is_counted_and_not_stale(trained: Painted) -> None:
@@ -63,13 +67,12 @@ def test_photos_that_are_new_changed_or_gone(trained: Painted) -> None:
     trained.photo("Bo/bo-1.png", "Bo", sides=(100,))
     (trained.training / "Cy/cy-1.png").unlink()
     expected = [
-        "2 photos new in training-images, not looked at yet",
-        "1 photo changed since it was looked at",
+        "2 photos new in training-images, not seen yet",
+        "1 photo changed since it was seen",
         "1 photo gone from training-images; the next run forgets it",
     ]
     assert stale(trained) == expected
     assert stale(trained) == expected, "looking does not change it"
-    assert trained.open().status().next_step == f"mien -C {trained.folder} train"
     trained.open().align()
     assert stale(trained) == ["3 photos not in the model yet", "2 photos in the model and no longer in the album"]
     trained.open().train()
@@ -77,32 +80,33 @@ def test_photos_that_are_new_changed_or_gone(trained: Painted) -> None:
 
 
 def test_an_album_that_was_never_looked_at(three_people: Painted) -> None:
-    assert stale(three_people) == ["9 photos new in training-images, not looked at yet"]
+    assert stale(three_people) == ["9 photos new in training-images, not seen yet"]
 
 
 def test_photos_that_were_added_and_not_looked_at(trained: Painted) -> None:
     trained.open().add("Ada", [trained.paint(trained.folder / "new.png", "Ada")])
-    assert stale(trained) == ["1 photo not looked at with the present settings"]
+    assert stale(trained) == ["1 photo not seen yet with the present settings"]
 
 
-def test_faces_that_were_seen_and_not_chosen(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(*_: object) -> None:
-        raise StorageError("The disk is full.", "Free some space.")
+def test_faces_that_were_seen_and_not_chosen(trained: Painted) -> None:
+    class Full(Silent):
+        """The end of a run that has seen everything."""
+
+        def finish(self) -> None:
+            raise StorageError("The disk", "is full", "Free some space.")
 
     trained.photo("Ada/ada-4.png")
-    with monkeypatch.context() as patch:
-        patch.setattr("mien.stages.align._choose", no_more)
-        with pytest.raises(StorageError):
-            trained.open().align()
+    with pytest.raises(StorageError):
+        trained.open(progress=Full()).align()
     assert stale(trained) == ["1 person whose faces are to be chosen again"]
     assert stale(trained, skip_multi=True) == ["3 people whose faces are to be chosen again"]
 
 
 def test_settings_that_the_model_was_not_made_with(trained: Painted) -> None:
     assert stale(trained, fpir=0.05) == ["the model's FPIR is 0.01, the setting 0.05"]
-    other = "the model was made with other settings of precision or views, or another version of mien"
+    other = "the model was made with other settings of precision or views, or by another version of mien"
     for setting in ({"views": 2}, {"precision": "int8"}):
-        assert stale(trained, **setting) == ["9 photos not looked at with the present settings", other]
+        assert stale(trained, **setting) == ["9 photos not seen yet with the present settings", other]
 
 
 @pytest.mark.parametrize("name", ["current", "model.onnx"])
@@ -111,9 +115,10 @@ def test_a_damaged_model(trained: Painted, name: str) -> None:
     file = trained.folder / "models" / ("current" if name == "current" else f"{version}/{name}")
     file.write_bytes(b"damaged")
     found = trained.open().status()
-    assert found.model is None
-    (line,) = found.stale
-    assert line.startswith(f"{file}: ") and line.endswith("`mien train`.")
+    assert (found.model, found.stale) == (None, ())
+    assert found.damaged is not None
+    assert found.damaged.about == str(file) and found.damaged.remedy.endswith("`mien train`.")
+    assert json.loads(json.dumps(found.to_json()))["damaged"] == str(found.damaged)
 
 
 def model_version(status: Status) -> str:
@@ -126,6 +131,14 @@ def test_an_album_without_its_catalog_only_has_to_look_again(trained: Painted) -
     shutil.rmtree(trained.folder / ".mien")
     found = trained.open().status()
     assert model_version(found) == version
-    assert found.stale == ("9 photos new in training-images, not looked at yet",)
+    assert found.stale == (Finding(StaleKind.NEW, figures={"photos": 9}),)
     learned = trained.open().train()
     assert (learned.version, learned.trained) == (version, None), "the photos are the same, and so is the model"
+
+
+def test_an_album_that_lost_all_its_photos_says_so_of_its_model(trained: Painted) -> None:
+    shutil.rmtree(trained.training)
+    trained.training.mkdir()
+    with pytest.raises(EmptyAlbumError):
+        trained.open().align()
+    assert stale(trained) == ["9 photos in the model and no longer in the album"]

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 from mien import Album
-from mien.errors import DamagedModelError, EmptyAlbumError, MienError, NoFaceError, UsageError
-from mien.learning.head import Fitted, Ints, weights
-from mien.records.catalog import TrainingSet
-from mien.registry import load_model
-from mien.stages import train as stage
-from mien.stages.train import PRIOR_FACES, TIE, HeadOption, choose_head
-from mien.types import Floats
+from mien.errors import DamagedModelError, EmptyAlbumError, MienError, ModelError, NoFaceError, UsageError
+from mien.learning.crossval import log_loss
+from mien.learning.head import HeadOption, weights
+from mien.records.faces import TrainingSet
+from mien.registry.folder import load_model
+from mien.seeing.encoders.resnet import COSINES
+from mien.stages.train import PRIOR_FACES, TIE, cheapest, choose_head
+from mien.types import Cosines
 from mien.wiring import HEADS
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def test_the_same_photos_give_the_same_files_with_the_real_tools(trained_album: 
 
 def test_an_unchanged_album_makes_no_new_version(three_people: Painted) -> None:
     first = three_people.open().train()
-    assert first.trained is not None and first.trained.version == first.version
+    assert first.trained is not None and first.to_json()["trained"]["version"] == first.version
     again = three_people.open().train()
     assert (again.version, again.trained, again.aligned.computed) == (first.version, None, 0)
     assert versions(three_people) == [first.version]
@@ -123,7 +124,7 @@ def test_a_person_in_whose_photos_nobody_is_seen_is_not_in_the_model(three_peopl
     Image.new("RGB", (200, 100)).save(three_people.training / "Dee/sky.png")
     learned = three_people.open().train()
     assert learned.trained is not None and learned.trained.people == 3
-    assert learned.aligned.faceless == ("Dee/sky.png",)
+    assert learned.aligned.faceless == ("training-images/Dee/sky.png",)
 
 
 def test_a_photo_that_contradicts_the_others_is_left_out_and_counted(three_people: Painted) -> None:
@@ -134,6 +135,35 @@ def test_a_photo_that_contradicts_the_others_is_left_out_and_counted(three_peopl
     assert learned.trained is not None
     assert (learned.trained.photos, learned.trained.left_out) == (12, 1)
     assert learned.trained.threshold.mislabelled == 1
+
+
+def test_training_makes_the_page_again_that_is_missing(three_people: Painted) -> None:
+    """The error of `mien report` says so."""
+    first = three_people.open().train()
+    page = three_people.open().report()
+    assert page.parent.name == first.version
+    page.unlink()
+    with pytest.raises(ModelError, match=r"report\.html is missing.*train"):
+        three_people.open().report()
+    second = three_people.open().train()
+    assert second.trained is not None and second.version != first.version
+    assert three_people.open().report() == page.parent.with_name(second.version) / "report.html"
+    assert not page.exists(), "nothing is added to a version afterwards"
+
+
+def test_a_version_comes_with_its_page_or_not_at_all(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_page(report: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.report.build.render", no_page)
+        with pytest.raises(KeyboardInterrupt):
+            three_people.open().train()
+    assert versions(three_people) == []
+    learned = three_people.open().train()
+    assert learned.trained is not None
+    written = {file.name for file in (three_people.folder / "models" / learned.version).iterdir()}
+    assert written == {"model.onnx", "labels.txt", "thresholds.json", "card.json", "report.html"}
 
 
 def train_what_is_there(album: Painted) -> MienError:
@@ -188,14 +218,15 @@ def test_training_mends_a_damaged_model(three_people: Painted, name: str) -> Non
 
 def test_what_ships_was_fitted_on_every_photo(three_people: Painted) -> None:
     """Though what is said of it was measured on heads that were not."""
-    trained = three_people.open().train().trained
+    learned = three_people.open().train()
+    trained = learned.trained
     assert trained is not None
-    model = load_model(three_people.folder / "models" / trained.version)
-    album = trained.album
+    model = load_model(three_people.folder / "models" / learned.version)
+    faces = trained.faces
     option = next(option for option in HEADS if option.name == trained.head == model.card.head.name)
-    everything = album.embeddings, album.person, len(album.people), weights(album.overall)
+    everything = faces.embeddings, faces.person, len(faces.people), weights(faces.overall)
     np.testing.assert_allclose(
-        model.head.scores(album.embeddings), option.fit(*everything).scores(album.embeddings), atol=1e-5
+        model.head.scores(faces.embeddings), option.fit_for(COSINES)(*everything).scores(faces.embeddings), atol=1e-5
     )
 
 
@@ -240,63 +271,57 @@ def test_a_head_that_would_take_too_long_is_refused() -> None:
 FACES = 800
 
 
-def chosen(
-    monkeypatch: pytest.MonkeyPatch, costs: dict[str, float], brought: dict[str, float], only: tuple[str, ...] = ()
-) -> str:
+def chosen(costs: dict[str, float], brought: dict[str, float]) -> str:
     """The head that is chosen of those named, the simpler first, in an album of `FACES` faces on which they cost so
     much, after having brought so much elsewhere."""
-    options = [HeadOption(name, never(name), brought.get(name, 0.0), only_if_named=name in only) for name in costs]
-    cost_of = {id(option.fit): costs[option.name] for option in options}
-    monkeypatch.setattr(stage, "held_out", lambda fit, *_: fit)
-    monkeypatch.setattr(stage, "log_loss", lambda fit, _: np.full(FACES, cost_of[id(fit)]))
-    owner = np.repeat(np.arange(20), FACES // 20)
-    random = np.random.default_rng(0).normal(size=(FACES, 16)).astype(np.float32)
-    names = tuple(f"{number:064x}" for number in range(FACES))
-    album = TrainingSet(tuple(map(str, range(20))), owner, names, random, np.ones(FACES, np.float32))
-    option, tried, _ = choose_head(album, np.ones(FACES, np.float32), options, "auto")
-    assert tried == {name: cost for name, cost in costs.items() if name not in only}
-    return option.name
+    options = [HeadOption(name, never, brought.get(name, 0.0)) for name in costs]
+    return options[cheapest(options, [*costs.values()], FACES)].name
 
 
-def never(name: str) -> Any:
-    def fit(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
-        raise AssertionError(name)
-
-    return fit
+def never(cosines: Cosines) -> Any:
+    raise AssertionError("this head was not to be fitted")
 
 
-def test_the_head_that_costs_least_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert chosen(monkeypatch, {"simple": 0.05, "better": 0.04, "best": 0.03, "worse": 0.06}, {}) == "best"
+def test_the_head_that_costs_least_is_chosen() -> None:
+    assert chosen({"simple": 0.05, "better": 0.04, "best": 0.03, "worse": 0.06}, {}) == "best"
 
 
-def test_a_tie_goes_to_the_simpler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tie_goes_to_the_simpler() -> None:
     enough = TIE * (FACES + PRIOR_FACES) / FACES
-    assert chosen(monkeypatch, {"simple": 0.05, "other": 0.05}, {}) == "simple"
-    assert chosen(monkeypatch, {"simple": 0.05, "other": 0.05 - 0.9 * enough}, {}) == "simple"
-    assert chosen(monkeypatch, {"simple": 0.05, "other": 0.05 - 1.1 * enough}, {}) == "other"
+    assert chosen({"simple": 0.05, "other": 0.05}, {}) == "simple"
+    assert chosen({"simple": 0.05, "other": 0.05 - 0.9 * enough}, {}) == "simple"
+    assert chosen({"simple": 0.05, "other": 0.05 - 1.1 * enough}, {}) == "other"
 
 
-def test_what_a_head_brought_elsewhere_counts_for_so_many_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_head_brought_elsewhere_counts_for_so_many_faces() -> None:
     """800 faces say that it costs 0.004 more; 200 faces' worth of elsewhere may outweigh that."""
     costs = {"simple": 0.05, "other": 0.054}
     assert PRIOR_FACES * 4 == FACES
-    assert chosen(monkeypatch, costs, {"other": -0.019}) == "simple"
-    assert chosen(monkeypatch, costs, {"other": -0.023}) == "other"
-    assert chosen(monkeypatch, {"simple": 0.05, "other": 0.046}, {"other": 0.019}) == "simple"
+    assert chosen(costs, {"other": -0.019}) == "simple"
+    assert chosen(costs, {"other": -0.023}) == "other"
+    assert chosen({"simple": 0.05, "other": 0.046}, {"other": 0.019}) == "simple"
 
 
-def test_a_head_that_must_be_asked_for_is_not_chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert chosen(monkeypatch, {"simple": 0.05, "best": 0.01}, {}, only=("best",)) == "simple"
+def test_a_head_that_must_be_asked_for_is_not_even_tried() -> None:
+    simple, *_ = HEADS
+    options = [simple, HeadOption("best", never, -1.0, only_if_named=True)]
+    owner = np.repeat(np.arange(20), FACES // 20)
+    random = np.random.default_rng(0).normal(size=(FACES, 16)).astype(np.float32)
+    names = tuple(f"{number:064x}" for number in range(FACES))
+    faces = TrainingSet(tuple(map(str, range(20))), owner, names, random, np.ones(FACES, np.float32))
+    best, tried, held = choose_head(faces, np.ones(FACES, np.float32), COSINES, options, "auto")
+    assert best is simple
+    assert tried == {"prototypes": round(float(log_loss(held, owner).mean()), 6)}
 
 
 @pytest.mark.parametrize(("photos", "tried"), [(8, False), (9, True)])
 def test_normalisation_is_tried_from_150_photos_more_than_people_on(photos: int, tried: bool) -> None:
     random = np.random.default_rng(0)
     owner = np.repeat(np.arange(19), photos)
-    faces = np.eye(64)[0] + random.normal(size=(19, 64))[owner] * 0.06 + random.normal(size=(len(owner), 64)) * 0.05
-    unit = np.asarray(faces / np.linalg.norm(faces, axis=1, keepdims=True), np.float32)
+    points = np.eye(64)[0] + random.normal(size=(19, 64))[owner] * 0.06 + random.normal(size=(len(owner), 64)) * 0.05
+    unit = np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), np.float32)
     names = tuple(f"{number:015x}" for number in random.permutation(len(owner)))
-    album = TrainingSet(tuple(map(str, range(19))), owner, names, unit, np.ones(len(owner), np.float32))
-    _, found, held = choose_head(album, np.ones(len(owner), np.float32), HEADS, "auto")
+    faces = TrainingSet(tuple(map(str, range(19))), owner, names, unit, np.ones(len(owner), np.float32))
+    _, found, held = choose_head(faces, np.ones(len(owner), np.float32), COSINES, HEADS, "auto")
     assert ("normalised" in found and "normalised-nearest" in found) == tried
     assert "softmax" not in found and held.mated.all()

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from mien.errors import StorageError
-from mien.storage.files import make_folder, move_file, same_bytes, write_atomically, write_new
+from mien.storage.files import (
+    HALF_WRITTEN,
+    make_folder,
+    move_file,
+    remove_empty,
+    remove_file,
+    same_bytes,
+    storage_error,
+    temporary_file,
+    write_atomically,
+    write_new,
+)
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -52,7 +63,8 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
     monkeypatch.setattr(os, function, fail)
     with pytest.raises(StorageError, match=words) as caught:
         write_atomically(path, b"new")
-    assert str(path) in caught.value.message
+    assert caught.value.about == str(path)
+    assert caught.value.what.startswith("could not be written: ")
     assert caught.value.remedy.endswith(".")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -172,3 +184,48 @@ def test_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         one.write_bytes(b"12345678")
         other.write_bytes(content)
         assert same_bytes(one, other) is same
+
+
+def test_a_removed_file_is_gone_and_one_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    for _ in range(2):
+        remove_file(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="folder could not be written"):
+        remove_file(tmp_path / "folder")
+
+
+def test_folders_are_removed_as_far_as_nothing_is_in_them(tmp_path: Path) -> None:
+    for folder in ("a/b/c", "a/d", "e/f"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "a/d/photo.jpg").touch()
+    for folder in ("a", "e", "not there"):
+        remove_empty(tmp_path / folder)
+    assert sorted(one.relative_to(tmp_path).as_posix() for one in tmp_path.rglob("*")) == [
+        "a",
+        "a/d",
+        "a/d/photo.jpg",
+    ]
+
+
+def test_what_becomes_a_file_lies_beside_it_under_a_name_that_is_known(tmp_path: Path) -> None:
+    one, other = temporary_file(tmp_path / "a.jpg"), temporary_file(tmp_path / "a.jpg")
+    assert one != other and one.parent == tmp_path
+    for file in (one, other, tmp_path / "a.jpg", tmp_path / ".mien-0123456789abcdef.tmp.jpg"):
+        file.touch()
+    assert set(tmp_path.glob(HALF_WRITTEN)) == {one, other}
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "could not be written: the disk is full"),
+        (OSError(errno.EIO, "Input/output error"), "could not be written: Input/output error"),
+        (OSError("odd"), "could not be written: odd"),
+    ],
+)
+def test_why_something_could_not_be_written_is_told(error: OSError, what: str) -> None:
+    told = storage_error(Path("a.jpg"), error)
+    assert (told.about, told.what) == ("a.jpg", what)
+    assert str(told) == f"a.jpg {what}. {told.remedy}"

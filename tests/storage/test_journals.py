@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mien.answers import Answer, NamedFace, from_journal, to_journal, to_json
-from mien.errors import PhotoError
-from mien.storage.journals import Journal
-from mien.types import Candidate, Face, Photo, Prediction, Quality
+from mien.errors import PhotoError, StorageError
+from mien.storage.journals import Journal, forget, from_journal, remove_old, to_journal
+from mien.storage.leftovers import DAYS
+from mien.text.photos import PhotoFault
+from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
 
 
 def answer(path: Path, person: str | None = "Ada") -> Answer:
@@ -27,8 +29,11 @@ def answer(path: Path, person: str | None = "Ada") -> Answer:
     )
 
 
+CUT_OFF = {"file_type": "JPEG", "said": "broken data stream"}
+
+
 def broken(path: Path) -> Answer:
-    return Answer(str(path), "2026-01-01-001", None, (), PhotoError(f"{path}: cut off.", "Get it again.", "truncated"))
+    return Answer(str(path), "2026-01-01-001", None, (), PhotoError(str(path), PhotoFault.BREAKS_OFF, CUT_OFF))
 
 
 @pytest.fixture
@@ -42,8 +47,9 @@ def photos(tmp_path: Path) -> list[Path]:
 def test_an_answer_survives_the_journal(tmp_path: Path) -> None:
     for one in (answer(tmp_path / "a.jpg"), answer(tmp_path / "b.jpg", None), broken(tmp_path / "c.jpg")):
         again = from_journal(json.loads(json.dumps(to_journal(one))))
-        assert to_json(again) == to_json(one)
+        assert again.to_json() == one.to_json()
         assert (again.photo, str(again.error)) == (one.photo, str(one.error))
+        assert not one.error or (again.error and again.error.fault is PhotoFault.BREAKS_OFF)
         assert [(f.face.detector, f.face.turn) for f in again.faces] == [
             (f.face.detector, f.face.turn) for f in one.faces
         ]
@@ -109,3 +115,67 @@ def test_an_error_of_the_answers_passes(tmp_path: Path, photos: list[Path]) -> N
 
     with pytest.raises(OSError, match="not the journal's"):
         list(Journal(tmp_path / "j", "m", 3, [tmp_path]).keep(fresh(), print))
+
+
+# How they go
+
+
+def abandoned(folder: Path, name: str, *answers: Answer) -> Path:
+    """The journal of a run over the folder `name` that was killed after these answers."""
+    journal = Journal(folder, "2026-01-01-001", 3, [folder / name])
+    kept = journal.keep(iter([*answers, answer(folder / "never reached.jpg", "Nobody")]), print)
+    for _ in answers:
+        next(kept)
+    kept.close()
+    return journal._file
+
+
+def test_an_abandoned_journal_goes_when_it_is_old(tmp_path: Path, photos: list[Path]) -> None:
+    old, new = (abandoned(tmp_path / "j", name, answer(photos[0])) for name in ("old", "new"))
+    (tmp_path / "j/notes.txt").write_text("the user's own")
+    for file in (old, tmp_path / "j/notes.txt"):
+        os.utime(file, (time.time() - DAYS * 86_400 - 60,) * 2)
+    os.utime(new, (time.time() - DAYS * 86_400 + 60,) * 2)
+    remove_old(tmp_path / "j")
+    assert sorted(file.name for file in (tmp_path / "j").iterdir()) == [new.name, "notes.txt"]
+    remove_old(tmp_path / "nowhere")
+
+
+def test_who_is_forgotten_is_in_no_journal(tmp_path: Path, photos: list[Path]) -> None:
+    """Names are compared whole, and in one form."""
+    folder = tmp_path / "j"
+    ann = abandoned(folder, "1", answer(photos[0], "Bo"), answer(photos[1], "Ann"))
+    ann_lee = abandoned(folder, "2", answer(photos[0], "Ann Lee"), broken(photos[1]))
+    jose = abandoned(folder, "3", answer(photos[0], "Jose\u0301"))
+    forget(folder, "Lee")
+    assert {ann, ann_lee, jose} <= set(folder.iterdir())
+    forget(folder, "Ann")
+    assert not ann.exists() and ann_lee.exists()
+    forget(folder, "Jos\u00e9")
+    assert not jose.exists() and ann_lee.exists()
+    forget(folder, "Ada")
+    assert not ann_lee.exists(), "she was a candidate there"
+    forget(tmp_path / "nowhere", "Ada")
+
+
+@pytest.mark.parametrize("torn", [b'{"photo": "a.jpg", "faces": [{"person": "An', b"7", b"\xff", b'{"faces": [{}]}'])
+def test_a_journal_that_cannot_be_read_is_forgotten_too(tmp_path: Path, photos: list[Path], torn: bytes) -> None:
+    file = abandoned(tmp_path / "j", "1", answer(photos[0], "Bo"))
+    file.write_bytes(file.read_bytes() + torn)
+    forget(tmp_path / "j", "Ann")
+    assert not file.exists(), "her name may stand in what cannot be read"
+
+
+def test_a_journal_that_cannot_be_removed_is_an_error(
+    tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = abandoned(tmp_path / "j", "1", answer(photos[0], "Ann"))
+
+    def denied(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(StorageError, match="permission denied"):
+        forget(tmp_path / "j", "Ann")
+    monkeypatch.undo()
+    assert file.exists()

@@ -51,6 +51,8 @@ def test_lists() -> None:
         ("{n:photo} of {p:person|people}", {"n": 1, "p": 2}, "1 photo of 2 people"),
         ("{n:new photo}", {"n": 2300}, "2,300 new photos"),
         ("{x:%}, {y:.2f}, {n:,}", {"x": 0.5, "y": 1, "n": 1234}, "50.0 %, 1.00, 1,234"),
+        ("{x:g%}, {y:g%}, {one:g%}", {"x": 0.01, "y": 0.0025, "one": 1}, "1 %, 0.25 %, 100 %"),
+        ("{x:p}, {y:p}, {z:p}", {"x": 0.00034, "y": 0.00009, "z": 0}, "p = 0.00034, p < 0.0001, p < 0.0001"),
         ("{names:or}", {"names": ("a", "b")}, "a or b"),
         ("{name} stays", {"name": "{n:photo}"}, "{n:photo} stays"),
         ("nothing", {"n": 1}, "nothing"),

@@ -25,6 +25,7 @@ from PIL import Image
 
 from mien.errors import PhotoError, StorageError
 from mien.storage.files import write_atomically
+from mien.text.photos import PhotoFault
 from mien.types import Picture, Pixels
 from mien.vision import images
 from mien.vision.images import decode, file_sha256, read_picture
@@ -84,8 +85,9 @@ def refused(data: bytes, name: str = "a.jpg") -> PhotoError:
         decode(data, name)
     error = caught.value
     assert error.kind in KINDS
-    assert error.message.startswith(f"{name}: ")
-    assert error.message.endswith(".")
+    assert error.message.startswith(f"{error.about} ") and error.about == name
+    assert error.message.endswith(".") and not error.what.endswith(".")
+    assert str(PhotoError.restored(name, *error.stored())) == str(error)
     return error
 
 
@@ -120,6 +122,7 @@ def test_heic_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
     error = refused(data)
     assert error.kind == "missing-extra"
+    assert error.message == "a.jpg is a HEIC file, and reading those needs a part that is not installed."
     assert "pip install 'mien[heic]'" in error.remedy
 
 
@@ -351,7 +354,13 @@ def bmp_claiming(width: int, height: int) -> bytes:
     ids=["png", "png-just-over", "gif", "gif-just-over", "bmp", "ppm", "jpeg"],
 )
 def test_bombs_are_refused_by_their_header(data: bytes) -> None:
-    assert refused(data).kind == "bomb"
+    error = refused(data)
+    assert error.kind == "bomb"
+    assert error.fault in (PhotoFault.TOO_MANY_PIXELS, PhotoFault.TOO_MUCH_MEMORY)  # the second: Pillow saw it first
+
+
+def test_a_bomb_says_how_large_it_claims_to_be() -> None:
+    assert refused(png_claiming(60000, 60000)).what == "claims 3,600 million pixels, more than mien decodes"
 
 
 def test_the_limits_follow_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +383,7 @@ def test_a_progressive_jpeg_of_many_scans_is_refused(monkeypatch: pytest.MonkeyP
     last = data.rindex(b"\xff\xda")
     many = data[:last] + data[last:-2] * 300 + data[-2:]
     monkeypatch.setattr(images, "MAX_SCANNED_PIXELS", 400 * 400 * 300)
-    assert refused(many).kind == "bomb"
+    assert (refused(many).kind, refused(many).fault) == ("bomb", PhotoFault.TOO_MANY_SCANS)
     assert decode(data, "a").photo.width == 400
 
 
@@ -391,7 +400,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(images, "MAX_BYTES", 100)
     with pytest.raises(PhotoError, match="too large") as caught:
         read_picture(path)
-    assert caught.value.kind == "bomb"
+    assert (caught.value.kind, caught.value.fault) == ("bomb", PhotoFault.TOO_LARGE)
 
 
 def test_running_out_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +408,8 @@ def test_running_out_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         raise MemoryError
 
     monkeypatch.setattr(images, "_rgb", fail)
-    assert refused(encoded(scene(), "JPEG")).kind == "bomb"
+    error = refused(encoded(scene(), "JPEG"))
+    assert (error.kind, error.fault) == ("bomb", PhotoFault.TOO_MUCH_MEMORY)
 
 
 # Damage
@@ -512,8 +522,9 @@ def test_what_cannot_be_opened(
         assert str(path).replace("\0", "") in caught.value.message.replace("\0", "")
         return caught.value
 
-    assert "no such file" in error_for(tmp_path / "none.jpg").message
+    assert error_for(tmp_path / "none.jpg").message == f"{tmp_path / 'none.jpg'} does not exist."
     assert error_for(tmp_path).kind == "not-a-picture"
+    assert error_for(tmp_path).message == f"{tmp_path} is a folder, pipe or device."
     assert error_for(tmp_path / "a\0b.jpg").kind == "unreadable"
     if os.name == "posix":
         (tmp_path / "loop.jpg").symlink_to("loop.jpg")
@@ -533,7 +544,7 @@ def test_what_cannot_be_opened(
 def test_a_name_that_is_not_text_can_be_printed(tmp_path: Path) -> None:
     with pytest.raises(PhotoError) as caught:
         read_picture(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
-    assert caught.value.message.encode().endswith(rb"caf\udce9.jpg: there is no such file.")
+    assert caught.value.message.encode().endswith(rb"caf\udce9.jpg does not exist.")
 
 
 def test_write(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mien.vision.sniff import Looks, kind_of_name, sniff
+from mien.text.photos import FileType, PhotoFault
+from mien.vision.sniff import kind_of_name, sniff
 
 
 def _box(*brands: bytes) -> bytes:
@@ -13,35 +14,56 @@ def _box(*brands: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "name", "looks"),
+    ("data", "name", "file_type"),
     [
-        (b"\xff\xd8\xff\xe0", "a.png", Looks("picture", "JPEG")),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "a.jpg", Looks("picture", "WEBP")),
-        (_box(b"avif", b"mif1"), "a", Looks("picture", "AVIF")),
-        (_box(b"mif1", b"avif", b"miaf"), "a", Looks("picture", "HEIF")),
-        (_box(b"XXXX", b"miaf", b"heic"), "a", Looks("picture", "HEIF")),
-        (_box(b"heic", b"mif1"), "a.jpg", Looks("picture", "HEIF")),
-        (_box(b"qt  "), "a.jpg", Looks("not-a-picture", "a video")),
-        (_box(b"crx ", b"isom"), "a.CR3", Looks("unsupported", "a camera's RAW file")),
-        (b"II*\0\x10\0\0\0CR\x02\0", "a.tif", Looks("unsupported", "a camera's RAW file")),
-        (b"MM\0*\0\0\0\x08", "DSC_1.NEF", Looks("unsupported", "a camera's RAW file")),
-        (b"MM\0*\0\0\0\x08", "scan.tif", Looks("picture", "TIFF")),
-        (b"P5\n# made by\n", "s1.pgm", Looks("picture", "PPM")),
-        (b"\0\0\x02" + bytes(30), "old.TGA", Looks("picture", "TGA")),
-        (b"%!PS-Adobe-3.0 EPSF", "a.jpg", Looks("unsupported", "a PostScript drawing")),
-        (b"%PDF-1.7", "a.jpg", Looks("not-a-picture", "a PDF document")),
-        (b"\n <!DOCTYPE HTML><html>", "a.jpg", Looks("not-a-picture", "a web page (HTML)")),
-        (b'<?xml version="1.0"?><svg>', "a.png", Looks("unsupported", "a drawing (SVG)")),
-        (b"<?xml version='1.0'?><x:xmpmeta>", "a.jpg", Looks("not-a-picture", "an XML document")),
-        ("404: not found, schöne Grüße".encode(), "a.jpg", Looks("not-a-picture", "text")),
-        ("ü".encode() * 1000 + b"\0", "a.jpg", Looks("not-a-picture", "text")),
-        (b" " + "ü".encode() * 1000, "a.jpg", Looks("not-a-picture", "text")),  # the cut falls inside a letter
-        (b"\x93\x01\x02\0", "a.jpg", Looks("not-a-picture", "of no kind mien knows")),
-        (b"", "a.jpg", Looks("not-a-picture", "text")),
+        (b"\xff\xd8\xff\xe0", "a.png", FileType.JPEG),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "a.jpg", FileType.WEBP),
+        (_box(b"avif", b"mif1"), "a", FileType.AVIF),
+        (_box(b"mif1", b"avif", b"miaf"), "a", FileType.HEIF),
+        (_box(b"XXXX", b"miaf", b"heic"), "a", FileType.HEIF),
+        (_box(b"heic", b"mif1"), "a.jpg", FileType.HEIF),
+        (_box(b"qt  "), "a.jpg", FileType.VIDEO),
+        (_box(b"crx ", b"isom"), "a.CR3", FileType.RAW),
+        (b"II*\0\x10\0\0\0CR\x02\0", "a.tif", FileType.RAW),
+        (b"MM\0*\0\0\0\x08", "DSC_1.NEF", FileType.RAW),
+        (b"MM\0*\0\0\0\x08", "scan.tif", FileType.TIFF),
+        (b"P5\n# made by\n", "s1.pgm", FileType.PPM),
+        (b"\0\0\x02" + bytes(30), "old.TGA", FileType.TGA),
+        (b"%!PS-Adobe-3.0 EPSF", "a.jpg", FileType.POSTSCRIPT),
+        (b"%PDF-1.7", "a.jpg", FileType.PDF),
+        (b"\n <!DOCTYPE HTML><html>", "a.jpg", FileType.HTML),
+        (b'<?xml version="1.0"?><svg>', "a.png", FileType.SVG),
+        (b"<?xml version='1.0'?><x:xmpmeta>", "a.jpg", FileType.XML),
+        ("404: not found, schöne Grüße".encode(), "a.jpg", FileType.TEXT),
+        ("ü".encode() * 1000 + b"\0", "a.jpg", FileType.TEXT),
+        (b" " + "ü".encode() * 1000, "a.jpg", FileType.TEXT),  # the cut falls inside a letter
+        (b"\x93\x01\x02\0", "a.jpg", FileType.OTHER),
+        (b"", "a.jpg", FileType.TEXT),
     ],
 )
-def test_sniff(data: bytes, name: str, looks: Looks) -> None:
-    assert sniff(data, name) == looks
+def test_sniff(data: bytes, name: str, file_type: FileType) -> None:
+    assert sniff(data, name) is file_type
+
+
+@pytest.mark.parametrize(
+    ("file_type", "fault"),
+    [
+        (FileType.JPEG, None),
+        (FileType.HEIF, None),
+        (FileType.RAW, PhotoFault.UNSUPPORTED),
+        (FileType.SVG, PhotoFault.UNSUPPORTED),
+        (FileType.VIDEO, PhotoFault.NOT_A_PICTURE),
+        (FileType.TEXT, PhotoFault.NOT_A_PICTURE),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_a_type(file_type: FileType, fault: PhotoFault | None) -> None:
+    assert file_type.fault is fault
+
+
+def test_a_box_of_brands_is_no_icon() -> None:
+    brands = _box(b"heic", *[b"mif1"] * 60)
+    assert brands.startswith(b"\0\0\1\0"), "as an icon does"
+    assert sniff(brands, "a.heic") is FileType.HEIF
 
 
 @pytest.mark.parametrize(

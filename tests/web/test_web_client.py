@@ -29,8 +29,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mien.errors import FetchError, SourceError
 from mien.protocols import Web
+from mien.text.fetching import FetchFault
 from mien.types import Receipt
-from mien.web.client import BACKOFF, PAGE_LIMIT, REDIRECTS, TOTAL, Client
+from mien.web.client import BACKOFF, PAGE_LIMIT, REDIRECTS, Client
+from mien.web.deadline import TOTAL
 
 BODY = bytes(range(256)) * 400
 ETAG = '"v1"'
@@ -114,7 +116,7 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         if self.size + len(data) > self.limit:
-            raise FetchError("Too large.", "Raise the limit.", "too-large")
+            raise FetchError("It", "is too large", "Raise the limit.", FetchFault.TOO_LARGE)
         self.data += data
 
     def restart(self) -> None:

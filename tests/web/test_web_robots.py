@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from mien.errors import FetchError
-from mien.web.robots import LONGEST_DELAY, Robots, Verdict
+from mien.text.fetching import FetchFault
+from mien.web.robots import LONGEST_DELAY, Leave, Robots
 
 SITE = "https://example.org"
 
@@ -17,7 +18,7 @@ def robots(text: str) -> Robots:
     return Robots(lambda url: text.encode())
 
 
-def judge(rules: Robots, path: str) -> Verdict:
+def judge(rules: Robots, path: str) -> Leave:
     return rules.judge(httpx.URL(SITE + path))
 
 
@@ -31,7 +32,7 @@ def denied(rules: Robots, path: str) -> FetchError:
 
 def test_what_is_not_denied_is_allowed() -> None:
     rules = robots("User-agent: *\nDisallow: /private/\nAllow: /private/open/\n")
-    assert judge(rules, "/a.jpg") == Verdict("allowed", 0.0)
+    assert judge(rules, "/a.jpg") == Leave("allowed", 0.0)
     assert judge(rules, "/private/open/a.jpg").robots == "allowed"
     denied(rules, "/private/a.jpg")
 
@@ -55,8 +56,8 @@ def test_patterns_and_queries_are_understood() -> None:
 
 
 def test_a_site_without_a_robots_txt_denies_nothing() -> None:
-    assert judge(Robots(lambda url: None), "/a") == Verdict("no robots.txt", 0.0)
-    assert judge(robots(""), "/a") == Verdict("allowed", 0.0)
+    assert judge(Robots(lambda url: None), "/a") == Leave("no robots.txt", 0.0)
+    assert judge(robots(""), "/a") == Leave("allowed", 0.0)
     assert judge(Robots(lambda url: b"\xff\xfe\x00<html>"), "/a").robots == "allowed"
 
 
@@ -65,7 +66,7 @@ def test_a_site_whose_rules_cannot_be_read_denies_everything() -> None:
 
     def broken(url: httpx.URL) -> bytes | None:
         calls.append(str(url))
-        raise FetchError("The server is down.", "Wait.", "server")
+        raise FetchError("The server", "is down", "Wait.", FetchFault.SERVER)
 
     rules = Robots(broken)
     assert "The server is down." in denied(rules, "/a").message

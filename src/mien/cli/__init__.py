@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from mien import __version__
 from mien.cli import albums, answers, collecting, learning, models
 from mien.cli.console import paint, printable, tell
+from mien.cli.place import Place
 from mien.errors import MienError
 
 INTERRUPTED = 130
@@ -71,7 +72,7 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    context.obj = album
+    context.obj = Place(album, context.obj.eyes if context.obj else None)
 
 
 app.command(name="init", short_help="Make an album.")(albums.init)

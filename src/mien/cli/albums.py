@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
+from mien.storage.layout import TRAINING
+from mien.text.shell import command
 from mien.text.words import count, percent
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ def init(
     album = Album.create(folder, basis)
     entry("album", str(folder))
     entry("basis", album.settings.basis)
-    entry("next", f"put photos into {folder / 'training-images' / '<person>'}, then: {command(folder, 'train')}")
+    photos = Path("training-images", "<person>")
+    entry("next", f"put photos into {folder / photos}, then: {command(folder, 'train')}")
 
 
 def _asked() -> bool:
@@ -58,10 +62,8 @@ def add(
     ] = False,
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
-    from mien import Album
-
     with Reporter(notes=False) as progress:
-        added = Album(context.obj, progress=progress).add(person, photos, enrol)
+        added = opened(context, progress).add(person, photos, enrol)
     known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
     say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
     for error in added.failures:
@@ -86,13 +88,11 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Take a person, or some photos of theirs, out of the album and out of the model in use. No training is needed."""
-    from mien import Album
-
-    album = Album(context.obj)
+    album = opened(context)
     if delete and not yes:
         files = count(len(album.files_of(person, photos or ())), "file")
         if not _asked():
-            raise UsageError(f"{files} of {person} would be deleted.", "Say --yes to have that done.")
+            raise UsageError(f"{files} of {person}", "would be deleted", "Say --yes to have that done.")
         typer.confirm(f"Delete {files} of {printable(person)} for good?", abort=True)
     removed = album.remove(person, photos or (), delete)
     done = "Deleted" if delete else "Set aside"
@@ -103,7 +103,8 @@ def remove(
         entry("not there", str(photo), "33")
     entry("model", f"{removed.version} is in use" if removed.version else "none is in use")
     if removed.older:
-        earlier = f"{count(len(removed.older), 'version')}, {removed.older[0]} to {removed.older[-1]}"
+        ends = " to ".join(dict.fromkeys((removed.older[0], removed.older[-1])))
+        earlier = f"{count(len(removed.older), 'version')}, {ends}"
         entry("earlier", f"still on disk and still know {printable(person)}: {earlier}", "33")
     if removed.missing:
         raise typer.Exit(UsageError.exit_code)
@@ -111,11 +112,9 @@ def remove(
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """People, photos, faces, the current model, and what is stale."""
-    from mien import Album
-
-    found = Album(context.obj).status()
+    found = opened(context).status()
     if as_json:
-        say_json(found.to_json())
+        say_json(found.to_json() | {"next_step": _next_step(found)})
         return
     if found.people:
         _print_people(found)
@@ -131,18 +130,27 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry(
             "waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: mien merge, or mien daily", "33"
         )
-    if found.model:
+    if found.damaged:
+        entry("model", str(found.damaged), "31")
+    elif found.model:
         m = found.model
         made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"
         entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
     else:
         entry("model", "none")
-    for number, line in enumerate(found.stale):
-        entry("" if number else "stale", line, "33")
-    if found.stale or not found.model:
-        entry("next", found.next_step)
+    for number, finding in enumerate(found.stale):
+        entry("" if number else "stale", finding.why, "33")
+    if next_step := _next_step(found):
+        entry("next", next_step)
     else:
         entry("stale", "nothing", "32")
+
+
+def _next_step(found: Status) -> str | None:
+    """What to do about the album as it stands; None if nothing."""
+    if not found.photos:
+        return f"put photos into {found.folder / TRAINING / '<person>'}"
+    return command(found.folder, "train") if found.stale or not found.model else None
 
 
 def _print_people(found: Status) -> None:
@@ -157,9 +165,3 @@ def _print_people(found: Status) -> None:
     if len(found.people) > PEOPLE:
         say(f"… and {len(found.people) - PEOPLE:,} people with as many photos or more")
     say()
-
-
-def command(folder: Path, *words: str) -> str:
-    """What to type to have `words` done in the album `folder`; double quotes serve every shell."""
-    name = str(folder)
-    return " ".join(["mien", "-C", f'"{name}"' if " " in name else name, *words])

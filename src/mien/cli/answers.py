@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.console import Reporter, cells, fit, paint, printable, say, tell, widest
+from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
 from mien.text.words import chance, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mien.answers import Answer, NamedFace
     from mien.protocols import Progress
+    from mien.types import Answer, NamedFace
 
 FACE_COLUMNS = (
     "photo",
@@ -37,7 +38,7 @@ FACE_COLUMNS = (
 )
 CANDIDATE_COLUMNS = ("person", "probability", "score")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, and runs it."""
+"""With one of these in front a spreadsheet takes a cell for a formula, and runs it."""
 
 
 def classify(
@@ -55,7 +56,7 @@ def classify(
 ) -> None:
     """Say who is in photos, or that nobody knows. An interrupted run over folders goes on where it stopped."""
     if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other.", "Give one of them.")
+        raise UsageError("--json and --csv", "exclude each other", "Give one of them.")
     seen: Counter[str] = Counter()
     with Reporter() as progress:
         for answer in _ask(context, photos, top, annotate, model, progress):
@@ -87,15 +88,17 @@ def classify(
 def _ask(
     context: typer.Context, photos: list[Path], top: int, annotate: Path | None, model: Path | None, progress: Progress
 ) -> Iterator[Answer]:
-    """The answers. A model that is named needs no album, so this folder need not be one unless -C says so."""
+    """The answers. A model that is named needs no album, so this folder must be one only if -C says so."""
     from mien import Album, classify
 
-    if model is not None and context.obj == Path() and not Album.is_at(context.obj):
-        return classify(photos, model, top, annotate, progress=progress)
-    return Album(context.obj, progress=progress).classify(photos, top, annotate, model)
+    here = place(context)
+    if model is not None and here.folder == Path() and not Album.is_at(here.folder):
+        return classify(photos, model, top, annotate, eyes=here.eyes, progress=progress)
+    return opened(context, progress).classify(photos, top, annotate, model)
 
 
 def _summary(seen: Counter[str]) -> str:
+    """The last line: how many photos there were, and what was in them."""
     line = f"{count(seen['photos'], 'photo')}: {count(seen['faces'], 'face')}"
     if seen["faces"]:
         line += f", {seen['named']:,} named, {seen['faces'] - seen['named']:,} unknown"
@@ -110,8 +113,8 @@ def _text(answer: Answer) -> Iterator[str]:
     """A line for the photo and one for each face, in columns."""
     name = paint(printable(answer.path), "1")
     if answer.error:
-        what = str(answer.error).removeprefix(f"{printable(answer.path)}: ")
-        yield f"{name}  {paint(printable(f'unreadable: {what}'), '31')}"
+        what = f"unreadable: it {answer.error.what}. {answer.error.remedy}"
+        yield f"{name}  {paint(printable(what), '31')}"
         return
     if not answer.faces:
         yield f"{name}  {paint('no face found', '2')}"
@@ -132,7 +135,7 @@ def _text(answer: Answer) -> Iterator[str]:
 
 
 def _others(face: NamedFace) -> str:
-    """The candidates that the answer is not."""
+    """The candidates other than the answer, with their probabilities; "" where there are none."""
     prediction = face.prediction
     rest = [c for c in prediction.candidates if c.person != prediction.person]
     names = ", ".join(f"{fit(c.person, widest([c.person]))} {chance(c.probability)}" for c in rest)
@@ -140,9 +143,7 @@ def _others(face: NamedFace) -> str:
 
 
 def _json(answer: Answer) -> str:
-    from mien.answers import to_json
-
-    return json.dumps(to_json(answer), ensure_ascii=False)
+    return json.dumps(answer.to_json(), ensure_ascii=False)
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:
@@ -152,11 +153,13 @@ def _csv(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _harmless(cell: object) -> object:
-    """A photo may come from anybody, and so may its name: a ' in front keeps a spreadsheet from running it."""
+    """The cell with a ' in front if it begins like a formula, so that no spreadsheet runs it: a photo may come from
+    anybody, and so may its name."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _header(top: int) -> list[str]:
+    """The names of the columns where the `top` best candidates are told of each face."""
     return [
         *FACE_COLUMNS,
         *(f"{column}_{rank}" for rank in range(1, top + 1) for column in CANDIDATE_COLUMNS),
@@ -169,10 +172,8 @@ def _rows(answer: Answer, top: int) -> list[list[object]]:
     width = len(_header(top))
     if not answer.faces:
         return [[answer.path, *[""] * (width - 2), str(answer.error or "")]]
-    from mien.answers import to_json
-
     rows: list[list[object]] = []
-    for number, face in enumerate(to_json(answer)["faces"], 1):
+    for number, face in enumerate((named.to_json() for named in answer.faces), 1):
         row = [answer.path, number, *face["box"], face["detector_score"], face["quality"]["overall"]]
         row += [face["person"] or "", face["probability"], face["score"], face["threshold"]]
         row += [one[column] for one in face["candidates"] for column in CANDIDATE_COLUMNS]

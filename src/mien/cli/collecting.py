@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json, command
+from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, tell, widest
+from mien.cli.place import opened
 from mien.errors import FetchError, SourceError, UsageError
+from mien.storage.layout import intake_of, shown
+from mien.text.shell import command
 from mien.text.words import count
 
 if TYPE_CHECKING:
+    from mien.intake import Collected, SourceCollected, Trouble
     from mien.pipeline.daily import Daily
-    from mien.records.ledger import Run
-    from mien.stages.collect import Collected, SourceCollected, Trouble
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus
 
@@ -29,9 +31,7 @@ _STYLES = {"done": "32", "failed": "31", "running": "33"}
 
 def sources(context: typer.Context, as_json: Json = False) -> None:
     """Where photos come from, when each source last ran, and what it brought."""
-    from mien import Album
-
-    album = Album(context.obj)
+    album = opened(context)
     found = album.sources()
     if as_json:
         say_json([one.to_json() for one in found])
@@ -54,10 +54,8 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Fetch what is new from the sources of mien.toml into <date>-training-images/<person>/."""
-    from mien import Album
-
     with Reporter(notes=as_json) as progress:
-        album = Album(context.obj, progress=progress)
+        album = opened(context, progress)
         found = album.collect(names or (), dry_run)
     if as_json:
         say_json(found.to_json())
@@ -81,9 +79,7 @@ def merge(
 ) -> None:
     """Move collected photos into training-images. Nothing is overwritten; copies are dropped; what does not fit
     stays."""
-    from mien import Album
-
-    album = Album(context.obj)
+    album = opened(context)
     merged = album.merge(None if day is None else _day(day))
     if as_json:
         say_json(merged.to_json())
@@ -95,10 +91,8 @@ def merge(
 
 def daily(context: typer.Context, as_json: Json = False) -> None:
     """Collect, align, check, merge, train, evaluate, and promote the new model if it is no worse. For every day."""
-    from mien import Album
-
     with Reporter(notes=False) as progress:
-        done = Album(context.obj, progress=progress).daily()
+        done = opened(context, progress).daily()
     if as_json:
         say_json(done.to_json())
     else:
@@ -116,10 +110,9 @@ def schedule(
     ] = None,
 ) -> None:
     """Run daily every day, in the foreground until it is stopped; a missed day is caught up once."""
-    from mien import Album
     from mien.pipeline.schedule import cron_line, systemd_units, time_of_day
 
-    when, album = time_of_day(at), Album(context.obj)
+    when, album = time_of_day(at), opened(context)
     match printed:
         case None:
             say(f"Each day at {when:%H:%M}, in {printable(str(album.folder))}. Ctrl-C ends it.")
@@ -132,7 +125,7 @@ def schedule(
                 say(f"# ~/.config/systemd/user/{unit.name}\n{unit.text}")
             say(f"# then: systemctl --user enable --now {units[1].name}")
         case _:
-            raise UsageError(f"--print {printed} is not known.", "Say --print systemd or --print cron.")
+            raise UsageError(f"--print {printed}", "is not known", "Say --print systemd or --print cron.")
 
 
 def runs(
@@ -141,9 +134,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """What each daily run did, how long it took, what it brought and why it failed."""
-    from mien import Album
-
-    album = Album(context.obj)
+    album = opened(context)
     if run is not None:
         done = album.run(run)
         if as_json:
@@ -155,7 +146,7 @@ def runs(
     if as_json:
         say_json([done.to_json() for done in found])
     elif found:
-        _print_runs([done.run for done in found])
+        _print_runs(found)
     else:
         entry("runs", "none yet")
 
@@ -166,10 +157,9 @@ def print_daily(done: Daily) -> None:
     took = _span((run.ended - run.started).total_seconds()) if run.ended else "not finished"
     entry("run", f"{run.id} for {run.date}, {took}{', begun by an earlier process' if done.resumed else ''}")
     for step in run.steps:
-        line = step.detail.get("line", "was not finished")
-        entry(step.name, line, "" if step.outcome == "done" else "31")
-    for number, line in enumerate(done.needs_human):
-        entry("" if number else "for you", line, "33")
+        entry(step.name, step.line or "was not finished", "" if step.outcome == "done" else "31")
+    for number, finding in enumerate(done.needs_human):
+        entry("" if number else "for you", finding.line, "33")
 
 
 def _print_sources(found: tuple[SourceStatus, ...]) -> None:
@@ -183,16 +173,16 @@ def _print_sources(found: tuple[SourceStatus, ...]) -> None:
         say(f"{line}  {one.failing:>7,}  {printable(one.settings.licence) or paint('missing', '33')}")
     for one in found:
         if one.problem:
-            entry(one.name, one.problem, "33")
+            entry(one.name, f"{one.problem.why}. {one.problem.remedy}", "33")
 
 
 def _print_collected(found: Collected) -> None:
     verb = "would come" if found.dry_run else "came"
     for source in found.sources:
         if source.error:
-            entry(source.source, source.error, "31")
-        elif source.skipped:
-            entry(source.source, f"passed over: {source.skipped}", "33")
+            entry(source.source, str(source.error), "31")
+        elif source.over_since:
+            entry(source.source, f"passed over: its photos might be used until {source.over_since}", "33")
         else:
             entry(source.source, _fared(source, found.dry_run))
         people = source.wanted if found.dry_run else ()
@@ -202,7 +192,7 @@ def _print_collected(found: Collected) -> None:
         _print_troubles("refused", source.refused)
         _print_troubles("failed", source.failed)
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
-    where = f"; they wait in {found.day.isoformat()}-training-images" if found.photos else ""
+    where = f" into {intake_of(found.day)}" if found.photos else ""
     entry("in all", f"{count(total, 'new photo')} {verb}{where}")
 
 
@@ -223,7 +213,7 @@ def _fared(source: SourceCollected, dry_run: bool) -> str:
 
 def _print_troubles(label: str, troubles: tuple[Trouble, ...]) -> None:
     for number, trouble in enumerate(troubles[:SHOWN]):
-        entry("" if number else label, trouble.message, "33")
+        entry("" if number else label, str(trouble.error), "33")
     say_more(len(troubles))
 
 
@@ -238,19 +228,19 @@ def _print_merged(merged: Merged) -> None:
         parts.append(f"{count(len(merged.duplicates), 'duplicate')} dropped")
     entry("merged", "; ".join(parts))
     for number, one in enumerate(merged.left[:SHOWN]):
-        entry("" if number else "left", f"{one.path}: {one.reason}", "33")
+        entry("" if number else "left", f"{shown(one.path)} {one.reason}", "33")
     say_more(len(merged.left))
 
 
-def _print_runs(found: list[Run]) -> None:
-    width = max(len(run.id) for run in found)
+def _print_runs(found: tuple[Daily, ...]) -> None:
+    width = max(len(done.run.id) for done in found)
     say(f"{'run':<{width}}  for         state    took   photos  outcome")
-    for run in found:
-        steps = {step.name: step.detail for step in run.steps}
+    for done in found:
+        run = done.run
         took = _span((run.ended - run.started).total_seconds()) if run.ended else "-"
-        photos = steps.get("collect", {}).get("photos", 0)
-        outcome = next((step.detail.get("line", "") for step in run.steps if step.outcome == "failed"), "")
-        outcome = outcome or steps.get("promote", {}).get("line", "not finished")
+        photos = int(done.figure("collect", "photos") or 0)
+        telling = next((step for step in run.steps if step.outcome == "failed"), run.step("promote"))
+        outcome = telling.line if telling else "not finished"
         state = paint(f"{run.state:<7}", _STYLES[run.state])
         say(f"{run.id:<{width}}  {run.date}  {state}  {took:>5}  {photos:>6,}  {printable(outcome)}")
 
@@ -263,7 +253,7 @@ def _day(text: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
-        raise UsageError(f"{text} is no date.", "Write it as 2027-12-31.") from None
+        raise UsageError(text, "is no date", "Write it as 2027-12-31.") from None
 
 
 def _program() -> Path:

@@ -13,11 +13,14 @@ import typer
 
 from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
+from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, PhotoError
+from mien.storage.layout import shown
 from mien.text.words import count, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
+    from mien.pipeline.learn import Learned
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
     from mien.stages.evaluate import Evaluated
@@ -47,10 +50,8 @@ def align(
     as_json: Json = False,
 ) -> None:
     """Find the faces, choose each person's own, and remember them; writes aligned-images/."""
-    from mien import Album
-
     with Reporter(notes=as_json) as progress:
-        aligned = Album(context.obj, progress=progress, chip_size=size, skip_multi=skip_multi).align()
+        aligned = opened(context, progress, chip_size=size, skip_multi=skip_multi).align()
     if as_json:
         say_json(aligned.to_json())
     else:
@@ -62,9 +63,7 @@ def align(
 def check(context: typer.Context, as_json: Json = False) -> None:
     """Say what in the album needs a human: too few photos, unreadable ones, wrong names, copies. Looks at what align
     remembers."""
-    from mien import Album
-
-    found = Album(context.obj).check()
+    found = opened(context).check()
     if as_json:
         say_json(found.to_json())
     else:
@@ -75,20 +74,18 @@ def check(context: typer.Context, as_json: Json = False) -> None:
 
 def train(context: typer.Context, as_json: Json = False) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
-    from mien import Album
-
     with Reporter(notes=as_json) as progress:
-        learned = Album(context.obj, progress=progress).train()
+        learned = opened(context, progress).train()
     if as_json:
         say_json(learned.to_json())
     else:
         _print_aligned(learned.aligned)
         say()
         if learned.trained:
-            _print_trained(learned.trained)
+            _print_trained(learned.version, learned.trained)
             entry("report", f"models/{learned.version}/report.html; mien report opens it")
         else:
-            entry("model", f"{learned.version} stays in use; nothing has changed since it was made")
+            entry("model", _not_new(learned))
     if learned.aligned.failures:
         raise typer.Exit(PhotoError.exit_code)
 
@@ -107,10 +104,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the current model on a folder of <person>/ photos; people it does not know are strangers."""
-    from mien import Album
-
     with Reporter(notes=as_json) as progress:
-        found = Album(context.obj, progress=progress).evaluate(photos, face=face.value, model=model)
+        found = opened(context, progress).evaluate(photos, face=face.value, model=model)
     if as_json:
         say_json(found.to_json())
     else:
@@ -140,9 +135,17 @@ def _print_aligned(aligned: Aligned) -> None:
     if aligned.several:
         what = "left out" if aligned.skip_multi else "the one that agrees with the person's other photos was taken"
         entry("several", f"{count(len(aligned.several), 'photo')} with several faces: {what}")
-    _list("no face", aligned.faceless)
-    _list("left out", [f"{path}: {reason}" for path, reason in aligned.left_out])
-    _list("unreadable", [error for _, error in aligned.failures])
+    _list("no face", list(map(shown, aligned.faceless)))
+    _list("left out", [f"{shown(one.path)} {one.reason}" for one in aligned.left_out])
+    _list("unreadable", [str(error) for _, error in aligned.failures])
+
+
+def _not_new(learned: Learned) -> str:
+    """What is said where the same model had been made before: by a daily run that kept it out, say."""
+    if learned.version == learned.before:
+        return f"{learned.version} stays in use; nothing has changed since it was made"
+    instead = f" instead of {learned.before}" if learned.before else ""
+    return f"{learned.version} is now in use{instead}; it had been made of these photos before"
 
 
 def _print_checked(checked: Checked) -> None:
@@ -164,9 +167,9 @@ def _first(names: Sequence[str]) -> str:
     return f"{', '.join(names[:FEW])}{rest}: " if names else ""
 
 
-def _print_trained(trained: Trained) -> None:
+def _print_trained(version: str, trained: Trained) -> None:
     made_of = f"{count(trained.people, 'person', 'people')}, {count(trained.photos, 'photo')}"
-    entry("model", f"{trained.version} is now in use: {made_of}", "1")
+    entry("model", f"{version} is now in use: {made_of}", "1")
     measured = trained.measured
     if measured.top1.of:
         first, named = percent(measured.top1.value), percent(measured.tpir.value)
@@ -178,7 +181,7 @@ def _print_trained(trained: Trained) -> None:
         entry("single", f"{photos}, so it could not be checked whether they would be recognised", "33")
     if len(trained.tried) > 1:
         entry("head", f"{trained.head}, the best of {len(trained.tried)} by cross-validation")
-    entry("unknown", f"below a score of {trained.threshold.value:.3f}. {trained.threshold.note}")
+    entry("unknown", f"below a score of {trained.threshold.value:.3f}. {trained.note}")
     if trained.left_out:
         what = count(trained.left_out, "photo contradicts", "photos contradict")
         entry("doubted", f"{what} the person's others (a wrong label?) and did not count", "33")
@@ -230,9 +233,7 @@ def report(
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page that says how good the current model is, where it errs, and what needs a human."""
-    from mien import Album
-
-    album = Album(context.obj)
+    album = opened(context)
     page = album.report()
     say(printable(str(page)))
     if page.parent.name != album.version:

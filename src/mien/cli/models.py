@@ -9,8 +9,10 @@ import typer
 
 from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more
+from mien.cli.place import opened
 from mien.errors import PhotoError
-from mien.text.words import count, percent
+from mien.storage.layout import shown
+from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -27,9 +29,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models that there are, or compare them, or choose which is in use."""
     if context.invoked_subcommand:
         return
-    from mien import Album
-
-    found = Album(context.obj).models()
+    found = opened(context).models()
     if as_json:
         say_json([one.to_json() for one in found])
     elif found:
@@ -46,9 +46,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """People, photos and figures of two models side by side, and the photos that only one of them names rightly."""
-    from mien import Album
-
-    found = Album(context.obj).difference(before, after)
+    found = opened(context).difference(before, after)
     if as_json:
         say_json(found.to_json())
     else:
@@ -61,18 +59,14 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="V", help="A version, as `mien models` names it.")],
 ) -> None:
     """Put a model into use, whatever it is worth. One step; whoever has the old one open keeps it."""
-    from mien import Album
-
-    Album(context.obj).promote(version)
+    opened(context).promote(version)
     entry("model", f"{version} is in use")
 
 
 @app.command(name="rollback", short_help="Go back to the model that was in use before.")
 def rollback(context: typer.Context) -> None:
     """Go back to the model that was in use before. The daily run does not undo that by the same photos."""
-    from mien import Album
-
-    entry("model", f"{Album(context.obj).rollback()} is in use again")
+    entry("model", f"{opened(context).rollback()} is in use again")
 
 
 def show(
@@ -81,9 +75,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Everything that is known of a photo: where it came from, by what right, whose faces it shows, what learned it."""
-    from mien import Album
-
-    found = Album(context.obj).show(photo)
+    found = opened(context).show(photo)
     if as_json:
         say_json(found.to_json())
     else:
@@ -173,12 +165,12 @@ def _print_compared(found: Difference) -> None:
 
     compared = found.compared
     if compared is None or isinstance(compared, Incomparable):
-        entry("compared", compared.reason if compared else "the album has no catalog any more", "33")
+        entry("compared", compared.reason.why if compared else "the album has no catalog any more", "33")
         return
     asked = compared.decision.overall.of
     say(f"both on the same {count(asked, 'picture')}, fitted without them" if asked else "both on the same pictures")
-    for line in (*compared.decision.reasons, *compared.remarks):
-        entry("", line)
+    for finding in (*compared.decision.reasons, *compared.remarks):
+        entry("", finding.why)
     for label, won in (("lost", False), ("won", True)):
         flips = [flip for flip in compared.flips if flip.won is won]
         for number, flip in enumerate(flips[:SHOWN]):
@@ -198,22 +190,24 @@ def _print_shown(found: Shown) -> None:
         size = f"{found.photo.width} x {found.photo.height} pixels, {found.photo.format}"
         entry("", f"{size}, {found.bytes:,} bytes, perceptual hash {found.photo.phash}")
     else:
-        entry("unreadable", found.error or "", "33")
+        entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)
     if not found.known and not found.fetches:
         entry("known", "no: the album has no photo of these bytes, and no source brought one", "33")
     for number, one in enumerate(found.filed):
         chip = f"; chip {found.chips[one.path]}" if one.path in found.chips else ""
-        entry("" if number else "filed", f"{one.path}, {one.person}{chip}")
+        entry("" if number else "filed", f"{shown(one.path)}, {one.person}{chip}")
     for number, fetch in enumerate(found.fetches):
         when = f"{fetch.fetched_at.astimezone():%Y-%m-%d %H:%M}"
         robots = f", robots.txt: {fetch.robots}" if fetch.robots else ""
         entry("" if number else "came from", f"{fetch.location} ({fetch.source}), {when}{robots}")
-        entry("", f"licence {fetch.licence}, basis {fetch.basis}, {fetch.outcome}")
+        licence = f"licence {fetch.licence}, " if fetch.licence else ""  # of what was added by hand nobody said one
+        entry("", f"{licence}basis {fetch.basis}, {fetch.outcome}")
     for sighting in found.sightings:
-        entry("seen by", f"{sighting.encoder_id}: {sighting.error or count(len(sighting.faces), 'face')}")
+        saw = sighting.fault.say(sighting.figures) if sighting.fault else count(len(sighting.faces), "face")
+        entry("seen by", f"{sighting.encoder}: {saw}")
         for face in sighting.faces:
-            own = f", {' and '.join(found.whose(face.id))}'s own" if found.whose(face.id) else ""
+            own = f", {listed(face.own_of)}'s own" if face.own_of else ""
             box = " ".join(f"{value:.0f}" for value in face.face.box)
             entry("", f"box {box}, score {face.face.detector_score:.2f}, quality {face.quality.overall:.2f}{own}")
     if found.models:
@@ -221,13 +215,13 @@ def _print_shown(found: Shown) -> None:
     elif found.current:
         entry("learned by", f"no model; in use is {found.current}")
     for number, one in enumerate(found.lookalikes):
-        entry("" if number else "looks like", f"{one.path}, {one.person}")
+        entry("" if number else "looks like", f"{shown(one.path)}, {one.person}")
 
 
 def _print_converted(found: Converted) -> None:
     entry("converted", count(len(found.converted), "photo"))
     for number, (photo, _, why) in enumerate(found.skipped[:SHOWN]):
-        entry("" if number else "left alone", f"{photo}: {why}")
+        entry("" if number else "left alone", f"{photo}: {why.words}")
     say_more(len(found.skipped))
     for number, error in enumerate(found.failures):
         entry("" if number else "unreadable", str(error), "33")

@@ -30,42 +30,49 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-class _OpenCVThreads:
-    """While workers fill the cores, threads of OpenCV's own only get in their way: a chip costs twice the CPU.
+def threads_for(workers: int) -> int:
+    """How many threads the setting `workers` stands for: 0 is one a core."""
+    return workers or usable_cores()
 
-    Their number belongs to the whole process, so of runs that overlap the first notes it and the last restores it.
-    """
+
+class _OpenCVThreads:
+    """The number of threads that OpenCV uses, which belongs to the whole process: of several that want one thread at a
+    time, the first to begin notes the number there was, and the last to end restores it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._runs = self._before = 0
+        self._wanting = self._before = 0
 
     @contextmanager
     def single(self) -> Iterator[None]:
         import cv2
 
         with self._lock:
-            if self._runs == 0:
+            if self._wanting == 0:
                 self._before = cv2.getNumThreads()
                 cv2.setNumThreads(1)
-            self._runs += 1
+            self._wanting += 1
         try:
             yield
         finally:
             with self._lock:
-                self._runs -= 1
-                if self._runs == 0:
+                self._wanting -= 1
+                if self._wanting == 0:
                     cv2.setNumThreads(self._before)
 
 
-_opencv_threads = _OpenCVThreads()
+single_opencv_thread = _OpenCVThreads().single
+"""A context in which OpenCV uses one thread a call: while workers fill the cores, threads of OpenCV's own get in their
+way, and a chip costs twice the CPU. Contexts may overlap in any order."""
 
 
 def early(make_tool: Callable[[], Tool]) -> Callable[[], Tool]:
-    """`make_tool`, the first of whose tools is being made already, in a thread: for one that takes long to open."""
-    with_first = ThreadPoolExecutor(1, thread_name_prefix="mien-early")
-    first = deque([with_first.submit(make_tool)])
-    with_first.shutdown(wait=False)
+    """Begins to make a tool at once, in a thread, and returns a function that hands it out the first time it is called;
+    further calls make further tools. For a tool that takes long to open. An error is raised where the tool is wanted.
+    """
+    starter = ThreadPoolExecutor(1, thread_name_prefix="mien-early")
+    first = deque([starter.submit(make_tool)])
+    starter.shutdown(wait=False)
 
     def make() -> Tool:
         try:
@@ -85,13 +92,14 @@ def run(
     in_order: bool = False,
     ahead: int = AHEAD,
 ) -> Generator[tuple[Item, Result]]:
-    """Yield (item, work(tool, item)) for every item, as they finish or, with `in_order`, as they came.
+    """Yields (item, work(tool, item)) for every item, as they finish or, with `in_order`, as they came.
 
-    `make_tool` is called once in each thread that works. At most `ahead` items a worker are held at a time: with
-    `in_order`, more of them keep the others busy while a slow one is waited for. An exception in `work` is raised here,
-    after what was in flight has finished; so it is when the caller stops early.
+    `workers` is the setting, 0 for a thread a core; `make_tool` is called once in each thread that works. At most
+    `ahead` items a worker are held at a time: with `in_order`, more of them keep the others busy while a slow one is
+    waited for. An exception in `work` is raised here, after what was in flight has finished; so it is when the caller
+    stops early.
     """
-    count = workers or usable_cores()
+    threads = threads_for(workers)
     own = threading.local()
 
     def job(item: Item) -> tuple[Item, Result]:
@@ -100,19 +108,22 @@ def run(
         return item, work(own.tool, item)
 
     source = iter(items)
-    with _opencv_threads.single(), ThreadPoolExecutor(count, thread_name_prefix="mien") as pool:
-        flying: deque[Future[tuple[Item, Result]]] = deque(pool.submit(job, i) for i in islice(source, ahead * count))
+    with single_opencv_thread(), ThreadPoolExecutor(threads, thread_name_prefix="mien") as executor:
+        waiting = deque(executor.submit(job, item) for item in islice(source, ahead * threads))
         try:
-            while flying:
-                if in_order:
-                    done = [flying.popleft()]
-                else:
-                    finished = wait(flying, return_when=FIRST_COMPLETED).done
-                    done = [f for f in flying if f in finished]
-                    flying = deque(f for f in flying if f not in finished)
-                flying.extend(pool.submit(job, item) for item in islice(source, len(done)))
+            while waiting:
+                done, waiting = _finished(waiting, in_order)
+                waiting.extend(executor.submit(job, item) for item in islice(source, len(done)))
                 for future in done:
                     yield future.result()
         finally:
-            for future in flying:
+            for future in waiting:
                 future.cancel()
+
+
+def _finished(waiting: deque[Future[Result]], in_order: bool) -> tuple[list[Future[Result]], deque[Future[Result]]]:
+    """The futures whose results come next, and the others, in their order. Waits until there is one."""
+    if in_order:
+        return [waiting.popleft()], waiting
+    finished = wait(waiting, return_when=FIRST_COMPLETED).done
+    return [one for one in waiting if one in finished], deque(one for one in waiting if one not in finished)

@@ -1,9 +1,9 @@
 """Held-out scores: what a head says of faces it was not fitted on. Pure arithmetic.
 
-Everything that a model claims about itself (metrics, calibration, threshold, which head is best) is read off scores in
-which each face was judged by a head fitted without it and without its near-duplicates; what ships is then refitted on
-every face. Strangers are made by masking: the scores of a face for everybody but its own person are those of a
-stranger.
+Everything that a model claims about itself (figures, calibration, threshold, which head is best) is read off scores
+in which each face was judged by a head that was fitted without it and without its near-duplicates; the head that ships
+is then refitted on every face. Strangers are made by masking: the scores of a face for everybody but its own person are
+those of a stranger.
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.head import Fit, Ints
-from mien.types import Floats
+from mien.types import Cosines, Floats
 
 FOLDS = 5
 """Parts of the album, each judged by a head fitted on the other four."""
 
 RIVALS = 32
 """Rivals remembered per face: those further down add nothing to a probability."""
-
-TWINS = 0.995
-"""Cosine from which on two faces of a person are taken for the same picture (a copy, a crop, the next of a burst)."""
 
 _CHUNK = 1 << 22
 """Scores held at a time: 16 MB."""
@@ -41,6 +38,13 @@ class HeldOut:
     own: Floats
     rivals: Floats
     rival: Ints
+
+    def placed(self, rows: Ints, count: int) -> HeldOut:
+        """The same scores as those of the faces in `rows` (N,) among `count`; the other faces have none."""
+        own, rival = np.full(count, np.nan, np.float32), np.full(count, -1, np.int64)
+        rivals = np.full((count, self.rivals.shape[1]), -np.inf, np.float32)
+        own[rows], rivals[rows], rival[rows] = self.own, self.rivals, self.rival
+        return HeldOut(own, rivals, rival)
 
     @property
     def best_rival(self) -> NDArray[np.float64]:
@@ -60,7 +64,7 @@ class HeldOut:
         return self.mated & (np.nan_to_num(self.own, nan=-math.inf) > self.best_rival)
 
 
-def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
+def split(sha256: Sequence[str], person: Ints, embeddings: Floats, cosines: Cosines) -> Ints:
     """(N,) the fold of each face, 0..FOLDS-1.
 
     By the hash of the photo's content, so that neither its name nor what else is in the album moves it. Near-duplicates
@@ -69,8 +73,8 @@ def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
     its hash puts it, is only ever asked about as a stranger.
     """
     fold = np.array([int(photo[:15], 16) % FOLDS for photo in sha256], np.int64)
-    picture = pictures(person, embeddings)
-    for rows in _of_each(person):
+    picture = pictures(person, embeddings, cosines)
+    for rows in _rows_by_person(person):
         group = picture[rows]
         first = {one: min(rows[group == one], key=lambda row: sha256[row]) for one in np.unique(group)}
         dealt = sorted(first, key=lambda one: sha256[first[one]])
@@ -81,26 +85,26 @@ def split(sha256: Sequence[str], person: Ints, embeddings: Floats) -> Ints:
     return fold
 
 
-def pictures(person: Ints, embeddings: Floats) -> Ints:
-    """(N,) a number for each face; linked near-duplicates of a person share it."""
+def pictures(person: Ints, embeddings: Floats, cosines: Cosines) -> Ints:
+    """(N,) the picture that each face is of, as a number: linked near-duplicates of a person share it."""
     number = np.arange(len(person))
-    for rows in _of_each(person):
-        number[rows] = rows[_twins(embeddings[rows])]
+    for rows in _rows_by_person(person):
+        number[rows] = rows[_near_duplicates(embeddings[rows], cosines.near_duplicate)]
     return number
 
 
-def _of_each(person: Ints) -> Iterator[Ints]:
+def _rows_by_person(person: Ints) -> Iterator[Ints]:
     """The rows of each person who occurs."""
     order = np.argsort(person, kind="stable")
     for start, end in pairwise(np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))):
         yield order[start:end]
 
 
-def _twins(faces: Floats) -> Ints:
+def _near_duplicates(faces: Floats, least: float) -> Ints:
     """(N,) a label for each face of one person; linked near-duplicates share it."""
     label = np.arange(len(faces))
     for row in range(len(faces)):
-        alike = np.flatnonzero(faces[row + 1 :] @ faces[row] >= TWINS) + row + 1
+        alike = np.flatnonzero(faces[row + 1 :] @ faces[row] >= least) + row + 1
         label[np.isin(label, label[alike])] = label[row]
     return label
 
@@ -147,11 +151,11 @@ def held_out_among(
             own[some[mine]] = scores[mine, place[person[some[mine]]]]
             scores[mine, place[person[some[mine]]]] = -np.inf
             for one, side in zip(held, among, strict=True):
-                _note_best(one, some, scores[:, side[enrolled]], enrolled[side[enrolled]])
+                _keep_best(one, some, scores[:, side[enrolled]], enrolled[side[enrolled]])
     return held
 
 
-def _note_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:
+def _keep_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:
     """Writes into `held` the best of `scores` (n, E), which are those of n `rows` for E `people`."""
     most = min(held.rivals.shape[1], len(people))
     if most:
@@ -181,15 +185,15 @@ def log_loss(held: HeldOut, person: Ints) -> NDArray[np.float64]:
     slope, offset = _logistic(known, unknown, each[mated], each[stranger])
     behind = (held.rivals[mated].astype(np.float64) - held.own[mated, None]) / scale
     sharpness = golden_section(
-        lambda x: float(each[mated] @ _confusion(behind, math.exp(x))), math.log(0.1), math.log(1000)
+        lambda x: float(each[mated] @ _surprise(behind, math.exp(x))), math.log(0.1), math.log(1000)
     )
     cost = np.zeros(len(person))
-    cost[mated] += np.logaddexp(0, -(slope * known + offset)) + _confusion(behind, math.exp(sharpness))
+    cost[mated] += np.logaddexp(0, -(slope * known + offset)) + _surprise(behind, math.exp(sharpness))
     cost[stranger] += np.logaddexp(0, slope * unknown + offset)
     return cost / 2
 
 
-def _confusion(behind: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
+def _surprise(behind: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
     """(N,) surprise at the own person among all people."""
     return np.asarray(np.logaddexp(0, np.logaddexp.reduce(sharpness * behind, axis=1)), np.float64)
 

@@ -1,8 +1,9 @@
-"""Figures: TPIR at an FPIR, verification accuracy, calibration error, intervals, and what a model is worth by them.
+"""Figures: TPIR at an FPIR, calibration error, intervals, and what a model is worth by them.
 
 Scores are "higher is closer". A probe in which no face was found has the score -inf everywhere: it is a miss if its
-person is enrolled, and a stranger nobody named, still counted, if not. Every result is a fraction in 0..1, nan where
-there was nothing to count. The words (FPIR, TPIR, mated) are those of ISO/IEC 19795-1 and NIST's FRVT 1:N reports.
+person is enrolled, and otherwise a stranger who was not named; it counts in either case. Every result is a fraction in
+0..1, nan where there was nothing to count. The words (FPIR, TPIR, mated) are those of ISO/IEC 19795-1 and NIST's FRVT
+1:N reports.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.learning.crossval import HeldOut
-from mien.learning.openset import Calibration, Threshold, sureness
+from mien.learning.openset import Calibration, Threshold, probabilities
 
 Z95 = 1.959964
 """The normal deviate of a two-sided 95 % interval."""
@@ -62,52 +63,12 @@ def tpir_at(mated_scores: ArrayLike, mated_is_rank1: ArrayLike, threshold: float
     return float(np.mean(right & (scores >= threshold) & np.isfinite(scores)))
 
 
-def fpir_at(non_mated_best: ArrayLike, threshold: float) -> float:
-    """Share of strangers that get any name: (N,) best scores."""
-    best = np.asarray(non_mated_best, dtype=np.float64)
-    if len(best) == 0:
-        return math.nan
-    return float(np.mean((best >= threshold) & np.isfinite(best)))
-
-
 def tpir_at_fpir(
     mated_scores: ArrayLike, mated_is_rank1: ArrayLike, non_mated_best: ArrayLike, fpir: float
 ) -> tuple[float, float]:
     """(TPIR, threshold) with the threshold swept over these very strangers; see `threshold_at_fpir` and `tpir_at`."""
     threshold = threshold_at_fpir(non_mated_best, fpir)
     return tpir_at(mated_scores, mated_is_rank1, threshold), threshold
-
-
-def verification_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike) -> float:
-    """Share of pairs judged rightly as same or different, each fold by the threshold that is best on all other folds.
-
-    LFW's protocol (Huang et al. 2007, "image-restricted"): `scores` (N,), `same` (N,) bool, `folds` (N,) any labels.
-    Of several best thresholds the middle one is used. A pair without a face (-inf) is judged different.
-    """
-    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(same, dtype=bool)
-    fold_of = np.asarray(folds)
-    if len(values) == 0:
-        return math.nan
-    right = 0
-    for fold in np.unique(fold_of):
-        held_out = fold_of == fold
-        threshold = _best_threshold(values[~held_out], truth[~held_out])
-        right += int(np.sum((values[held_out] >= threshold) == truth[held_out]))
-    return right / len(values)
-
-
-def _best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
-    """The threshold, halfway between two scores, that judges most pairs rightly. Raises ValueError without a score."""
-    found = np.isfinite(scores)
-    if not found.any():
-        raise ValueError("no pair with a score outside the fold")
-    levels, level_of = np.unique(scores[found], return_inverse=True)
-    # Per level: what accepting these pairs (as well as all above) wins and loses.
-    gain = np.bincount(level_of, np.where(same[found], 1.0, -1.0), len(levels))
-    won = np.cumsum(gain[::-1])[::-1]
-    best = np.flatnonzero(won == won.max())
-    middle = int(best[len(best) // 2])
-    return float(levels[middle] if middle == 0 else (levels[middle - 1] + levels[middle]) / 2)
 
 
 def expected_calibration_error(probability: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
@@ -158,10 +119,13 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Shares of mated faces: `top1`, `top3`; `tpir` named rightly at the threshold; `tpir_at_fpir_1` and `_01` at the
-    threshold swept to name 1 % and 0.1 % of the masked. `fpir` is the share of the masked that the threshold names.
-    `ece` of the mated and of the masked answers. `single` faces could only be asked about masked.
+class ModelFigures:
+    """What a model is worth, counted in held-out scores.
+
+    Shares of mated faces: `top1` and `top3`; `tpir` are named rightly at the model's threshold; `tpir_at_fpir_1` and
+    `_01` at a threshold swept to name 1 % and 0.1 % of the masked. `fpir` is the share of the masked that the model's
+    threshold names. `ece_mated` and `ece_non_mated` are the calibration errors of the mated and of the masked answers.
+    `single` faces are the only ones of their people, and could be asked about masked alone.
 
     `probability` and `correct` (N_mated,) are of the mated answers, `unknown` and `refused` (N_masked,) of the masked.
     """
@@ -200,7 +164,7 @@ class Measured:
         return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
 
 
-def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> Measured:
+def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> ModelFigures:
     """What the held-out scores say of a model with this threshold and this calibration."""
     own, best = np.nan_to_num(held.own.astype(np.float64), nan=-np.inf), held.best_rival
     mated, masked = held.mated, np.isfinite(best)
@@ -210,10 +174,10 @@ def measure(held: HeldOut, threshold: Threshold, calibration: Calibration) -> Me
     def reached(cut: float) -> Share:
         return Share(int(np.sum(right & (own >= cut))), int(mated.sum()))
 
-    asked = sureness(np.column_stack([own, held.rivals])[mated], threshold, calibration)
-    strange = sureness(held.rivals[masked], threshold, calibration)
+    asked = probabilities(np.column_stack([own, held.rivals])[mated], threshold, calibration)
+    strange = probabilities(held.rivals[masked], threshold, calibration)
     correct, refused = right[mated] & asked.named, ~strange.named
-    return Measured(
+    return ModelFigures(
         top1=Share(int(right.sum()), int(mated.sum())),
         top3=Share(int(np.sum(mated & (ahead < 3))), int(mated.sum())),
         tpir=reached(threshold.value),

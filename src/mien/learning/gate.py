@@ -1,4 +1,4 @@
-"""The gate: whether a challenger takes the champion's place, and which version a rollback goes back to. Pure numpy.
+"""The gate: whether a challenger takes the champion's place. Pure numpy.
 
 Both models are asked about the same pictures by heads fitted without them. Three questions are put to the answers: are
 known people recognised as well as before, are strangers left unnamed as well, and is nobody in particular worse off?
@@ -9,28 +9,32 @@ The challenger is refused only where that is improbable. All questions together 
 the champion in at most about one case in twenty (`ALPHA`): each of the three has a third of it, and the people share
 theirs by Holm's method. Of five to ten pictures, half of which change sides, a question may take up to four times its
 third: the bootstrap knows no more than these few, and errs towards the model in use. Near-duplicates are one picture.
-By fewer than `ENOUGH` pictures nothing is judged: a person who has no more is only reported.
+Fewer than `ENOUGH` pictures decide nothing: a person who has fewer is only reported.
 
-Of everybody it is also asked by the pictures alone that the champion was made of. Otherwise whoever files many photos
-of one person under another's name would be promoted for it: the challenger recognises all the new ones, and that
-outweighs the old ones that it recognises no more.
+Each person is also asked about by those pictures alone of which the champion was made. Otherwise many photos of one
+person under another's name would get a challenger promoted: it recognises all the new ones, and they outweigh the old
+ones that it recognises no more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mien.text.models import GateKind
+from mien.text.words import Figure
+from mien.types import Finding
+
 ALPHA = 0.05
-"""Chance at most with which a challenger that is as good as the champion is refused."""
+"""The highest chance with which a challenger that is as good as the champion may be refused."""
 
 ENOUGH = 5
-"""Pictures from which on a question is asked."""
+"""The fewest pictures that decide a question."""
 
 TOLERATED = 0.002
 """Share of known people's pictures that may be lost without a word. Both thresholds are estimates, and where one falls
@@ -41,15 +45,13 @@ TOLERATED_STRANGERS = 0.1
 """The same of strangers, as a part of the FPIR asked for: 1.1 % named instead of 1.0 % is no difference."""
 
 QUESTIONS = 3
-
-How = Literal["promoted", "kept", "rolled back"]
-"""What became of a version: put into use, not put into use, or put into use again in place of a later one."""
+"""Known people as a whole, strangers, and people one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """Of N probes, whether champion (`before`) and challenger (`after`) answered well (N,) bool, and of which `picture`
-    (N,) int each is: near-duplicates share a number."""
+class PairedAnswers:
+    """How champion and challenger answered the same N probes: `before` and `after` (N,) bool say whether well.
+    `picture` (N,) int64 says which picture each probe is of: near-duplicates share a number."""
 
     before: NDArray[np.bool_]
     after: NDArray[np.bool_]
@@ -58,9 +60,12 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Of `of` pictures, how many the champion (`before`) and the challenger (`after`) answered well, and how many only
-    the one (`lost`) or only the other (`won`). `p` is the chance of the bootstrap, corrected so that it is to be
-    compared with `ALPHA`; None where there are too few pictures to ask."""
+    """A question about `of` pictures with its answer: the champion answered `before` of them well and the challenger
+    `after`, the champion alone `lost` and the challenger alone `won`.
+
+    `p` is the bootstrap's chance that the challenger is not worse, corrected for the number of questions, so that it is
+    compared with `ALPHA`; None where there are too few pictures.
+    """
 
     of: int
     before: int
@@ -81,8 +86,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The three questions, and what follows from them. `people` has everybody who was asked about, by name, and
-    `earlier` those with enough pictures that the champion was made of, and others, by the former alone."""
+    """The three questions with their answers, and whether the challenger is promoted for them.
+
+    `people` has everybody who was asked about, by name. `earlier` asks again about some of them, by those pictures
+    alone of which the champion was made: about people who have enough of these, and newer pictures besides.
+    """
 
     overall: Question
     strangers: Question
@@ -96,32 +104,32 @@ class Decision:
         return not any(question.worse for question in (self.overall, self.strangers, *everybody))
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why, in sentences: what got worse, or that nothing did."""
+    def reasons(self) -> tuple[Finding, ...]:
+        """Why: what got worse, or that nothing did. Kinds are of `GateKind`."""
         found = []
         if self.overall.worse:
-            found.append(
-                f"Fewer pictures of known people get the right name: {_share(self.overall.after, self.overall.of)} of"
-                f" {self.overall.of:,} instead of {_share(self.overall.before, self.overall.of)},"
-                f" {_beyond(self.overall)}."
-            )
+            found.append(Finding(GateKind.FEWER_NAMED, figures=self._known() | {"p": self.overall.p}))
         if self.strangers.worse:
-            found.append(f"More strangers get a name: {self._named()}, {_beyond(self.strangers)}.")
-        for people, which in ((self.people, ""), (self.earlier, " that were there before")):
+            named, named_before = self._strangers_named()
+            shares = {"share": named, "share_before": named_before}
+            figures = {**_counts(self.strangers), **shares, "p": self.strangers.p}
+            found.append(Finding(GateKind.MORE_STRANGERS_NAMED, figures=figures))
+        for people, kind in (
+            (self.people, GateKind.PERSON_WORSE),
+            (self.earlier, GateKind.PERSON_WORSE_ON_EARLIER),
+        ):
             found += [
-                f"{name} is recognised worse: on {person.after} of {_pictures(person.of)}{which} instead of"
-                f" {person.before}, {_beyond(person)}."
+                Finding(kind, (name,), figures=_counts(person) | {"p": person.p})
                 for name, person in sorted(people.items())
                 if person.worse
             ]
-        return tuple(found) or (self._no_worse(),)
+        return tuple(found) or (self._not_worse(),)
 
     @property
-    def remarks(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[Finding, ...]:
         """What is reported only: people with too few pictures to ask, of whom more were lost than won."""
         return tuple(
-            f"{name} is recognised on {person.after} of {_pictures(person.of)} instead of {person.before}; that is too"
-            " few pictures to judge by."
+            Finding(GateKind.LOST_ON_TOO_FEW, (name,), figures=_counts(person))
             for name, person in sorted(self.people.items())
             if person.p is None and person.lost > person.won
         )
@@ -130,36 +138,49 @@ class Decision:
         """The same for programs."""
         return {
             "promote": self.promote,
-            "reasons": list(self.reasons),
-            "remarks": list(self.remarks),
+            "reasons": [reason.to_json() for reason in self.reasons],
+            "remarks": [remark.to_json() for remark in self.remarks],
             "overall": self.overall.to_json(),
             "strangers": self.strangers.to_json(),
             "people": {name: person.to_json() for name, person in self.people.items()},
             "earlier": {name: person.to_json() for name, person in self.earlier.items()},
         }
 
-    def _no_worse(self) -> str:
+    def _not_worse(self) -> Finding:
         if self.overall.p is None:
-            return "There are too few pictures by which the two models could be compared."
-        known = (
-            f"{_share(self.overall.after, self.overall.of)} of {_pictures(self.overall.of)} of known people get the"
-            f" right name instead of {_share(self.overall.before, self.overall.of)}"
-        )
-        strangers = f", {self._named()} of strangers get a name" if self.strangers.of else ""
-        return f"Not worse beyond chance: {known}{strangers}, and no single person is recognised worse."
+            return Finding(GateKind.TOO_FEW_PICTURES, figures=_counts(self.overall))
+        if not self.strangers.of:
+            return Finding(GateKind.NOT_WORSE_WITHOUT_STRANGERS, figures=self._known())
+        named, named_before = self._strangers_named()
+        strangers = {"strangers_of": self.strangers.of, "strangers": named, "strangers_before": named_before}
+        return Finding(GateKind.NOT_WORSE, figures=self._known() | strangers)
 
-    def _named(self) -> str:
-        named = (self.strangers.of - count for count in (self.strangers.after, self.strangers.before))
-        return " instead of ".join(_share(count, self.strangers.of) for count in named)
+    def _known(self) -> dict[str, Figure]:
+        """The figures of the first question, with shares."""
+        asked = self.overall
+        return {**_counts(asked), "share": asked.after / asked.of, "share_before": asked.before / asked.of}
+
+    def _strangers_named(self) -> tuple[float, float]:
+        """The shares of strangers that challenger and champion name."""
+        asked = self.strangers
+        return (asked.of - asked.after) / asked.of, (asked.of - asked.before) / asked.of
 
 
 def decide(
-    mated: Answers, person: ArrayLike, names: Sequence[str], earlier: ArrayLike, strangers: Answers, fpir: float
+    mated: PairedAnswers,
+    person: ArrayLike,
+    names: Sequence[str],
+    earlier: ArrayLike,
+    strangers: PairedAnswers,
+    fpir: float,
 ) -> Decision:
-    """Puts the three questions. `mated` are the answers to N probes of known people, good where the right name was
-    given; `person` (N,) says whose each is, an index of `names`, and `earlier` (N,) bool whether the champion was made
-    of it. `strangers` are the answers to probes of nobody enrolled, good where no name was given, by models that were
-    to name a share `fpir`."""
+    """Puts the three questions.
+
+    `mated` are the answers to N probes of known people, good where the right name was given; `person` (N,) int says
+    whose each probe is, an index of `names`, and `earlier` (N,) bool whether the champion was made of it. `strangers`
+    are the answers to probes of people who are not enrolled, good where no name was given; both models were to name a
+    share `fpir` of them.
+    """
     owner, trusted = np.asarray(person, np.int64), np.asarray(earlier, bool)
     people, before = {}, {}
     order = np.argsort(owner, kind="stable")
@@ -176,15 +197,16 @@ def decide(
     for (where, name), p in zip(asked, holm([where[name].p or 0.0 for where, name in asked]), strict=True):
         where[name] = replace(where[name], p=min(QUESTIONS * p, 1.0))
     return Decision(
-        _third(_question(mated, order, TOLERATED)),
-        _third(_question(strangers, np.arange(len(strangers.picture)), TOLERATED_STRANGERS * fpir)),
+        _corrected(_question(mated, order, TOLERATED)),
+        _corrected(_question(strangers, np.arange(len(strangers.picture)), TOLERATED_STRANGERS * fpir)),
         people,
         before,
     )
 
 
-def _question(answers: Answers, of: NDArray[np.int64], tolerated: float = 0.0) -> Question:
-    """What the probes in the rows `of` say, uncorrected. A picture is answered well if half of its copies are."""
+def _question(answers: PairedAnswers, of: NDArray[np.int64], tolerated: float = 0.0) -> Question:
+    """The question about the probes in the rows `of`, its chance not corrected. A picture is answered well if half of
+    its copies are."""
     _, number = np.unique(answers.picture[of], return_inverse=True)
     copies = np.bincount(number)
     before, after = (
@@ -195,8 +217,8 @@ def _question(answers: Answers, of: NDArray[np.int64], tolerated: float = 0.0) -
     return Question(pictures, int(before.sum()), int(after.sum()), lost, won, p)
 
 
-def _third(question: Question) -> Question:
-    """With its chance corrected for there being `QUESTIONS`."""
+def _corrected(question: Question) -> Question:
+    """The same question, its chance corrected for the number of `QUESTIONS`."""
     return question if question.p is None else replace(question, p=min(QUESTIONS * question.p, 1.0))
 
 
@@ -229,55 +251,5 @@ def chance_not_worse(lost: int, won: int, of: int, tolerated: float = 0.0) -> fl
     return min(max(1.0 - float(total[allowed + 1 : of + 1].sum()), 0.0), 1.0)
 
 
-def previous(history: Iterable[tuple[str, How]], current: str) -> str | None:
-    """The version that a rollback from `current` goes back to: the one in use before it, None if there was none.
-
-    `history` says what became of versions, oldest first. A rollback takes back what was promoted after the version it
-    went to, so that two in a row go back two steps and never forth again.
-    """
-    used, _ = _replayed(history)
-    if current in used:
-        used = used[: len(used) - used[::-1].index(current) - 1]
-    return used[-1] if used else None
-
-
-def set_aside(history: Iterable[tuple[str, How]]) -> tuple[str, ...]:
-    """The versions that were kept or rolled back from and not put into use since, oldest first: what would be made the
-    same as one of them need not be made, and must not be promoted, again."""
-    return _replayed(history)[1]
-
-
-def _replayed(history: Iterable[tuple[str, How]]) -> tuple[list[str], tuple[str, ...]]:
-    """The versions in use one after the other, less those taken back, and those set aside."""
-    used: list[str] = []
-    seen: dict[str, int] = {}
-    aside: dict[str, None] = {}
-    for version, how in history:
-        seen.setdefault(version, len(seen))
-        if how == "kept":
-            aside[version] = None
-            continue
-        # Whoever puts an older version into use, by whichever command, does not want the later ones back.
-        later = [one for one in used if seen[one] > seen[version]]
-        if how == "rolled back" and version in used:
-            place = len(used) - used[::-1].index(version)
-            later += used[place:]
-            del used[place:]
-        aside |= dict.fromkeys(later)
-        aside.pop(version, None)
-        if used[-1:] != [version]:
-            used.append(version)
-    return used, tuple(aside)
-
-
-def _share(count: int, of: int) -> str:
-    return f"{100 * count / of:.1f} %"
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
-
-
-def _beyond(question: Question) -> str:
-    p = question.p or 0.0
-    return f"beyond chance (p {'< 0.0001' if p < 0.0001 else f'= {p:.2g}'})"
+def _counts(question: Question) -> dict[str, Figure]:
+    return {name: getattr(question, name) for name in ("of", "before", "after", "lost", "won")}

@@ -1,6 +1,6 @@
-"""A head as fitted: what it takes to score an embedding against every person. Pure arithmetic.
+"""Heads: what scores an embedding against every person, in the one form in which all heads end. Pure arithmetic.
 
-All heads of mien end in this one form, so that there is one way to score, to save and to load them:
+There is one way to score, to save and to load a head, whichever way it was fitted:
 
     unit = normalised(embedding @ transform)
     score of a person = share * unit . prototype + (1 - share) * the highest unit . exemplar of that person
@@ -10,13 +10,16 @@ Every part is a cosine, so the score is one too, and the threshold applies to it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.types import Floats
+from mien.text.models import HeadKind
+from mien.types import Cosines, Floats
 
 Ints = NDArray[np.int64]
 
@@ -25,10 +28,14 @@ LEAST_QUALITY = 0.04
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """`vectors` (P, D) float32 unit prototypes; `transform` (D, D) float32, or None to take embeddings as they are;
-    `exemplars` (M, D) float32 unit, with `owner` (M,) int64 in 0..P-1, sorted; `share` in 0..1, 1 where there are no
-    exemplars. `counted` (N,) bool says which of the faces it was fitted on were not left out as contradicted."""
+class FittedHead:
+    """A head that was fitted to the faces of P people.
+
+    `vectors` (P, D) float32 unit prototypes; `transform` (D, D) float32, or None to take embeddings as they are;
+    `exemplars` (M, D) float32 unit, with `owner` (M,) int64 in 0..P-1, sorted; `share` in 0..1 is the part of the score
+    that the prototype has, 1 where there are no exemplars. `counted` (N,) bool says which of the N faces it was fitted
+    on have a part in it, and were not left out as contradicted by the person's others.
+    """
 
     vectors: Floats
     transform: Floats | None
@@ -63,6 +70,44 @@ def weights(quality: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(quality, LEAST_QUALITY)), np.float32)
 
 
-Fit = Callable[[Floats, Ints, int, Floats], Fitted]
-"""Makes a head: (embeddings (N, D) float32 unit, person (N,) int64 in 0..P-1, P, weight (N,) above 0) -> Fitted.
-Everybody has a face."""
+Fit = Callable[[Floats, Ints, int, Floats], FittedHead]
+"""Fits a head: (embeddings (N, D) float32 unit, person (N,) int64 in 0..P-1, P, weight (N,) above 0) -> FittedHead.
+Each of the P people has a face."""
+
+
+class Scale(NamedTuple):
+    """How a head's scores of strangers lie beside cosines to one mean a person: `offset` + `spread` times those."""
+
+    offset: float
+    spread: float
+
+
+PLAIN = Scale(0.0, 1.0)
+"""The scale of a head whose scores are such cosines."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOption:
+    """A head that may be chosen for a model.
+
+    `fit_for` gives its `Fit` for an encoder's cosines, and `scale` says how its scores of strangers lie. `prior_cost`
+    is how many nats a face it cost more than prototypes on other albums (less than 0: better). It needs an album of
+    `fewest_spare` photos more than people, and of at most `most_work` photos times people. A head that is
+    `only_if_named` is chosen only for a user who names it.
+    """
+
+    name: str
+    fit_for: Callable[[Cosines], Fit]
+    prior_cost: float
+    scale: Scale = PLAIN
+    fewest_spare: int = 0
+    most_work: float = math.inf
+    only_if_named: bool = False
+
+    def hindrance(self, photos: int, people: int) -> str | None:
+        """Why this head cannot be had for an album of so many photos and people, in words; None if it can."""
+        if photos - people < self.fewest_spare:
+            return HeadKind.TOO_FEW_PHOTOS.say({"fewest": self.fewest_spare})
+        if photos * people > self.most_work:
+            return HeadKind.TOO_SLOW.say({"photos": photos, "people": people})
+        return None

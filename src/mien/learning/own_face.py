@@ -14,18 +14,14 @@ from numpy.typing import NDArray
 from mien.types import Floats
 
 WITNESSES = 200
-"""Photos asked at most, those with the fewest faces first: support is a mean, and more would only make it slow."""
-
-SAME_FACE = 0.99
-"""Cosine from which on the faces of two pictures that look alike are taken for one and the same: a resized or
-recompressed copy is above. A group photo that lies with each of its people, and their own faces chosen, is no copy."""
+"""The most photos that are asked, those with the fewest faces first: support is a mean, and more would only be slow."""
 
 ROUNDS = 5
-"""Refinements at most; in practice the choice is stable after one or two."""
+"""The most refinements; in practice the choice is stable after one or two."""
 
 
 def rule(encoder_id: str, skip_multi: bool) -> str:
-    """Names how faces are chosen; what was chosen by another rule is chosen again."""
+    """The name of the way in which faces are chosen; faces that were chosen in another way are chosen again."""
     return f"{encoder_id}, skip-multi" if skip_multi else encoder_id
 
 

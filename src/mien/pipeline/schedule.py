@@ -33,7 +33,7 @@ class Unit(NamedTuple):
 def time_of_day(text: str) -> time:
     """ "03:30" as a time. Raises UsageError."""
     if not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", text):
-        raise UsageError(f"{text} is no time of day.", "Give hours and minutes, such as 03:30.")
+        raise UsageError(text, "is no time of day", "Give hours and minutes, such as 03:30.")
     hour, minute = text.split(":")
     return time(int(hour), int(minute))
 
@@ -59,8 +59,8 @@ def forever(
     """Calls `run` each day at `at` until SIGINT or SIGTERM, which raise KeyboardInterrupt; the first time at once if a
     day was missed since the run that began at `last`. What `run` raises ends it; only BusyError has it tried again.
 
-    `clock` gives the local time and is asked every minute: so a laptop that slept, a clock that was set and the change
-    to summer time need no thought. A run that takes longer than a day makes no second one.
+    `clock` gives the local time and is asked every `LOOK_EVERY` seconds: so a laptop that slept, a clock that was set
+    and the change to summer time need no thought. A run that takes longer than a day makes no second one.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -112,7 +112,7 @@ WantedBy=timers.target
 
 def cron_line(program: Path, album: Path, at: time) -> str:
     """A line for `crontab -e`. cron takes a bare % for the end of the line."""
-    words = " ".join(shlex.quote(word) for word in (str(program), "-C", _one_line(album), "daily"))
+    words = " ".join(shlex.quote(word) for word in (str(program), "-C", _one_line(album), "daily"))  # cron runs sh
     return f"{at.minute} {at.hour} * * * {words}".replace("%", r"\%")
 
 
@@ -126,6 +126,8 @@ def _one_line(path: Path) -> str:
     """Raises UsageError for a path that cannot stand in one line."""
     if not str(path).isprintable():
         raise UsageError(
-            f"{str(path)!r} cannot stand in a line of the scheduler.", "Rename the folder, or use plain mien schedule."
+            f"{str(path)!r}",
+            "cannot stand in a line of the scheduler",
+            "Rename the folder, or use plain mien schedule.",
         )
     return str(path)

@@ -1,17 +1,26 @@
 """What the catalog and the ledger have in common: one SQLite file each, through SQLAlchemy Core.
 
-Opening makes the tables of a new file and refuses a foreign one; a transaction is begun by name and is whole or not at
-all, whatever happens in it; and this is the border at which SQLite's errors become mien's.
+Opening for writing makes the tables of a new file, brings those of an older version up to date, and refuses a foreign
+file. Opening for reading creates nothing and works on a read-only disk. A transaction is whole or not at all, whatever
+happens in it; and this is the border at which SQLite's errors become mien's.
+
+While a writer has a file open, SQLite keeps a write-ahead log ("-wal") and its index ("-shm") beside it, so that
+readers need not wait; at rest there is one plain file. A writer that was killed leaves both, and so does one that was
+closed while somebody read; the next writer clears them up.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 import sqlalchemy as sa
 
@@ -20,54 +29,73 @@ from mien.errors import AlbumError, BusyError, MienError, StorageError
 BUSY_SECONDS = 10
 """How long one run waits for another's transaction."""
 
+_WAL = b"\x02\x02"
+"""What stands at byte 18 of a file that keeps a write-ahead log (sqlite.org/fileformat.html, 1.3.3)."""
+
+Migration = Callable[[sa.Connection], None]
+"""Brings the tables of one schema to those of the next, in a transaction in which foreign keys are not enforced."""
+
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DatabaseKind:
     """What a file is. `application_id` marks it as ours, so that a wrong path in mien.toml never writes into the
-    database of another program; `version` is that of its `schema`, and a file of a version from `oldest` on lacks
-    nothing but whole tables, which it is given. `way_out` is what to do with a damaged one. What was committed is still
-    there after a power cut if it is `durable`; otherwise the last moments may be lost, but never the file."""
+    database of another program; the nth of `steps` brings a file of schema n to n + 1. `way_out` is what to do with a
+    damaged one. What was committed is still there after a power cut if the kind is `durable`; otherwise the last
+    moments may be lost, but never the file."""
 
     name: str
     application_id: int
-    version: int
-    oldest: int
     schema: sa.MetaData
+    steps: tuple[Migration, ...]
     way_out: str
     durable: bool
+
+    @property
+    def version(self) -> int:
+        """The schema that this version of mien writes."""
+        return 1 + len(self.steps)
 
 
 class Database:
     """An open database; a context manager. It belongs to the thread that opened it.
 
-    Every method of a subclass may raise StorageError, AlbumError (damaged, or not of this kind) and BusyError.
+    Whoever uses one may meet StorageError, AlbumError (damaged, or not of this kind) and BusyError.
     """
 
-    kind: ClassVar[Kind]
-
-    def __init__(self, path: Path, connection: sa.Connection) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, kind: DatabaseKind, path: Path, connection: sa.Connection) -> None:
+        self._kind, self._path, self._connection = kind, path, connection
+        self._keeps_log = False
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
         """Opens the file at `path`, or makes it if there is none; the folder must exist."""
-        engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)),
-            isolation_level="AUTOCOMMIT",  # transactions are begun by name below; sqlite3's own are begun too late
-            connect_args={"timeout": BUSY_SECONDS},
-            poolclass=sa.NullPool,
-        )
-        with _border(path, cls.kind):
-            database = cls(path, engine.connect())
-            try:
+        with _border(path, kind):
+            database = cls(kind, path, _connected(str(path)))
+            with database._closed_on_failure():
                 database._prepare()
-            except BaseException:
-                database.close()
-                raise
+        return database
+
+    @classmethod
+    def for_reading(cls, kind: DatabaseKind, path: Path) -> Self:
+        """Opens the file at `path` as it is; where there is none, an empty database that is kept nowhere."""
+        with _border(path, kind):
+            database = cls(kind, path, _read_only(path))
+            with database._closed_on_failure():
+                if database._is_blank():
+                    database._connection = _in_memory(database._connection)
+                    database._create()
+                database._recognise()
+                if database._version() < kind.version:
+                    database._connection = _in_memory(database._connection)
+                    database._migrate()
+                database._connection.exec_driver_sql("PRAGMA query_only = ON")
         return database
 
     def close(self) -> None:
+        if self._keeps_log and not self._connection.closed:
+            with contextlib.suppress(sa.exc.DBAPIError):  # somebody still reads: the log stays, and is cleared later
+                self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+                self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -78,47 +106,10 @@ class Database:
     ) -> None:
         self.close()
 
-    def _prepare(self) -> None:
-        execute, kind = self._connection.exec_driver_sql, self.kind
-        execute("PRAGMA foreign_keys = ON")
-        execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: it tells of people
-        execute(f"PRAGMA synchronous = {'FULL' if kind.durable else 'NORMAL'}")  # see sqlite.org/pragma.html, with WAL
-        if self._is_blank():
-            execute("PRAGMA journal_mode = WAL")
-            with self._transaction(write=True) as connection:
-                if self._is_blank():  # still: two runs may meet here
-                    kind.schema.create_all(connection, checkfirst=False)
-                    execute(f"PRAGMA application_id = {kind.application_id}")
-                    execute(f"PRAGMA user_version = {kind.version}")
-        if execute("PRAGMA application_id").scalar() != kind.application_id:
-            raise AlbumError(
-                f"{self._path} is a database of another program.", "Name another file as catalog in mien.toml."
-            )
-        version = self._version()
-        if kind.oldest <= version < kind.version:
-            with self._transaction(write=True) as connection:
-                kind.schema.create_all(connection)  # what is missing
-                execute(f"PRAGMA user_version = {kind.version}")
-        elif version != kind.version:
-            raise AlbumError(
-                f"{self._path} was written by another version of mien (its schema is {version}, not {kind.version}).",
-                f"Update mien. Or {kind.way_out}",
-            )
-
-    def _compact(self) -> None:
-        """Leaves no copy of what was deleted in the write-ahead log."""
-        with _border(self._path, self.kind):
-            self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def _is_blank(self) -> bool:
-        return not self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
-
-    def _version(self) -> int:
-        return int(self._connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-
     @contextlib.contextmanager
-    def _transaction(self, write: bool = False) -> Iterator[sa.Connection]:
-        with _border(self._path, self.kind):
+    def transaction(self, write: bool = False) -> Iterator[sa.Connection]:
+        """A connection in a transaction, which is committed at the end and rolled back after an error."""
+        with _border(self._path, self._kind):
             self._connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._connection
@@ -128,12 +119,159 @@ class Database:
                     self._connection.exec_driver_sql("ROLLBACK")
                 raise
 
+    def compact(self) -> None:
+        """Leaves no copy of what was deleted in the write-ahead log."""
+        with _border(self._path, self._kind):
+            self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextlib.contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        """Makes a file that is open for writing ready for use."""
+        execute, kind = self._connection.exec_driver_sql, self._kind
+        execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: it tells of people
+        execute(f"PRAGMA synchronous = {'FULL' if kind.durable else 'NORMAL'}")  # see sqlite.org/pragma.html, with WAL
+        if self._is_blank():
+            self._keep_log()
+            with self.transaction(write=True):
+                if self._is_blank():  # still: two runs may meet here
+                    self._create()
+        self._recognise()  # before anything is changed in it
+        self._keep_log()
+        if self._version() < kind.version:
+            self._migrate()
+
+    def _keep_log(self) -> None:
+        """Goes over to a write-ahead log. Where two do so at once SQLite fails without waiting for its turn."""
+        latest = time.monotonic() + BUSY_SECONDS
+        while not self._keeps_log:
+            try:
+                self._connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                self._keeps_log = True
+            except sa.exc.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                    raise
+                time.sleep(0.01)
+
+    def _create(self) -> None:
+        """Makes the tables of an empty file."""
+        self._kind.schema.create_all(self._connection, checkfirst=False)
+        self._connection.exec_driver_sql(f"PRAGMA application_id = {self._kind.application_id}")
+        self._connection.exec_driver_sql(f"PRAGMA user_version = {self._kind.version}")
+
+    def _migrate(self) -> None:
+        """Brings the tables of an older version of mien to those of this one, by all steps or none."""
+        execute = self._connection.exec_driver_sql
+        # Where foreign keys are enforced, dropping a table to make it anew deletes all that refers to its rows. Inside
+        # a transaction this cannot be set any more (sqlite.org/lang_altertable.html, 7).
+        execute("PRAGMA foreign_keys = OFF")
+        with self.transaction(write=True) as connection:
+            for step in self._kind.steps[self._version() - 1 :]:
+                step(connection)
+            if lost := execute("PRAGMA foreign_key_check").first():
+                raise RuntimeError(f"a row of {lost[0]} refers to a row of {lost[2]} that no step kept")
+            execute(f"PRAGMA user_version = {self._kind.version}")
+        execute("PRAGMA foreign_keys = ON")
+
+    def _recognise(self) -> None:
+        """Raises AlbumError for a file of another program, or of a later version of mien."""
+        if self._connection.exec_driver_sql("PRAGMA application_id").scalar() != self._kind.application_id:
+            raise AlbumError(
+                str(self._path), "is a database of another program", "Name another file as catalog in mien.toml."
+            )
+        version = self._version()
+        if not 1 <= version <= self._kind.version:
+            raise AlbumError(
+                str(self._path),
+                f"was written by another version of mien (its schema is {version}, not {self._kind.version})",
+                f"Update mien. Or {self._kind.way_out}",
+            )
+
+    def _is_blank(self) -> bool:
+        return not self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+
+    def _version(self) -> int:
+        return int(self._connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
 
 def execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dict[str, object]]) -> None:
     """Executes `query` once for each of `rows`, if there are any: SQLAlchemy takes an empty list for one row without
     values."""
     if rows:
         connection.execute(query, rows)
+
+
+def _connected(database: str, uri: bool = False) -> sa.Connection:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=connect,
+        isolation_level="AUTOCOMMIT",  # transactions are begun by name; sqlite3's own are begun too late
+        poolclass=sa.NullPool,
+    )
+    connection = engine.connect()
+    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _read_only(path: Path) -> sa.Connection:
+    """A connection that creates no file; to an empty database if there is none at `path`."""
+    try:
+        with path.open("rb") as file:
+            keeps_log = file.read(20)[18:] == _WAL
+    except FileNotFoundError:
+        return _connected(":memory:")
+    except OSError as error:
+        raise StorageError(str(path), f"cannot be opened: {error.strerror}", "Check its permissions.") from error
+    if (keeps_log and not _beside(path, "-shm").exists()) or _beside(path, "-journal").exists():
+        return _copied(path)
+    return _connected(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _copied(path: Path) -> sa.Connection:
+    """A database that SQLite could not open without changing its files: the index of the log is missing, as in a
+    backup, or a transaction is to be undone, as a writer was killed in the moment in which it began or ended a log."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, "copy")
+            shutil.copyfile(path, copy)
+            for ending in ("-wal", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(_beside(path, ending), _beside(copy, ending))
+            return _in_memory(_connected(str(copy)))
+    except OSError as error:
+        raise StorageError(
+            str(path),
+            f"cannot be copied to be read: {error.strerror}",
+            "Check the disk, and the folder for temporary files.",
+        ) from error
+
+
+def _in_memory(connection: sa.Connection) -> sa.Connection:
+    """A copy that is kept nowhere, and may be changed; the original is closed."""
+    copy = _connected(":memory:")
+    source, target = connection.connection.dbapi_connection, copy.connection.dbapi_connection
+    assert isinstance(source, sqlite3.Connection) and isinstance(target, sqlite3.Connection)
+    try:
+        source.backup(target)
+    except BaseException:
+        copy.close()
+        raise
+    finally:
+        connection.close()
+    return copy
 
 
 _ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary result codes, sqlite.org/rescode.html
@@ -148,13 +286,18 @@ _ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary res
 
 
 @contextlib.contextmanager
-def _border(path: Path, kind: Kind) -> Iterator[None]:
+def _border(path: Path, kind: DatabaseKind) -> Iterator[None]:
     """The one place where SQLite's errors become mien's. What is not the fault of disk or file is a bug, and passes."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        if code not in _ERRORS:
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        if _code(error) not in _ERRORS:
             raise
-        of, what, remedy = _ERRORS[code]
-        raise of(f"{path} {what.format(name=kind.name)}.", remedy.format(way_out=kind.way_out)) from error
+        of, what, remedy = _ERRORS[_code(error)]
+        raise of(str(path), what.format(name=kind.name), remedy.format(way_out=kind.way_out)) from error
+
+
+def _code(error: sa.exc.DBAPIError | sqlite3.Error) -> int:
+    """SQLite's primary result code of an error, 0 where there is none."""
+    origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return int(getattr(origin, "sqlite_errorcode", 0)) & 0xFF

@@ -1,6 +1,6 @@
 """A fitted head as a network: "embedding" (N, D) float32 of any length -> "scores" (N, P) float32, cosines.
 
-It computes what `mien.learning.head.Fitted.scores` does, with nothing but ONNX's own operators, so that any ONNX
+It computes what `mien.learning.head.FittedHead.scores` does, with nothing but ONNX's own operators, so that any ONNX
 runtime can use a model. An ONNX file is a protobuf message, and of protobuf
 (protobuf.dev/programming-guides/encoding) a head takes numbers and byte strings alone, so it is written and read here:
 the onnx package would make `mien add --enrol` wait for it longer than for everything that has to be computed. Fields
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learning.head import Fitted
+from mien.learning.head import FittedHead
 
 OPSET, IR_VERSION = 18, 8
 """18 has the scatter by maximum, and every ONNX Runtime that mien supports knows both; fixed, so that the same head
@@ -25,10 +25,10 @@ _KINDS: Final[dict[int, np.dtype[Any]]] = {_FLOAT: np.dtype("<f4"), _INT64: np.d
 _INT, _STRING = 2, 3  # AttributeProto.AttributeType
 _VARINT, _BYTES = 0, 2  # protobuf's wire types
 
-_FOREIGN = "it is not a head that mien wrote"
+_FOREIGN = "is not a head that mien wrote"
 
 
-def head_graph(head: Fitted) -> bytes:
+def head_graph(head: FittedHead) -> bytes:
     """The serialised network, all weights inside: no external data."""
     people, dimensions = head.vectors.shape
     constants: dict[str, NDArray[Any]] = {"prototypes": head.vectors.T}
@@ -72,7 +72,7 @@ def head_graph(head: Fitted) -> bytes:
     return _field(1, IR_VERSION) + _field(2, "mien") + _field(7, b"".join(graph)) + _field(8, opset)
 
 
-def head_of_graph(data: bytes) -> Fitted:
+def head_of_graph(data: bytes) -> FittedHead:
     """The head of a network that `head_graph` serialised, its `counted` empty. Raises ValueError for any other."""
     try:
         (graph,) = (part for number, part in _fields(data) if number == 7)
@@ -81,7 +81,7 @@ def head_of_graph(data: bytes) -> Fitted:
         exemplars = constants.get("exemplars", np.empty((dimensions, 0), np.float32))
         (owner,) = constants.get("owner", np.empty((1, 0), np.int64))
         (share,) = constants.get("share", np.ones(1, np.float32))
-        head = Fitted(
+        head = FittedHead(
             vectors=np.ascontiguousarray(constants["prototypes"].T),
             transform=constants.get("transform"),
             exemplars=np.ascontiguousarray(exemplars.T),
@@ -96,7 +96,7 @@ def head_of_graph(data: bytes) -> Fitted:
     return head
 
 
-def _is_sound(head: Fitted) -> bool:
+def _is_sound(head: FittedHead) -> bool:
     """Whether the parts, which came from a file, belong together."""
     people, size = head.vectors.shape if head.vectors.ndim == 2 else (0, 0)
     floats = [head.vectors, head.exemplars, *([] if head.transform is None else [head.transform])]

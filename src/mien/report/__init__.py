@@ -1,43 +1,11 @@
-"""report: the page an evaluation becomes. `render(ReportData(...))` is one HTML file that needs nothing else."""
+"""report: the page about a model, one HTML file that needs nothing else.
 
-from mien.learning.figures import Share
-from mien.report.build import FILE, write_report
-from mien.report.data import (
-    CROSS_VALIDATED,
-    Bin,
-    Changes,
-    ConfusedPair,
-    Figures,
-    HeadTried,
-    Histogram,
-    Mistake,
-    PersonRow,
-    Reliability,
-    ReportData,
-    Suspect,
-    difference,
-)
-from mien.report.page import MOST_MISTAKES, render
-from mien.vision.thumbnail import thumbnail
+    data            what the page shows, as frozen values
+    build           these values, from what training measured
+    page            the page from these values
+    charts          its three charts
+    environment     the environment in which templates are rendered
+    filters         numbers and texts as pages write them
 
-__all__ = [
-    "CROSS_VALIDATED",
-    "FILE",
-    "MOST_MISTAKES",
-    "Bin",
-    "Changes",
-    "ConfusedPair",
-    "Figures",
-    "HeadTried",
-    "Histogram",
-    "Mistake",
-    "PersonRow",
-    "Reliability",
-    "ReportData",
-    "Share",
-    "Suspect",
-    "difference",
-    "render",
-    "thumbnail",
-    "write_report",
-]
+templates/ has base.html and macros.html, which every page of mien shares, and report.html and charts.html, this one's.
+"""

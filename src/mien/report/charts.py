@@ -1,7 +1,8 @@
 """The three charts of the page as inline SVG. Each has a title and a description for those who do not see it.
 
-A chart is drawn 360 units wide, so that its letters keep their size on a phone; colours come from the page's style
-sheet, which has light and dark ones. Mated and non-mated differ in place or shape as well as in colour.
+A chart is drawn 360 units wide, so that its letters keep their size on a phone. Colours come from the page's style
+sheet, which has light and dark ones; mated and non-mated differ in place or shape as well as in colour. What a chart
+says is made of numbers alone, so it is safe to print as it is.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 
 from mien.report.data import Bin, Histogram
-from mien.report.text import level, percent, score
+from mien.report.filters import level, percent, score
 
 WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 42, 350, 20, 198
@@ -200,11 +202,13 @@ def _labels(below: str, beside: str) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{f" class={kind!r}" if kind else ""}>{text}</text>'
+    named = f" class={kind!r}" if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
 
 
 def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>{"".join(parts)}</svg>'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+        f"{''.join(parts)}</svg>"
     )

@@ -1,7 +1,7 @@
-"""What the report page shows, and nothing else: frozen values that whoever trained or evaluated a model fills in.
+"""What the page about a model shows, and nothing else: frozen values.
 
-Shares, scores and probabilities are fractions (0..1 but for scores, which are cosines); photos are named by their path
-as the reader knows it. Names and paths may hold anything a file system allows: the page escapes them.
+Shares and probabilities are fractions in 0..1, scores are cosines; photos are named by their path below
+training-images. Names and paths may hold anything that a file system allows: the page makes them harmless.
 """
 
 from __future__ import annotations
@@ -9,22 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from mien.learning.figures import Share
-
-CROSS_VALIDATED: Final = (
-    "Cross-validated: each photo was scored by a head fitted without it, and to play the stranger each person was"
-    " masked in turn. The head that ships was then refitted on every photo."
-)
-"""The usual `ReportData.how_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The shares an evaluation comes down to. `tpir` and `fpir` are at the model's own threshold; `tpir_at_fpir_1` and
-    `_01` at the threshold that lets 1 % and 0.1 % of the measured strangers through. `fpir` is of strangers, the
-    others of mated probes."""
+    """How good a model is, in six shares. `tpir` and `fpir` are at the model's own threshold, `tpir_at_fpir_1` and
+    `_01` at the thresholds that let 1 % and 0.1 % of the measured strangers through. `fpir` is of strangers, the others
+    are of mated probes."""
 
     top1: Share
     top3: Share
@@ -74,7 +67,7 @@ class Histogram:
 class PersonRow:
     """How one person fares. `first` and `named` are of this person's probes: the right name at rank 1, and above the
     threshold too; `masked` is of this person's faces with the name masked: those that got somebody else's name.
-    `low_quality` counts photos with a face too poor to trust."""
+    `low_quality` counts photos whose face is too poor to be trusted."""
 
     person: str
     photos: int
@@ -97,7 +90,7 @@ class ConfusedPair:
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """A face of `person` answered as `answer` (None: unknown). `jpeg` as `mien.vision.thumbnail` makes it, empty
-    where the picture is gone; `score` is the best candidate's."""
+    where the photo is gone; `score` is the best candidate's."""
 
     jpeg: bytes
     person: str
@@ -117,12 +110,13 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The last model, `version`, what it measured, and how the album differs from the one it saw."""
+    """The last model, `version`, its figures, and how the album differs from the one that it was made of. People who
+    left are only counted: whoever wants to be forgotten stands in no page of a later model."""
 
     version: str
     figures: Figures
     people_new: tuple[str, ...]
-    people_gone: tuple[str, ...]
+    people_left: int
     photos_added: int
     photos_removed: int
 
@@ -131,11 +125,11 @@ class Changes:
 class ReportData:
     """A model and how good it is.
 
-    `left_out` of the `photos` contradict their person's others and were not learned from. `fpir_asked` is the FPIR the
-    threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has everybody,
-    in any order; who has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than the page
-    shows, best example first; `mistake_count` is how many there were. `suspects` come most suspicious first. `changes`
-    is None for an album's first model.
+    `left_out` of the `photos` contradict their person's others and were not learned from. `fpir_asked` is the FPIR that
+    the threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has
+    everybody, in any order; whoever has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than
+    the page shows, the surest mistake first; `mistake_count` is how many there were. `suspects` come most suspicious
+    first. `changes` is None for an album's first model.
     """
 
     album: str
@@ -148,7 +142,6 @@ class ReportData:
     photos: int
     left_out: int
     figures: Figures
-    how_measured: str
     threshold: float
     fpir_asked: float
     threshold_note: str

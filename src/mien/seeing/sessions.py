@@ -1,9 +1,9 @@
-"""Networks run by ONNX Runtime. Every session of mien is opened here, alike.
+"""Sessions of ONNX Runtime, by which networks are run. All sessions of mien are opened here, in the same way.
 
-Measured on the shipped networks (one x86-64 core): opening takes 2 to 30 ms at full optimisation, so nothing is stored
-pre-optimised. Memory patterns are off: they save no time here, and a detector that sees many picture sizes would keep
-one plan for each of them; without, its memory stays flat. The arena is on: without it, peak memory is higher, not
-lower.
+Measured on the shipped networks (one x86-64 core): opening takes 2 to 30 ms at full optimisation, so networks are not
+stored optimised. Memory patterns are off: they save no time here, and a detector that sees many picture sizes would
+keep a plan for each of them; without patterns its memory stays flat. The arena is on: without it, peak memory is
+higher.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from mien.errors import DamagedModelError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-_SILENT = 4  # only what is fatal is logged: errors are raised, and warnings would land in the user's terminal
+_SILENT = 4  # only fatal errors are logged: others are raised, and warnings would land in the user's terminal
 
 
 def open_session(data: bytes, threads: int = 1) -> InferenceSession:
-    """The network in `data` (an ONNX file's bytes), ready to run on the CPU.
+    """A session for the network in `data` (the bytes of an ONNX file), ready to run on the CPU in so many `threads`.
 
-    One worker a core, each with sessions of its own, hence one thread each. Raises DamagedModelError if `data` is no
-    network that can be run.
+    One thread is right for a worker: there is one worker a core, each with sessions of its own. Raises
+    DamagedModelError if `data` is no network that can be run.
     """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as foreign
@@ -46,6 +46,7 @@ def open_session(data: bytes, threads: int = 1) -> InferenceSession:
         ValueError,  # a name in the file that is not UTF-8
     ) as error:
         raise DamagedModelError(
-            f"A network of {len(data):,} bytes cannot be run: {' '.join(str(error).split())}.",
+            f"A network of {len(data):,} bytes",
+            f"cannot be run: {' '.join(str(error).split()).rstrip('.')}",
             "If it came with mien, reinstall mien; if it is a model of yours, train again.",
         ) from error

@@ -1,7 +1,7 @@
-"""The weights inside the package: found, verified, described.
+"""The weights of mien's networks, which lie inside the package: read, verified, described.
 
-manifest.json beside them is the one place where their numbers, licences and origins stand. tools/build_weights.py
-writes all of it.
+manifest.json beside them is the only place where their sizes, hashes, licences and origins stand.
+tools/build_weights.py writes the weights and the manifest.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _REMEDY = "Reinstall mien."
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """What is known of one file: `sha256` (hex) and `bytes` (its length) verify it; the rest is for people.
+    """One file of weights. `sha256` (hex) and `bytes` (its length) verify the file; the rest is for people.
 
-    `input` names the tensor, its shape, type and colour order; `normalisation` what happens to the pixels, and where;
-    `alignment` how a face must be cut or framed.
+    `input` names the tensor, its shape, type and colour order; `normalisation` says what happens to the pixels, and
+    where; `alignment` how a face must be cut or framed.
     """
 
     file: str
@@ -44,27 +44,27 @@ class WeightFile:
 
 @cache
 def manifest() -> Mapping[str, WeightFile]:
-    """All shipped weights by file name. Raises DamagedModelError if the manifest is missing or unreadable."""
+    """All shipped weights, by the name of their file. Raises DamagedModelError if manifest.json cannot be read."""
     try:
         entries = json.loads((_FOLDER / "manifest.json").read_text(encoding="utf-8"))
         return MappingProxyType({entry["file"]: WeightFile(**entry) for entry in entries})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DamagedModelError(
-            f"The list of mien's weights, manifest.json, cannot be read: {error}.", _REMEDY
+            "The list of mien's weights, manifest.json,", f"cannot be read: {error}", _REMEDY
         ) from error
 
 
 def load(file: str) -> bytes:
-    """The bytes of one of the manifest's files, exactly as they were built.
+    """The bytes of a file of the manifest, verified: exactly those that were shipped.
 
-    Raises DamagedModelError naming the file if it is missing or not what it was; KeyError for a name not in the
-    manifest.
+    Raises DamagedModelError naming the file if it is missing or was changed, and KeyError if the manifest has no file
+    of this name.
     """
     expected = manifest()[file]
     try:
         data = (_FOLDER / file).read_bytes()
     except OSError as error:
-        raise DamagedModelError(f"The weights {file} cannot be read: {error}.", _REMEDY) from error
+        raise DamagedModelError(f"The weights {file}", f"cannot be read: {error}", _REMEDY) from error
     if hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise DamagedModelError(f"The weights {file} are damaged: the file is not the one that was shipped.", _REMEDY)
+        raise DamagedModelError(f"The weights {file}", "are damaged: the file is another than was shipped", _REMEDY)
     return data

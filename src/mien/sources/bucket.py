@@ -16,21 +16,11 @@ import fsspec
 from fsspec import AbstractFileSystem
 from pydantic import Field, field_validator
 
-from mien.errors import FetchError, MissingExtraError, SourceError
+from mien.errors import FetchError, MissingExtraError
 from mien.protocols import Sink, Source, Web
-from mien.sources import (
-    PERSONS_FOLDERS,
-    Options,
-    PathPattern,
-    fetch_error,
-    file_name,
-    offered,
-    path_pattern,
-    person_in,
-    read_options,
-    source_error,
-)
-from mien.text.names import BESIDE_PHOTOS
+from mien.sources.common import Options, fetch_error, file_name, offered, passed_over, read_options, source_error
+from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
+from mien.text.fetching import FetchFault, SourceFault
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -41,13 +31,13 @@ NO_BUCKETS = (
         {"cached", "blockcache", "filecache", "simplecache", "async_wrapper", "asyncwrapper", "generic", "dask"}
     )
 )
-"""Protocols of fsspec that are refused: of this machine's disk, for which `folder` minds its limits; of the web, to
-which `mien.web` is the one way; and those that stand before another."""
+"""Protocols of fsspec that are refused: those of this machine's disk, which the kind `folder` reads within its limits;
+those of the web, to which `mien.web` is the one way; and those that stand before another protocol."""
 
 SECRETS = frozenset(
     {"secret", "password", "account_key", "sas_token", "connection_string", "client_secret", "aws_secret_access_key"}
 )
-"""Options that stand in the environment and not in mien.toml, which people copy and show."""
+"""Options that must come from the environment: people copy and show mien.toml."""
 
 _BLOCK = 8 << 20
 """Bytes asked for at once: most photos come in one request."""
@@ -61,7 +51,7 @@ class BucketOptions(Options):
     )
     options: dict[str, Any] = Field(
         default={},
-        description='What fsspec is to be told, say { anon = true }; { env = "NAME" } takes a value from the '
+        description='Options of fsspec for it, say { anon = true }; { env = "NAME" } takes a value from the '
         "environment, as secrets must.",
     )
 
@@ -90,13 +80,15 @@ def _from_environment(name: str, key: str, value: object) -> object:
     if isinstance(value, dict) and set(value) == {"env"}:
         variable = str(value["env"])
         if variable not in os.environ:
-            raise source_error(name, f"{variable} is not set in the environment", f"Set it: options.{key} needs it.")
+            what = f"needs {variable}, which is not set in the environment"
+            raise source_error(name, what, f"Set it: options.{key} takes its value from there.", SourceFault.OPTIONS)
         return os.environ[variable]
     if isinstance(value, dict):
         return {inner: _from_environment(name, inner, each) for inner, each in value.items()}
     if key in SECRETS and isinstance(value, str):
         remedy = f'Write {key} = {{ env = "NAME" }} and set that variable.'
-        raise source_error(name, f"{key} is a secret and does not belong in mien.toml", remedy)
+        what = f"has its {key} in mien.toml, where no secret belongs"
+        raise source_error(name, what, remedy, SourceFault.OPTIONS)
     return value
 
 
@@ -108,15 +100,17 @@ def _file_system(name: str, url: str, options: Mapping[str, object]) -> tuple[Ab
     except ImportError as error:
         package = {"s3": "'mien[s3]'", "s3a": "'mien[s3]'", "gs": "gcsfs", "gcs": "gcsfs"}.get(protocol)
         remedy = f"python -m pip install {package}" if package else f"Install what fsspec needs for it: {error}"
-        raise MissingExtraError(f"The source {name}: {protocol}:// needs a package that is missing.", remedy) from error
+        what = f"needs a package that is not installed, for {protocol}://"
+        raise MissingExtraError(f"The source {name}", what, remedy) from error
     except (ValueError, TypeError) as error:  # no such protocol; no such option
-        raise source_error(name, f"fsspec cannot open it: {error}", "Correct url or options in mien.toml.") from error
+        what = f"cannot be opened by fsspec: {str(error).rstrip('.')}"
+        raise source_error(name, what, "Correct url or options in mien.toml.", SourceFault.OPTIONS) from error
     return files, root
 
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """Keys are only ever names: `..` in one leads nowhere."""
+    """A bucket, listed from the folder `root` on. Keys are only ever names: `..` in one leads nowhere."""
 
     name: str
     files: AbstractFileSystem
@@ -133,10 +127,11 @@ class _Bucket:
                 elif offer := self._offer(*found):
                     yield offer
         except _foreign() as error:
-            raise SourceError(*_said(self.name, self.root, error)) from error
+            raise source_error(self.name, *_said(self.root, error), SourceFault.UNLISTED) from error
 
     def _tree(self) -> Iterator[tuple[str, str] | FetchError]:
-        """(key, stamp) of all that is there. No more is in memory than the listings of a folder and those above."""
+        """(key, stamp) of every object, an error for a folder that cannot be listed. The listings of a folder and of
+        those above it are all that is in memory at once."""
         folders = [self.root]
         while folders:
             folder = folders.pop()
@@ -145,7 +140,7 @@ class _Bucket:
             except _foreign() as error:
                 if folder == self.root:
                     raise
-                yield FetchError(*_said(self.name, folder, error), _kind(error))
+                yield fetch_error(self.name, *_said(folder, error), _fault(error))
                 continue
             below = []
             for entry in entries:
@@ -160,7 +155,7 @@ class _Bucket:
 
     def _offer(self, key: str, stamp: str) -> Offer | FetchError | None:
         path = key[len(self.root) + 1 :]
-        if kind_of_name(path) != "photo" or any(part[:1] == "." or part in BESIDE_PHOTOS for part in path.split("/")):
+        if kind_of_name(path) != "photo" or any(map(passed_over, path.split("/"))):
             return None
         person = person_in(self.pattern, path)
         return offered(self.name, Offer(path, person, file_name(path), stamp)) if person else None
@@ -175,18 +170,19 @@ class _Bucket:
             end = min(size, start + _BLOCK)
             into.write(self._ask(key, partial(self.files.cat_file, key, start=start, end=end)))
         if size > _BLOCK and _stamp(self._ask(key, partial(self.files.info, key))) != stamp:
-            raise fetch_error(self.name, f"{key} changed while it was read", "It is tried again next time.", "changed")
+            what = f"has a photo that changed while it was read: {key}"
+            raise fetch_error(self.name, what, FetchFault.CHANGED.remedy, FetchFault.CHANGED)
         return Receipt(stamp)
 
     def _ask(self, key: str, question: Callable[[], Any]) -> Any:
         try:
             return question()
         except _foreign() as error:
-            raise FetchError(*_said(self.name, key, error), _kind(error)) from error
+            raise fetch_error(self.name, *_said(key, error), _fault(error)) from error
 
 
 def _s3_keys(files: Any, root: str) -> Iterator[tuple[str, str]]:
-    """(key, stamp) of every object below `root`, a request and no more memory than a thousand of them need; s3fs itself
+    """(key, stamp) of every object below `root`, with a request, and the memory, for a thousand at once; s3fs itself
     would collect a whole folder first."""
     bucket, prefix, _ = files.split_path(root)
     asked = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else "", **files.req_kw}
@@ -202,7 +198,7 @@ def _s3_keys(files: Any, root: str) -> Iterator[tuple[str, str]]:
 
 
 def _stamp(info: Mapping[str, Any]) -> str:
-    """What changes with an object: its ETag; where a store has none its size and time, by whatever name it goes."""
+    """The stamp of an object: its ETag, or where a store has none its size and time, whatever the store calls them."""
     for key in ("ETag", "etag"):
         if info.get(key):
             return str(info[key])
@@ -212,7 +208,7 @@ def _stamp(info: Mapping[str, Any]) -> str:
 
 
 def _foreign() -> tuple[type[Exception], ...]:
-    """What fsspec and the libraries under it raise: errors of the system, and, of those that are loaded, their own."""
+    """The errors of a store: of the system, and of those libraries under fsspec that are loaded."""
     own = (
         ("botocore.exceptions", "BotoCoreError"),
         ("aiohttp", "ClientError"),
@@ -223,17 +219,24 @@ def _foreign() -> tuple[type[Exception], ...]:
     return OSError, ValueError, RuntimeError, NotImplementedError, *loaded
 
 
-def _said(name: str, where: str, error: Exception) -> tuple[str, str]:
-    """Message and remedy for an error of a store."""
+def _said(where: str, error: Exception) -> tuple[str, str]:
+    """For an error of a store what is wrong with the source, and the remedy. `where` is a key or folder."""
     if isinstance(error, FileNotFoundError):
-        return f"The source {name}: there is nothing at {where}.", "Check url and pattern in mien.toml."
+        return f"has nothing at {where}", "Check url and pattern in mien.toml."
     if isinstance(error, PermissionError):
-        return f"The source {name}: {where} may not be read.", "Check the credentials, and what they allow."
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return f"The source {name}: {where}: {reason}.", "Check url and options in mien.toml, and the network."
+        return f"may not read {where}", "Check the credentials, and what they allow."
+    reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return f"cannot read {where}: {reason}", "Check url and options in mien.toml, and the network."
 
 
-def _kind(error: Exception) -> str:
-    """The kind of the FetchError that `error` becomes."""
-    kinds = ((FileNotFoundError, "gone"), (PermissionError, "refused"), (TimeoutError, "timeout"))
-    return next((kind for each, kind in kinds if isinstance(error, each)), "network")
+def _fault(error: Exception) -> FetchFault:
+    """The kind of the FetchError that an error of a store becomes."""
+    match error:
+        case FileNotFoundError():
+            return FetchFault.GONE
+        case PermissionError():
+            return FetchFault.REFUSED
+        case TimeoutError():
+            return FetchFault.TIMEOUT
+        case _:
+            return FetchFault.NETWORK

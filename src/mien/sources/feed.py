@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
-from mien.sources import (
+from mien.sources.common import (
     Options,
     WebAddress,
     closed,
@@ -26,12 +26,13 @@ from mien.sources import (
     first_page,
     link,
     offered,
-    person_in,
     read_options,
     source_error,
-    text_pattern,
     tidy,
 )
+from mien.sources.patterns import person_in, text_pattern
+from mien.text.fetching import FetchFault, SourceFault
+from mien.text.words import count
 from mien.types import Offer, Page, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -41,12 +42,13 @@ Teller = Literal["author", "category", "title"]
 class FeedOptions(Options):
     url: WebAddress = Field(description='The feed: "https://…".')
     person: Teller = Field(
-        default="author", description='What of an entry says who is in its pictures: "author", "category" or "title".'
+        default="author",
+        description='The part of an entry that says who is in its pictures: "author", "category" or "title".',
     )
     pattern: str = Field(
         default="",
-        description='Where in that the name stands, say "Portrait of {person}"; {person} once, * any text. Entries '
-        "that it does not fit are left out.",
+        description='Where the name stands in that part, say "Portrait of {person}"; {person} once, * any text. Other '
+        "entries are left out.",
     )
     content: bool = Field(default=False, description="true: take the pictures in the text of an entry as well.")
     pages: int = Field(default=50, ge=1, le=10_000, description="Pages of the feed that are read, 1 to 10,000.")
@@ -67,7 +69,7 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What an entry says, whichever format it was in; `pictures` are links as they were written."""
+    """An entry of a feed, whichever its format; `pictures` are links as they were written."""
 
     title: str
     author: Sequence[str]
@@ -78,13 +80,13 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One page of a feed. `base` is what links are relative to."""
+    """One page of a feed: its `entries`, without the `bad` ones that could not be read. Links are relative to `base`;
+    `next` is the URL of the next page."""
 
     base: str
     entries: Sequence[_Entry]
     next: str | None
     bad: int = 0
-    """Entries that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,18 @@ class _Feed:
         for number in range(1, self.options.pages + 1):
             part = _read(page, self.options.content)
             if part is None and number == 1:
-                raise source_error(self.name, f"{page.url} is no feed", "Give the address of RSS, Atom or JSON Feed.")
+                remedy = "Give the address of RSS, Atom or JSON Feed."
+                raise source_error(
+                    self.name, f"begins at a page that is no feed: {page.url}", remedy, SourceFault.UNLISTED
+                )
             if part is None:
-                yield fetch_error(self.name, f"{page.url} is no feed", "Tell whoever makes the feed.")
+                yield fetch_error(
+                    self.name, f"goes on at a page that is no feed: {page.url}", "Tell whoever makes the feed."
+                )
                 return
             if part.bad:
-                yield fetch_error(self.name, f"{part.bad} entries of {page.url} are broken", "Tell whoever makes it.")
+                what = f"has {count(part.bad, 'broken entry', 'broken entries')} in {page.url}"
+                yield fetch_error(self.name, what, "Tell whoever makes the feed.")
             for entry in part.entries:
                 yield from self._of(entry, part.base, seen)
             if part.next is None or part.next in visited:
@@ -121,8 +129,8 @@ class _Feed:
                 yield error
                 return
             visited.add(page.url)
-        what = f"{self.options.url} goes on after {self.options.pages} pages, which were read"
-        yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", "too-large")
+        what = f"goes on after {self.options.pages} pages, which were read: {self.options.url}"
+        yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", FetchFault.TOO_LARGE)
 
     def _of(self, entry: _Entry, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
         texts = {"title": [entry.title], "author": entry.author, "category": entry.category}[self.options.person]
@@ -136,9 +144,9 @@ class _Feed:
             if url in seen:
                 continue
             seen.add(url)
-            if len(people) > 1:  # which of them it is, nobody but a person could tell
-                what = f"the entry {entry.title[:100]!r} names several people for {url}"
-                yield fetch_error(self.name, what, "Give a pattern that fits one of them.", "person")
+            if len(people) > 1:  # nobody but a human could tell which of them it is
+                what = f"names several people for {url}, in the entry {entry.title[:100]!r}"
+                yield fetch_error(self.name, what, "Give a pattern that fits one of them.", FetchFault.PERSON)
             else:
                 person = next(iter(people), "")
                 yield offered(self.name, Offer(url, person, file_name(url), licence=entry.licence))
@@ -154,19 +162,20 @@ def _read(page: Page, content: bool) -> _Part | None:
 
 
 def _is_picture(href: str, kind: object, medium: object = None) -> bool:
-    """By what a feed says of a file, or, where it says nothing, by its name."""
+    """Whether a file is a picture: by its media type or `medium` in the feed, or by its name if the feed says
+    nothing."""
     if isinstance(kind, str) and kind not in ("", "application/octet-stream"):
         return kind.startswith("image/")
     return medium == "image" or (medium is None and kind_of_name(file_name(href)) == "photo")
 
 
 class _Images(HTMLParser):
-    """Collects where the <img> of a text are."""
+    """The addresses of the <img> in a text of HTML."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[str] = []
-        with contextlib.suppress(AssertionError):  # how HTMLParser says of "<![1]>" that it is none
+        with contextlib.suppress(AssertionError):  # which HTMLParser raises for "<![1]>"
             self.feed(closed(text.encode(errors="replace")).decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -178,8 +187,9 @@ class _Images(HTMLParser):
 
 
 def _read_xml(page: Page, content: bool) -> _Part | None:
-    """feedparser is handed bytes only: a text it might take for an address and fetch it. It declares no entities but
-    harmless ones and loads nothing that a document refers to; its sanitiser drops scripts from texts."""
+    """A page of RSS or Atom. feedparser gets bytes only: it might take a text for an address, and fetch that. It
+    declares no entities but harmless ones and loads nothing that a document refers to; its sanitiser drops scripts from
+    texts."""
     kind = f"application/xml; charset={page.charset}" if page.charset else "application/xml"
     try:
         parsed = feedparser.parse(
@@ -188,7 +198,7 @@ def _read_xml(page: Page, content: bool) -> _Part | None:
             sanitize_html=True,
             resolve_relative_uris=True,
         )
-    except (ValueError, LookupError, AssertionError, RecursionError):  # encodings that are none, markup without end
+    except (ValueError, LookupError, AssertionError, RecursionError):  # no real encoding, markup without end
         return None
     if not parsed.get("version") and not parsed.entries:
         return None
@@ -234,7 +244,7 @@ class _Attachment(BaseModel):
 
 
 class _Item(BaseModel):
-    """What mien reads of an item; `author` is of version 1."""
+    """The keys of an item that mien reads; `author` is of version 1."""
 
     title: str = ""
     authors: list[_Named] = []

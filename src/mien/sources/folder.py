@@ -1,9 +1,10 @@
-"""A folder on disk: a drop folder, or an archive. Who is in a photo is said by where it lies, or by a table."""
+"""A folder on disk: a drop folder, or an archive. The path of a photo says who is in it, or a table does."""
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +13,24 @@ from pydantic import Field, model_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
-from mien.sources import (
-    PERSONS_FOLDERS,
+from mien.sources.common import (
     Options,
-    PathPattern,
     fetch_error,
     file_name,
     file_stamp,
     inside,
     offered,
-    open_table,
-    path_pattern,
-    person_in,
+    passed_over,
     read_below,
     read_options,
     source_error,
     stamp_inside,
-    table_rows,
     tidy,
 )
-from mien.text.names import BESIDE_PHOTOS
+from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
+from mien.sources.table import open_table, table_rows
+from mien.text.fetching import FetchFault, SourceFault
+from mien.text.words import count
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -65,8 +64,8 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """A folder whose paths say who is in a photo. A photo that `pattern` does not match is none of the source's, except
-    that with `strict` there is something to say about it."""
+    """A folder in which the path of a photo says who is in it, by `pattern`. Photos that the pattern does not match are
+    reported if `strict`, and passed over otherwise."""
 
     name: str
     folder: Path
@@ -87,8 +86,8 @@ class _Tree:
                 yield offered(self.name, Offer(path, person, file_name(path), stamp))
             strays += not person
         if strays and self.strict:
-            what = f"{strays} photo{'s lie' if strays > 1 else ' lies'} in no person's folder in {self.folder}"
-            yield fetch_error(self.name, what, f"Put photos into {self.folder / '<person>'}.", "person")
+            what = f"has {count(strays, 'photo')} in no person's folder in {self.folder}"
+            yield fetch_error(self.name, what, f"Put photos into {self.folder / '<person>'}.", FetchFault.PERSON)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         return read_below(self.name, self.folder, offer.location, into, since)
@@ -107,7 +106,8 @@ class _Table:
         _require(self.name, self.folder)
         file = inside(self.folder, self.table)
         if file is None:
-            raise source_error(self.name, f"{self.table} is not in {self.folder}", "Put the table into the folder.")
+            what = f"has a table that is not in {self.folder}: {self.table}"
+            raise source_error(self.name, what, "Put the table into the folder.", SourceFault.OPTIONS)
         seen: set[str] = set()
         with open_table(self.name, file) as text:
             for row in table_rows(self.name, str(file), text, ("file",), ("person",)):
@@ -117,11 +117,11 @@ class _Table:
         path = Path(str(row.get("file") or "").strip()).as_posix()
         stamp = stamp_inside(self.folder, path)
         if stamp is None:
-            return fetch_error(
-                self.name, f"{where} names a file that is not in {self.folder}: {path}", "Correct it.", "gone"
-            )
+            what = f"names, in {where}, a file that is not in {self.folder}: {path}"
+            return fetch_error(self.name, what, "Correct it, or put the file there.", FetchFault.GONE)
         if path in seen:
-            return fetch_error(self.name, f"{where} names {path} a second time", "Keep one line a photo.", "person")
+            what = f"names {path} a second time, in {where}"
+            return fetch_error(self.name, what, "Keep one line a photo.", FetchFault.PERSON)
         seen.add(path)
         person, licence = tidy(row.get("person")), tidy(row.get("licence"))
         return offered(self.name, Offer(path, person, file_name(path), stamp, licence))
@@ -131,44 +131,36 @@ class _Table:
 
 
 def _require(name: str, folder: Path) -> None:
-    """A network drive that is not connected is not a folder whose photos are all gone."""
+    """Raises SourceError if the folder is not there: its drive may not be connected, so its photos are not gone."""
     if not folder.is_dir():
-        raise source_error(name, f"there is no folder {folder}", "Connect its drive, or correct path in mien.toml.")
+        remedy = "Connect its drive, or correct path in mien.toml."
+        raise source_error(name, f"cannot find its folder {folder}", remedy, SourceFault.UNLISTED)
 
 
 def _walk(name: str, top: Path) -> Iterator[tuple[str, str] | FetchError]:
-    """(path below `top`, stamp) of every photo by name, depth first in order of name."""
-    folders = [top]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            yield fetch_error(name, f"{folder} cannot be read: {error.strerror}", "Check its permissions.")
-            continue
-        below = []
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in BESIDE_PHOTOS:
+    """(path below `top`, stamp) of every photo by name, folder by folder in order of name; an error for each folder
+    and photo that cannot be read. Links to folders are not followed, nor links that lead out of `top`."""
+    unread: list[OSError] = []
+    for here, folders, files in os.walk(top, onerror=unread.append):
+        kept = [each for each in sorted(folders) if not passed_over(each)]
+        folders[:] = [each for each in kept if inside(top, str(Path(here, each))) == Path(here, each)]
+        for file in sorted(files):
+            if passed_over(file) or kind_of_name(file) != "photo":
                 continue
-            path = Path(entry.path)
+            path = Path(here, file)
+            below = path.relative_to(top).as_posix()
             try:
-                if entry.is_dir():
-                    if inside(top, entry.path) == path:  # else a link, or a junction of Windows, that leads elsewhere
-                        below.append(path)
-                elif kind_of_name(entry.name) == "photo" and entry.is_file() and _is_inside(top, entry):
-                    yield _unicode(path.relative_to(top).as_posix()), file_stamp(path.stat())
+                below.encode()
+                found = path.lstat()
             except UnicodeEncodeError:
-                shown = entry.path.encode(errors="replace").decode()
-                yield fetch_error(name, f"the name of {shown} is not Unicode", "Rename the file.")
+                shown = below.encode(errors="replace").decode()
+                yield fetch_error(name, f"has a photo whose name is not Unicode: {shown}", "Rename the file.")
             except OSError as error:
-                yield fetch_error(name, f"{path} cannot be read: {error.strerror}", "Check its permissions.")
-        folders += reversed(below)
-
-
-def _is_inside(top: Path, entry: os.DirEntry[str]) -> bool:
-    return not entry.is_symlink() or inside(top, entry.path) is not None
-
-
-def _unicode(path: str) -> str:
-    path.encode()  # raises UnicodeEncodeError for the stray bytes that a file system lets through
-    return path
+                unread.append(error)
+            else:
+                stamp = file_stamp(found) if stat.S_ISREG(found.st_mode) else stamp_inside(top, below)
+                if stamp is not None:
+                    yield below, stamp
+    for each in unread:
+        what = f"cannot read {each.filename}: {each.strerror}"
+        yield fetch_error(name, what, "Check its permissions.")

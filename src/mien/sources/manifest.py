@@ -1,4 +1,4 @@
-"""A manifest: a table of persons and photos, on disk or at a URL. The general way, and the one to import by hand."""
+"""A manifest: a table of people and photos, on disk or at a URL, as any script can write one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
-from mien.sources import (
+from mien.sources.common import (
     Options,
     WebAddress,
     fetch_error,
@@ -20,13 +20,13 @@ from mien.sources import (
     first_page,
     link,
     offered,
-    open_table,
     read_below,
     read_options,
     stamp_inside,
-    table_rows,
     tidy,
 )
+from mien.sources.table import open_table, table_rows
+from mien.text.fetching import FetchFault
 from mien.types import Offer, Receipt
 
 _NEEDED = (("person",), ("url", "path"))
@@ -53,7 +53,7 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
 
 @dataclass(frozen=True, slots=True)
 class _OnTheWeb:
-    """All that it names is on the web too, at addresses that may be relative to its own."""
+    """A manifest at `url`. The photos are on the web too, at addresses that may be relative to it."""
 
     name: str
     url: str
@@ -71,7 +71,7 @@ class _OnTheWeb:
 
 @dataclass(frozen=True, slots=True)
 class _OnDisk:
-    """It may name photos on the web, and those in its own folder."""
+    """A manifest on disk. The photos are on the web, or in the folder of the manifest."""
 
     name: str
     file: Path
@@ -89,7 +89,8 @@ class _OnDisk:
 
 
 def _offers(name: str, manifest: str, text: TextIO, base: str, folder: Path | None) -> Iterator[Offer | FetchError]:
-    """What the lines of `text` offer: links relative to the URL `base`, paths to `folder`, if there is one."""
+    """The offers in the lines of `text`. Links are relative to the URL `base`, paths to `folder`; without a folder each
+    line must give a link. `manifest` is what the table is called in errors."""
     seen: set[str] = set()
     for row in table_rows(name, manifest, text, *_NEEDED):
         if isinstance(row, FetchError):
@@ -101,7 +102,8 @@ def _offers(name: str, manifest: str, text: TextIO, base: str, folder: Path | No
         if isinstance(found, FetchError):
             yield found
         elif found[0] in seen:
-            yield fetch_error(name, f"{where} names {found[0]} a second time", "Keep one line a photo.", "person")
+            what = f"names {found[0]} a second time, in {where}"
+            yield fetch_error(name, what, "Keep one line a photo.", FetchFault.PERSON)
         else:
             location, stamp = found
             seen.add(location)
@@ -113,15 +115,17 @@ def _offers(name: str, manifest: str, text: TextIO, base: str, folder: Path | No
 def _found(
     name: str, where: str, values: Mapping[str, object], base: str, folder: Path | None
 ) -> tuple[str, str] | FetchError:
-    """The location of a line's photo and its stamp."""
+    """The location and the stamp of the photo that a line gives."""
     if href := tidy(values.get("url")):
         url = link(base, href)
-        return (url, "") if url else fetch_error(name, f"{where}: {href[:100]} is no web address", "Correct it.")
+        what = f"gives, in {where}, a url that is no web address: {href[:100]}"
+        return (url, "") if url else fetch_error(name, what, "Correct it.", FetchFault.ADDRESS)
     if folder is None:
-        return fetch_error(name, f"{where} gives no url", "A manifest on the web gives a url in each line.", "address")
+        remedy = "A manifest on the web needs a url in each line."
+        return fetch_error(name, f"gives no url in {where}", remedy, FetchFault.ADDRESS)
     path = Path(str(values.get("path") or "").strip()).as_posix()
     stamp = stamp_inside(folder, path)
     if stamp is None:
-        what = f"{where} names a file that is not in {folder}: {path[:100]}"
-        return fetch_error(name, what, "Correct it, or put the file there.", "gone")
+        what = f"names, in {where}, a file that is not in {folder}: {path[:100]}"
+        return fetch_error(name, what, "Correct it, or put the file there.", FetchFault.GONE)
     return path, stamp

@@ -1,8 +1,9 @@
-"""align: what is new in training-images is looked at, each person's own faces are chosen, and their chips are cut.
+"""align: what is new on a shelf is seen; in training-images each person's own faces are chosen and their chips are cut.
 
-Goes in: an album and its catalog. Comes out: the catalog and aligned-images brought up to date, and an `Aligned` that
+Goes in: an album and the shelves. Comes out: the catalog and aligned-images brought up to date, and an `Aligned` that
 says what was found. Only what is new or changed is computed, and every photo that is done is remembered at once, so a
-run may be stopped anywhere. Knows no detector and no encoder by name.
+run may be stopped anywhere. In an intake no face is chosen: that is done where the person's other photos can be asked,
+after merging.
 """
 
 from __future__ import annotations
@@ -10,28 +11,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mien.engines import threads as pool
-from mien.errors import PhotoError
+from mien.engines import threads
+from mien.errors import PhotoError, ToolError
 from mien.learning.own_face import choose_faces, rule
-from mien.looking import CURABLE, look_at
-from mien.protocols import Progress
-from mien.records.catalog import Catalog, Changes, DueChip, PersonFaces
+from mien.open_album import OpenAlbum
+from mien.records.chips import DueChip
+from mien.records.faces import PersonFaces
 from mien.seeing.eyes import Eyes
 from mien.storage.files import HALF_WRITTEN, make_folder, storage_error, write_atomically
-from mien.storage.layout import UNREADABLE, Training, Workspace, chip_keys
+from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
+from mien.storage.walk import LeftOut
+from mien.text.findings import LeftOutKind
+from mien.text.photos import PhotoFault
+from mien.text.words import Figure
+from mien.types import SeenPhoto
 from mien.vision.images import encoded, file_sha256, read_picture
+
+MENDABLE = (PhotoFault.MISSING_EXTRA,)
+"""Faults that need not be the photo's: what failed for them is tried again in each run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """What an alignment found. `photos` counts files; `computed` the photos that were looked at in this run; `faces`
-    all faces in all photos; `enrolled` the photos whose person's face is known. `failures` are (path, error) of all
-    photos that cannot be read, also those that are known from earlier runs."""
+    """What an alignment found. `photos` counts files; `computed` the photos that were to be seen in this run; `faces`
+    all faces in all photos; `enrolled` the photos whose person's face is known.
+
+    `faceless`, `several` and those of `failures` are paths in the album. The failures are all photos that cannot be
+    read, also those that are known from earlier runs, and those on which a tool failed in this run.
+    """
 
     people: int
     photos: int
@@ -46,156 +58,191 @@ class Aligned:
     skip_multi: bool
     faceless: tuple[str, ...]
     several: tuple[str, ...]
-    left_out: tuple[tuple[str, str], ...]
-    failures: tuple[tuple[str, str], ...]
+    left_out: tuple[LeftOut, ...]
+    failures: tuple[tuple[str, PhotoError], ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
+        counts = ("people", "photos", "new", "changed", "moved", "gone", "computed", "faces", "enrolled")
         return {
-            "people": self.people,
-            "photos": self.photos,
-            "new": self.new,
-            "changed": self.changed,
-            "moved": self.moved,
-            "gone": self.gone,
-            "computed": self.computed,
-            "faces": self.faces,
-            "enrolled": self.enrolled,
+            **{name: getattr(self, name) for name in counts},
             "chips_written": self.chips_written,
-            "faceless": list(self.faceless),
-            "several": list(self.several),
-            "left_out": [{"photo": path, "reason": reason} for path, reason in self.left_out],
-            "unreadable": [{"photo": path, "error": error} for path, error in self.failures],
+            "faceless": list(map(shown, self.faceless)),
+            "several": list(map(shown, self.several)),
+            "left_out": [one.to_json() for one in self.left_out],
+            "unreadable": [{"photo": shown(path), "error": str(error)} for path, error in self.failures],
         }
 
 
-def align(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes], progress: Progress) -> Aligned:
-    """Brings the album up to date with its photos; the caller holds the lock."""
-    settings, encoder_id = workspace.settings, make_eyes().encoder_id
-    training, changes = find_changes(workspace, catalog)
-    unseen = catalog.unseen(encoder_id, CURABLE)
-    look_at(unseen, workspace.photo_file, catalog, make_eyes, settings.workers, progress)
-    _choose(catalog, encoder_id, settings.skip_multi, catalog.to_choose(rule(encoder_id, settings.skip_multi)))
-    _sweep(workspace)
-    chips = _cut_chips(workspace, catalog, make_eyes, progress)
-    summary = catalog.summary(encoder_id)
-    left_out = [(one.path, one.reason) for one in training.left_out if one.reason != UNREADABLE]
-    closed = [one.path for one in training.left_out if one.reason == UNREADABLE]
-    failures = [(path, f"{workspace.photo_file(path)}: {UNREADABLE}. Check its permissions.") for path in closed]
+def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
+    """Brings the catalog up to date with these shelves; the album is open for writing."""
+    shelved, changes = album.sync(shelves)
+    unseen = album.catalog.faces.unseen(shelves, album.encoder, MENDABLE)
+    by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
+    chips = 0
+    if TRAINING in shelves:
+        _choose(album, album.catalog.faces.to_choose(album.encoder, _rule(album)))
+        _sweep(album)
+        chips, uncut = _cut_chips(album)
+        by_tool += uncut
+    seen = album.catalog.faces.on(shelves, album.encoder).files
+    failures = [_failed(album, path, PhotoFault.FORBIDDEN, {}) for path in shelved.unreadable]
     failures += changes.unreadable
-    failures += [(one.path, f"{workspace.photo_file(one.path)}: {one.error}") for one in summary.failures]
+    failures += by_tool
+    failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
     return Aligned(
-        people=len(training.people),
-        photos=len(training.placements),
+        people=len(shelved.people),
+        photos=len(shelved.files),
         new=changes.new,
         changed=changes.changed,
         moved=changes.moved,
-        gone=changes.removed,
+        gone=changes.gone,
         computed=len(unseen),
-        faces=summary.faces,
-        enrolled=sum(person.enrolled for person in summary.people),
+        faces=album.catalog.faces.count(shelves, album.encoder),
+        enrolled=sum(one.own >= 0 for one in seen),
         chips_written=chips,
-        skip_multi=settings.skip_multi,
-        faceless=summary.faceless,
-        several=summary.several,
-        left_out=tuple(left_out),
+        skip_multi=album.settings.skip_multi,
+        faceless=tuple(one.path for one in seen if one.phash and not one.faces),
+        several=tuple(one.path for one in seen if one.faces > 1),
+        left_out=tuple(one for one in shelved.left_out if one.kind is not LeftOutKind.UNREADABLE),
         failures=tuple(failures),
     )
 
 
-def align_person(
-    workspace: Workspace,
-    catalog: Catalog,
-    encoder_id: str,
-    person: str,
-    make_eyes: Callable[[], Eyes],
-    progress: Progress,
-) -> tuple[PhotoError, ...]:
-    """Looks at what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are
-    cut by the next `align`. What could not be read comes back. The caller holds the lock."""
-    unseen = catalog.unseen(encoder_id, CURABLE, person)
-    failures = look_at(unseen, workspace.photo_file, catalog, make_eyes, workspace.settings.workers, progress)
-    _choose(catalog, encoder_id, workspace.settings.skip_multi, [person])
+def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes]) -> tuple[PhotoError, ...]:
+    """Sees what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are cut by
+    the next `align`. What could not be read comes back. The album is open for writing."""
+    unseen = album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE, person)
+    failures = _see(album, unseen, make_eyes)
+    _choose(album, [person])
+    return tuple(error for _, error in failures)
+
+
+def remove_stale_chips(album: OpenAlbum) -> None:
+    """Removes the chips that are of no chosen face any more."""
+    _remove_chips(album, album.catalog.chips.stale(_keys(album)))
+
+
+def _see(
+    album: OpenAlbum, unseen: Sequence[tuple[str, str]], make_eyes: Callable[[], Eyes]
+) -> list[tuple[str, PhotoError]]:
+    """Sees the photos (sha256, path) and remembers what was seen; what could not be seen comes back, by path.
+
+    A photo on which a tool failed is not remembered: the next run sees it again.
+    """
+    failures: list[tuple[str, PhotoError]] = []
+
+    def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
+        sha256, path = photo
+        seen = eyes.see_file(album.layout.file(path))
+        changed = isinstance(seen, PhotoError) and not _is_still(album, path, sha256)
+        return None if changed else seen
+
+    album.progress.start("Looking at photos", len(unseen))
+    for (sha256, path), seen in threads.run(unseen, make_eyes, look, album.settings.workers):
+        if isinstance(seen, PhotoError):
+            if seen.fault is not PhotoFault.TOOL:
+                album.catalog.faces.record_fault(sha256, album.encoder, seen)
+            album.progress.note(str(seen))
+            failures.append((path, seen))
+        elif seen:
+            album.catalog.faces.record(seen, album.encoder)
+        album.progress.advance()
+    album.progress.finish()
     return failures
 
 
-def remove_stale_chips(workspace: Workspace, catalog: Catalog) -> dict[str, str]:
-    """Removes the chips that are of no chosen face any more; the keys of all placements come back."""
-    keys = chip_keys(catalog.placements())
-    stale = catalog.stale_chips(keys)
-    for key in stale:
-        workspace.remove_chip(key)
-    catalog.forget_chips(stale)
-    return keys
+def _is_still(album: OpenAlbum, path: str, sha256: str) -> bool:
+    """Whether the file holds the photo of this hash. One that is gone, replaced or locked by now says nothing about the
+    photo, which may lie elsewhere too; the next run will see."""
+    try:
+        return file_sha256(album.layout.file(path)) == sha256
+    except PhotoError:
+        return False
 
 
-def find_changes(
-    workspace: Workspace, catalog: Catalog, sources: Mapping[Path, str] | None = None
-) -> tuple[Training, Changes]:
-    """Makes the catalog know which photos there are; `sources` says where new ones (files of the album) came from."""
-    training = workspace.walk_training()
-    came_from = {file.relative_to(workspace.training).as_posix(): source for file, source in (sources or {}).items()}
-    changes = catalog.sync(
-        training,
-        lambda path: file_sha256(workspace.photo_file(path)),
-        basis=workspace.settings.basis,
-        sources=came_from,
-    )
-    return training, changes
-
-
-def _choose(catalog: Catalog, encoder_id: str, skip_multi: bool, people: Sequence[str]) -> None:
+def _choose(album: OpenAlbum, people: Sequence[str]) -> None:
     """Chooses each person's face in each of their photos."""
-    by = rule(encoder_id, skip_multi)
+    skip_multi, faces = album.settings.skip_multi, album.catalog.faces
     for person in people:
-        found = catalog.faces_of(person, encoder_id)
+        found = faces.faces_of(person, album.encoder)
         photos = [rows[:0] if skip_multi and len(rows) > 1 else rows for rows in _by_photo(found)]
         sides = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).clip(0).prod(axis=1))
         picked = choose_faces([found.embeddings[rows] for rows in photos], [sides[rows] for rows in photos])
         chosen = zip(found.paths, photos, picked, strict=True)
-        catalog.choose(person, by, {path: None if n is None else int(found.ids[rows[n]]) for path, rows, n in chosen})
+        own = {path: None if n is None else int(found.ids[rows[n]]) for path, rows, n in chosen}
+        faces.choose(person, album.encoder, _rule(album), own)
 
 
-def _by_photo(found: PersonFaces) -> Sequence[np.ndarray[tuple[int], np.dtype[np.intp]]]:
+def _rule(album: OpenAlbum) -> str:
+    return rule(album.encoder, album.settings.skip_multi)
+
+
+def _by_photo(found: PersonFaces) -> Sequence[NDArray[np.intp]]:
     """For each photo the rows of its faces."""
     edges = np.searchsorted(found.photo, np.arange(len(found.paths) + 1))
     return [np.arange(start, end) for start, end in pairwise(edges)]
 
 
-def _sweep(workspace: Workspace) -> None:
+def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str, Figure]) -> tuple[str, PhotoError]:
+    """A photo that cannot be read, and why."""
+    return path, PhotoError(str(album.layout.file(path)), fault, figures)
+
+
+def _sweep(album: OpenAlbum) -> None:
     """Removes the half-written files of killed runs; the lock is held, so nobody is writing them now."""
     for folder in ("aligned-images/*", "training-images/*", ".mien"):
-        for leftover in workspace.folder.glob(f"{folder}/{HALF_WRITTEN}"):
+        for leftover in album.folder.glob(f"{folder}/{HALF_WRITTEN}"):
             try:
                 leftover.unlink(missing_ok=True)
             except OSError as error:
                 raise storage_error(leftover, error) from error
 
 
-def _cut_chips(workspace: Workspace, catalog: Catalog, make_eyes: Callable[[], Eyes], progress: Progress) -> int:
-    """Removes the chips that are of no chosen face any more and writes those that are missing; how many it wrote."""
-    keys = remove_stale_chips(workspace, catalog)
+def _keys(album: OpenAlbum) -> dict[str, str]:
+    """The key of each training photo's chip, by path."""
+    return chip_keys((file.path, file.person) for file in album.catalog.files.on([TRAINING]))
 
-    def cut(eyes: Eyes, due: DueChip) -> bool:
+
+def _remove_chips(album: OpenAlbum, keys: Sequence[str]) -> None:
+    for key in keys:
+        album.layout.remove_chip(key)
+    album.catalog.chips.forget(keys)
+
+
+def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
+    """Removes the chips that are of no chosen face any more and writes those that are missing: how many it wrote, and
+    of which photos a tool failed to cut one."""
+    keys, chips, size = _keys(album), album.catalog.chips, album.settings.chip_size
+    _remove_chips(album, chips.stale(keys, album.encoder))
+
+    def cut(eyes: Eyes, due: DueChip) -> bool | PhotoError:
+        source = album.layout.file(due.path)
         try:
-            picture = read_picture(workspace.photo_file(due.path))
+            picture = read_picture(source)
         except PhotoError:
             return False  # it was readable a moment ago; the next run will see what became of it
         if picture.photo.sha256 != due.sha256:
             return False  # and here, too: the face is not in this one
-        file = workspace.chip_file(due.key)
+        try:
+            chip = eyes.chip(picture, due.face, size)
+        except ToolError as error:
+            return PhotoError(str(source), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
+        file = album.layout.chip_file(due.key)
         make_folder(file.parent)
-        write_atomically(file, encoded(eyes.chip(picture, due.face, size), "PNG"))
+        write_atomically(file, encoded(chip, "PNG"))
         return True
 
-    size = workspace.settings.chip_size
-    due = list(catalog.chips_due(keys, size, workspace.walk_aligned()))
-    written = 0
-    progress.start("Writing chips", len(due))
-    for chip, done in pool.run(due, make_eyes, cut, workspace.settings.workers):
-        if done:
-            catalog.chip_written(chip.path, chip.key, chip.face_id, size)
+    due = list(chips.due(keys, album.encoder, size, album.layout.chips()))
+    written, failures = 0, list[tuple[str, PhotoError]]()
+    album.progress.start("Writing chips", len(due))
+    for chip, done in threads.run(due, album.eyes, cut, album.settings.workers):
+        if isinstance(done, PhotoError):
+            album.progress.note(str(done))
+            failures.append((chip.path, done))
+        elif done:
+            chips.written(chip, size)
             written += 1
-        progress.advance()
-    progress.finish()
-    return written
+        album.progress.advance()
+    album.progress.finish()
+    return written, failures

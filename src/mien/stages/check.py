@@ -1,72 +1,53 @@
-"""check: what in an album a human should look at, before it is learned from. Reads what align remembered, changes
-nothing.
+"""check: what on a shelf a human should look at, before it is learned from. Changes nothing.
 
 Some things need a human, for nobody else can put them right: a person with too few photos, a photo that cannot be read,
 one under two people or, by its face, under the wrong one. With the others training deals by itself - a photo without a
-face teaches nothing, of several faces the person's own is taken, copies count once, a poor face counts little - and
-they are told for whoever wants a better album.
+face teaches nothing, of several faces the person's own is taken, the same bytes count once, a poor face counts little -
+and they are told for whoever wants a better album. Copies that were saved anew each count.
+
+In training-images the album's own faces are asked, by a head fitted without each. Of an intake the model in use is
+asked, and the album whether it has these pictures already: a source says who is in a picture; here it is asked whether
+that can be.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mien.learning.copies import Copies, FiledPhoto
 from mien.learning.crossval import held_out, split
-from mien.learning.head import Fit, Ints
-from mien.learning.openset import mislabelled
-from mien.learning.own_face import SAME_FACE, rule
-from mien.records.catalog import Catalog, Drift, Look, TrainingSet
-from mien.storage.layout import UNREADABLE, Training, Workspace
+from mien.learning.head import Ints
+from mien.learning.openset import identify, mislabelled
+from mien.learning.own_face import rule
+from mien.open_album import OpenAlbum
+from mien.records.faces import SeenFile, SeenShelf, TrainingSet
+from mien.registry.folder import Model
+from mien.storage.layout import TRAINING, Shelf, shown
+from mien.storage.walk import Shelved, walk
+from mien.text.findings import FindingKind
 from mien.text.names import nfc
-from mien.types import Floats
-from mien.vision.phash import near_pairs
+from mien.types import Finding, Floats
 from mien.vision.quality import POOR
 
-REMEDIES = {
-    "few": "Add photos: other days, other light, from other sides.",
-    "unreadable": "Check its permissions.",
-    "two people": "Leave the photo with the person it shows, and take it out of the other folder.",
-    "wrong name": "Look at it: move the photo to the right person, or join two folders that are one person's.",
-    "not seen": "Run mien align, then check again.",
-    "no face": "Take it out, or put a larger picture of the face in its place.",
-    "several": "Cut the photo to the person's face if another one's may have been taken.",
-    "copies": "Nothing needs doing; they count once. Other photos would teach more.",
-    "poor": "Put a larger, sharper or more frontal picture in its place if there is one.",
-}
-"""What to do about each kind of finding, in the order in which they are told."""
-
-HUMAN = frozenset({"few", "unreadable", "two people", "wrong name", "not seen"})
-"""Kinds that need a human; after "not seen" nobody can tell yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something in the album: its `kind` (a key of REMEDIES), the `photos` (paths in training-images, none where it is
-    about a person), the `people` concerned (the one it is filed under first), `why` in a line, and what to do."""
-
-    kind: str
-    photos: tuple[str, ...]
-    people: tuple[str, ...]
-    why: str
-    remedy: str
-
-    @property
-    def needs_human(self) -> bool:
-        """Whether mien cannot deal with it by itself."""
-        return self.kind in HUMAN
+DECISIVE = 0.9
+"""Probability from which on the model's word for somebody else stands against the word of whoever filed the photo. With
+a model of 6 photos of each sample person (one view), of their 288 others none was suspect under its own name, and 259
+were under another's; at one half 277, at 0.99 142."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found in `photos` files of `people`, kind by kind, what needs a human first."""
+    """What was found in `photos` files of `people`, kind by kind, what needs a human first. `model` is the version that
+    was asked, None if there was none."""
 
     people: int
     photos: int
+    model: str | None
     findings: tuple[Finding, ...]
 
     @property
@@ -79,143 +60,209 @@ class Checked:
         return {
             "people": self.people,
             "photos": self.photos,
+            "model": self.model,
             "needs_human": self.needs_human,
-            "findings": [asdict(finding) | {"needs_human": finding.needs_human} for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
         }
 
 
-def check(workspace: Workspace, encoder_id: str, fit: Fit) -> Checked:
-    """Everything that is known of the album; `fit` is the head by which wrong names are told. Raises StorageError and
-    AlbumError."""
-    training, settings = workspace.walk_training(), workspace.settings
-    closed = [one.path for one in training.left_out if one.reason == UNREADABLE]
-    findings = [_finding("unreadable", [path], [nfc(path.split("/")[0])], UNREADABLE) for path in closed]
-    drift, embeddings = Drift(len(training.placements), 0, 0), np.empty((0, 0), np.float32)
-    looks: tuple[Look, ...] = ()
-    waiting: frozenset[str] = frozenset()
-    if workspace.catalog_file.is_file():
-        with Catalog.open(workspace.catalog_file) as catalog:
-            drift, known, album = catalog.drift(training), catalog.looks(encoder_id), catalog.training_set(encoder_id)
-            waiting = frozenset(catalog.to_choose(rule(encoder_id, settings.skip_multi)))
-        there = {placement.path for placement in training.placements}
-        looks = tuple(look for look in known.looks if look.path in there)
-        embeddings = known.embeddings
-        findings += _wrong_names(album, looks, fit)
-    groups = _groups(looks, embeddings)
-    findings += _few(training, looks, groups, waiting, settings.minimum)
-    findings += _not_seen(looks, drift, waiting)
-    findings += _each(looks, settings.skip_multi)
-    findings += _alike(looks, groups)
-    order = list(REMEDIES)
-    findings.sort(key=lambda finding: (order.index(finding.kind), finding.people, finding.photos))
-    return Checked(len(training.people), len(training.placements), tuple(findings))
+def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
+    """Everything odd about what lies on these shelves (training-images, or intakes), as far as `align` has seen it.
+    Raises StorageError and AlbumError."""
+    shelved = walk(album.layout, shelves)
+    seen = _still_there(album.catalog.faces.on(shelves, album.encoder, TRAINING not in shelves), shelved)
+    findings = [Finding(FindingKind.CLOSED, _person_at(path), (shown(path),)) for path in shelved.unreadable]
+    findings += _not_seen(album, shelved, seen)
+    findings += _each(album, seen)
+    model = None
+    if TRAINING in shelves:
+        findings += _of_training(album, shelved, seen)
+    else:
+        model = album.sound_model()
+        if model is not None and model.encoder_id != album.encoder:
+            model = None  # it was made of another encoder's embeddings
+        findings += _of_intakes(album, seen, model)
+    order = list(FindingKind)
+    findings.sort(key=lambda finding: (order.index(FindingKind.of(finding.kind)), finding.people, finding.photos))
+    return Checked(len(shelved.people), len(shelved.files), model.version if model else None, tuple(findings))
 
 
-def _finding(kind: str, photos: Iterable[str], people: Iterable[str], why: str, remedy: str = "") -> Finding:
-    return Finding(kind, tuple(photos), tuple(people), why, remedy or REMEDIES[kind])
+def _still_there(seen: SeenShelf, shelved: Shelved) -> SeenShelf:
+    """What was seen in files that are there."""
+    there = {file.path for file in shelved.files}
+    return SeenShelf(tuple(file for file in seen.files if file.path in there), seen.embeddings)
 
 
-def _few(training: Training, looks: Sequence[Look], groups: Ints, waiting: Set[str], minimum: int) -> Iterator[Finding]:
-    """People with too few photos that show them, copies counted once; what was not looked at yet may be one, and so may
-    those of people `waiting` for their faces to be chosen."""
-    different: dict[str, set[object]] = defaultdict(set)
-    known = {look.path for look in looks}
-    for look, group in zip(looks, groups, strict=True):
-        if look.face >= 0 or _is_unseen(look) or look.person in waiting:
-            different[look.person].add(int(group))
-    for placement in training.placements:
-        if placement.path not in known:
-            different[placement.person].add(placement.path)
-    for person in training.people:
-        number = len(different[person])
-        if number < minimum:
-            why = f"{number:,} of {minimum:,} photos with their face, copies counted once"
-            yield _finding("few", [], [person], why)
+def _person_at(path: str) -> tuple[str, ...]:
+    """Whose folder a path of the album is in, or is; nobody's if it is that of a shelf."""
+    return tuple(map(nfc, path.split("/")[1:2]))
 
 
-def _not_seen(looks: Sequence[Look], drift: Drift, waiting: Set[str]) -> Iterator[Finding]:
-    number = drift.new + drift.changed + sum(map(_is_unseen, looks))
-    if number:
-        yield _finding("not seen", [], [], f"{number:,} photo{'s were' if number > 1 else ' was'} not looked at yet")
-    elif waiting:
-        yield _finding("not seen", [], sorted(waiting), "which face is theirs is to be chosen again")
+def _not_seen(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterator[Finding]:
+    drift = album.catalog.files.drift(shelved)
+    if number := drift.new + drift.changed + sum(not file.seen for file in seen.files):
+        yield Finding(FindingKind.NOT_SEEN, figures={"photos": number})
+    elif TRAINING in shelved.shelves and (waiting := _waiting(album)):
+        yield Finding(FindingKind.NOT_CHOSEN, tuple(sorted(waiting)))
 
 
-def _is_unseen(look: Look) -> bool:
-    return not look.phash and look.error is None
+def _waiting(album: OpenAlbum) -> Set[str]:
+    """The people whose faces are to be chosen again."""
+    by = rule(album.encoder, album.settings.skip_multi)
+    return frozenset(album.catalog.faces.to_choose(album.encoder, by))
 
 
-def _each(looks: Sequence[Look], skip_multi: bool) -> Iterator[Finding]:
+def _each(album: OpenAlbum, seen: SeenShelf) -> Iterator[Finding]:
     """What is to be said of a photo by itself."""
-    for look in looks:
-        photo, person = [look.path], [look.person]
-        if look.error is not None:
-            why, _, remedy = look.error.rpartition(". ")  # an error ends in its remedy, which is one sentence
-            yield _finding("unreadable", photo, person, why, remedy)
-        elif look.phash and not look.faces:
-            yield _finding("no face", photo, person, "no face was found")
-        elif look.faces > 1:
-            taken = "it is left out" if skip_multi else "the one most like the person's other photos was taken"
-            yield _finding("several", photo, person, f"{look.faces} faces; {taken}")
-        if look.face >= 0 and look.overall < POOR:
-            yield _finding("poor", photo, person, f"the face's quality is {look.overall:.2f}, below {POOR:g}")
+    several = FindingKind.SEVERAL_LEFT_OUT if album.settings.skip_multi else FindingKind.SEVERAL
+    for file in seen.files:
+        about = (file.person,), (shown(file.path),)
+        if file.fault is not None:
+            yield Finding(FindingKind.UNREADABLE, *about, {"fault": file.fault.value, **file.figures})
+        elif file.phash and not file.faces:
+            yield Finding(FindingKind.NO_FACE, *about)
+        elif file.faces > 1:
+            yield Finding(several, *about, {"faces": file.faces})
+        if file.own >= 0 and file.overall < POOR:
+            yield Finding(FindingKind.POOR, *about, {"quality": round(file.overall, 4), "least": POOR})
 
 
-def _groups(looks: Sequence[Look], embeddings: Floats) -> Ints:
-    """(N,) for each placement the first of those that hold the same picture of the same face. One with faces of which
-    none was chosen stands alone: it teaches nothing, or not yet."""
-    first = list(range(len(looks)))
-
-    def root(one: int) -> int:
-        while first[one] != one:
-            first[one] = first[first[one]]
-            one = first[one]
-        return one
-
-    same_file: dict[tuple[str, bytes], int] = {}
-    shown = [number for number, look in enumerate(looks) if look.phash and (look.face >= 0 or not look.faces)]
-    for number in shown:
-        look = looks[number]
-        face = embeddings[look.face].tobytes() if look.face >= 0 else b""
-        first[number] = same_file.setdefault((look.sha256, face), number)
-    distinct = [number for number in shown if first[number] == number]
-    for one, other in near_pairs([looks[number].phash for number in distinct]):
-        a, b = distinct[one], distinct[other]
-        face, twin = looks[a].face, looks[b].face
-        if min(face, twin) < 0 or embeddings[face] @ embeddings[twin] >= SAME_FACE:
-            low, high = sorted((root(a), root(b)))
-            first[high] = low
-    return np.array([root(number) for number in range(len(looks))], np.int64)
+# Training-images
 
 
-def _alike(looks: Sequence[Look], groups: Ints) -> Iterator[Finding]:
-    """Copies of one picture: of one person, and under several."""
-    together: dict[int, list[Look]] = defaultdict(list)
-    for look, group in zip(looks, groups, strict=True):
-        together[int(group)].append(look)
+def _of_training(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterator[Finding]:
+    files = seen.files
+    pictures = Copies([_filed(file, _own(seen, file)) for file in files], album.eyes().cosines).pictures()
+    yield from _wrong_names(album, files)
+    yield from _few(album, shelved, files, pictures)
+    together: dict[int, list[SeenFile]] = defaultdict(list)
+    for file, picture in zip(files, pictures, strict=True):
+        together[int(picture)].append(file)
     for same in together.values():
-        people = sorted({look.person for look in same})
-        if len(people) > 1:
-            why = f"the same picture under {len(people)} people"
-            yield _finding("two people", [look.path for look in same], people, why)
-        for person in people:
-            own = [look.path for look in same if look.person == person]
-            if len(own) > 1:
-                yield _finding("copies", own, [person], f"{len(own)} copies of the same picture")
+        yield from _copies(same)
 
 
-def _wrong_names(album: TrainingSet, looks: Sequence[Look], fit: Fit) -> Iterator[Finding]:
+def _copies(same: Sequence[SeenFile]) -> Iterator[Finding]:
+    """Copies of one picture: under several people, and of one."""
+    people = sorted({file.person for file in same})
+    if len(people) > 1:
+        photos = tuple(shown(file.path) for file in same)
+        yield Finding(FindingKind.TWO_PEOPLE, tuple(people), photos, {"number": len(people)})
+    for person in people:
+        own = tuple(shown(file.path) for file in same if file.person == person)
+        if len(own) > 1:
+            yield Finding(FindingKind.COPIES, (person,), own, {"copies": len(own)})
+
+
+def _few(album: OpenAlbum, shelved: Shelved, files: Sequence[SeenFile], pictures: Ints) -> Iterator[Finding]:
+    """People with too few photos that show them, copies counted once; a photo that was not seen yet may show them, and
+    so may those of people whose faces are to be chosen."""
+    different: dict[str, set[object]] = defaultdict(set)
+    known, waiting, minimum = {file.path for file in files}, _waiting(album), album.settings.minimum
+    for file, picture in zip(files, pictures, strict=True):
+        if file.own >= 0 or not file.seen or file.person in waiting:
+            different[file.person].add(int(picture))
+    for placed in shelved.files:
+        if placed.path not in known:
+            different[placed.person].add(placed.path)
+    for person in shelved.people:
+        if (number := len(different[person])) < minimum:
+            yield Finding(FindingKind.FEW, (person,), figures={"different": number, "minimum": minimum})
+
+
+def _wrong_names(album: OpenAlbum, files: Sequence[SeenFile]) -> Iterator[Finding]:
     """Faces that agree clearly better with somebody else than with the person they are filed under, by a head fitted
     without them."""
-    people, paths = len(album.people), defaultdict[tuple[str, str], list[str]](list)
+    known: TrainingSet = album.catalog.faces.training_set(album.encoder)
+    people, cosines, paths = len(known.people), album.eyes().cosines, defaultdict[tuple[str, str], list[str]](list)
     if people < 2:
         return
-    for look in looks:
-        paths[look.person, look.sha256].append(look.path)
-    fold = split(album.sha256, album.person, album.embeddings)
-    held = held_out(fit, album.embeddings, album.person, people, np.ones(len(fold), np.float32), fold)
-    for row in np.flatnonzero(mislabelled(held.best_rival, held.own)):
-        person, other = album.people[album.person[row]], album.people[held.rival[row]]
-        why = f"the face is more like {other} ({held.best_rival[row]:.3f}) than like {person} ({held.own[row]:.3f})"
-        if photos := paths[person, album.sha256[row]]:
-            yield _finding("wrong name", photos, [person, other], why)
+    for file in files:
+        paths[file.person, file.sha256].append(shown(file.path))
+    fold = split(known.sha256, known.person, known.embeddings, cosines)
+    fit, equal = album.tools.heads[0].fit_for(cosines), np.ones(len(fold), np.float32)
+    held = held_out(fit, known.embeddings, known.person, people, equal, fold)
+    for row in np.flatnonzero(mislabelled(held.best_rival, held.own, cosines)):
+        person, other = known.people[known.person[row]], known.people[held.rival[row]]
+        scores = {"rival": round(float(held.best_rival[row]), 4), "own": round(float(held.own[row]), 4)}
+        if photos := paths[person, known.sha256[row]]:
+            yield Finding(FindingKind.WRONG_NAME, (person, other), tuple(photos), scores)
+
+
+# Intakes
+
+
+def _of_intakes(album: OpenAlbum, waiting: SeenShelf, model: Model | None) -> Iterator[Finding]:
+    suspects = list(_suspects(album, waiting, model)) if model else []
+    yield from suspects
+    doubted = {photo for finding in suspects for photo in finding.photos}
+    yield from _here_already(album, waiting, doubted)
+
+
+def _suspects(album: OpenAlbum, waiting: SeenShelf, model: Model) -> Iterator[Finding]:
+    """Photos of somebody whom the model knows and does not see in them, where the face that fits best is clearly
+    somebody else's whom it knows."""
+    column = {person: number for number, person in enumerate(model.people)}
+    margin = album.eyes().cosines.mislabelled
+    for file in (file for file in waiting.files if file.all_faces and file.person in column):
+        scores = model.head.scores(waiting.embeddings[file.all_faces.start : file.all_faces.stop])
+        answers = identify(scores, model.people, model.threshold, model.calibration, top=1)
+        own = scores[:, column[file.person]]
+        best = int(np.argmax(own))
+        answer, mine = answers[best], float(own[best])
+        if answer.person is None or answer.probability < DECISIVE or answer.score - mine < margin:
+            continue
+        if file.person not in {one.person for one in answers}:
+            figures = {"rival": round(answer.score, 4), "own": round(mine, 4)}
+            yield Finding(FindingKind.SUSPECT, (file.person, answer.person), (shown(file.path),), figures)
+
+
+def _here_already(album: OpenAlbum, waiting: SeenShelf, doubted: Set[str]) -> Iterator[Finding]:
+    """Pictures that are in the album, or came before in the intakes, under the same person or under another. Those in
+    `doubted` (paths) are held back already, and say nothing against the same picture under the right name."""
+    asked = [file for file in waiting.files if shown(file.path) not in doubted]
+    if not asked:
+        return
+    merged = album.catalog.faces.on([TRAINING], album.encoder)
+    means = _means(album.catalog.faces.training_set(album.encoder))
+    files = [*merged.files, *asked]
+    pictures = [_filed(file, _own(merged, file)) for file in merged.files]
+    pictures += [_filed(file, _likeliest(waiting, file, means)) for file in asked]
+    copies = Copies(pictures, album.eyes().cosines)
+    for number in range(len(merged.files), len(files)):
+        file, own, elsewhere = files[number], "", dict[str, str]()
+        for other in copies.of(number).tolist():
+            if files[other].person != file.person:
+                elsewhere.setdefault(files[other].person, shown(files[other].path))
+            elif other < number:  # of one person's two the later one is told
+                own = own or shown(files[other].path)
+        if elsewhere:
+            people = (file.person, *sorted(elsewhere))
+            photos = (shown(file.path), elsewhere[people[1]])
+            yield Finding(FindingKind.TWO_PEOPLE, people, photos, {"number": len(people)})
+        elif own:
+            yield Finding(FindingKind.COPIES, (file.person,), (shown(file.path), own), {"copies": 2})
+
+
+def _means(known: TrainingSet) -> Mapping[str, Floats]:
+    """The mean face of everybody in the album."""
+    return {person: known.embeddings[known.person == number].mean(axis=0) for number, person in enumerate(known.people)}
+
+
+def _likeliest(seen: SeenShelf, file: SeenFile, means: Mapping[str, Floats]) -> Floats | None:
+    """The person's own face in a photo of an intake: the only one, or the one most like their photos in the album."""
+    faces = seen.embeddings[file.all_faces.start : file.all_faces.stop]
+    if len(faces) == 1:
+        return np.asarray(faces[0], np.float32)
+    if not len(faces) or file.person not in means:
+        return None
+    return np.asarray(faces[int(np.argmax(faces @ means[file.person]))], np.float32)
+
+
+def _own(seen: SeenShelf, file: SeenFile) -> Floats | None:
+    """The face in it that was chosen."""
+    return seen.embeddings[file.own] if file.own >= 0 else None
+
+
+def _filed(file: SeenFile, face: Floats | None) -> FiledPhoto:
+    return FiledPhoto(file.person, file.sha256, file.phash, face, bool(file.phash) and not file.faces)

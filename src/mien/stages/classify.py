@@ -1,46 +1,84 @@
 """classify: photos in, names out.
 
-Goes in: photo files and a model. Comes out: one `Answer` a photo, in the order given, as they are ready. Knows no
-album: a model folder is enough, and nothing of what it sees is kept.
+Goes in: photos or folders of them, and a recogniser. Comes out: one `Answer` a photo, in the order given, as they are
+ready. It knows no album: a model folder is enough. Nothing of what is seen is kept, but for the journal by which an
+interrupted run goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
+from mien.errors import UsageError
+from mien.protocols import Progress
+from mien.recogniser import PhotoLike, Recogniser, is_path, named
+from mien.storage.journals import Journal
+from mien.storage.walk import photos_below
+from mien.text.answers import ClassifyNote
+from mien.types import Answer
 
-from mien.answers import Answer, NamedFace
-from mien.engines import threads as pool
-from mien.errors import PhotoError
-from mien.learning.openset import identify
-from mien.registry import Model
-from mien.seeing.eyes import Eyes
-from mien.types import Floats, SeenPhoto
+
+class Asked(NamedTuple):
+    """A photo that is asked about. `name` is the path in its answer, `copy` the path of a copy of it in another
+    folder."""
+
+    name: str
+    photo: PhotoLike
+    copy: Path
+
+
+def photos_of(given: Sequence[PhotoLike]) -> list[Asked]:
+    """The photos that are given and all in the folders that are, in their order, each file once; `copy` is relative to
+    the folder that was given. Raises UsageError for a path that is not there, something that is no photo, and if there
+    is no photo at all."""
+    if not given:
+        raise UsageError("The list of photos", "is empty", "Name photos, or folders that hold some.")
+    found: list[Asked] = []
+    files: dict[Path, Path] = {}
+    for are_paths, group in groupby(named(given), key=lambda one: is_path(one[1])):
+        if are_paths:
+            below = [one for one in photos_below(Path(name) for name, _ in group) if one[0] not in files]
+            files.update(below)
+            found += [Asked(str(file), file, relative) for file, relative in below]
+        else:
+            found += [Asked(name, photo, Path(name)) for name, photo in group]
+    return found
 
 
 def classify(
-    photos: Iterable[Path], model: Model, make_eyes: Callable[[], Eyes], top: int = 3, workers: int = 0
+    asked: Sequence[Asked], recogniser: Recogniser, top: int, progress: Progress, journal: Journal | None = None
 ) -> Generator[Answer]:
-    """Answers for `photos` with the `top` best candidates per face. A photo that cannot be read gives an answer with
-    its error; everything else that goes wrong is raised."""
+    """Answers with the `top` best candidates for each face. A photo that cannot be read is an answer with its error;
+    everything else that goes wrong is raised, UsageError for a `top` below 1 at once.
 
-    def look(eyes: Eyes, photo: Path) -> SeenPhoto | PhotoError:
-        return eyes.look_at(photo)
-
-    for path, seen in pool.run(photos, make_eyes, look, workers, in_order=True):
-        if isinstance(seen, PhotoError):
-            yield Answer(str(path), model.version, None, (), seen)
-        else:
-            yield Answer(str(path), model.version, seen.photo, _name(seen, model, top), None)
+    A `journal`, which is for files only, has the answers of a run that was interrupted; those are given again.
+    """
+    done = journal.read() if journal else {}
+    fresh = recogniser.answers([one.photo for one in asked if one.name not in done], top)
+    return _in_turn(asked, done, fresh, progress, journal)
 
 
-def _name(seen: SeenPhoto, model: Model, top: int) -> tuple[NamedFace, ...]:
-    if not seen.faces:
-        return ()
-    embeddings: Floats = np.stack([one.embedding.vector for one in seen.faces])
-    predictions = identify(model.head.scores(embeddings), model.people, model.threshold, model.calibration, top)
-    return tuple(
-        NamedFace(one.face, one.quality, prediction) for one, prediction in zip(seen.faces, predictions, strict=True)
-    )
+def _in_turn(
+    asked: Iterable[Asked],
+    done: dict[str, Answer],
+    fresh: Generator[Answer],
+    progress: Progress,
+    journal: Journal | None,
+) -> Generator[Answer]:
+    """The answers that are `done` and the `fresh` ones, in the order of the photos."""
+    names = [one.name for one in asked]
+    if done:
+        progress.note(ClassifyNote.GOES_ON.say({"answered": len(done), "photos": len(names)}))
+    progress.start("Classifying", len(names))
+    with closing(fresh), closing(journal.keep(fresh, progress.note) if journal else fresh) as kept:
+        for name in names:
+            answer = done.pop(name, None) or next(kept)
+            progress.advance()
+            yield answer
+        for _ in kept:  # nothing is left, but the journal closes itself only after the last
+            pass
+    progress.finish()

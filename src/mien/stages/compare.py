@@ -15,47 +15,58 @@ Photos that the champion finds far more like somebody else than like the person 
 label is doubted, and whoever answers "rightly" may be the one that is wrong. It is the champion who doubts, because it
 is trusted and the challenger could excuse its mistakes by doubting; a photo so doubted cannot have been lost, for the
 champion had it wrong. Of new people it is told how well they are recognised, and whose photos are now taken for them.
+
+Two models may see with different encoders. Each is then fitted, scored and given its threshold in its own embeddings
+and cosines, and only the answers meet: those to photos in which both encoders have a chosen face.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share
-from mien.learning.gate import Answers, Decision, decide
-from mien.learning.head import Fit, Ints, weights
-from mien.learning.openset import Scale, choose_threshold, mislabelled
-from mien.registry import Model
+from mien.learning.gate import Decision, PairedAnswers, decide
+from mien.learning.head import HeadOption, Ints, weights
+from mien.learning.openset import choose_threshold, mislabelled
+from mien.open_album import OpenAlbum
+from mien.registry.folder import Model
+from mien.storage.layout import TRAINING, shown
+from mien.text.models import GateKind, IncomparableKind
+from mien.text.words import Figure
+from mien.types import Cosines, Finding
 
 if TYPE_CHECKING:  # naming people and photos needs no database
-    from mien.records.catalog import Catalog, TrainingSet
+    from mien.records.faces import TrainingSet
 
 Bools = NDArray[np.bool_]
 
+COMMON = 0.9
+"""Part of the champion's photos in which both encoders must have a chosen face. A champion that is made again without
+many of its photos is weaker than the one in use, and that would speak for the challenger. This is a choice and no
+measurement: an album that kept the faces of both encoders has nearly all of them, and another one has none."""
 
-class Recipe(Protocol):
-    """How a head is made; see `mien.stages.train.HeadOption`."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def fit(self) -> Fit: ...
-    @property
-    def scale(self) -> Scale: ...
+@dataclass(frozen=True, slots=True, eq=False)
+class Contender:
+    """A model, the album as its encoder sees it, and what is true of that encoder's cosines."""
+
+    model: Model
+    faces: TrainingSet
+    cosines: Cosines
 
 
 @dataclass(frozen=True, slots=True)
 class Incomparable:
-    """Two models that cannot be asked the same, and `reason`, a sentence."""
+    """Two models that cannot be asked the same, and why: a `reason` whose kind is of `IncomparableKind`."""
 
-    reason: str
+    reason: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ class Flip:
 class Compared:
     """How two models answered the same questions, and what the gate makes of it.
 
-    `top1` are the shares of photos whose own person comes first, champion's and challenger's, whatever the threshold.
+    `top1` are the shares of photos whose own person has the best score, the champion's and the challenger's.
     `newcomers` are people whom the champion does not know, `recognised` the share of their photos that the challenger
     names rightly at the threshold it has, and `taken_for_newcomers` counts photos by (whose, for whom taken). `doubted`
     photos were left out for their labels, `unasked` because one of the models had no other photo of the person.
@@ -96,15 +107,15 @@ class Compared:
     unasked: int
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What does not decide but should be seen, in sentences."""
+    def remarks(self) -> tuple[Finding, ...]:
+        """What does not decide but should be seen."""
         return (*self.decision.remarks, *self.mixed_up)
 
     @property
-    def mixed_up(self) -> tuple[str, ...]:
-        """Who is now taken for somebody new, in sentences: it may be one person under two names."""
+    def mixed_up(self) -> tuple[Finding, ...]:
+        """Who is now taken for somebody new: it may be one person under two names."""
         return tuple(
-            f"{name} is taken for {newcomer}, who is new, on {count} {'photo' if count == 1 else 'photos'}."
+            Finding(GateKind.TAKEN_FOR_NEWCOMER, (name, newcomer), figures={"photos": count})
             for (name, newcomer), count in self.taken_for_newcomers.items()
         )
 
@@ -114,7 +125,7 @@ class Compared:
             "champion": self.champion,
             "challenger": self.challenger,
             "decision": self.decision.to_json(),
-            "remarks": list(self.remarks),
+            "remarks": [remark.to_json() for remark in self.remarks],
             "top1": [_share(share) for share in self.top1],
             "flips": [flip.to_json() for flip in self.flips],
             "newcomers": list(self.newcomers),
@@ -128,117 +139,147 @@ class Compared:
         }
 
 
-def compare(catalog: Catalog, champion: Model, challenger: Model, heads: Sequence[Recipe]) -> Compared | Incomparable:
-    """Puts the same questions to both models; `heads` are those that this version of mien can fit."""
-    if champion.encoder_id != challenger.encoder_id:
-        return Incomparable(
-            f"{champion.version} sees with the encoder {champion.encoder_id} and {challenger.version} with"
-            f" {challenger.encoder_id}, so they cannot be asked about the same embeddings."
-        )
-    found = compare_on(catalog.training_set(challenger.encoder_id), champion, challenger, heads)
+def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | Incomparable:
+    """Puts the same questions to both models, of which this version of mien can fit the heads."""
+    faces = album.catalog.faces
+    of_challenger = faces.training_set(challenger.encoder_id)
+    same = champion.encoder_id == challenger.encoder_id
+    of_champion = of_challenger if same else faces.training_set(champion.encoder_id)
+    if same and not of_challenger.people:
+        return Incomparable(Finding(IncomparableKind.NO_FACES, figures={"version": challenger.version}))
+    found = compare_on(
+        Contender(champion, of_champion, album.cosines_of(champion)),
+        Contender(challenger, of_challenger, album.cosines_of(challenger)),
+        album.tools.heads,
+    )
     if isinstance(found, Incomparable) or not found.flips:
         return found
-    places = catalog.places()
-    flips = (replace(flip, photo=places.get((flip.person, flip.sha256), "")) for flip in found.flips)
+    places = album.catalog.files.places(TRAINING)
+    flips = (replace(flip, photo=shown(places.get((flip.person, flip.sha256), ""))) for flip in found.flips)
     return replace(found, flips=tuple(flips))
 
 
-def compare_on(
-    album: TrainingSet, champion: Model, challenger: Model, heads: Sequence[Recipe]
-) -> Compared | Incomparable:
-    """The same for an album as the encoder of both sees it."""
-    recipes = {recipe.name: recipe for recipe in heads}
-    for model in (champion, challenger):
-        if model.card.head.name not in recipes:
-            return Incomparable(
-                f"{model.version} has a head that this version of mien cannot fit: {model.card.head.name}."
-            )
-    of_old, of_new = _photos_of(album, champion), _photos_of(album, challenger)
-    people = len(album.people)
-    known, learned = (np.bincount(album.person[of], minlength=people) > 0 for of in (of_old, of_new))
-    both = known & learned
-    picture = pictures(album.person, album.embeddings)
-    fold = split(album.sha256, album.person, album.embeddings)
-    old, new = (
-        _Asked.about(album, fold, photos, both, recipes[model.card.head.name], challenger.fpir)
-        for model, photos in ((champion, of_old), (challenger, of_new))
-    )
+def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadOption]) -> Compared | Incomparable:
+    """Puts the same questions to two models, whose `faces` are one object where their encoders are the same.
 
-    asked = of_new & both[album.person]
-    doubted = asked & mislabelled(old.held.best_rival, old.held.own)
+    Photos are matched by person and content. Folds and near-duplicates are those of the challenger's faces for both
+    models: the same photos must be held out of both, or the answers could not be paired, and the challenger's encoder
+    is the one that has seen all of today's album. Near-duplicates that the champion's encoder alone would notice may
+    then stand in different folds. That flatters the champion, and the gate errs towards the model in use anyway.
+    """
+    known_heads = {head.name: head for head in heads}
+    for model in (champion.model, challenger.model):
+        if model.card.head.name not in known_heads:
+            figures = {"version": model.version, "head": model.card.head.name}
+            return Incomparable(Finding(IncomparableKind.UNKNOWN_HEAD, figures=figures))
+    if too_few := _too_few_in_common(champion, challenger):
+        return Incomparable(too_few)
+    old_head, new_head = (known_heads[one.model.card.head.name] for one in (champion, challenger))
+    faces, fpir = challenger.faces, challenger.model.fpir
+    of_old, of_new = _photos_of(faces, champion.model), _photos_of(faces, challenger.model)
+    rows, view = _seen_through(champion.faces, faces)
+    seen = np.zeros(len(of_new), bool)
+    seen[rows] = True
+    known, learned = _people_of(faces, of_old), _people_of(faces, of_new)
+    both = learned & _people_of(faces, of_old & seen)
+    picture = pictures(faces.person, faces.embeddings, challenger.cosines)
+    fold = split(faces.sha256, faces.person, faces.embeddings, challenger.cosines)
+    old = _Asked.about(replace(champion, faces=view), fold[rows], of_old[rows], both, old_head, fpir)
+    old = old.placed(rows, len(of_new))
+    new = _Asked.about(challenger, fold, of_new, both, new_head, fpir)
+
+    own = of_new & both[faces.person]
+    asked = own & seen
+    doubted = asked & mislabelled(old.held.best_rival, old.held.own, champion.cosines)
     certain = asked & ~doubted
     mated = certain & old.held.mated & new.held.mated
     stranger = certain & np.isfinite(old.held.best_rival) & np.isfinite(new.held.best_rival)
 
-    def answers(of: Bools, before: Bools, after: Bools) -> Answers:
-        return Answers(before[of], after[of], picture[of])
+    def answers(of: Bools, before: Bools, after: Bools) -> PairedAnswers:
+        return PairedAnswers(before[of], after[of], picture[of])
 
     decision = decide(
         answers(mated, old.right, new.right),
-        album.person[mated],
-        album.people,
+        faces.person[mated],
+        faces.people,
         of_old[mated],
         answers(stranger, ~old.called, ~new.called),
-        challenger.fpir,
+        fpir,
     )
-    newcomer = new.beside.best_rival
-    taken = asked & (newcomer > new.top) & (newcomer >= new.threshold)
-    lost_to = Counter(zip(album.person[taken].tolist(), new.beside.rival[taken].tolist(), strict=True))
-    fresh = of_new & ~known[album.person] & new.held.mated
-    recognised = (new.held.own > np.maximum(new.held.best_rival, newcomer)) & (
-        new.held.own >= challenger.threshold.value
-    )
+    newcomer = learned & ~known
+    recognised = new.names_among_all(challenger.model.threshold.value)
     return Compared(
-        champion=champion.version,
-        challenger=challenger.version,
+        champion=champion.model.version,
+        challenger=challenger.model.version,
         decision=decision,
         top1=(_counted(old.held.right, mated), _counted(new.held.right, mated)),
-        flips=tuple(
-            Flip(
-                album.people[album.person[row]], album.sha256[row], bool(new.right[row]), other.name(row, album.people)
-            )
-            for row in np.flatnonzero(mated & (old.right != new.right)).tolist()
-            for other in ((old if new.right[row] else new),)
-        ),
-        newcomers=tuple(album.people[one] for one in np.flatnonzero(learned & ~known)),
-        recognised=_counted(recognised, fresh),
-        taken_for_newcomers={
-            (album.people[who], album.people[whom]): count for (who, whom), count in sorted(lost_to.items())
-        },
+        flips=_flips(faces, old, new, mated),
+        newcomers=tuple(faces.people[one] for one in np.flatnonzero(newcomer)),
+        recognised=_counted(recognised, of_new & newcomer[faces.person] & new.held.mated),
+        taken_for_newcomers=_taken_for(faces, new, own, newcomer),
         doubted=int(doubted.sum()),
         unasked=int(np.sum(certain & ~mated)),
     )
 
 
+def _flips(faces: TrainingSet, old: _Asked, new: _Asked, mated: Bools) -> tuple[Flip, ...]:
+    """The `mated` photos (N,) that only one of two models names rightly."""
+    found = []
+    for row in np.flatnonzero(mated & (old.right != new.right)).tolist():
+        won = bool(new.right[row])
+        taken_for = (old if won else new).name(row, faces.people)
+        found.append(Flip(faces.people[faces.person[row]], faces.sha256[row], won, taken_for))
+    return tuple(found)
+
+
+def _taken_for(faces: TrainingSet, new: _Asked, own: Bools, newcomer: Bools) -> dict[tuple[str, str], int]:
+    """How many of the photos `own` (N,) of each person are taken for each `newcomer` (P,)."""
+    score = np.where(newcomer[new.beside.rival], new.beside.best_rival, -np.inf)
+    taken = own & (score > new.top) & (score >= new.threshold)
+    pairs = Counter(zip(faces.person[taken].tolist(), new.beside.rival[taken].tolist(), strict=True))
+    return {(faces.people[who], faces.people[whom]): count for (who, whom), count in sorted(pairs.items())}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What a model, made again without them, says of the album's faces. `held` has the people that both models know for
-    rivals, `beside` all others whom this one knows; `threshold` is that for the former."""
+    """The scores of the album's N faces by a model that was made again without each of them.
+
+    In `held` the people whom both models know are the rivals, in `beside` the others whom this model knows;
+    `threshold` is the score to be named among the former.
+    """
 
     held: HeldOut
     beside: HeldOut
     threshold: float
 
     @classmethod
-    def about(cls, album: TrainingSet, fold: Ints, photos: Bools, both: Bools, recipe: Recipe, fpir: float) -> _Asked:
-        """`photos` (N,) are the model's own; people that `both` (P,) models know are asked about."""
+    def about(
+        cls, contender: Contender, fold: Ints, photos: Bools, both: Bools, head: HeadOption, fpir: float
+    ) -> _Asked:
+        """Asks about the people (P,) whom `both` models know; of `photos` (N,) the model was made."""
+        faces, cosines = contender.faces, contender.cosines
         held, beside = held_out_among(
-            recipe.fit,
-            album.embeddings,
-            album.person,
-            len(album.people),
-            weights(album.overall),
+            head.fit_for(cosines),
+            faces.embeddings,
+            faces.person,
+            len(faces.people),
+            weights(faces.overall),
             fold,
             photos,
             both,
             ~both,
         )
-        own = photos & both[album.person]
-        _, owner = np.unique(album.person[own], return_inverse=True)
+        own = photos & both[faces.person]
+        _, owner = np.unique(faces.person[own], return_inverse=True)
         if not len(owner):
             return cls(held, beside, np.inf)
-        threshold = choose_threshold(held.best_rival[own], owner, int(both.sum()), fpir, held.own[own], recipe.scale)
+        rival, people = held.best_rival[own], int(both.sum())
+        threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], head.scale)
         return cls(held, beside, threshold.value)
+
+    def placed(self, rows: Ints, count: int) -> _Asked:
+        """The same scores as those of the faces in `rows` among `count`."""
+        return replace(self, held=self.held.placed(rows, count), beside=self.beside.placed(rows, count))
 
     @property
     def top(self) -> NDArray[np.float64]:
@@ -254,6 +295,11 @@ class _Asked:
     def called(self) -> Bools:
         """(N,) whether the masked face got any name."""
         return self.held.best_rival >= self.threshold
+
+    def names_among_all(self, threshold: float) -> Bools:
+        """(N,) whether a face gets its name at a `threshold` where all whom the model knows are its rivals."""
+        rival = np.maximum(self.held.best_rival, self.beside.best_rival)
+        return np.asarray((self.held.own > rival) & (self.held.own >= threshold))
 
     def name(self, row: int, people: Sequence[str]) -> str | None:
         """Whom the face, which did not get its own name, is taken for."""
@@ -286,7 +332,7 @@ class Difference:
             "removed": {person: list(photos) for person, photos in self.removed.items()},
             "figures": {name: [_share(share) for share in shares] for name, shares in self.figures.items()},
             "compared": self.compared.to_json() if isinstance(self.compared, Compared) else None,
-            "incomparable": self.compared.reason if isinstance(self.compared, Incomparable) else None,
+            "incomparable": self.compared.reason.to_json() if isinstance(self.compared, Incomparable) else None,
         }
 
 
@@ -308,11 +354,58 @@ def difference(before: Model, after: Model, compared: Compared | Incomparable | 
     )
 
 
-def _photos_of(album: TrainingSet, model: Model) -> Bools:
+def _too_few_in_common(champion: Contender, challenger: Contender) -> Finding | None:
+    """Why two models with different encoders cannot be compared, if too few of the champion's photos that the album
+    still has show a face to both."""
+    if champion.faces is challenger.faces:
+        return None
+    made_of = {(person, photo) for person, some in champion.model.card.photos.items() for photo in some}
+    before, after = (made_of.intersection(_photos(one.faces)) for one in (champion, challenger))
+    photos, common = len(before | after), len(before & after)
+    if common and common >= COMMON * photos:
+        return None
+    figures: dict[str, Figure] = {
+        "before": champion.model.version,
+        "encoder_before": champion.model.encoder_id,
+        "after": challenger.model.version,
+        "encoder": challenger.model.encoder_id,
+        "common": common,
+        "photos": photos,
+    }
+    return Finding(IncomparableKind.OTHER_ENCODER, figures=figures)
+
+
+def _photos(faces: TrainingSet) -> Iterator[tuple[str, str]]:
+    """For each row of an album whose photo of what content it is."""
+    return ((faces.people[person], photo) for person, photo in zip(faces.person.tolist(), faces.sha256, strict=True))
+
+
+def _seen_through(other: TrainingSet, faces: TrainingSet) -> tuple[Ints, TrainingSet]:
+    """The rows (M,) of `faces` of which `other`, the same album as another encoder sees it, has a face as well; and
+    these M with the embeddings and qualities of `other`."""
+    place = {photo: row for row, photo in enumerate(_photos(other))}
+    pairs = [(row, place[photo]) for row, photo in enumerate(_photos(faces)) if photo in place]
+    rows, theirs = np.array(pairs, np.int64).reshape(-1, 2).T
+    view = replace(
+        other,
+        people=faces.people,
+        person=faces.person[rows],
+        sha256=tuple(faces.sha256[row] for row in rows),
+        embeddings=other.embeddings[theirs],
+        overall=other.overall[theirs],
+    )
+    return rows, view
+
+
+def _photos_of(faces: TrainingSet, model: Model) -> Bools:
     """(N,) which faces of the album the model was made of."""
-    photos = {(person, photo) for person, some in model.card.photos.items() for photo in some}
-    placed = zip(album.person.tolist(), album.sha256, strict=True)
-    return np.array([(album.people[person], photo) in photos for person, photo in placed], bool)
+    made_of = {(person, photo) for person, some in model.card.photos.items() for photo in some}
+    return np.array([photo in made_of for photo in _photos(faces)], bool)
+
+
+def _people_of(faces: TrainingSet, photos: Bools) -> Bools:
+    """(P,) who is in these photos (N,) of the album."""
+    return np.asarray(np.bincount(faces.person[photos], minlength=len(faces.people)) > 0)
 
 
 def _missing(there: Mapping[str, Sequence[str]], here: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

@@ -1,8 +1,8 @@
-"""convert: photos as PNG or as JPEG, for those who need them so. mien itself reads either.
+"""convert: copies of photos as PNG or JPEG, for programs that read nothing else.
 
-Goes in: a photo, or a folder of them in any format that mien reads. Comes out: copies, upright, with their colour
-profile, transparent parts white, 8 bits a channel. Nothing else goes along: not the camera, not the place. PNG keeps
-every pixel as it is decoded. The originals are only read, and no file is replaced.
+Goes in: a photo, or a folder of photos in any format that mien reads. Comes out: copies, upright, with their colour
+profile, transparent parts white, 8 bits a channel, and without the metadata that tell camera and place. A PNG keeps
+every pixel as it was decoded. The originals are only read, and no file is replaced.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mien.protocols import Progress, Silent
 from mien.storage.files import make_folder, write_new
 from mien.storage.walk import photos_below
 from mien.text.names import folded
+from mien.text.photos import LeftAlone
 from mien.vision.images import decode, encoded, read_bytes, rgb_profile
 from mien.vision.sniff import sniff
 
@@ -25,32 +26,29 @@ Format = Literal["PNG", "JPEG"]
 
 ENDINGS: Mapping[str, Format] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 QUALITIES = range(1, 101)
-"""Of a JPEG."""
+"""Qualities that a JPEG can have."""
 
 _FIRST_BYTES = 4096
-"""Enough to tell what a file is."""
-
-THERE = "there is a file of that name already"
-SAME_FORMAT = "it is one already"
+"""Bytes that are enough to tell the type of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was converted: (photo, copy). `skipped` are (photo, copy, why) of those that were left alone, `failures` of
-    what cannot be read."""
+    """The outcome of `convert`. `converted` has (photo, copy) of each photo that was copied, `skipped` (photo, the copy
+    it would have become, why) of each that was left alone, `failures` the errors of those that cannot be read."""
 
     converted: tuple[tuple[Path, Path], ...]
-    skipped: tuple[tuple[Path, Path, str], ...]
+    skipped: tuple[tuple[Path, Path, LeftAlone], ...]
     failures: tuple[PhotoError, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
         return {
             "converted": [{"photo": str(photo), "copy": str(copy)} for photo, copy in self.converted],
-            "skipped": [{"photo": str(photo), "copy": str(copy), "reason": why} for photo, copy, why in self.skipped],
-            "failures": [
-                {"kind": error.kind, "message": error.message, "remedy": error.remedy} for error in self.failures
+            "skipped": [
+                {"photo": str(photo), "copy": str(copy), "reason": why.value} for photo, copy, why in self.skipped
             ],
+            "failures": [error.to_json() for error in self.failures],
         }
 
 
@@ -62,41 +60,43 @@ def convert(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Converted:
-    """Converts the photo `source` into the file `target`, whose ending says the format; or, with the format `to`
-    ("png" or "jpeg"), into the folder `target`, and so all photos in the folder `source`, sub-folders kept.
+    """Copies the photo `source` to the file `target`, whose ending says the format. With the format `to` ("png" or
+    "jpeg"), `target` is a folder, and `source` may be one too: then all photos in it are copied, sub-folders kept.
 
-    Raises UsageError for a wrong question and StorageError if a copy cannot be written; then others may be there.
+    `quality` is a JPEG's, from 1 to 100; `workers` the number of threads, 0 for one a core. Raises UsageError for a
+    path, format or quality that will not do, and StorageError if a copy cannot be written; copies made before it stay.
     """
     if quality not in QUALITIES:
-        raise UsageError(f"A JPEG's quality cannot be {quality}.", "It is a number from 1 to 100; 92 is good.")
+        raise UsageError("A JPEG's quality", f"cannot be {quality}", "It is a number from 1 to 100; 92 is good.")
     if to is not None:
         ending = f".{to.lower().removeprefix('.')}".replace("jpeg", "jpg")
         copies = [(photo, target / inside.with_suffix(ending)) for photo, inside in photos_below([source])]
     else:
         ending = target.suffix.lower()
         if source.is_dir() or ending not in ENDINGS:
-            raise UsageError("What to convert to is not said.", "Name a file that ends in .png or .jpg, or use --to.")
+            remedy = "Name a file that ends in .png or .jpg, or use --to."
+            raise UsageError("The format to convert to", "is not said", remedy)
         copies = [(photo, target) for photo, _ in photos_below([source])]
     if ending not in ENDINGS:
-        raise UsageError(f"{to} is not a format to convert to.", "Convert to png or jpeg.")
+        raise UsageError(f"{to}", "is not a format to convert to", "Convert to png or jpeg.")
     fmt = ENDINGS[ending]
 
-    def work(_: None, job: tuple[Path, Path]) -> str | PhotoError:
+    def work(_: None, job: tuple[Path, Path]) -> LeftAlone | PhotoError | None:
         try:
             return _convert(*job, fmt, quality)
         except PhotoError as error:
-            return PhotoError(error.message, error.remedy, error.kind)  # without the traceback, which holds the file
+            return PhotoError(error.about, error.fault, error.figures)  # without the traceback, which holds the file
 
     converted: list[tuple[Path, Path]] = []
-    skipped: list[tuple[Path, Path, str]] = []
+    skipped: list[tuple[Path, Path, LeftAlone]] = []
     failures: list[PhotoError] = []
     planned: set[str] = set()
     jobs: list[tuple[Path, Path]] = []
     for photo, copy in copies:
         if _is(photo, fmt):
-            skipped.append((photo, copy, SAME_FORMAT))
+            skipped.append((photo, copy, LeftAlone.SAME_FORMAT))
         elif folded(str(copy)) in planned:  # a.png beside a.gif: the first has it
-            skipped.append((photo, copy, THERE))
+            skipped.append((photo, copy, LeftAlone.TAKEN))
         else:
             planned.add(folded(str(copy)))
             jobs.append((photo, copy))
@@ -116,20 +116,20 @@ def convert(
 
 
 def _is(photo: Path, fmt: Format) -> bool:
-    """Whether it is of this format already, by its first bytes. One that cannot be read is not."""
+    """Whether the photo has this format already, by its first bytes; False if they cannot be read."""
     try:
         with photo.open("rb") as file:
-            return sniff(file.read(_FIRST_BYTES), photo.name).what == fmt
+            return sniff(file.read(_FIRST_BYTES), photo.name) == fmt
     except OSError:
         return False
 
 
-def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> str:
-    """Why nothing was done; empty if it was."""
+def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> LeftAlone | None:
+    """Writes the copy; where that is not done, returns why."""
     if copy.exists() or copy.is_symlink():
-        return THERE
+        return LeftAlone.TAKEN
     data = read_bytes(photo)
     picture = decode(data, str(photo), max_side=None)
     made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
     make_folder(copy.parent)
-    return "" if write_new(copy, made) else THERE
+    return None if write_new(copy, made) else LeftAlone.TAKEN

@@ -1,25 +1,26 @@
 """enrol: one person into a model that is there, or out of it, without training.
 
-Goes in: the current model, and a catalog that has chosen the person's faces. Comes out: a new version, in which that
+Goes in: an album, the model in use, and a person whose faces are chosen. Comes out: a new version, in which that
 person's rows alone are other ones, or gone. Everybody else's stay bit for bit, and their faces are not even read, so
-the cost is that of the change and of writing the model down. Transform, threshold, calibration and metrics are carried
+the cost is that of the change and of writing the model down. Transform, threshold, calibration and figures are carried
 over: they were fitted on other photos, and the card counts by how many, so that the next `train` fits everything anew.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
-from mien.errors import NoFaceError
-from mien.learning.head import Fit, Fitted, transformed, weights
-from mien.records.catalog import Catalog
-from mien.registry import ENROLLED_SINCE_FIT, Model, Provenance, load_fitted, write_model
+from mien.errors import ModelError, NoFaceError
+from mien.learning.head import Fit, FittedHead, transformed, weights
+from mien.open_album import OpenAlbum
+from mien.registry import versions
+from mien.registry.card import ENROLLED_SINCE_FIT
+from mien.registry.folder import Draft, Model, load_fitted
+from mien.types import Cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,59 +33,81 @@ class Enrolled:
     changed: int
 
 
-def enrol(catalog: Catalog, models: Path, model: Model, fit: Fit, person: str, now: datetime) -> Enrolled:
-    """Writes a version of `model` (in `models`, made by the encoder in use) that knows `person` as the catalog does.
+def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
+    """Writes a version of `model` (made by the encoder in use) that knows `person` (NFC) as the catalog does.
 
-    `fit` is the person's own part of the model's head, for embeddings that its transform was applied to; `person` is
-    in NFC. Making the version the current one is the caller's decision. Raises NoFaceError if no photo of the person
-    shows a face; DamagedModelError, StorageError.
+    Making the version the current one is the caller's decision. Raises NoFaceError if no photo of the person shows a
+    face; ModelError for a head that this version of mien does not know; DamagedModelError, StorageError.
     """
-    album = catalog.training_set(model.encoder_id, person)
-    if not album.sha256:
+    faces = album.catalog.faces.training_set(model.encoder_id, person)
+    if not faces.sha256:
         raise NoFaceError(
-            f"No face was found in any photo of {person}.", "Add photos that show the face, larger ones if you can."
+            person, "has no photo in which a face was found", "Add photos that show the face, larger ones if you can."
         )
-    changed = len({*album.sha256} ^ {*model.card.photos.get(person, ())})
+    changed = len({*faces.sha256} ^ {*model.card.photos.get(person, ())})
     if not changed:
-        return Enrolled(model.version, len(album.sha256), 0)
-    head = load_fitted(models / model.version, model)
-    faces = album.embeddings if head.transform is None else transformed(album.embeddings, head.transform)
-    own = fit(faces, np.zeros(len(faces), np.int64), 1, weights(album.overall))
+        return Enrolled(model.version, len(faces.sha256), 0)
+    head = load_fitted(album.layout.models / model.version, model)
+    embeddings = faces.embeddings if head.transform is None else transformed(faces.embeddings, head.transform)
+    fit = _enrolment(album, model)(album.eyes().cosines)
+    own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall))
     people, head = _placed(model.people, head, person, own)
-    photos = {**model.card.photos, person: album.sha256}
-    version = _write(models, model, people, head, photos, changed, now)
-    return Enrolled(version, len(album.sha256), changed)
+    photos = {**model.card.photos, person: faces.sha256}
+    return Enrolled(_write(album, model, people, head, photos, changed), len(faces.sha256), changed)
 
 
-def withdraw(models: Path, model: Model, person: str, now: datetime) -> Enrolled | None:
+def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:
     """Writes a version of `model` that does not know `person`, one of its people; None if it knows nobody else.
 
     Making it the current one is the caller's decision. Raises DamagedModelError, StorageError.
     """
     if len(model.people) == 1:
         return None
-    people, head = _placed(model.people, load_fitted(models / model.version, model), person, None)
+    people, head = _placed(model.people, load_fitted(album.layout.models / model.version, model), person, None)
     photos = {name: some for name, some in model.card.photos.items() if name != person}
     changed = len(model.card.photos.get(person, ()))
-    return Enrolled(_write(models, model, people, head, photos, changed, now), 0, changed)
+    return Enrolled(_write(album, model, people, head, photos, changed), 0, changed)
+
+
+def _enrolment(album: OpenAlbum, model: Model) -> Callable[[Cosines], Fit]:
+    """What makes one person's own part of the model's head, of embeddings that its transform was applied to."""
+    name = model.card.head.name
+    if name not in album.tools.enrolments:
+        raise ModelError(
+            f"The model {model.version}",
+            f"has a head that this version of mien does not know: {name}",
+            "Make a new model with `mien train`.",
+        )
+    return album.tools.enrolments[name]
 
 
 def _write(
-    models: Path,
+    album: OpenAlbum,
     model: Model,
     people: Sequence[str],
-    head: Fitted,
+    head: FittedHead,
     photos: Mapping[str, Sequence[str]],
     changed: int,
-    now: datetime,
 ) -> str:
     """Writes `model` with another head, made of `photos`, of which so many came or went."""
-    counts = model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed}
-    provenance = Provenance(model.card.encoder, model.card.head, photos, counts, model.card.metrics)
-    return write_model(models, people, head, model.threshold, model.calibration, provenance, now)
+    draft = Draft(
+        people=people,
+        head=head,
+        threshold=model.threshold,
+        calibration=model.calibration,
+        encoder=model.card.encoder,
+        chosen=model.card.head,
+        photos=photos,
+        counts=model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed},
+        metrics=model.card.metrics,
+        created=album.clock(),
+    )
+    return versions.write(album.layout.models, draft)
 
 
-def _placed(people: Sequence[str], head: Fitted, person: str, own: Fitted | None) -> tuple[list[str], Fitted]:
+def _placed(
+    people: Sequence[str], head: FittedHead, person: str, own: FittedHead | None
+) -> tuple[list[str], FittedHead]:
     """The sorted `people` and their head with `own`, a head of `person` alone, in the place of that person's rows, or
     between those of the neighbours; without these rows where there is no `own`."""
     at = bisect_left(people, person)

@@ -1,37 +1,37 @@
 """evaluate: a model against photos whose people are known.
 
-Goes in: a folder of <person>/ photos and a model. Comes out: an `Evaluated`. The probe of a photo is chosen by a rule
-that does not look at its label. Folders of people the model does not know are strangers. No photo is left out: one in
-which no face was found, or that cannot be read, is a miss if its person is enrolled and an unnamed stranger if not.
+Goes in: photos with the names of the people they show, and a recogniser, which is asked as a user asks it. Comes out:
+an `Evaluated`. The probe of a photo is one of its faces, chosen by a rule that does not know the name. People whom the
+model does not know are strangers. Every photo counts: one in which no face was found, or that cannot be read, is a miss
+if its person is enrolled and an unnamed stranger if not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.engines import threads as pool
 from mien.errors import PhotoError, UsageError
-from mien.learning import figures as metrics
-from mien.learning.figures import SHARES, Share
-from mien.learning.openset import identify
-from mien.protocols import Progress
-from mien.registry import Model
-from mien.seeing.eyes import Eyes
-from mien.types import Floats, SeenFace, SeenPhoto
+from mien.learning.figures import SHARES, Share, expected_calibration_error, threshold_at_fpir
+from mien.open_album import OpenAlbum
+from mien.recogniser import Recogniser
+from mien.text.words import listed
+from mien.types import Box, Face, NamedFace, Photo
 
 Pick = Literal["largest", "centre"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A probe that was answered wrongly at the model's own threshold: named as `answer` (None: unknown)."""
+    """A probe of `person` that was answered wrongly, with `answer` (None: unknown), at the model's own threshold.
+    `score` is that of the best candidate, -inf where no face was found."""
 
     photo: str
     person: str
@@ -41,8 +41,8 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class PersonResult:
-    """One person's probes: how many, of these the right name first and the right name given; for a stranger `first` is
-    empty and `named` counts those who got any name."""
+    """What came of one person's probes: in `first` the right name scored best, in `named` it was given. For a stranger
+    `first` counts nothing, and `named` counts the probes that got any name."""
 
     person: str
     known: bool
@@ -52,10 +52,14 @@ class PersonResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What an evaluation measured. Shares of mated probes: `top1`, `top3` whatever the score; `tpir` at the model's own
-    threshold; `tpir_at_fpir_1` and `_01` at the threshold that lets 1 % and 0.1 % of these very strangers through.
-    `fpir` is the share of the strangers that the model's own threshold named. `ece_mated` and `ece_non_mated` are the
-    calibration errors of the answers' probabilities where a face was found, None where there is none."""
+    """What an evaluation measured.
+
+    Shares of mated probes: in `top1` and `top3` the right name is the best of all, or among the best three, whatever it
+    scores; in `tpir` it is given at the model's own threshold, in `tpir_at_fpir_1` and `_01` at the threshold that
+    names 1 % and 0.1 % of these very strangers. `fpir` is the share of the strangers who get a name at the model's own
+    threshold. `ece_mated` and `ece_non_mated` are the calibration errors of the answers' probabilities over the probes
+    in which a face was found, None where there is none. `no_face` counts the probes without a face, unreadable ones
+    among them."""
 
     model: str
     face: Pick
@@ -123,66 +127,63 @@ class Evaluated:
 
 
 class _Probe(NamedTuple):
-    """How a probe was answered: its best score, whose (a column), at which place its own person came, those who score
-    the same before it, and the answer's probability; -inf, -1, infinity and nan where there is nothing to say."""
+    """What is kept of a probe's answer, so that memory does not grow with the people."""
 
     best: float
-    first: int
+    """The best score; -inf where no face was found."""
+    named: str | None
+    """The name given, None for unknown."""
     rank: float
+    """The place of the probe's own person among all, after those who score the same; infinity for a stranger and where
+    no face was found."""
     probability: float
+    """How sure the answer is; nan where no face was found."""
 
 
 def evaluate(
-    probes: Sequence[tuple[Path, str]],
-    model: Model,
-    make_eyes: Callable[[], Eyes],
-    face: Pick,
-    workers: int,
-    progress: Progress,
+    album: OpenAlbum, recogniser: Recogniser, probes: Sequence[tuple[Path, str]], face: Pick = "largest"
 ) -> Evaluated:
-    """Measures `model` on (photo, person) `probes`; names are compared as they are, so give both in NFC. Raises
-    UsageError for another rule of choosing a face."""
+    """Measures the recogniser's model on (photo, person) `probes`; `face` is the rule that chooses a face of a photo.
+    Names are compared as they are, so give both in NFC. Raises UsageError for an unknown rule."""
     if face not in get_args(Pick):
-        raise UsageError(f"{face} is no way to choose a face.", f"Choose {' or '.join(get_args(Pick))}.")
-    column = {person: number for number, person in enumerate(model.people)}
+        raise UsageError(face, "is no way to choose a face", f"Choose {listed(get_args(Pick), 'or')}.")
+    model = recogniser.model
+    known = frozenset(model.people)
     failures: list[tuple[str, PhotoError]] = []
     answered: list[_Probe] = []
     missed = 0
 
-    def look(eyes: Eyes, probe: tuple[Path, str]) -> SeenPhoto | PhotoError:
-        return eyes.look_at(probe[0])
-
+    progress = album.progress
     progress.start("Evaluating", len(probes))
-    for (path, person), seen in pool.run(probes, make_eyes, look, workers, in_order=True):
-        progress.advance()
-        if isinstance(seen, PhotoError):
-            failures.append((str(path), seen))
-            progress.note(str(seen))
-        chosen = pick_face(seen, face) if isinstance(seen, SeenPhoto) else None
-        missed += chosen is None
-        scores = model.head.scores(chosen.embedding.vector[None])[0] if chosen else None
-        answered.append(_probe(model, scores, column.get(person)))
+    with closing(recogniser.answers((path for path, _ in probes), top=len(model.people))) as answers:
+        for (path, person), answer in zip(probes, answers, strict=True):
+            progress.advance()
+            if answer.error:
+                failures.append((str(path), answer.error))
+                progress.note(str(answer.error))
+            chosen = pick_face(answer.photo, answer.faces, face) if answer.photo else None
+            missed += chosen is None
+            answered.append(_probe(chosen, person))
     progress.finish()
 
-    mated = np.array([person in column for _, person in probes], bool)
+    mated = np.array([person in known for _, person in probes], bool)
     best = np.array([probe.best for probe in answered], np.float64)
     rank = np.array([probe.rank for probe in answered], np.float64)
-    right, named = mated & (rank == 1), best >= model.threshold.value
+    right, named = mated & (rank == 1), np.array([probe.named is not None for probe in answered], bool)
 
     def of_mated(hits: NDArray[np.bool_]) -> Share:
         return Share(int(hits[mated].sum()), int(mated.sum()))
 
     def at_fpir(fpir: float) -> Share:
-        return of_mated(right & (best >= metrics.threshold_at_fpir(best[~mated], fpir)))
+        return of_mated(right & (best >= threshold_at_fpir(best[~mated], fpir)))
 
     sure = np.array([probe.probability for probe in answered], np.float64)
     correct = np.where(mated, right & named, ~named)
 
     def calibration_error(of: NDArray[np.bool_]) -> float | None:
         asked = of & np.isfinite(sure)
-        return metrics.expected_calibration_error(sure[asked], correct[asked]) if asked.any() else None
+        return expected_calibration_error(sure[asked], correct[asked]) if asked.any() else None
 
-    answers = [model.people[one.first] if is_named else None for one, is_named in zip(answered, named, strict=True)]
     return Evaluated(
         model=model.version,
         face=face,
@@ -196,58 +197,69 @@ def evaluate(
         ece_mated=calibration_error(mated),
         ece_non_mated=calibration_error(~mated),
         no_face=missed,
-        per_person=_per_person([person for _, person in probes], column, right, named),
-        people=tuple(sorted({person for _, person in probes if person in column})),
-        strangers=tuple(sorted({person for _, person in probes if person not in column})),
+        per_person=_per_person([person for _, person in probes], known, right, named),
+        people=tuple(sorted({person for _, person in probes if person in known})),
+        strangers=tuple(sorted({person for _, person in probes if person not in known})),
         mistakes=tuple(
-            Mistake(str(path), person, answer, probe.best)
-            for (path, person), answer, probe in zip(probes, answers, answered, strict=True)
-            if answer != (person if person in column else None)
+            Mistake(str(path), person, probe.named, probe.best)
+            for (path, person), probe in zip(probes, answered, strict=True)
+            if probe.named != (person if person in known else None)
         ),
         failures=tuple(failures),
     )
 
 
 def _per_person(
-    persons: Sequence[str], column: Mapping[str, int], right: NDArray[np.bool_], named: NDArray[np.bool_]
+    persons: Sequence[str], enrolled: Container[str], right: NDArray[np.bool_], named: NDArray[np.bool_]
 ) -> tuple[PersonResult, ...]:
-    """A result for each person among the probes, by name."""
+    """A result for each person among the probes, in the order of their names. Of each probe there are its person,
+    whether the right name came first, and whether a name was given."""
     rows: dict[str, list[int]] = {}
     for row, person in enumerate(persons):
         rows.setdefault(person, []).append(row)
     results = []
     for person in sorted(rows):
-        mine, known = np.array(rows[person]), person in column
+        mine, known = np.array(rows[person]), person in enrolled
         first = Share(int(right[mine].sum()), len(mine)) if known else Share(0, 0)
         given = right[mine] & named[mine] if known else named[mine]
         results.append(PersonResult(person, known, first, Share(int(given.sum()), len(mine))))
     return tuple(results)
 
 
-def _probe(model: Model, scores: Floats | None, truth: int | None) -> _Probe:
-    """What is kept of a probe's `scores` (P,), so that memory does not grow with the people; None if no face was found.
-    `truth` is the column of its person."""
-    if scores is None:
-        return _Probe(-math.inf, -1, math.inf, math.nan)
-    rank = math.inf if truth is None else int(np.sum(scores >= scores[truth]))
-    (answer,) = identify(scores[None], model.people, model.threshold, model.calibration, 1)
-    return _Probe(float(scores.max()), int(scores.argmax()), rank, answer.probability)
+def _probe(face: NamedFace | None, person: str) -> _Probe:
+    """What is kept of a probe of `person`: of the answer for its face, which ranks everybody; None if none was
+    found."""
+    if face is None:
+        return _Probe(-math.inf, None, math.inf, math.nan)
+    answer = face.prediction
+    own = next((one.score for one in answer.candidates if one.person == person), math.inf)
+    rank = sum(one.score >= own for one in answer.candidates) or math.inf
+    return _Probe(answer.score, answer.person, rank, answer.probability)
 
 
-def pick_face(seen: SeenPhoto, face: Pick) -> SeenFace | None:
-    """The probe of a photo, without looking at its label: the largest face, or the one nearest the middle."""
-    if not seen.faces:
+class _WithFace(Protocol):
+    @property
+    def face(self) -> Face: ...
+
+
+Located = TypeVar("Located", bound=_WithFace)
+
+
+def pick_face(photo: Photo, faces: Sequence[Located], face: Pick) -> Located | None:
+    """The probe of a photo, chosen without its label: the largest of its faces, or the one nearest to the middle; None
+    where there is none."""
+    if not faces:
         return None
     if face == "largest":
-        return max(seen.faces, key=lambda one: _area(one.face.box))
-    middle = (seen.photo.width - 1) / 2, (seen.photo.height - 1) / 2
+        return max(faces, key=lambda one: _area(one.face.box))
+    middle = (photo.width - 1) / 2, (photo.height - 1) / 2
 
-    def distance(one: SeenFace) -> float:
+    def distance(one: Located) -> float:
         x0, y0, x1, y1 = one.face.box
         return float(np.hypot((x0 + x1) / 2 - middle[0], (y0 + y1) / 2 - middle[1]))
 
-    return min(seen.faces, key=distance)
+    return min(faces, key=distance)
 
 
-def _area(box: tuple[float, float, float, float]) -> float:
+def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])

@@ -1,41 +1,43 @@
 """merge: what waits in the intakes goes into training-images, where it is learned from.
 
-Goes in: an album and its catalog. Comes out: the photos, each in its person's folder under a name that nothing had, and
-a `Merged` that says where each went. Sub-folders of an intake are not kept, names are. Nothing is overwritten; what is
-there already, byte for byte and for the same person, is a duplicate and goes; what cannot be placed stays where it is.
-Killed anywhere and run again, it ends as if it had not been.
+Goes in: an album. Comes out: the photos, each in its person's folder under a name that nothing had, and a `Merged` that
+says where each went. Sub-folders of an intake are not kept, names are. Nothing is overwritten; what is there already,
+byte for byte and for the same person, is a duplicate and goes; what cannot be placed stays where it is. Killed anywhere
+and run again, it ends as if it had not been.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from mien.errors import AlbumError, UsageError
-from mien.records.catalog import Catalog
-from mien.storage.files import HALF_WRITTEN, make_folder, move_file, same_bytes, storage_error
-from mien.storage.layout import UNREADABLE, LeftOut, Workspace
-from mien.text.names import LONGEST_NAME, folded, valid_person
-from mien.vision.images import file_sha256
+from mien.open_album import OpenAlbum
+from mien.records.files import in_groups
+from mien.storage.files import remove_empty, remove_file, same_bytes
+from mien.storage.layout import TRAINING, Shelf, day_of, shelf_of, shown
+from mien.storage.person_folders import PersonFolders
+from mien.storage.walk import LeftOut, ShelfFile
+from mien.text.findings import LeftOutKind
+from mien.text.photos import PhotoFault
 from mien.vision.sniff import sniff
-
-HELD = "held back"
 
 _FIRST_BYTES = 4096
 """Enough to tell what a file is."""
 
+_GROUP = 200
+"""Photos after which the catalog is told where they are: a kill costs as many hashes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A photo that was merged: `photo` is where it waited (relative to the album), `to` where it is or what it is a
-    duplicate of (relative to training-images)."""
+    """A photo that was merged: `photo` is where it waited, `to` where it is or what it is a duplicate of; both relative
+    to the album."""
 
     photo: str
     to: str
@@ -48,10 +50,9 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge did with the intakes of `days` (2026-11-23), the oldest first. `left` stays where it was, for the
-    reason given."""
+    """What a merge did with the intakes of `days`, the oldest first; `left` stays where it was, each for a reason."""
 
-    days: tuple[str, ...]
+    days: tuple[date, ...]
     moved: tuple[Move, ...]
     duplicates: tuple[Move, ...]
     left: tuple[LeftOut, ...]
@@ -59,160 +60,119 @@ class Merged:
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
         return {
-            "days": list(self.days),
-            "moved": [asdict(move) for move in self.moved],
-            "duplicates": [{"photo": one.photo, "of": one.to} for one in self.duplicates],
-            "left": [{"photo": one.path, "reason": one.reason} for one in self.left],
+            "days": [day.isoformat() for day in self.days],
+            "moved": [{"photo": one.photo, "to": shown(one.to)} for one in self.moved],
+            "duplicates": [{"photo": one.photo, "of": shown(one.to)} for one in self.duplicates],
+            "left": [one.to_json() for one in self.left],
         }
 
 
-def merge(
-    workspace: Workspace, catalog: Catalog, days: Collection[date] | None = None, hold: Collection[str] = ()
-) -> Merged:
+def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collection[str] = ()) -> Merged:
     """Merges the intakes of `days`, by default all, but for the photos in `hold` (paths relative to the album). A day
-    that has no intake any more is merged already. The caller holds the lock.
+    that has no intake any more is merged already. The album is open for writing.
 
     Raises StorageError where the disk refuses, AlbumError without training-images; what was moved by then stays moved.
     """
-    intakes = [(day, folder) for day, folder in workspace.intakes() if days is None or day in days]
-    training, waiting = workspace.walk_training(), workspace.walk_intakes()
-    _require_apart(workspace.training, [folder for _, folder in intakes])
-    _remember(workspace, catalog)
-    hashes, broken = catalog.waiting(), catalog.broken_arrivals()
-    shelves = _Shelves(workspace, training.people, catalog.files())
-    names = {folder.name for _, folder in intakes}
+    intakes = [shelf for shelf in album.layout.intakes() if days is None or day_of(shelf) in days]
+    _require_apart(album, intakes)
+    shelved, _ = album.sync([TRAINING, *intakes])
+    waiting = [file for file in shelved.files if shelf_of(file.path) != TRAINING]
+    left = [one for one in shelved.left_out if shelf_of(one.path) != TRAINING]
+    merging = _Merging(album, intakes, hold)
     moved: list[Move] = []
     duplicates: list[Move] = []
-    left = [one for one in waiting.left_out if one.path.split("/")[0] in names]
-    for photo in waiting.placements:
-        if photo.path.split("/")[0] not in names:
-            continue
-        file = workspace.waiting_file(photo.path)
-        sha256 = hashes.get(photo.path, "")  # "" if it could not be opened
-        reason = HELD if photo.path in hold else broken.get(photo.path) or _flaw(file)
-        shelf = reason or (shelves.of(photo.person) if sha256 else UNREADABLE)
-        if isinstance(shelf, str):
-            left.append(LeftOut(photo.path, shelf))
-        elif twin := shelf.twin(file, sha256):
-            _remove(file)
-            duplicates.append(Move(photo.path, twin))
-        else:
-            moved.append(Move(photo.path, shelf.put(file, sha256)))
-    for _, folder in intakes:
-        _remove_empty(folder)
-    _remember(workspace, catalog)
+    for group in in_groups(waiting, _GROUP):
+        moves: list[tuple[str, ShelfFile]] = []
+        gone: list[str] = []
+        for photo in group:
+            if hindrance := merging.hindrance(photo):
+                left.append(hindrance)
+            elif twin := merging.twin(photo):
+                remove_file(album.layout.file(photo.path))
+                duplicates.append(Move(photo.path, twin))
+                gone.append(photo.path)
+            else:
+                to = merging.move_in(photo)
+                moved.append(Move(photo.path, to))
+                moves.append((photo.path, replace(photo, path=to)))
+        album.catalog.files.move(moves)
+        album.catalog.files.drop(gone)
+    for shelf in intakes:
+        remove_empty(album.layout.shelf(shelf))
     left.sort(key=lambda one: one.path)
-    return Merged(tuple(day.isoformat() for day, _ in intakes), tuple(moved), tuple(duplicates), tuple(left))
+    return Merged(tuple(filter(None, map(day_of, intakes))), tuple(moved), tuple(duplicates), tuple(left))
 
 
-def _require_apart(training: Path, intakes: Iterable[Path]) -> None:
+def _require_apart(album: OpenAlbum, intakes: Iterable[Shelf]) -> None:
     """Raises AlbumError if training-images is a link into an intake, or to a folder around it: each photo would be
     taken for its own duplicate."""
+    training = album.layout.require_training()
     real = training.resolve()
-    for intake in intakes:
-        if real.is_relative_to(intake.resolve()) or intake.resolve().is_relative_to(real):
-            raise AlbumError(f"{training} is a link to {real}.", "Link it to a folder of its own.")
+    for intake in (album.layout.shelf(shelf).resolve() for shelf in intakes):
+        if real.is_relative_to(intake) or intake.is_relative_to(real):
+            raise AlbumError(str(training), f"is a link to {real}", "Link it to a folder of its own.")
 
 
-def _flaw(file: Path) -> str | None:
+def _flaw(path: str, file: Path) -> LeftOut | None:
     """Why the file is no photo by its first bytes; None if it is one."""
     try:
         with file.open("rb") as opened:
             data = opened.read(_FIRST_BYTES)
     except OSError:
-        return UNREADABLE
-    looks = sniff(data, file.name)
+        return LeftOut(path, LeftOutKind.UNREADABLE)
     if not data:
-        return "empty"
-    return None if looks.kind == "picture" else f"no photo mien can read; it is {looks.what}"
+        return LeftOut(path, PhotoFault.EMPTY)
+    file_type = sniff(data, file.name)
+    return LeftOut(path, file_type.fault, {"file_type": file_type.value}) if file_type.fault else None
 
 
-Files = dict[tuple[str, str], list[str]]
-"""(person, SHA-256): the files in training-images that hold that photo, as the catalog knows them."""
+class _Merging:
+    """What tells where a photo of the intakes goes: what is known of it, and what its person has already."""
 
+    def __init__(self, album: OpenAlbum, intakes: Collection[Shelf], hold: Collection[str]) -> None:
+        self._layout, self._hold = album.layout, hold
+        self._hashes = {file.path: file.sha256 for file in album.catalog.files.on(intakes)}
+        self._broken = album.catalog.faces.broken(intakes)
+        self._folders = PersonFolders(album.layout, TRAINING)
+        self._there: dict[tuple[str, str], list[str]] = {}
+        for file in album.catalog.files.on([TRAINING]):
+            self._there.setdefault((file.person, file.sha256), []).append(file.path)
 
-class _Shelf:
-    """A person's folder in training-images, and what the person has in there at any depth."""
+    def hindrance(self, photo: ShelfFile) -> LeftOut | None:
+        """Why a photo stays where it is, if it does."""
+        path, about = photo.path, {"person": photo.person}
+        if path in self._hold:
+            return LeftOut(path, LeftOutKind.HELD)
+        if path in self._broken:
+            return LeftOut(path, *self._broken[path])
+        if path not in self._hashes:
+            return LeftOut(path, LeftOutKind.UNREADABLE)
+        if flaw := _flaw(path, self._layout.file(path)):
+            return flaw
+        if other := self._folders.namesake(photo.person):
+            return LeftOut(path, LeftOutKind.SAME_IN_LETTERS, {**about, "other": other})
+        try:
+            self._folders.of(photo.person)
+        except UsageError:
+            return LeftOut(path, LeftOutKind.NO_NAME, about)
+        except AlbumError:
+            return LeftOut(path, LeftOutKind.NO_FOLDER, about)
+        return None
 
-    def __init__(self, person: str, training: Path, folder: Path, files: Files) -> None:
-        self._person, self._training, self._folder, self._files = person, training, folder, files
-        self._taken: set[str] = set()
-        if folder.is_dir():
-            for entry in sorted(folder.iterdir()):
-                if fnmatchcase(entry.name, HALF_WRITTEN):  # of a merge from another disk that was killed
-                    _remove(entry)
-                else:
-                    self._taken.add(folded(entry.name))
-
-    def twin(self, file: Path, sha256: str) -> str | None:
-        """A photo of the person with the same bytes. Not a link: what it points to may be `file` itself."""
-        for path in self._files.get((self._person, sha256), ()):
-            other = self._training / path
+    def twin(self, photo: ShelfFile) -> str | None:
+        """A photo of the person in training-images, at any depth, with the same bytes. Not a link: what it points to
+        may be the waiting photo itself."""
+        file = self._layout.file(photo.path)
+        for path in self._there.get((photo.person, self._hashes[photo.path]), ()):
+            other = self._layout.file(path)
             with contextlib.suppress(OSError):  # one that cannot be read is nobody's twin
                 if stat.S_ISREG(other.lstat().st_mode) and same_bytes(file, other):
                     return path
         return None
 
-    def put(self, file: Path, sha256: str) -> str:
-        """Moves `file` in, as "<stem>-2" if its name is taken, on whatever system. Where it is now."""
-        make_folder(self._folder)
-        stem, suffix = os.path.splitext(file.name)  # noqa: PTH122 - of a name, not of a path
-        number, name = 1, file.name
-        while True:
-            if folded(name) not in self._taken:
-                self._taken.add(folded(name))
-                if move_file(file, self._folder / name):
-                    break
-            number += 1
-            name = f"{stem.encode()[:LONGEST_NAME].decode(errors='ignore')}-{number}{suffix}"
-        path = (self._folder / name).relative_to(self._training).as_posix()
-        self._files.setdefault((self._person, sha256), []).append(path)
+    def move_in(self, photo: ShelfFile) -> str:
+        """Moves a photo into its person's folder, under a name that is free. Where it is now."""
+        file = self._layout.file(photo.path)
+        path = self._layout.path(self._folders.move_in(photo.person, file, file.name))
+        self._there.setdefault((photo.person, self._hashes[photo.path]), []).append(path)
         return path
-
-
-class _Shelves:
-    """The people's folders, each looked into once."""
-
-    def __init__(self, workspace: Workspace, people: Collection[str], files: Files) -> None:
-        self._workspace, self._people, self._files = workspace, frozenset(people), files
-        self._spelt = {folded(person): person for person in people}
-        self._found: dict[str, _Shelf | str] = {}
-
-    def of(self, person: str) -> _Shelf | str:
-        """The person's shelf, or why there can be none."""
-        if person not in self._found:
-            self._found[person] = self._look(person)
-        return self._found[person]
-
-    def _look(self, person: str) -> _Shelf | str:
-        other = self._spelt.setdefault(folded(person), person)
-        if person not in self._people and other != person:
-            return f"the album has {other}, who differs from {person} in upper and lower case only"
-        try:
-            if person not in self._people:
-                valid_person(person)
-            folder = self._workspace.person_folder(person)
-        except (UsageError, AlbumError) as error:
-            return error.message.rstrip(".")
-        return _Shelf(person, self._workspace.training, folder, self._files)
-
-
-def _remove(file: Path) -> None:
-    try:
-        os.unlink(file)  # noqa: PTH108
-    except OSError as error:
-        raise storage_error(file, error) from error
-
-
-def _remove_empty(folder: Path) -> None:
-    """Removes `folder` and those in it, as far as nothing is left in them."""
-    for here, _, _ in os.walk(folder, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(here)  # noqa: PTH106 - refused while there is something in it
-
-
-def _remember(workspace: Workspace, catalog: Catalog) -> None:
-    """Lets the catalog know where which photo is now; what was seen in them stays."""
-    training = workspace.walk_training()
-    catalog.sync(training, lambda path: file_sha256(workspace.photo_file(path)), basis=workspace.settings.basis)
-    catalog.sync_intakes(workspace.walk_intakes(), lambda path: file_sha256(workspace.waiting_file(path)))

@@ -1,4 +1,4 @@
-"""models: the versions that there are, what each was made of and is worth, and how it came into use."""
+"""models: the versions of an album's model: what each was made of, how good it is, and how it came into use."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien import registry
 from mien.errors import DamagedModelError, ModelError
 from mien.learning.figures import Share
-from mien.registry import Card
+from mien.registry import versions
+from mien.registry.card import Card
 
 _NOTHING = Share(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A model on disk: made of `photos` of `people`, `created` then, and worth what it measured when it was trained.
-    `how` it came into use last ("train", "daily", "enrol", ...), "" if it never did; `damaged` says what is wrong with
-    it, and then nothing else is known."""
+    """A version on disk, with the numbers of its people and photos; `created` is ISO 8601.
+
+    `top1` and `tpir_at_fpir_1` were measured when it was trained. `how` says by which command it came into use last
+    ("train", "daily", "enrol" ...), "kept" if `daily` kept it out of use since, "" if the history has nothing of it. If
+    it is damaged, `damaged` says in which way, and nothing else is known of it.
+    """
 
     version: str
     in_use: bool
@@ -42,25 +45,29 @@ class Version:
 
 
 def models(folder: Path, promotions: Sequence[tuple[str, str]]) -> tuple[Version, ...]:
-    """All versions in `folder`, oldest first; `promotions` are (version, how), in order."""
+    """All versions in `folder`, oldest first; `promotions` says what became of each: (version, how), in order."""
     try:
-        current = registry.current(folder)
+        current = versions.current(folder)
     except ModelError:
         current = None
     how = dict(promotions)
     return tuple(
         _version(version, card, version == current, how.get(version, ""))
-        for version, card in registry.cards(folder).items()
+        for version, card in versions.load_cards(folder).items()
     )
 
 
 def _version(version: str, card: Card | DamagedModelError, in_use: bool, how: str) -> Version:
     if isinstance(card, DamagedModelError):
         return Version(version, in_use, how, damaged=str(card))
-
-    def share(name: str) -> Share:
-        return Share(card.counts.get(f"{name}_hits", 0), card.counts.get(f"{name}_of", 0))
-
-    photos = sum(len(some) for some in card.photos.values())
-    figures = share("top1"), share("tpir_at_fpir_1")
-    return Version(version, in_use, how, card.people, photos, card.head.name, card.run.created, *figures)
+    return Version(
+        version=version,
+        in_use=in_use,
+        how=how,
+        people=card.people,
+        photos=sum(len(some) for some in card.photos.values()),
+        head=card.head.name,
+        created=card.run.created,
+        top1=card.share("top1"),
+        tpir_at_fpir_1=card.share("tpir_at_fpir_1"),
+    )

@@ -7,16 +7,16 @@ command.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import AlbumError, UsageError
-from mien.storage.files import make_folder, move_file, same_bytes, storage_error
-from mien.storage.layout import Workspace
+from mien.errors import UsageError
+from mien.storage.files import make_folder, move_file, remove_empty, remove_file, same_bytes, storage_error
+from mien.storage.free_names import FreeNames
+from mien.storage.layout import REMOVED, Layout
 from mien.text.names import nfc
 
 
@@ -31,10 +31,10 @@ class Leaving:
     missing: tuple[Path, ...]
 
 
-def leaving(workspace: Workspace, person: str, photos: Sequence[Path]) -> Leaving:
+def leaving(layout: Layout, person: str, photos: Sequence[Path] = ()) -> Leaving:
     """What is meant by `person` (NFC) and `photos`: files of that person, by their path or by their path in the
     person's folder; without any, all that is in there. Raises UsageError for what is no file of that person."""
-    folders = _folders(workspace, person)
+    folders = _folders(layout, person)
     if not photos:
         files = [Path(here, name) for folder in folders for here, _, names in os.walk(folder) for name in names]
         return Leaving(person, folders, tuple(sorted(files)), ())
@@ -47,35 +47,32 @@ def leaving(workspace: Workspace, person: str, photos: Sequence[Path]) -> Leavin
             continue
         real = Path(os.path.realpath(at.parent), at.name)
         if at.is_dir() or not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
-            raise UsageError(f"{photo} is no photo of {person} in this album.", "Name photos in the person's folder.")
+            raise UsageError(
+                str(photo), f"is no photo of {person} in this album", "Name photos in the person's folder."
+            )
         found.add(real)
     return Leaving(person, folders, tuple(sorted(found)), tuple(missing))
 
 
-def take_out(workspace: Workspace, plan: Leaving, delete: bool) -> tuple[Path, ...]:
+def take_out(layout: Layout, plan: Leaving, delete: bool) -> tuple[Path, ...]:
     """Moves the files to removed-images/<person>/, or deletes them, and removes folders that are empty then. Where they
-    are now comes back, nothing if they were deleted. The caller holds the lock. Raises AlbumError, StorageError."""
+    are now comes back, nothing if they were deleted. The album is open for writing. Raises AlbumError, StorageError."""
     now = []
     for file in plan.files:
         if delete:
-            _unlink(file)
+            remove_file(file)
         else:
-            now.append(_set_aside(file, _place(workspace, plan, file)))
+            now.append(_set_aside(file, _place(layout, plan, file)))
     for folder in plan.folders:
-        for here, _, _ in os.walk(folder, topdown=False):
-            with contextlib.suppress(OSError):
-                Path(here).rmdir()  # refused while there is something in it
+        remove_empty(folder)
     return tuple(now)
 
 
-def _folders(workspace: Workspace, person: str) -> tuple[Path, ...]:
+def _folders(layout: Layout, person: str) -> tuple[Path, ...]:
     """A person's folders, where they wait to be merged too, or they would come back: on some disks José and José,
     differently spelt, are two."""
-    if not workspace.training.is_dir():
-        raise AlbumError(f"{workspace.training} is missing.", "Put it back (or connect its drive).")
-    entries = (
-        entry for top in (workspace.training, *(folder for _, folder in workspace.intakes())) for entry in top.iterdir()
-    )
+    tops = (layout.require_training(), *map(layout.shelf, layout.intakes()))
+    entries = (entry for top in tops for entry in top.iterdir())
     return tuple(sorted(entry for entry in entries if nfc(entry.name) == person and _is_real_folder(entry)))
 
 
@@ -83,36 +80,24 @@ def _is_real_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.is_symlink()
 
 
-def _place(workspace: Workspace, plan: Leaving, file: Path) -> Path:
+def _place(layout: Layout, plan: Leaving, file: Path) -> Path:
     """Where a file goes, its folder made."""
     folder = next(one for one in plan.folders if Path(os.path.realpath(file.parent)).is_relative_to(one.resolve()))
     below = Path(os.path.realpath(file.parent)).relative_to(folder.resolve())
-    own = workspace.removed / plan.person
-    for link in (workspace.removed, own):
-        if link.is_symlink():
-            raise AlbumError(f"{link} is a link.", "Put a real folder in its place.")
+    own = layout.person_folder(REMOVED, plan.person)
     make_folder(own / below)
     return own / below / file.name
 
 
 def _set_aside(file: Path, target: Path) -> Path:
-    """Moves `file` to `target`, or to "<stem>-2" where another has that name; where the same is there already, this one
-    goes. A link is never the same: it may lead to `file` itself."""
-    number, free = 1, target
-    while not move_file(file, free):
+    """Moves `file` to `target`, or beside it under a name that is free; where the same is there already, this one goes.
+    A link is never the same: it may lead to `file` itself."""
+    names = FreeNames()
+    while not move_file(file, free := target.with_name(names.take(target.name))):
         try:
             if stat.S_ISREG(free.lstat().st_mode) and same_bytes(file, free):
-                _unlink(file)
+                remove_file(file)
                 break
         except OSError as error:
             raise storage_error(free, error) from error
-        number += 1
-        free = target.with_name(f"{target.stem}-{number}{target.suffix}")
     return free
-
-
-def _unlink(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise storage_error(file, error) from error

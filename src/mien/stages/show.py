@@ -1,25 +1,25 @@
 """show: everything that is known of a photo.
 
-Goes in: a photo, in the album or not: it is known by its bytes. Comes out: a `Shown`. Changes nothing.
+Goes in: an album and a photo, in the album or not: it is known by its bytes. Comes out: a `Shown`. Changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mien import registry
 from mien.errors import ModelError, PhotoError
-from mien.records.catalog import Catalog, Filed, Sighting
-from mien.registry import Card
-from mien.storage.layout import Workspace, chip_keys
+from mien.open_album import OpenAlbum
+from mien.records.faces import Sighting
+from mien.records.files import FiledPhoto
+from mien.records.history import HAND, Fetch
+from mien.registry import versions
+from mien.registry.card import Card
+from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
 from mien.types import Photo
 from mien.vision.images import file_sha256, read_picture
-
-if TYPE_CHECKING:
-    from mien.records.ledger import Fetch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,18 +37,14 @@ class Shown:
     bytes: int
     known: bool
     photo: Photo | None
-    error: str | None
-    filed: tuple[Filed, ...]
+    error: PhotoError | None
+    filed: tuple[FiledPhoto, ...]
     chips: Mapping[str, str]
     sightings: tuple[Sighting, ...]
     fetches: tuple[Fetch, ...]
     current: str | None
     models: Mapping[str, tuple[str, ...]]
-    lookalikes: tuple[Filed, ...]
-
-    def whose(self, face: int) -> tuple[str, ...]:
-        """The people whose own face in this photo is the one of this id."""
-        return tuple(sorted({one.person for one in self.filed if one.chosen_face == face}))
+    lookalikes: tuple[FiledPhoto, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -59,50 +55,62 @@ class Shown:
             **photo,
             "sha256": self.sha256,
             "bytes": self.bytes,
-            "error": self.error,
-            "filed": [asdict(one) | {"chip": self.chips.get(one.path)} for one in self.filed],
-            "seen": [
-                {
-                    "encoder": seen.encoder_id,
-                    "at": seen.seen_at,
-                    "error": seen.error,
-                    "faces": [
-                        {
-                            "box": [round(value, 1) for value in one.face.box],
-                            "detector": one.face.detector,
-                            "detector_score": round(one.face.detector_score, 4),
-                            "quality": {name: round(value, 4) for name, value in asdict(one.quality).items()},
-                            "own_of": list(self.whose(one.id)),
-                        }
-                        for one in seen.faces
-                    ],
-                }
-                for seen in self.sightings
-            ],
+            "error": str(self.error) if self.error else None,
+            "filed": [_filed_json(one) | self._origin(one) | {"chip": self.chips.get(one.path)} for one in self.filed],
+            "seen": [_sighting_json(seen) for seen in self.sightings],
             "provenance": [fetch.to_json() for fetch in self.fetches],
             "current_model": self.current,
             "models": {version: list(people) for version, people in self.models.items()},
-            "lookalikes": [asdict(one) for one in self.lookalikes],
+            "lookalikes": [_filed_json(one) for one in self.lookalikes],
         }
 
+    def _origin(self, filed: FiledPhoto) -> dict[str, str | None]:
+        """Where `mien add` took a file from, and when."""
+        by_hand = [one for one in self.fetches if one.source == HAND and one.person == filed.person]
+        last = max(by_hand, key=lambda one: one.fetched_at, default=None)
+        return {"source": last.location if last else None, "added_at": last.fetched_at.isoformat() if last else None}
 
-def show(workspace: Workspace, catalog: Catalog, provenance: Callable[[str], Sequence[Fetch]], photo: Path) -> Shown:
-    """What is known of `photo`: the path of a file, also as training-images or the album has it ("Ada/1.jpg").
-    `provenance` is the ledger's. Raises PhotoError if there is no such file, or it cannot be opened; StorageError and
-    AlbumError."""
-    file = _find(workspace, photo)
+
+def _filed_json(filed: FiledPhoto) -> dict[str, Any]:
+    return {"path": shown(filed.path), "person": filed.person, "waiting": shelf_of(filed.path) != TRAINING}
+
+
+def _sighting_json(seen: Sighting) -> dict[str, Any]:
+    return {
+        "encoder": seen.encoder,
+        "at": seen.seen_at,
+        "error": f"{seen.fault.say(seen.figures)}. {seen.fault.remedy}" if seen.fault else None,
+        "faces": [
+            {
+                "box": [round(value, 1) for value in one.face.box],
+                "detector": one.face.detector,
+                "detector_score": round(one.face.detector_score, 4),
+                "quality": {name: round(value, 4) for name, value in asdict(one.quality).items()},
+                "own_of": list(one.own_of),
+            }
+            for one in seen.faces
+        ],
+    }
+
+
+def show(album: OpenAlbum, photo: Path) -> Shown:
+    """What is known of `photo`: the path of a file, also as training-images or the album has it ("Ada/1.jpg"). Raises
+    PhotoError if there is no such file, or it cannot be opened; StorageError and AlbumError."""
+    file, layout, catalog = _find(album, photo), album.layout, album.catalog
     sha256 = file_sha256(file)
-    record = catalog.photo(sha256)
+    record = catalog.faces.photo(sha256)
     seen, error = record.photo if record else None, None
     if seen is None:
         try:
             seen = read_picture(file).photo
         except PhotoError as failed:
-            error = str(failed)
-    filed = record.filed if record else ()
-    keys = chip_keys(catalog.placements()) if any(one.chosen_face for one in filed) else {}
-    chips = {one.path: keys[one.path] for one in filed if one.chosen_face and one.path in keys}  # or it just went
-    cards = registry.cards(workspace.models).values()
+            error = failed
+    filed = tuple(catalog.files.of_photos([sha256]))
+    keys: Mapping[str, str] = {}
+    if any(face.own_of for seen_by in (record.sightings if record else ()) for face in seen_by.faces):
+        keys = chip_keys((one.path, one.person) for one in catalog.files.on([TRAINING]))
+    chips = {one.path: keys[one.path] for one in filed if one.path in keys}
+    cards = versions.load_cards(layout.models).values()
     return Shown(
         file=file,
         sha256=sha256,
@@ -111,26 +119,26 @@ def show(workspace: Workspace, catalog: Catalog, provenance: Callable[[str], Seq
         photo=seen,
         error=error,
         filed=filed,
-        chips={path: key for path, key in chips.items() if workspace.chip_file(key).is_file()},
+        chips={path: key for path, key in chips.items() if layout.chip_file(key).is_file()},
         sightings=record.sightings if record else (),
-        fetches=tuple(provenance(sha256)),
-        current=_current(workspace.models),
+        fetches=album.ledger.history.provenance(sha256),
+        current=_current(album),
         models={
             card.run.version: people for card in cards if isinstance(card, Card) and (people := _learned(card, sha256))
         },
-        lookalikes=catalog.lookalikes(seen) if seen else (),
+        lookalikes=tuple(catalog.files.of_photos(catalog.faces.lookalikes(seen))) if seen else (),
     )
 
 
-def _find(workspace: Workspace, photo: Path) -> Path:
+def _find(album: OpenAlbum, photo: Path) -> Path:
     """The file that is meant; `photo` itself if there is none."""
-    places = (photo, workspace.photo_file(photo.as_posix()), workspace.waiting_file(photo.as_posix()))
+    places = (photo, album.layout.training / photo, album.folder / photo)
     return next((place for place in places if place.is_file()), photo)
 
 
-def _current(models: Path) -> str | None:
+def _current(album: OpenAlbum) -> str | None:
     try:
-        return registry.current(models)
+        return album.version
     except ModelError:
         return None
 

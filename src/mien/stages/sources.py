@@ -6,21 +6,25 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from mien.records.ledger import Ledger, SourceRun
+from mien.intake import unfit, unstated
+from mien.open_album import OpenAlbum
+from mien.records.history import SourceRun
 from mien.settings import SourceSettings
+from mien.text.fetching import SourceFault
+from mien.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
     """A source: its `settings`, its `last` run if there was one, how many `photos` of it are known, how many could not
-    be had when they were last tried (`failing`), and what keeps it from running, "" if nothing."""
+    be had when they were last tried (`failing`), and what keeps it from running, if anything does."""
 
     name: str
     settings: SourceSettings
     last: SourceRun | None
     photos: int
     failing: int
-    problem: str
+    problem: Finding | None
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -36,32 +40,31 @@ class SourceStatus:
             "last": last,
             "photos": self.photos,
             "failing": self.failing,
-            "problem": self.problem,
+            "problem": self.problem.to_json() if self.problem else None,
         }
 
 
-def sources(configured: dict[str, SourceSettings], ledger: Ledger | None, today: date) -> tuple[SourceStatus, ...]:
-    """All that are configured, in the order of mien.toml; `ledger` is None before the first run of any."""
-    runs = ledger.source_runs() if ledger else {}
+def sources(album: OpenAlbum) -> tuple[SourceStatus, ...]:
+    """All that are configured, in the order of mien.toml."""
+    history = album.ledger.history
+    runs = history.source_runs()
     return tuple(
         SourceStatus(
             name,
             settings,
             runs.get(name),
-            len({fetch.sha256 for fetch in ledger.photos_of(name)}) if ledger else 0,
-            len(ledger.failures(name)) if ledger else 0,
-            _problem(settings, runs.get(name), today),
+            history.count(name),
+            len(history.failures(name)),
+            _problem(name, settings, runs.get(name), album.today),
         )
-        for name, settings in configured.items()
+        for name, settings in album.settings.sources.items()
     )
 
 
-def _problem(settings: SourceSettings, last: SourceRun | None, today: date) -> str:
-    missing = [key for key in ("basis", "licence") if not getattr(settings, key)]
-    if missing:
-        return f"is not collected: {' and '.join(missing)} must be set in mien.toml"
+def _problem(name: str, settings: SourceSettings, last: SourceRun | None, today: date) -> Finding | None:
+    if error := unfit(name, settings):
+        missing = unstated(settings)
+        return Finding(error.kind, figures={"missing": " and ".join(missing)} if missing else {})
     if settings.until and settings.until < today:
-        return f"is not collected any more: its photos might be used until {settings.until}"
-    if not last or not last.error:
-        return ""
-    return f"failed when it last ran: {last.error.removeprefix(f'The source {last.source}: ')}"
+        return Finding(SourceFault.OVER, figures={"until": settings.until.isoformat()})
+    return Finding(last.fault) if last and last.fault else None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
 from mien.learning.own_face import rule
-from mien.records.catalog import Catalog, Drift
-from mien.registry import EncoderCard, Model
-from mien.storage.layout import Training, Workspace
-from mien.text.words import count
+from mien.open_album import OpenAlbum
+from mien.records.files import Drift
+from mien.registry.folder import Model
+from mien.storage.layout import TRAINING
+from mien.storage.walk import walk
+from mien.text.findings import StaleKind
+from mien.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class PersonStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
+    """The model in use: of how many `people` and `photos` it was made, and when it says unknown."""
+
     version: str
     people: int
     photos: int
@@ -36,8 +40,8 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`stale` says in words what the model or the catalog does not know yet; `next_step` what to do about it. `waiting`
-    counts the photos in the intakes, which are not merged yet."""
+    """`stale` is what the model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are
+    not merged yet. `damaged` says what is wrong with the model in use, if it cannot be loaded."""
 
     folder: Path
     basis: str
@@ -48,97 +52,81 @@ class Status:
     faceless: int
     unreadable: int
     model: ModelStatus | None
-    stale: tuple[str, ...]
-    next_step: str
+    damaged: ModelError | None
+    stale: tuple[Finding, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        return asdict(self) | {"folder": str(self.folder)}
+        return asdict(self) | {
+            "folder": str(self.folder),
+            "damaged": str(self.damaged) if self.damaged else None,
+            "stale": [finding.why for finding in self.stale],
+        }
 
 
-def status(workspace: Workspace, encoder: EncoderCard, current: Callable[[], Model | None]) -> Status:
-    """`encoder` is the one that the settings ask for; `current` loads the model in use."""
-    training = workspace.walk_training()
-    on_disk = Counter(placement.person for placement in training.placements)
-    stale: list[str] = []
+def status(album: OpenAlbum) -> Status:
+    """How the album stands with the settings as they are."""
+    training = walk(album.layout, [TRAINING])
+    waiting = walk(album.layout, album.layout.intakes())
+    on_disk = Counter(file.person for file in training.files)
+    seen = album.catalog.faces.on([TRAINING], album.encoder).files
+    faces = Counter(file.person for file in seen if file.own >= 0)
+    damaged = None
     try:
-        model = current()
+        model = album.model()
     except ModelError as error:
-        model = None
-        stale.append(str(error))
-    faces: dict[str, int] = {}
-    faceless = unreadable = 0
-    photos_of: dict[str, list[str]] | None = None
-    drift = Drift(len(training.placements), 0, 0)
-    if workspace.catalog_file.is_file():
-        with Catalog.open(workspace.catalog_file) as catalog:
-            summary = catalog.summary(encoder.id)
-            faces = {person.name: person.enrolled for person in summary.people}
-            faceless, unreadable = len(summary.faceless), len(summary.failures)
-            drift = catalog.drift(training)
-            photos_of = catalog.training_photos(encoder.id)
-            unseen = sum(person.unseen for person in summary.people)
-            waiting = len(catalog.to_choose(rule(encoder.id, workspace.settings.skip_multi)))
-            if unseen:
-                stale.append(f"{count(unseen, 'photo')} not looked at with the present settings")
-            elif waiting:
-                stale.append(f"{count(waiting, 'person', 'people')} whose faces are to be chosen again")
-    stale += _drifted(drift)
+        model, damaged = None, error
+    stale = _unseen(album, sum(not file.seen for file in seen))
+    stale += _drifted(album.catalog.files.drift(training))
     if model:
-        stale += _behind(model, encoder, workspace.settings.fpir, photos_of)
+        stale += _behind(album, model)
     return Status(
-        folder=workspace.folder,
-        basis=workspace.settings.basis,
-        photos=len(training.placements),
-        waiting=len(workspace.walk_intakes().placements),
-        people=tuple(PersonStatus(name, on_disk[name], faces.get(name, 0)) for name in training.people),
-        minimum=workspace.settings.minimum,
-        faceless=faceless,
-        unreadable=unreadable,
-        model=ModelStatus(
-            model.version,
-            len(model.people),
-            sum(map(len, model.card.photos.values())),
-            model.threshold.value,
-            model.fpir,
-        )
-        if model
-        else None,
+        folder=album.folder,
+        basis=album.settings.basis,
+        photos=len(training.files),
+        waiting=len(waiting.files),
+        people=tuple(PersonStatus(name, on_disk[name], faces[name]) for name in training.people),
+        minimum=album.settings.minimum,
+        faceless=sum(bool(file.phash) and not file.faces for file in seen),
+        unreadable=sum(file.fault is not None for file in seen),
+        model=_model_status(model) if model else None,
+        damaged=damaged,
         stale=tuple(stale),
-        next_step=_next_step(workspace, training),
     )
 
 
-def _drifted(drift: Drift) -> list[str]:
+def _model_status(model: Model) -> ModelStatus:
+    photos = sum(map(len, model.card.photos.values()))
+    return ModelStatus(model.version, len(model.people), photos, model.threshold.value, model.fpir)
+
+
+def _unseen(album: OpenAlbum, unseen: int) -> list[Finding]:
+    """What the catalog knows of and has not seen, or not chosen from, with the present settings."""
+    if unseen:
+        return [Finding(StaleKind.NOT_SEEN, figures={"photos": unseen})]
+    waiting = album.catalog.faces.to_choose(album.encoder, rule(album.encoder, album.settings.skip_multi))
+    return [Finding(StaleKind.NOT_CHOSEN, figures={"people": len(waiting)})] if waiting else []
+
+
+def _drifted(drift: Drift) -> list[Finding]:
     """What is on disk and not in the catalog, or the other way about."""
-    words = (
-        (drift.new, "new in training-images, not looked at yet"),
-        (drift.changed, "changed since it was looked at"),
-        (drift.gone, "gone from training-images; the next run forgets it"),
-    )
-    return [f"{count(number, 'photo')} {what}" for number, what in words if number]
+    counts = ((StaleKind.NEW, drift.new), (StaleKind.CHANGED, drift.changed), (StaleKind.GONE, drift.gone))
+    return [Finding(kind, figures={"photos": number}) for kind, number in counts if number]
 
 
-def _behind(model: Model, encoder: EncoderCard, fpir: float, photos_of: dict[str, list[str]] | None) -> list[str]:
-    """In what the model differs from one that would be trained now; `photos_of` is None before the first look."""
-    if model.encoder_id != encoder.id:
-        return ["the model was made with other settings of precision or views, or another version of mien"]
-    lines = [] if model.fpir == fpir else [f"the model's FPIR is {model.fpir:g}, the setting {fpir:g}"]
+def _behind(album: OpenAlbum, model: Model) -> list[Finding]:
+    """In what the model differs from one that would be trained now."""
+    if model.encoder_id != album.encoder:
+        return [Finding(StaleKind.OTHER_SETTINGS)]
+    found = []
+    if model.fpir != album.settings.fpir:
+        found.append(Finding(StaleKind.OTHER_FPIR, figures={"of_model": model.fpir, "set": album.settings.fpir}))
     if model.enrolled_since_fit:
-        enrolled = count(model.enrolled_since_fit, "photo")
-        lines.append(f"{enrolled} enrolled or removed since the last training, which measured the model otherwise")
-    if photos_of is None:
-        return lines
+        found.append(Finding(StaleKind.ENROLLED, figures={"photos": model.enrolled_since_fit}))
+    if not album.layout.catalog_file.is_file():
+        return found  # without a catalog nobody can tell which photos have a face to learn from
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
-    have = {(person, photo) for person, photos in photos_of.items() for photo in photos}
-    if have - used:
-        lines.append(f"{count(len(have - used), 'photo')} not in the model yet")
-    if used - have:
-        lines.append(f"{count(len(used - have), 'photo')} in the model and no longer in the album")
-    return lines
-
-
-def _next_step(workspace: Workspace, training: Training) -> str:
-    if not training.placements:
-        return f"put photos into {workspace.training}/<person>/"
-    return f"mien -C {workspace.folder} train"
+    chosen = album.catalog.faces.training_photos(album.encoder)
+    have = {(person, photo) for person, photos in chosen.items() for photo in photos}
+    counts = ((StaleKind.NOT_LEARNED, len(have - used)), (StaleKind.LEFT_ALBUM, len(used - have)))
+    return found + [Finding(kind, figures={"photos": number}) for kind, number in counts if number]

@@ -175,7 +175,7 @@ def make_folder(folder: Path) -> None:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """What to tell somebody whose `path` could not be written because of `error`."""
     reason, remedy = _REASONS.get(error.errno or 0, (error.strerror or str(error), _CHECK_DISK))
-    return StorageError(f"{path}: could not be written: {reason}.", remedy)
+    return StorageError(str(path), f"could not be written: {reason}", remedy)
 
 
 def sync_folder(folder: Path) -> None:
@@ -188,3 +188,18 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def remove_file(file: Path) -> None:
+    """Deletes `file`; no harm if it is gone. Raises StorageError."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(file, error) from error
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes `folder` and those in it, as far as nothing is left in them."""
+    for here, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(here)  # noqa: PTH106 - refused while there is something in it

@@ -1,7 +1,8 @@
 """What an interrupted `classify` had answered already, so that the same command goes on from there.
 
-A line of JSON an answer, appended as it is given and removed when the run is complete: nothing of the people in photos
-that were only asked about is kept longer than that. A line counts only while its photo is unchanged.
+A journal has a line of JSON for each answer. A line is appended as its answer is given, and counts only while its photo
+is unchanged. Names of people stand in a journal, so it goes when its run is complete, when it is `DAYS` days old, and
+when somebody who occurs in it is forgotten.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from mien.answers import Answer, from_journal, to_journal
+import numpy as np
+
+from mien.errors import PhotoError
+from mien.storage import leftovers
 from mien.storage.files import storage_error
+from mien.text.answers import ClassifyNote
+from mien.text.names import nfc
+from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
 
 PREFIX = "classify-"
+_PATTERN = f"{PREFIX}*.jsonl"
 
 
 class Journal:
-    """The journal of one command: the same model, options and paths."""
+    """The journal in `folder` of one command: the same version of a model, `top` and paths as they were `named`."""
 
     def __init__(self, folder: Path, model: str, top: int, named: Iterable[Path]) -> None:
         key = json.dumps([model, top, sorted(str(path.absolute()) for path in named)])
@@ -40,8 +48,8 @@ class Journal:
         return answers
 
     def keep(self, answers: Iterable[Answer], note: Callable[[str], None]) -> Generator[Answer]:
-        """Passes `answers` on, each written down first; removes the journal after the last. Where it cannot be written
-        (a full disk, an album that is only for reading), `note` is told, and the answers go on without."""
+        """Passes `answers` on, each written down first, and removes the journal after the last. Where it cannot be
+        written (a full disk, an album that is only for reading), `note` is told so, and the answers go on unwritten."""
         file = self._open(note)
         try:
             for answer in answers:
@@ -51,7 +59,7 @@ class Journal:
         finally:
             if file:
                 file.close()
-        with contextlib.suppress(OSError):  # one that stays is right, if of no use
+        with contextlib.suppress(OSError):  # a journal that stays is right, if of no use
             self._file.unlink(missing_ok=True)
 
     def _open(self, note: Callable[[str], None]) -> TextIO | None:
@@ -61,7 +69,7 @@ class Journal:
             if file.tell():
                 file.write("\n")  # ends a line that a kill cut short
         except OSError as error:
-            self._do_without(error, note)
+            self._say_why(error, note)
             return None
         return file
 
@@ -76,14 +84,84 @@ class Journal:
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.close()
-            self._do_without(error, note)
+            self._say_why(error, note)
             return False
         return True
 
-    def _do_without(self, error: OSError, note: Callable[[str], None]) -> None:
-        note(f"{storage_error(self._file, error).message} If this run is interrupted, the next one begins again.")
+    def _say_why(self, error: OSError, note: Callable[[str], None]) -> None:
+        note(ClassifyNote.NO_JOURNAL.say({"why": storage_error(self._file, error).message}))
+
+
+def remove_old(folder: Path) -> None:
+    """Removes the journals in `folder` whose last answer was given over `leftovers.DAYS` days ago: nobody came back to
+    the command. A journal that cannot be removed stays, for the next call."""
+    leftovers.remove_old(folder, _PATTERN)
+
+
+def forget(folder: Path, person: str) -> None:
+    """Removes every journal in `folder` in which `person` was an answer or a candidate; names are compared whole, in
+    NFC. A journal with a line that cannot be read, as after a kill, goes as well, since the name may stand there.
+    Raises StorageError if a journal cannot be removed."""
+    for file in sorted(folder.glob(_PATTERN)):
+        try:
+            if _may_name(file, nfc(person)):
+                file.unlink()
+        except FileNotFoundError:  # its run has just been completed
+            continue
+        except OSError as error:
+            raise storage_error(file, error) from error
+
+
+def _may_name(file: Path, person: str) -> bool:
+    """Whether `person` (NFC) is an answer or a candidate in a journal, or may be, as a line cannot be read."""
+    with file.open(encoding="utf-8") as lines:
+        try:
+            for line in lines:
+                for face in json.loads(line)["faces"] if line.strip() else ():
+                    named = (one["person"] for one in (face, *face["candidates"]))
+                    if any(name is not None and nfc(name) == person for name in named):
+                        return True
+        except (ValueError, KeyError, TypeError):
+            return True
+    return False
+
+
+def to_journal(answer: Answer) -> dict[str, Any]:
+    """`answer.to_json()` and what that leaves out, so that `from_journal` can make the same answer again."""
+    line = answer.to_json()
+    if answer.photo:
+        line |= {"sha256": answer.photo.sha256, "format": answer.photo.format, "phash": answer.photo.phash}
+    if answer.error:
+        line["error"] = [answer.error.about, *answer.error.stored()]
+    line["seen_by"] = [[named.face.detector, named.face.turn] for named in answer.faces]
+    return line
+
+
+def from_journal(line: Mapping[str, Any]) -> Answer:
+    """The answer that `to_journal` made `line` of. Raises KeyError, TypeError or ValueError where it made no such
+    line."""
+    faces = tuple(
+        NamedFace(
+            Face(tuple(f["box"]), np.asarray(f["landmarks"], np.float32), f["detector_score"], detector, turn),
+            Quality(**f["quality"]),
+            Prediction(
+                f["person"],
+                f["probability"],
+                f["score"],
+                f["threshold"],
+                tuple(Candidate(c["person"], c["probability"], c["score"]) for c in f["candidates"]),
+            ),
+        )
+        for f, (detector, turn) in zip(line["faces"], line["seen_by"], strict=True)
+    )
+    error = PhotoError.restored(*line["error"]) if "error" in line else None
+    photo = None
+    if "sha256" in line:
+        photo = Photo(line["sha256"], line["width"], line["height"], line["format"], line["phash"])
+    return Answer(line["photo"], line["model"], photo, faces, error)
 
 
 def _stamp(photo: Path) -> list[int]:
+    """Size and time of the file, by which a photo that changed is told."""
     stat = photo.stat()
     return [stat.st_size, stat.st_mtime_ns]

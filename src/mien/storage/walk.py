@@ -1,14 +1,94 @@
-"""Which photos are meant by the files and folders that a user names."""
+"""Which photos there are: on a shelf of an album, by person, or below whatever a user names. No photo is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from mien.errors import UsageError
-from mien.text.names import BESIDE_PHOTOS
+from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, shown
+from mien.text.findings import LeftOutKind
+from mien.text.kinds import Kind
+from mien.text.names import BESIDE_PHOTOS, is_unicode, nfc
+from mien.text.words import Figure
 from mien.vision.sniff import kind_of_name
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfFile:
+    """A photo on a shelf: `path` relative to the album, `person` in NFC, `size` in bytes."""
+
+    path: str
+    person: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that is not learned from, or not merged, so that nothing is lost silently; `kind` and `figures` say
+    why."""
+
+    path: str
+    kind: Kind
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why, in words that complete "it ", "is a link"."""
+        return self.kind.say(self.figures)
+
+    def to_json(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"photo": shown(self.path), "kind": str(self.kind), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """What lies on `shelves`: `people` (NFC, sorted, also those without a photo), `files` and `left_out` by path."""
+
+    shelves: tuple[Shelf, ...]
+    people: tuple[str, ...]
+    files: tuple[ShelfFile, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The paths of folders and files that could not be looked at."""
+        return tuple(one.path for one in self.left_out if one.kind is LeftOutKind.UNREADABLE)
+
+
+def walk(layout: Layout, shelves: Sequence[Shelf]) -> Shelved:
+    """Everything on these shelves. Raises AlbumError if training-images is one of them and missing.
+
+    An intake is walked strictly: links to photos are left out too, and so is what is no photo by its name, for it is
+    the user's to say what becomes of it.
+    """
+    if TRAINING in shelves:
+        layout.require_training()
+    walks = [_walk(layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None) for shelf in shelves]
+    return Shelved(
+        tuple(shelves),
+        tuple(sorted({person for one in walks for person in one.people})),
+        tuple(file for one in walks for file in one.files),
+        tuple(one for each in walks for one in each.left_out),
+    )
+
+
+def people_below(folder: Path) -> list[tuple[Path, str]]:
+    """(photo, person) for the photos of any folder that is laid out like training-images, in order of path.
+
+    Raises UsageError if there is no such folder or no such photo.
+    """
+    if not folder.is_dir():
+        raise UsageError(str(folder), "is not a folder", "Give a folder with a folder of photos for each person.")
+    found = [(folder / one.path, one.person) for one in _walk(folder, "", False).files]
+    if not found:
+        raise UsageError(str(folder), "holds no photo in a person's folder", f"Put photos into {folder / '<person>'}.")
+    return found
 
 
 def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
@@ -22,22 +102,79 @@ def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
     named = list(named)
     for path in named:
         if path.is_dir():
-            for photo in _walk(path):
+            for photo in _photos_in(path):
                 found.setdefault(photo, photo.relative_to(path))
         elif path.exists():
             found.setdefault(path, Path(path.name))
         else:
-            raise UsageError(f"{path} does not exist.", "Check the path.")
+            raise UsageError(str(path), "does not exist", "Check the path.")
     if not found:
-        raise UsageError(
-            f"There is no photo in {', '.join(map(str, named))}.", "Name photos, or folders that hold some."
-        )
+        about = ", ".join(map(str, named)) or "An empty list"
+        what = "hold no photo" if len(named) > 1 else "holds no photo"
+        raise UsageError(about, what, "Name photos, or folders that hold some.")
     return list(found.items())
 
 
-def _walk(folder: Path) -> Iterable[Path]:
+def _photos_in(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in BESIDE_PHOTOS)
+        folders[:] = sorted(filter(_is_visible, folders))
         for name in sorted(files):
-            if not name.startswith(".") and kind_of_name(name) == "photo":
+            if _is_visible(name) and kind_of_name(name) == "photo":
                 yield Path(here, name)
+
+
+def _is_visible(name: str) -> bool:
+    """Whether a walk takes notice of it: hidden files and what systems put beside photos are passed over."""
+    return not name.startswith(".") and name not in BESIDE_PHOTOS
+
+
+def _walk(top: Path, start: str, strict: bool) -> Shelved:
+    """A person is a folder directly in `top`, with photos at any depth; what is not visible is passed over. Links to
+    photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A `strict`
+    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
+    people: set[str] = set()
+    files: list[ShelfFile] = []
+    left_out: list[LeftOut] = []
+    folders = [(top, start, "")]  # folder, its path with a slash behind it, person
+    while folders:
+        folder, prefix, person = folders.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            left_out.append(LeftOut(prefix.rstrip("/"), LeftOutKind.UNREADABLE))
+            continue
+        for entry in filter(lambda one: _is_visible(one.name), entries):
+            path = prefix + entry.name
+            if not is_unicode(entry.name):
+                left_out.append(LeftOut(path.encode(errors="replace").decode(), LeftOutKind.NOT_UNICODE))
+                continue
+            try:
+                if entry.is_dir():
+                    if entry.is_symlink() or is_junction(entry):
+                        left_out.append(LeftOut(path, LeftOutKind.LINKED_FOLDER))
+                        continue
+                    below = person or nfc(entry.name)
+                    people.add(below)
+                    folders.append((Path(entry.path), f"{path}/", below))
+                elif why := _unfit(entry, person, strict):
+                    left_out.append(LeftOut(path, why))
+                elif kind_of_name(entry.name) == "photo":
+                    stat = entry.stat()
+                    files.append(ShelfFile(path, person, stat.st_size, stat.st_mtime_ns))
+            except OSError:
+                broken = entry.is_symlink()
+                left_out.append(LeftOut(path, LeftOutKind.BROKEN_LINK if broken else LeftOutKind.UNREADABLE))
+    by_path = attrgetter("path")
+    return Shelved((), tuple(sorted(people)), tuple(sorted(files, key=by_path)), tuple(sorted(left_out, key=by_path)))
+
+
+def _unfit(entry: os.DirEntry[str], person: str, strict: bool) -> LeftOutKind | None:
+    """Why a file is left out, if it is; a file that is no photo by its name is only left out by a strict walk."""
+    kind = kind_of_name(entry.name)
+    if strict and entry.is_symlink():
+        return LeftOutKind.LINKED_PHOTO
+    if kind == "unsupported":
+        return LeftOutKind.UNSUPPORTED
+    if kind == "ignored":
+        return LeftOutKind.NO_PHOTO if strict else None
+    return None if person else LeftOutKind.NO_PERSON

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from mien.text.fetching import FetchFault, SourceFault
 from mien.text.kinds import Kind
+from mien.text.models import GateKind, IncomparableKind
+from mien.text.photos import PhotoFault
 
 
 class FindingKind(Kind):
@@ -14,7 +19,8 @@ class FindingKind(Kind):
         "Add photos: other days, other light, from other sides.",
         True,
     )
-    UNREADABLE = ("unreadable", "cannot be read", "Check its permissions.", True)
+    CLOSED = ("closed", "cannot be opened", "Check its permissions.", True)
+    UNREADABLE = ("unreadable", "cannot be read", "Take it out of the folder.", True)
     SUSPECT = (
         "suspect",
         "the face is {other}'s ({rival:.3f}) rather than {person}'s ({own:.3f})",
@@ -23,7 +29,7 @@ class FindingKind(Kind):
     )
     TWO_PEOPLE = (
         "two people",
-        "the same picture under {people_count:person|people}",
+        "the same picture under {number:person|people}",
         "Leave the photo with the person it shows, and take it out of the other folder.",
         True,
     )
@@ -33,7 +39,7 @@ class FindingKind(Kind):
         "Look at it: move the photo to the right person, or join two folders that are one person's.",
         True,
     )
-    NOT_SEEN = ("not seen", "{photos_count:photo} not looked at yet", "Run `mien align`, then check again.", True)
+    NOT_SEEN = ("not seen", "{photos:photo} not seen yet", "Run `mien align`, then check again.", True)
     NOT_CHOSEN = (
         "not chosen",
         "which face is theirs is to be chosen again",
@@ -58,10 +64,168 @@ class FindingKind(Kind):
     COPIES = (
         "copies",
         "{copies} copies of the same picture",
-        "Nothing needs doing; they count once. Other photos would teach more.",
+        "Nothing needs doing. Other photos would teach more.",
     )
     POOR = (
         "poor",
         "the face's quality is {quality:.2f}, below {least:g}",
         "Put a larger, sharper or more frontal picture in its place if there is one.",
     )
+
+    def say(self, figures: Mapping[str, object]) -> str:
+        """Its words; of a photo that cannot be read those of the figure `fault`, a word of `PhotoFault`."""
+        return PhotoFault.of(str(figures["fault"])).say(figures) if "fault" in figures else super().say(figures)
+
+    def advise(self, figures: Mapping[str, object]) -> str:
+        """Its remedy, likewise."""
+        return PhotoFault.of(str(figures["fault"])).remedy if "fault" in figures else super().advise(figures)
+
+
+class LeftOutKind(Kind):
+    """Why a file or folder of a shelf is not learned from, or not merged; the words complete "it "."""
+
+    NO_PERSON = ("no person", "is not in a person's folder")
+    UNSUPPORTED = ("unsupported", "is of a kind that mien does not read")
+    NO_PHOTO = ("no photo", "is not a photo by its name")
+    LINKED_PHOTO = ("link", "is a link")
+    BROKEN_LINK = ("broken link", "is a link to nothing")
+    LINKED_FOLDER = ("linked folder", "is a link to a folder")
+    NOT_UNICODE = ("not unicode", "has a name that is not Unicode")
+    UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
+    HELD = ("held back", "is held back until you have looked at it")
+    SAME_IN_LETTERS = ("same in letters", "is of {person}, and the album has {other}: they differ in letter case only")
+    NO_FOLDER = ("no folder", "is of {person}, whose folder is a link or cannot be opened")
+    NO_NAME = ("no name", "is of {person}, which cannot be a person's name")
+
+
+class StaleKind(Kind):
+    """In what the catalog or the model in use is behind the album."""
+
+    NOT_SEEN = ("not seen", "{photos:photo} not seen yet with the present settings")
+    NOT_CHOSEN = ("not chosen", "{people:person|people} whose faces are to be chosen again")
+    NEW = ("new", "{photos:photo} new in training-images, not seen yet")
+    CHANGED = ("changed", "{photos:photo} changed since it was seen")
+    GONE = ("gone", "{photos:photo} gone from training-images; the next run forgets it")
+    OTHER_SETTINGS = (
+        "other settings",
+        "the model was made with other settings of precision or views, or by another version of mien",
+    )
+    OTHER_FPIR = ("other fpir", "the model's FPIR is {of_model:g}, the setting {set:g}")
+    ENROLLED = (
+        "enrolled",
+        "{photos:photo} enrolled or removed since the last training, by which the model was measured",
+    )
+    NOT_LEARNED = ("not learned", "{photos:photo} not in the model yet")
+    LEFT_ALBUM = ("left album", "{photos:photo} in the model and no longer in the album")
+
+
+class RunNote(Kind):
+    """What the daily loop has to say before its first step."""
+
+    GOES_ON = ("goes on", "Going on with the run {run}, which was interrupted.")
+
+
+class StepKind(Kind):
+    """What a step of the daily run says of itself."""
+
+    NOTHING_EXPIRED = ("nothing expired", "nothing has expired")
+    EXPIRED = (
+        "expired",
+        "{photos:photo} set aside, whose time is over",
+        "They lie in removed-images: delete them if you may not keep them.",
+        True,
+    )
+    EXPIRED_BEFORE = (
+        "expired before",
+        "perhaps photos were set aside before this run was interrupted",
+        "Look into removed-images: delete what you may not keep.",
+        True,
+    )
+    NO_SOURCE = ("no source", "no source is configured")
+    COLLECTED = ("collected", "{photos:new photo} from {sources:source}")
+    SOURCES_FAILED = ("sources failed", "{sources:source} failed")
+    REFUSED = ("refused", "{files:file} refused")
+    NOT_HAD = ("not had", "{photos:photo} could not be had")
+    NOTHING_WAITS = ("nothing waits", "nothing waits")
+    WAITING = ("waiting", "{photos:photo} waiting, {computed:,} seen anew")
+    WAITING_UNREADABLE = ("waiting, unreadable", "{photos:,} unreadable")
+    NOTHING_ODD = ("nothing odd", "nothing odd")
+    FOUND_UNREADABLE = ("found unreadable", "{photos:,} unreadable")
+    FOUND_SUSPECT = ("found suspect", "{photos:,} whom the model takes for somebody else")
+    FOUND_TWO_PEOPLE = ("found two people", "{photos:,} that came for two people")
+    FOUND_NOT_SEEN = ("found not seen", "{photos:,} not seen yet")
+    FOUND_NO_FACE = ("found no face", "{photos:,} without a face")
+    FOUND_SEVERAL = ("found several", "{photos:,} with several faces")
+    FOUND_COPIES = ("found copies", "{photos:,} like another photo")
+    MERGED = ("merged", "{photos:photo} merged")
+    NOTHING_MERGED = ("nothing merged", "nothing to merge")
+    DUPLICATES = ("duplicates", "{photos:duplicate} dropped")
+    LEFT = ("left", "{photos:,} left in the intake")
+    MADE = ("made", "made {version}: {people:person|people}, {photos:photo}")
+    MADE_BEFORE = ("made before", "nothing new since {version}: {people:person|people}, {photos:photo}")
+    FEW_PHOTOS = ("few photos", "{people:person|people} with fewer than {minimum} photos")
+    FIRST = ("first", "{version} is the first that can be used")
+    IN_USE_ALREADY = ("in use already", "{version} is in use already")
+    SET_ASIDE = ("set aside", "{version} was set aside before, and would be made of these photos again")
+    UNUSABLE = ("unusable", "{version} cannot be used by this version of mien")
+    UNDECIDED = (
+        "undecided",
+        "{version} and {champion}, which is in use, could not be compared",
+        "Try both, then choose: mien models promote {version}",
+        True,
+    )
+    KEPT_OUT = (
+        "kept out",
+        "the new model {version} was not put into use, {champion} stays",
+        "Look at what came in; to use it all the same: mien models promote {version}",
+        True,
+    )
+    PROMOTED = ("promoted", "{version} is in use now")
+    STAYS = ("stays", "{version} stays in use")
+    TOLD = ("told", "{program} has the summary")
+    NOT_STARTED = ("not started", "{program} cannot be run", "Look at after_daily in mien.toml.", True)
+    TOO_LONG = (
+        "too long",
+        "{program} took longer than {minutes} minutes and was stopped",
+        "Look at after_daily in mien.toml.",
+        True,
+    )
+    NOT_TOLD = (
+        "not told",
+        "{program} did not take the summary: it ended with exit code {code}",
+        "Look at after_daily in mien.toml.",
+        True,
+    )
+
+
+_AGAIN = "Run `mien daily` again; what it prints then says more."
+
+
+class ErrorKind(Kind):
+    """Why a step could not be done, by the class of its error (`mien.errors`)."""
+
+    ALBUM = ("AlbumError", "something in the album is not as it should be", _AGAIN, True)
+    EMPTY = ("EmptyAlbumError", "there is no photo to learn from", "Put photos into training-images.", True)
+    NO_FACE = ("NoFaceError", "no photo shows a face that could be learned", "Add photos that show faces.", True)
+    PHOTO = ("PhotoError", "a photo could not be read", _AGAIN, True)
+    MODEL = ("ModelError", "a model cannot be used", _AGAIN, True)
+    DAMAGED = ("DamagedModelError", "a file of a model is not what it was", "Make a new one: mien train", True)
+    ENCODER = ("EncoderMismatchError", "the model was made with another encoder", "Make a new one: mien train", True)
+    BUSY = ("BusyError", "another run was at work in the album", "Run `mien daily` again.", True)
+    STORAGE = ("StorageError", "the disk is full, read-only, or forbids to write", "Free some space. " + _AGAIN, True)
+    NETWORK_DRIVE = ("NetworkDriveError", "the catalog cannot live on a network drive", _AGAIN, True)
+    EXTRA = ("MissingExtraError", "a part that is needed is not installed", _AGAIN, True)
+    SOURCE = ("SourceError", "a source could not be read", _AGAIN, True)
+    FETCH = ("FetchError", "a photo could not be had", _AGAIN, True)
+    TOOL = ("ToolError", "a part that mien did not bring has failed", _AGAIN, True)
+    USAGE = ("UsageError", "a setting or a word of the command is off", _AGAIN, True)
+    OTHER = ("MienError", "something went wrong that mien did not foresee", _AGAIN, True)
+
+
+def kind_of(key: str) -> Kind:
+    """The kind of a finding by its `Kind.key`. Raises KeyError for one that this version of mien does not know."""
+    family, _, word = key.partition(".")
+    for kinds in (FindingKind, StepKind, ErrorKind, GateKind, IncomparableKind, SourceFault, FetchFault):
+        if kinds.__name__ == family and word in set(kinds):
+            return kinds.of(word)
+    raise KeyError(key)

@@ -8,6 +8,9 @@ import unicodedata
 
 from mien.errors import UsageError
 
+FILE_NAME = "mien.toml"
+"""The file with an album's settings, whose presence makes a folder an album."""
+
 LONGEST_NAME = 200
 """Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
 
@@ -30,7 +33,7 @@ def valid_person(name: str) -> str:
     name = nfc(name)
     if problem := _problem(name):
         raise UsageError(
-            f"{quoted_name(name)} cannot be a person's name: {problem}.", "Choose a name that a folder can have."
+            quoted_name(name), f"cannot be a person's name: {problem}", "Choose a name that a folder can have."
         )
     return name
 

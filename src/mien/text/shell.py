@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from pathlib import PurePath
 
 
 def quoted(word: str | PurePath) -> str:
     """`word` as one word for the shell: cmd and PowerShell on Windows, POSIX elsewhere; as it is where it needs no
     quotes."""
-    text = str(word)
-    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
+    if os.name == "nt":
+        import subprocess  # 5 ms, and only Windows needs it here
+
+        return subprocess.list2cmdline([str(word)])
+    return shlex.quote(str(word))
 
 
 def command(album: PurePath | None, *words: str | PurePath) -> str:

@@ -1,7 +1,7 @@
 """Counts, shares and lists as words, and how a kind's words are filled with figures.
 
-Every room that says something says it through here, so that plurals, thousands and percentages read alike in the
-terminal, in the report and on later pages.
+Every room that counts, lists or fills a kind's words does it through here, so that plurals, thousands and percentages
+read alike in the terminal, in the report and on later pages.
 """
 
 from __future__ import annotations
@@ -42,12 +42,17 @@ def listed(words: Iterable[str], conjunction: str = "and") -> str:
 
 
 class _Filler(Formatter):
-    """Knows four kinds of format more than Python: "{n:photo}" counts photos, "{n:person|people}" people, "{x:%}" is a
-    percentage, "{names:and}" and "{names:or}" a list."""
+    """Knows six kinds of format more than Python: "{n:photo}" counts photos, "{n:person|people}" people, "{x:%}" is a
+    percentage with one place, "{x:g%}" one with as many as it needs, "{p:p}" a p-value, "{names:and}" and "{names:or}"
+    a list."""
 
     def format_field(self, value: object, format_spec: str) -> str:
         if format_spec == "%" and isinstance(value, int | float):
             return percent(value)
+        if format_spec == "g%" and isinstance(value, int | float):
+            return f"{100 * value:.6g} %"
+        if format_spec == "p" and isinstance(value, int | float):
+            return "p < 0.0001" if value < 0.0001 else f"p = {value:.2g}"
         if format_spec in ("and", "or") and isinstance(value, tuple | list):
             return listed(map(str, value), format_spec)
         if format_spec[:1].isalpha() and isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Boxes and names on a copy of a picture."""
+"""Boxes and names, drawn on a copy of a picture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from PIL import Image, ImageDraw, ImageFont
 from mien.types import Box, Pixels
 
 NAMED, UNKNOWN = (46, 160, 67), (110, 118, 129)
-"""Green and grey: a name, and nobody the model knows."""
+"""RGB colours: green for a face with a name, grey for an unknown one."""
 
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "PingFang.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf")
-"""Fonts of Linux, macOS and Windows, tried in turn for names beyond Pillow's own, which is Latin only; the second list
-for East Asian names. Where none is there, boxes stand for letters, and the number tells who it is."""
+"""Fonts of Linux, macOS and Windows, tried in turn for names that are not ASCII; the second list for East Asian names.
+Pillow's own font is Latin only. Where no font is installed, boxes stand for letters, and the number in the label tells
+who it is."""
 
 
 def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], named: Sequence[bool]) -> Pixels:
-    """A copy of `pixels` (HxWx3 uint8 RGB) with each box (in these pixels) outlined and its label below it, or above
-    where there is no room below."""
+    """A copy of `pixels` (HxWx3 uint8 RGB) with each box outlined and its label below it, or above where there is no
+    room below. `boxes` are in these pixels; `named` says which are green."""
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     side = max(image.size)

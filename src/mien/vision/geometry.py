@@ -1,4 +1,4 @@
-"""Where a face lies and how it is cut out: similarities, squares, chips, turns.
+"""Where a face lies in a picture, and how a chip is cut from it: similarities, squares, chips, quarter turns.
 
 Points are (x, y), pixel centres at whole numbers. An affine map is (2, 3) float64; `affine[:, :2] @ point + affine[:,
 2]` applies it.
@@ -17,7 +17,7 @@ from mien.types import Box, Floats, Pixels
 Affine = NDArray[np.float64]
 
 CHIP_SIZE = 150
-"""Side of the chip that dlib's ResNet reads, pixels."""
+"""Side in pixels of the chip that dlib's ResNet reads."""
 
 _PADDING = 0.25  # around dlib's template on each side, in units of the template: what the ResNet was trained with
 
@@ -56,7 +56,7 @@ class Cut(NamedTuple):
 
 
 def similarity(source: ArrayLike, target: ArrayLike) -> Affine:
-    """The turn, scale and shift that carry (N, 2) `source` to `target` with the least squared error.
+    """The affine map of turn, scale and shift that carries (N, 2) `source` to `target` with the least squared error.
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 13(4), 1991; in
     the plane without reflection it has this closed form, a division of complex numbers. The points of `source` must not
@@ -72,10 +72,11 @@ def similarity(source: ArrayLike, target: ArrayLike) -> Affine:
 
 
 def warp(pixels: Pixels, chip_to_image: Affine, size: int) -> Pixels:
-    """The (size, size, 3) chip whose point p shows what lies at `chip_to_image` of p; black beyond the image.
+    """The chip (size, size, 3) uint8 whose point p shows what lies at `chip_to_image` of p; black beyond the image.
 
-    Bilinear, after averaging the image over whole blocks of pixels where the chip is much smaller than what it shows
-    (else fine detail turns into noise). Only the face's neighbourhood is read, however large the image.
+    Values are interpolated between four pixels. Where the chip is much smaller than the part of the image that it
+    shows, the image is first averaged over whole blocks of pixels, or fine detail would turn into noise. Only the
+    neighbourhood of the face is read, however large the image.
     """
     linear, shift = chip_to_image[:, :2], chip_to_image[:, 2]
     block = max(1, int(np.sqrt(abs(np.linalg.det(linear)))))  # image pixels to a chip pixel, both ways
@@ -96,22 +97,23 @@ def warp(pixels: Pixels, chip_to_image: Affine, size: int) -> Pixels:
 
 
 def _uint8(image: NDArray[Any]) -> Pixels:
-    """What OpenCV made of uint8 is uint8, though its types do not say so."""
+    """An image that OpenCV made of uint8, which is uint8 though OpenCV's types do not say so."""
     return cast("Pixels", image)
 
 
 def warp_square(pixels: Pixels, cut: Cut, size: int) -> Pixels:
-    """What lies in `cut`, turned upright, as a (size, size, 3) chip; see `warp`."""
+    """The chip (size, size, 3) uint8 of the square `cut`, turned upright; see `warp`."""
     return warp(pixels, _chip_to_image(cut, size), size)
 
 
 def from_chip(points: ArrayLike, cut: Cut, size: int) -> Floats:
-    """Where (..., 2) points of the chip that `warp_square` makes lie in the image; float32."""
+    """The points in the image, (..., 2) float32, of points in the chip that `warp_square` makes of `cut`."""
     affine = _chip_to_image(cut, size)
     return np.asarray(np.asarray(points, np.float64) @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
 def _chip_to_image(cut: Cut, size: int) -> Affine:
+    """The map from a chip of this size to the square that it shows."""
     step = (cut.side - 1) / (size - 1)
     cosine, sine = step * np.cos(cut.angle), step * np.sin(cut.angle)
     linear = np.array([[cosine, -sine], [sine, cosine]])
@@ -119,7 +121,7 @@ def _chip_to_image(cut: Cut, size: int) -> Affine:
 
 
 def cut_from_points(points: ArrayLike, size: int = CHIP_SIZE) -> Cut:
-    """The square that dlib cuts (get_face_chip_details, padding 0.25) for (5, 2) points, dlib's parts 0..4."""
+    """The square that dlib cuts for (5, 2) points, its parts 0..4 (get_face_chip_details with padding 0.25)."""
     template = (_DLIB_TEMPLATE + _PADDING) / (1 + 2 * _PADDING) * size
     affine = similarity(template, points)
     x, y = affine[:, :2] @ np.full(2, size / 2) + affine[:, 2]
@@ -127,34 +129,28 @@ def cut_from_points(points: ArrayLike, size: int = CHIP_SIZE) -> Cut:
     return Cut(float(x), float(y), float(size * np.hypot(cosine, sine)), float(np.arctan2(sine, cosine)))
 
 
-def chip_from_points(pixels: Pixels, points: ArrayLike, size: int = CHIP_SIZE) -> Pixels:
-    """The chip of dlib.get_face_chip (padding 0.25): (size, size, 3) uint8 for (5, 2) points, dlib's parts 0..4.
-
-    Where dlib would halve a large face by its Gaussian pyramid, blocks are averaged here; embeddings of the two agree.
-    """
-    return warp_square(pixels, cut_from_points(points, size), size)
-
-
 class _Frame(NamedTuple):
-    """A face's own axes, from YuNet's points."""
+    """The axes of a face: `middle` is half way between the middle of the eyes and that of the mouth, `angle` the turn
+    from upright in radians, `unit` the sum of the distances from eye to eye and from eyes to mouth in pixels."""
 
-    middle: NDArray[np.float64]  # half way between the middle of the eyes and that of the mouth
-    unit: float  # eye to eye plus eyes to mouth: hardly changes when the head turns, for then only the first shrinks
+    middle: NDArray[np.float64]
+    unit: float  # hardly changes when the head turns, for then only the first distance shrinks
     angle: float
 
 
 def _frame(landmarks: ArrayLike) -> _Frame:
+    """The axes of a face with these (5, 2) landmarks in YuNet's order."""
     right_eye, left_eye, _, right_mouth, left_mouth = np.asarray(landmarks, np.float64)
     eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
     across, down = left_eye - right_eye, mouth - eyes
-    # Both lines say where "across" is, each with the weight of its length: in a profile the eyes are so close
-    # together that their line says nothing, and there the other one speaks.
+    # Both lines tell the angle, each with the weight of its length: in a profile the eyes are so close together that
+    # their line tells nothing, and the other one decides.
     x, y = across[0] + down[1], across[1] - down[0]
     return _Frame((eyes + mouth) / 2, float(np.hypot(*across) + np.hypot(*down)), float(np.arctan2(y, x)))
 
 
 def cut_from_landmarks(landmarks: ArrayLike) -> Cut:
-    """Nearly the square that dlib would cut, from (5, 2) landmarks in YuNet's order alone.
+    """The square that dlib would cut, nearly, from (5, 2) landmarks in YuNet's order alone.
 
     The constants are medians over what dlib's points gave for 508 faces (250 photos of LFW, else web photos).
     """
@@ -171,12 +167,12 @@ def between(one: Cut, other: Cut) -> Cut:
 
 
 def chip_from_landmarks(pixels: Pixels, landmarks: ArrayLike, size: int = CHIP_SIZE) -> Pixels:
-    """The (size, size, 3) uint8 chip of `cut_from_landmarks`: without the regression trees, for where they err."""
+    """The chip (size, size, 3) uint8 of `cut_from_landmarks`. It needs no regression trees, which err at profiles."""
     return warp_square(pixels, cut_from_landmarks(landmarks), size)
 
 
 def square_from_landmarks(landmarks: ArrayLike) -> Box:
-    """The box that dlib's detectors would draw for (5, 2) landmarks in YuNet's order: what the regression trees expect.
+    """The box that dlib's detectors would draw for (5, 2) landmarks in YuNet's order; the regression trees expect it.
 
     Fitted to dlib's boxes on 2,500 photos of LFW. The box is upright, so the face must be, to some 30 degrees.
     """
@@ -201,8 +197,8 @@ def landmarks_from_points(points: ArrayLike) -> Floats:
 def openface_chip(pixels: Pixels, points: ArrayLike, size: int = 96) -> Pixels:
     """OpenFace's `outerEyesAndNose` chip, (size, size, 3) uint8, for (5, 2) points, dlib's parts 0..4.
 
-    The affine map of three points, shear included, as OpenFace's models want it; dlib's ResNet needs a similarity
-    instead (`chip_from_points`). Unlike in OpenFace large faces are averaged down, see `warp`.
+    It is cut by the affine map of three points, shear included, as OpenFace's models want it; dlib's ResNet needs a
+    similarity (`cut_from_points`). Large faces are averaged down, see `warp`, which OpenFace does not do.
     """
     chosen = np.asarray(points, np.float32)[list(_OPENFACE_PARTS)]
     affine = cv2.getAffineTransform((_OPENFACE_TEMPLATE * size).astype(np.float32), chosen)
@@ -210,9 +206,9 @@ def openface_chip(pixels: Pixels, points: ArrayLike, size: int = 96) -> Pixels:
 
 
 def turn_points(points: ArrayLike, turn: int, width: int, height: int) -> Floats:
-    """Where (..., 2) points of a width x height image come to lie when it is turned by np.rot90(image, turn); float32.
+    """The points, (..., 2) float32, at which `points` of a width x height image lie after np.rot90(image, turn).
 
-    `turn` counts quarters, anticlockwise. Back again: -turn, with the width and height of the turned image.
+    `turn` counts anticlockwise quarters. To turn points back, give -turn and the width and height of the turned image.
     """
     x, y = np.moveaxis(np.asarray(points, np.float64), -1, 0)
     right, bottom = width - 1, height - 1
@@ -221,6 +217,6 @@ def turn_points(points: ArrayLike, turn: int, width: int, height: int) -> Floats
 
 
 def turn_box(box: Box, turn: int, width: int, height: int) -> Box:
-    """Where a box comes to lie; see `turn_points`."""
+    """The box at which `box` of a width x height image lies after np.rot90(image, turn); see `turn_points`."""
     (ax, ay), (bx, by) = turn_points([box[:2], box[2:]], turn, width, height).tolist()
     return (min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))

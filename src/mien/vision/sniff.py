@@ -1,72 +1,62 @@
-"""What a file is, from its first bytes, and what its name promises. Nothing is decoded here."""
+"""What type a file has, by its first bytes, and what its name promises. Nothing is decoded here."""
 
 from __future__ import annotations
 
 import os
 from codecs import getincrementaldecoder
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
+from mien.text.photos import FileType
+
 NameKind = Literal["photo", "unsupported", "ignored"]
+"""What a file's name promises, see `kind_of_name`."""
 
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """What the first bytes say. `what` is the format mien decodes it by ("JPEG") when `kind` is "picture", else a
-    description that completes "it is ..."; "unsupported" is a picture of a kind mien does not read."""
-
-    kind: Literal["picture", "unsupported", "not-a-picture"]
-    what: str
-
-
-_PICTURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (8, b"WEBP", "WEBP"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),  # BigTIFF
-    (0, b"MM\0+", "TIFF"),
-    (0, b"\0\0\0\x0cjP  ", "JPEG2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG2000"),  # bare codestream
-    *((0, f"P{digit}{space}".encode(), "PPM") for digit in "123456f" for space in "\n\r\t "),
-    *((0, bytes((10, version, 1)), "PCX") for version in (0, 2, 3, 5)),
-    (0, b"\x01\xda", "SGI"),
+_SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
+    (8, b"CR\x02\0", FileType.RAW),  # Canon CR2, by the rest a TIFF; so it comes before TIFF
+    (0, b"FUJIFILMCCD-RAW", FileType.RAW),
+    (0, b"IIU\0", FileType.RAW),  # Panasonic
+    (0, b"IIR", FileType.RAW),  # Olympus
+    (0, b"MMOR", FileType.RAW),
+    (0, b"FOVb", FileType.RAW),  # Sigma
+    (0, b"\0MRM", FileType.RAW),  # Minolta
+    (0, b"\xff\xd8\xff", FileType.JPEG),
+    (0, b"\x89PNG\r\n\x1a\n", FileType.PNG),
+    (0, b"GIF87a", FileType.GIF),
+    (0, b"GIF89a", FileType.GIF),
+    (8, b"WEBP", FileType.WEBP),
+    (0, b"BM", FileType.BMP),
+    (0, b"II*\0", FileType.TIFF),
+    (0, b"MM\0*", FileType.TIFF),
+    (0, b"II+\0", FileType.TIFF),  # BigTIFF
+    (0, b"MM\0+", FileType.TIFF),
+    (0, b"\0\0\0\x0cjP  ", FileType.JPEG2000),
+    (0, b"\xff\x4f\xff\x51", FileType.JPEG2000),  # bare codestream
+    *((0, f"P{digit}{space}".encode(), FileType.PPM) for digit in "123456f" for space in "\n\r\t "),
+    *((0, bytes((10, version, 1)), FileType.PCX) for version in (0, 2, 3, 5)),
+    (0, b"\x01\xda", FileType.SGI),
+    (0, b"\xff\x0a", FileType.JPEG_XL),
+    (0, b"\0\0\0\x0cJXL ", FileType.JPEG_XL),
+    (0, b"8BPS", FileType.PHOTOSHOP),
+    (0, b"%!PS", FileType.POSTSCRIPT),
+    (0, b"\xc5\xd0\xd3\xc6", FileType.POSTSCRIPT),
+    (0, b"\xd7\xcd\xc6\x9a", FileType.WMF),
+    (0, b"\0\0\x01\0", FileType.ICON),
+    (0, b"DDS ", FileType.DDS),
+    (0, b"SIMPLE  =", FileType.FITS),
+    (0, b"/* XPM", FileType.XPM),
+    (0, b"\x59\xa6\x6a\x95", FileType.SUN_RASTER),
+    (0, b"%PDF", FileType.PDF),
+    (8, b"AVI ", FileType.VIDEO),
+    (0, b"\x1a\x45\xdf\xa3", FileType.VIDEO),  # Matroska, WebM
+    (0, b"\0\0\x01\xba", FileType.VIDEO),  # MPEG
+    (0, b"FLV\x01", FileType.VIDEO),
+    (0, b"\x30\x26\xb2\x75", FileType.VIDEO),  # Windows Media
+    (0, b"PK\x03\x04", FileType.ZIP),
+    (0, b"\x1f\x8b", FileType.GZIP),
 )
-"""(offset, bytes, format). EPS, WMF and PDF are not here on purpose: reading them starts other programs."""
-
-_OTHERS: tuple[tuple[int, bytes, Literal["unsupported", "not-a-picture"], str], ...] = (
-    (8, b"CR\x02\0", "unsupported", "a camera's RAW file"),  # Canon CR2, else a TIFF; so these come first
-    (0, b"FUJIFILMCCD-RAW", "unsupported", "a camera's RAW file"),
-    (0, b"IIU\0", "unsupported", "a camera's RAW file"),  # Panasonic
-    (0, b"IIR", "unsupported", "a camera's RAW file"),  # Olympus
-    (0, b"MMOR", "unsupported", "a camera's RAW file"),
-    (0, b"FOVb", "unsupported", "a camera's RAW file"),  # Sigma
-    (0, b"\0MRM", "unsupported", "a camera's RAW file"),  # Minolta
-    (0, b"\xff\x0a", "unsupported", "a JPEG XL picture"),
-    (0, b"\0\0\0\x0cJXL ", "unsupported", "a JPEG XL picture"),
-    (0, b"8BPS", "unsupported", "a Photoshop document"),
-    (0, b"%!PS", "unsupported", "a PostScript drawing"),
-    (0, b"\xc5\xd0\xd3\xc6", "unsupported", "a PostScript drawing"),
-    (0, b"\xd7\xcd\xc6\x9a", "unsupported", "a Windows drawing (WMF)"),
-    (0, b"\0\0\x01\0", "unsupported", "an icon"),
-    (0, b"DDS ", "unsupported", "a game texture (DDS)"),
-    (0, b"SIMPLE  =", "unsupported", "a telescope's picture (FITS)"),
-    (0, b"/* XPM", "unsupported", "an X11 icon (XPM)"),
-    (0, b"\x59\xa6\x6a\x95", "unsupported", "a Sun raster picture"),
-    (0, b"%PDF", "not-a-picture", "a PDF document"),
-    (8, b"AVI ", "not-a-picture", "a video"),
-    (0, b"\x1a\x45\xdf\xa3", "not-a-picture", "a video"),  # Matroska, WebM
-    (0, b"\0\0\x01\xba", "not-a-picture", "a video"),  # MPEG
-    (0, b"FLV\x01", "not-a-picture", "a video"),
-    (0, b"\x30\x26\xb2\x75", "not-a-picture", "a video"),  # Windows Media
-    (0, b"PK\x03\x04", "not-a-picture", "an archive (ZIP)"),
-    (0, b"\x1f\x8b", "not-a-picture", "an archive (gzip)"),
-)
+"""(offset, bytes, type); the first that matches counts. mien never decodes EPS, WMF and PDF, because reading them
+starts other programs."""
 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
@@ -89,11 +79,12 @@ _UNSUPPORTED_SUFFIXES = _RAW_SUFFIXES | _suffixes(
 
 
 def kind_of_name(name: str) -> NameKind:
-    """What to do with a file of this name when a folder is walked: read it as a "photo", count it as "unsupported"
-    (camera RAW, video, drawing), or pass it over: "ignored" (hidden files, Thumbs.db, sidecars, everything else).
+    """What a walk through a folder does with a file of this name: it reads a "photo", counts an "unsupported" one
+    (camera RAW, video, drawing), and passes over one that is "ignored" (hidden files, Thumbs.db, sidecars, anything
+    else).
 
-    Only a first sieve: `sniff` has the last word on what a file is. Downloaders save "a.jpg?w=620" under that name, so
-    what precedes a question mark may promise a photo too.
+    `sniff` has the last word on what a file is. Downloaders save files under names such as "a.jpg?w=620", so what
+    precedes a question mark may promise a photo too.
     """
     name = os.path.basename(name)  # noqa: PTH119 - walks ask this of every file, and a Path costs ten times as much
     suffixes = {os.path.splitext(part)[1].lower() for part in (name, name.partition("?")[0])}  # noqa: PTH122
@@ -104,49 +95,49 @@ def kind_of_name(name: str) -> NameKind:
     return "unsupported" if suffixes & _UNSUPPORTED_SUFFIXES else "ignored"
 
 
-def sniff(data: bytes, name: str) -> Looks:
-    """What `data` is by its first bytes. `name` counts only where bytes cannot tell: most RAW files are TIFFs with a
-    thumbnail inside, and TGA has no signature."""
+def sniff(data: bytes, name: str) -> FileType:
+    """The type of the file that begins with `data`. `name` counts only where bytes cannot tell: most RAW files are
+    TIFFs with a thumbnail inside, and TGA has no signature."""
     suffix = PurePath(name).suffix.lower()
-    for offset, magic, kind, what in _OTHERS:
-        if data.startswith(magic, offset):
-            return Looks(kind, what)
     if data.startswith(b"ftyp", 4):
-        return _boxed(data)
-    for offset, magic, fmt in _PICTURES:
-        if data.startswith(magic, offset):
-            raw = fmt == "TIFF" and suffix in _RAW_SUFFIXES
-            return Looks("unsupported", "a camera's RAW file") if raw else Looks("picture", fmt)
+        return _type_by_brand(data)
+    found = next((kind for offset, magic, kind in _SIGNATURES if data.startswith(magic, offset)), None)
+    if found is FileType.TIFF and suffix in _RAW_SUFFIXES:
+        return FileType.RAW
+    if found:
+        return found
     if suffix == ".tga" and len(data) > 18 and not _is_text(data):
-        return Looks("picture", "TGA")
-    return _written(data)
+        return FileType.TGA
+    return _type_of_text(data)
 
 
-def _boxed(data: bytes) -> Looks:
-    """ISO 14496-12: the `ftyp` box names a major brand, then a version, then the brands it is compatible with."""
+def _type_by_brand(data: bytes) -> FileType:
+    """The type of a file that begins with an `ftyp` box, which names a major brand, a version, and the brands that the
+    file is compatible with (ISO 14496-12)."""
     end = min(int.from_bytes(data[:4], "big"), 256)
     major, compatible = data[8:12], frozenset(data[i : i + 4] for i in range(16, end, 4))
     for brands in (frozenset((major,)), compatible):
         if brands & _AVIF_BRANDS:
-            return Looks("picture", "AVIF")
+            return FileType.AVIF
         if brands & _HEIF_BRANDS:
-            return Looks("picture", "HEIF")
-    return Looks("unsupported", "a camera's RAW file") if major == b"crx " else Looks("not-a-picture", "a video")
+            return FileType.HEIF
+    return FileType.RAW if major == b"crx " else FileType.VIDEO
 
 
-def _written(data: bytes) -> Looks:
-    """Text of some sort, or nothing known."""
+def _type_of_text(data: bytes) -> FileType:
+    """The kind of text that the file holds; OTHER if it holds none."""
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return Looks("not-a-picture", "a web page (HTML)")
+        return FileType.HTML
     if start.startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in start:
-        return Looks("unsupported", "a drawing (SVG)")
+        return FileType.SVG
     if start.startswith(b"<?xml"):
-        return Looks("not-a-picture", "an XML document")
-    return Looks("not-a-picture", "text" if _is_text(data) else "of no kind mien knows")
+        return FileType.XML
+    return FileType.TEXT if _is_text(data) else FileType.OTHER
 
 
 def _is_text(data: bytes) -> bool:
+    """Whether the file begins with UTF-8 text."""
     start = data[:1024]
     try:
         getincrementaldecoder("utf-8")().decode(start)  # incremental: the cut may fall inside a character

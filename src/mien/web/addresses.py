@@ -1,4 +1,4 @@
-"""Which addresses may be connected to, and a network backend that connects to no other.
+"""Which IP addresses may be connected to, and a network backend that connects to no other.
 
 Checking a URL's host beforehand is no use: a name may have a public address when it is checked and a private one a
 moment later ("DNS rebinding"), and 127.0.0.1 has many spellings. So the backend looks the name up once, checks every
@@ -31,7 +31,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
-"""In the IANA registries of special-purpose addresses, but public to the one or other Python from 3.11 on."""
+"""In the IANA registries of special-purpose addresses, but public by `ipaddress` of one Python or another from 3.11."""
 
 
 class ForbiddenAddress(Exception):  # noqa: N818 - never seen outside this room
@@ -43,7 +43,7 @@ class ForbiddenAddress(Exception):  # noqa: N818 - never seen outside this room
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
-    """What the operating system says, in its order (RFC 6724)."""
+    """The `Resolver` of the operating system, whose order follows RFC 6724."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -51,7 +51,7 @@ def system_resolver(host: str, port: int) -> Sequence[str]:
 def is_public(address: str) -> bool:
     """Whether `address` (text of an IP address) is one host of the public Internet: not private, loopback, link-local
     (where clouds keep their metadata service), shared (CGNAT), multicast, reserved or unspecified, nor an IPv6 address
-    that leads to such an IPv4 one. What is no IP address at all is not public."""
+    that leads to such an IPv4 one. A text that is no IP address is not public."""
     try:
         return _is_public(ipaddress.ip_address(address))
     except ValueError:
@@ -87,8 +87,8 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """A connection to the first address of `host` that answers. Raises ForbiddenAddress where any of them is not
-        public: a name with both kinds is a trap, or badly set up."""
+        """A connection to the first address of `host` that answers. Raises ForbiddenAddress if any of its addresses is
+        not public: a name with both kinds is a trap, or badly set up."""
         addresses = self._addresses(host, port)
         for address in addresses:
             if not self._allow_private and not is_public(address):

@@ -1,4 +1,4 @@
-"""What a server says of a body, and what is done to it; pure, but for the bytes that flow through."""
+"""What the headers of an answer say of its body (stamp, length, part), and the unpacking of gzip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a server tells one version of a picture from another: its ETag and Last-Modified, "" if not said."""
+    """The headers by which a server tells one version of a picture from another: ETag and Last-Modified, "" for a
+    header that it does not send."""
 
     etag: str = ""
     modified: str = ""
@@ -61,31 +62,33 @@ def _sendable(value: str) -> str:
 
 
 class Part(NamedTuple):
-    """What a 206 brings: its first byte, and the size of the whole, None if not said."""
+    """The part of a picture that an answer of status 206 brings: the place of its first byte, and the size of the whole
+    picture, None if the server does not say it."""
 
     start: int
     total: int | None
 
 
 def part(headers: Mapping[str, str]) -> Part | None:
-    """What Content-Range says; None for what cannot be read."""
+    """The part that Content-Range names; None for a header that cannot be read."""
     found = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", headers.get("content-range", "").strip())
     return Part(int(found[1]), None if found[2] == "*" else int(found[2])) if found else None
 
 
 def length(headers: Mapping[str, str]) -> int:
-    """What Content-Length declares; 0 where nothing is."""
+    """The bytes that Content-Length declares; 0 if it is not there."""
     declared = headers.get("content-length", "")
     return int(declared) if re.fullmatch(r"\d{1,18}", declared) else 0
 
 
 def charset(headers: Mapping[str, str]) -> str | None:
+    """The charset in Content-Type, None if there is none."""
     found = re.search(r"""charset\s*=\s*["']?([\w.:+-]{1,40})""", headers.get("content-type", ""), re.IGNORECASE)
-    return found[1] if found and found[1].lower() != "punycode" else None  # no charset, and takes forever
+    return found[1] if found and found[1].lower() != "punycode" else None  # which is no charset, and takes forever
 
 
 def pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds that Retry-After asks to wait, None where it does not. A date is counted from the server's own."""
+    """Seconds that Retry-After asks to wait, None without one. A date in it is counted from the server's Date."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}", value):
         return float(value)
@@ -96,8 +99,8 @@ def pause(headers: Mapping[str, str]) -> float | None:
 
 
 def unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes that `chunks`, one gzip stream, hold, a piece at a time, so that whoever reads can stop in time; what
-    follows the stream is passed over. Raises ValueError where they are no such stream, or the end is missing."""
+    """The unpacked bytes of `chunks`, one gzip stream, a piece at a time, so that whoever reads can stop in time. Bytes
+    after the stream are passed over. Raises ValueError for chunks that are no gzip stream, or lack its end."""
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         for chunk in chunks:

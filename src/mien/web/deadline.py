@@ -1,5 +1,5 @@
 """An end to every exchange. The timeouts of a network library start anew with each byte that comes, so that a server
-that sends one every 29 seconds could hold a thread for months."""
+that sends a byte every 29 seconds could hold a thread for months."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+TOTAL = 300.0
+"""Seconds for one request with its answer."""
+
 
 class OutOfTime(Exception):  # noqa: N818 - never seen outside this room
     """The deadline has passed."""
 
 
 class Deadline(threading.local):
-    """The deadline of what the calling thread does. httpcore reads and writes in the thread that asks, so each thread
-    finds its own here, whichever pooled connection it got."""
+    """The deadline of the exchange in the calling thread. httpcore reads and writes in the thread that asks, so each
+    thread finds its own deadline here, whichever pooled connection it got."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -22,7 +25,7 @@ class Deadline(threading.local):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """While this is open, `capped` knows of an end so many seconds from now."""
+        """Sets the deadline so many seconds from now, for as long as this is open."""
         self._end = self._clock() + seconds
         try:
             yield
@@ -30,7 +33,7 @@ class Deadline(threading.local):
             self._end = None
 
     def capped(self, timeout: float | None) -> float | None:
-        """`timeout`, or what is left if that is less. Raises OutOfTime where nothing is."""
+        """`timeout`, or the seconds to the deadline if these are fewer. Raises OutOfTime after the deadline."""
         if self._end is None:
             return timeout
         left = self._end - self._clock()

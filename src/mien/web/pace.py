@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mien.errors import FetchError
+from mien.text.fetching import FetchFault
 
 LONGEST_HOLD = 60.0
-"""Seconds that are waited when a host asks for a pause; one that asks for more is left alone for this run."""
+"""Seconds that mien waits when a host asks for a pause; a host that asks for more is left alone for this run."""
 
 
 class _Lane:
-    """One host. Whoever holds `starting` is the next to start; the others queue behind."""
+    """The turns of one host. The thread that holds `starting` is the next to start; the others queue behind it."""
 
     def __init__(self, per_host: int, delay: float) -> None:
         self.places = threading.Semaphore(per_host)
@@ -36,17 +37,18 @@ class Pace:
 
     @contextmanager
     def turn(self, host: str) -> Iterator[None]:
-        """Waits for a turn, which lasts as long as this is open. Raises FetchError (kind "refused") where the host has
-        asked for a longer pause than is waited for."""
+        """Waits for a turn, which lasts as long as this is open. Raises FetchError (REFUSED) if the host has asked for
+        a pause longer than LONGEST_HOLD."""
         lane = self._lane(host)
         with lane.places:
             with lane.starting:
                 while (wait := max(lane.last_start + lane.delay, lane.held_until) - self._clock()) > 0:
                     if lane.held_until - self._clock() > LONGEST_HOLD:
                         raise FetchError(
-                            f"{host} asks for a pause of {lane.held_until - self._clock():.0f} seconds.",
+                            host,
+                            f"asks for a pause of {lane.held_until - self._clock():.0f} seconds",
                             "Collect again later, with a longer delay for this source.",
-                            "refused",
+                            FetchFault.REFUSED,
                         )
                     self._sleep(wait)
                 lane.last_start = self._clock()

@@ -1,7 +1,7 @@
 """What a site allows, by its robots.txt (RFC 9309), read once in a client's life.
 
-Where there is none (4xx) everything is allowed; where it cannot be read (a failing server, a redirect to somewhere
-unlisted) nothing is, until it can.
+A site without one (4xx) allows everything. A site whose robots.txt cannot be read (a failing server, a redirect to a
+host that is not listed) allows nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import httpx
 from protego import Protego
 
 from mien.errors import FetchError
+from mien.text.fetching import FetchFault
 from mien.web.urls import shown
 
 TOKEN = "mien"
-"""What rules for mien alone are addressed to."""
+"""The name by which the rules for mien alone call it."""
 LIMIT = 500 * 1024
 """Bytes of a robots.txt that are read; the rest is passed over (RFC 9309, section 2.5)."""
 LONGEST_DELAY = 60.0
 """Seconds between two requests that a site may ask for; one that asks for more does not want to be collected from."""
 
 
-class Verdict(NamedTuple):
-    """That a URL may be fetched: because of what ("allowed", or "no robots.txt"), and how many seconds apart."""
+class Leave(NamedTuple):
+    """The leave to fetch a URL: `robots` says why ("allowed", or "no robots.txt"), and `delay` how many seconds apart
+    the requests to its site must be."""
 
     robots: str
     delay: float
@@ -34,8 +36,8 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of one site: `parsed`, None where it has none, and the `delay` it asks for; or why they cannot be
-    known."""
+    """The rules of one site: `parsed` (None for a site without any) and the `delay` that it asks for, seconds; or
+    `unknown`, the error that kept them from being read."""
 
     parsed: Protego | None = None
     delay: float = 0.0
@@ -49,39 +51,42 @@ class _Site:
 
 
 class Robots:
-    """Asks each site once. `fetch` gives the bytes at a URL, None where the site says that there are none, and raises
-    FetchError."""
+    """The rules of all sites, each asked once. `fetch` gives the bytes at a URL, None if the site says that there are
+    none, and raises FetchError."""
 
     def __init__(self, fetch: Callable[[httpx.URL], bytes | None]) -> None:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._sites: dict[tuple[str, bytes, int | None], _Site] = {}
 
-    def judge(self, url: httpx.URL) -> Verdict:
-        """Raises FetchError (kind "robots") where `url` may not be fetched."""
+    def judge(self, url: httpx.URL) -> Leave:
+        """The leave to fetch `url`. Raises FetchError (ROBOTS) if there is none."""
         rules = self._rules(url)
         if rules.unknown is not None:
             raise FetchError(
-                f"{shown(url)} was not asked for, as the site's robots.txt could not be read. {rules.unknown.message}",
+                shown(url),
+                "was not asked for, as the site's robots.txt could not be read: "
+                f"{rules.unknown.about} {rules.unknown.what}",
                 rules.unknown.remedy,
-                "robots",
+                FetchFault.ROBOTS,
             )
         if rules.parsed is None:
-            return Verdict("no robots.txt", 0.0)
+            return Leave("no robots.txt", 0.0)
         if not rules.parsed.can_fetch(str(url), TOKEN):
             raise FetchError(
-                f"{shown(url)} may not be fetched: the site's robots.txt denies it.",
-                "Ask whoever runs the site, or leave this part out of the source.",
-                "robots",
+                shown(url),
+                "may not be fetched: the site's robots.txt denies it",
+                FetchFault.ROBOTS.remedy,
+                FetchFault.ROBOTS,
             )
         if rules.delay > LONGEST_DELAY:
             raise FetchError(
-                f"{shown(url)} was not asked for: the site's robots.txt wants {rules.delay:.0f} seconds between "
-                "requests.",
+                shown(url),
+                f"was not asked for: the site's robots.txt wants {rules.delay:.0f} seconds between requests",
                 "Ask whoever runs the site for another way to its photos.",
-                "robots",
+                FetchFault.ROBOTS,
             )
-        return Verdict("allowed", rules.delay)
+        return Leave("allowed", rules.delay)
 
     def _rules(self, url: httpx.URL) -> _Rules:
         with self._lock:

@@ -1,5 +1,5 @@
-"""Which URLs may be asked for, and how they are shown. httpx alone reads them, so that what is checked is what is
-asked: two readers that disagree on where the host ends are an old way round such checks."""
+"""Which URLs may be asked for, and how they are shown. httpx alone reads them, so that the URL that is checked is the
+one that is asked: two readers that disagree on where the host ends are an old way round such checks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import httpx
 
 from mien.errors import FetchError
+from mien.text.fetching import FetchFault
 
 SCHEMES = ("http", "https")
 _SHOWN = 200
@@ -17,33 +18,28 @@ _SHOWN = 200
 def parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
     """The URL that `text` is, relative to `base` if given, without its fragment; its host is lower-case ASCII.
 
-    Raises FetchError (kind "address") for what is no URL of http or https, and for one with a name or password in it.
+    Raises FetchError (ADDRESS) for a text that is no URL of http or https, and for a URL with a name or password in it.
     """
     try:
         url = base.join(text) if base else httpx.URL(text)
         if url.scheme not in SCHEMES or not url.host:
-            raise FetchError(
-                f"{shown(text)} is not a web address.",
-                "Only addresses with http:// or https:// are fetched.",
-                "address",
-            )
+            remedy = "Only addresses with http:// or https:// are fetched."
+            raise FetchError(shown(text), "is not a web address", remedy, FetchFault.ADDRESS)
         if url.port is not None and not 0 < url.port < 65536:
-            raise FetchError(f"{shown(url)} has an impossible port.", "Ports go from 1 to 65535.", "address")
+            raise FetchError(shown(url), "has an impossible port", "Ports go from 1 to 65535.", FetchFault.ADDRESS)
         if url.userinfo:
-            raise FetchError(
-                f"{shown(url)} has a user name or password in it.",
-                "Take it out: addresses end up in files and messages, and mien sends no credentials.",
-                "address",
-            )
+            remedy = "Take it out: addresses end up in files and messages, and mien sends no credentials."
+            raise FetchError(shown(url), "has a user name or password in it", remedy, FetchFault.ADDRESS)
         return url.copy_with(fragment=None) if url.fragment else url
     except (httpx.InvalidURL, ValueError) as error:
-        raise FetchError(f"{shown(text)} is not a web address.", "Check how it is written.", "address") from error
+        remedy = "Check how it is written."
+        raise FetchError(shown(text), "is not a web address", remedy, FetchFault.ADDRESS) from error
 
 
 def shown(url: httpx.URL | str) -> str:
-    """`url` for a message: without user, password and what stands in its query, which may be secret, on one line."""
+    """`url` for a message, on one line, without the parts that may be secret: user, password, and the query."""
     text = str(url)
-    if isinstance(url, str):  # may be written wrongly, so that nobody knows where a password in it ends
+    if isinstance(url, str):  # it may be written wrongly, so that nobody knows where a password in it ends
         text = re.sub(r"^(\w[\w+.-]*:[/\\]*|//)?.*@", r"\1", text, flags=re.DOTALL)
     elif url.userinfo:
         text = text.replace(f"{url.userinfo.decode('ascii')}@", "", 1)
@@ -53,7 +49,8 @@ def shown(url: httpx.URL | str) -> str:
 
 
 def host(name: str) -> str:
-    """`name` as `parse` gives hosts. Raises ValueError for what is not a host alone: one with a port or path, say."""
+    """`name` in the form that `parse` gives hosts. Raises ValueError for a name that is more than a host: one with a
+    port or path, say."""
     try:
         url = httpx.URL(scheme="http", host=name)
     except httpx.InvalidURL as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.learning.head import Fitted, Ints, transformed
-from mien.stages.train import HeadOption
+from mien.learning.head import FittedHead, HeadOption, Ints, transformed
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
 from mien.wiring import HEADS
 
@@ -25,7 +25,7 @@ def album(seed: int = 0) -> tuple[Floats, Ints, Floats]:
     return transformed(np.asarray(faces, np.float32), None), owner, weight
 
 
-def parts(head: Fitted) -> list[bytes]:
+def parts(head: FittedHead) -> list[bytes]:
     transform = b"" if head.transform is None else head.transform.tobytes()
     return [head.vectors.tobytes(), head.exemplars.tobytes(), head.owner.tobytes(), head.counted.tobytes(), transform]
 
@@ -33,7 +33,7 @@ def parts(head: Fitted) -> list[bytes]:
 @every_head
 def test_the_parts_are_what_a_fitted_head_promises(option: HeadOption) -> None:
     faces, owner, weight = album()
-    head = option.fit(faces, owner, PEOPLE, weight)
+    head = option.fit_for(COSINES)(faces, owner, PEOPLE, weight)
     assert head.vectors.shape == (PEOPLE, 128) and head.vectors.dtype == np.float32
     assert head.exemplars.shape == (len(head.owner), 128) and head.exemplars.dtype == np.float32
     assert head.owner.dtype == np.int64
@@ -48,7 +48,7 @@ def test_the_parts_are_what_a_fitted_head_promises(option: HeadOption) -> None:
 @every_head
 def test_scores_are_cosines_in_which_people_know_their_own_faces(option: HeadOption) -> None:
     faces, owner, weight = album()
-    scores = option.fit(faces, owner, PEOPLE, weight).scores(faces)
+    scores = option.fit_for(COSINES)(faces, owner, PEOPLE, weight).scores(faces)
     assert scores.shape == (len(faces), PEOPLE) and scores.dtype == np.float32
     assert np.abs(scores).max() <= 1 + 1e-6
     assert (scores.argmax(axis=1) == owner).mean() > 0.95
@@ -56,7 +56,7 @@ def test_scores_are_cosines_in_which_people_know_their_own_faces(option: HeadOpt
 
 @every_head
 def test_the_same_faces_give_the_same_bytes(option: HeadOption) -> None:
-    assert parts(option.fit(*_arguments())) == parts(option.fit(*_arguments()))
+    assert parts(option.fit_for(COSINES)(*_arguments())) == parts(option.fit_for(COSINES)(*_arguments()))
 
 
 def _arguments() -> tuple[Floats, Ints, int, Floats]:
@@ -67,7 +67,7 @@ def _arguments() -> tuple[Floats, Ints, int, Floats]:
 @every_head
 def test_what_was_given_is_left_as_it_was(option: HeadOption) -> None:
     given, kept = album(), album()
-    option.fit(given[0], given[1], PEOPLE, given[2])
+    option.fit_for(COSINES)(given[0], given[1], PEOPLE, given[2])
     for one, other in zip(given, kept, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -77,7 +77,7 @@ def test_what_was_given_is_left_as_it_was(option: HeadOption) -> None:
 def test_the_smallest_albums_have_a_head(option: HeadOption, photos: list[int]) -> None:
     faces, _, weight = album()
     owner = np.repeat(np.arange(len(photos)), photos)
-    scores = option.fit(faces[-len(owner) :], owner, len(photos), weight[-len(owner) :]).scores(faces)
+    scores = option.fit_for(COSINES)(faces[-len(owner) :], owner, len(photos), weight[-len(owner) :]).scores(faces)
     assert scores.shape == (len(faces), len(photos)) and np.isfinite(scores).all()
 
 
@@ -85,7 +85,7 @@ def test_the_smallest_albums_have_a_head(option: HeadOption, photos: list[int]) 
 def test_one_face_all_over_is_no_accident(option: HeadOption) -> None:
     faces, owner, weight = album()
     same = np.repeat(faces[:1], len(faces), axis=0)
-    np.testing.assert_allclose(option.fit(same, owner, PEOPLE, weight).scores(same), 1, atol=1e-4)
+    np.testing.assert_allclose(option.fit_for(COSINES)(same, owner, PEOPLE, weight).scores(same), 1, atol=1e-4)
 
 
 @every_head
@@ -95,7 +95,7 @@ def test_a_wrong_label_does_not_make_a_stranger_of_its_photo_into_somebody(optio
     filed = owner.copy()
     wrong = np.flatnonzero(owner == 5)[0]
     filed[wrong] = 4
-    head = option.fit(faces, filed, PEOPLE, np.ones_like(weight))
+    head = option.fit_for(COSINES)(faces, filed, PEOPLE, np.ones_like(weight))
     assert not head.counted[wrong]
     scores = head.scores(faces[wrong : wrong + 1])[0]
     assert scores[5] > scores[4]

@@ -5,8 +5,11 @@ import pytest
 
 from mien.learning.head import transformed
 from mien.learning.heads.nearest import MOST, SHARE, with_nearest
-from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.heads.prototypes import prototypes
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
+
+fit_prototypes = prototypes(COSINES)
 
 nearest = with_nearest(fit_prototypes)
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.learning.head import Fitted, Ints
-from mien.learning.heads.prototypes import MOST_LEFT_OUT, Vectors, _agreement, fit_prototypes
+from mien.learning.head import FittedHead, Ints
+from mien.learning.heads.prototypes import MOST_LEFT_OUT, Vectors, _agreement, prototypes
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
 
 seeds = st.integers(0, 2**32 - 1)
@@ -30,10 +31,10 @@ def unit(vectors: Vectors) -> Vectors:
     return vectors / length
 
 
-def fit(faces: Floats, person: Sequence[int] | Ints, people: int, weight: Floats | None = None) -> Fitted:
+def fit(faces: Floats, person: Sequence[int] | Ints, people: int, weight: Floats | None = None) -> FittedHead:
     """Every face weighing one unless said otherwise."""
     given = np.ones(len(faces), np.float32) if weight is None else weight
-    return fit_prototypes(faces, np.asarray(person, np.int64), people, given)
+    return prototypes(COSINES)(faces, np.asarray(person, np.int64), people, given)
 
 
 def slow_agreement(faces: Floats, owner: Ints, weight: Floats) -> list[float]:

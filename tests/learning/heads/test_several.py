@@ -4,9 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.learning.heads.prototypes import fit_prototypes
+from mien.learning.heads.prototypes import prototypes
 from mien.learning.heads.several import EACH, MOST, _means, with_several
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
+
+fit_prototypes = prototypes(COSINES)
 
 
 def unit(rows: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Floats:

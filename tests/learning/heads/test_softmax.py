@@ -3,11 +3,14 @@ from __future__ import annotations
 import numpy as np
 
 from mien.learning.head import Ints
-from mien.learning.heads.prototypes import fit_prototypes
-from mien.learning.heads.softmax import softened
+from mien.learning.heads.prototypes import prototypes
+from mien.learning.heads.softmax import with_softmax
+from mien.seeing.encoders.resnet import COSINES
 from mien.types import Floats
 
-fit = softened(fit_prototypes)
+fit_prototypes = prototypes(COSINES)
+
+fit = with_softmax(fit_prototypes, COSINES)
 
 
 def album(seed: int = 0) -> tuple[Floats, Ints, int, Floats]:

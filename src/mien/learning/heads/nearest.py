@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.learning.head import Fit, Fitted, Ints, transformed
+from mien.learning.head import Fit, FittedHead, Ints, transformed
 from mien.types import Floats
 
 SHARE = 0.6
@@ -24,7 +24,7 @@ MOST = 32
 def with_nearest(fit: Fit) -> Fit:
     """The head that `fit` makes, and the single faces beside it."""
 
-    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
+    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> FittedHead:
         head = fit(embeddings, person, people, weight)
         owner = person
         faces = transformed(embeddings, head.transform)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.learning.head import Fit, Fitted, Ints, transformed
+from mien.learning.head import Fit, FittedHead, Ints, transformed
 from mien.types import Floats
 
 PART = 0.25
@@ -26,7 +26,7 @@ photos it fits the album's own pictures so well that strangers are named many ti
 def normalised(fit: Fit) -> Fit:
     """The head that `fit` makes of normalised embeddings."""
 
-    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
+    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> FittedHead:
         transform = _transform(embeddings, person, people)
         head = fit(transformed(embeddings, transform), person, people, weight)
         return replace(head, transform=transform)

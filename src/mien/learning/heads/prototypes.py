@@ -1,24 +1,20 @@
 """Prototypes: one mean direction per person, by which a face's score for that person is a cosine.
 
 A face whose label is wrong pulls the mean towards somebody else, so faces that the person's other photos contradict are
-left out. This file knows nothing of names, thresholds or files.
+left out.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learning.head import Fitted, Ints
-from mien.types import Floats
+from mien.learning.head import Fit, FittedHead, Ints
+from mien.types import Cosines, Floats
 
 Vectors = NDArray[np.float64]
-
-CONTRADICTED = 0.03
-"""A face is left out if its cosine to its person's prototype lies this far below the median of that person's faces.
-Chosen among 0.02, 0.03 and 0.04, and against rules in units of the person's own spread, on the training photos of LFW
-and `wild` with 0, 10 and 25 % of the labels made wrong: on clean labels it changes nothing, and of the TPIR that the
-plain mean loses to 10 % wrong labels it takes back 55 % with 4 photos a person, 80 % with 7."""
 
 MOST_LEFT_OUT = 3
 """At most one face in three is left out, so one of two photos never is: nobody can say which of them is wrong."""
@@ -27,8 +23,16 @@ _ROUNDS = 4
 """Leaving out one face may bring back another; after a few rounds nothing changes any more."""
 
 
-def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
+def prototypes(cosines: Cosines) -> Fit:
+    """The head of one prototype a person, for embeddings with such cosines."""
+    return partial(fit_prototypes, contradicted=cosines.contradicted)
+
+
+def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats, contradicted: float) -> FittedHead:
     """The weighted mean direction of every person's faces, without those that the person's other faces contradict.
+
+    A face is contradicted if its cosine to the mean of the person's others lies more than `contradicted` below the
+    median of that person's faces.
 
     The result depends neither on the order of the faces nor on the other people: sums run in float64 in an order that
     the faces themselves give. O(N * D). Raises ValueError if somebody has no face.
@@ -44,13 +48,14 @@ def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats
 
     counted = np.ones(len(rows), dtype=bool)
     for _ in range(_ROUNDS):
-        before, counted = counted, ~_contradicted(_agreement(rows, owner, starts, given * counted), starts)
+        agreement = _agreement(rows, owner, starts, given * counted)
+        before, counted = counted, ~_contradicted(agreement, starts, contradicted)
         if np.array_equal(before, counted):
             break
     used = given * counted
     sums = np.add.reduceat(used[:, None] * rows, starts, axis=0)
 
-    return Fitted(
+    return FittedHead(
         vectors=(sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32),
         transform=None,
         exemplars=np.empty((0, faces.shape[1]), np.float32),
@@ -80,7 +85,7 @@ def _agreement(rows: Vectors, owner: NDArray[np.intp], starts: NDArray[np.intp],
     return np.where(others > 0, (along - weight) / length, np.nan)
 
 
-def _contradicted(agreement: Vectors, starts: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _contradicted(agreement: Vectors, starts: NDArray[np.intp], margin: float) -> NDArray[np.bool_]:
     """(N,) bool: the faces to leave out, the worst third of a person's at most."""
     out = np.zeros(len(agreement), dtype=bool)
     for start, end in zip(starts, [*starts[1:], len(agreement)], strict=True):
@@ -88,5 +93,5 @@ def _contradicted(agreement: Vectors, starts: NDArray[np.intp]) -> NDArray[np.bo
         if (most := len(own) // MOST_LEFT_OUT) == 0:
             continue
         worst = np.argsort(own, kind="stable")[:most]
-        out[start + worst] = own[worst] < np.median(own) - CONTRADICTED
+        out[start + worst] = own[worst] < np.median(own) - margin
     return out

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.learning.head import Fit, Fitted, Ints, transformed
+from mien.learning.head import Fit, FittedHead, Ints, transformed
 from mien.types import Floats
 
 MOST = 3
@@ -24,7 +24,7 @@ _ROUNDS = 20
 def with_several(fit: Fit) -> Fit:
     """The head that `fit` makes, and a few means beside each prototype."""
 
-    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> Fitted:
+    def fitted(embeddings: Floats, person: Ints, people: int, weight: Floats) -> FittedHead:
         head = fit(embeddings, person, people, weight)
         owner = person
         faces = transformed(embeddings, head.transform)

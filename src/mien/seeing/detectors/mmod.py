@@ -1,10 +1,10 @@
-"""dlib's convolutional face detector, without dlib: slow, blind to faces under 80 pixels, but sure, and good with odd
-poses.
+"""dlib's convolutional face detector, run by ONNX Runtime: slow, and blind to faces under 80 pixels, but sure, and good
+with odd poses.
 
-D. E. King, "Max-Margin Object Detection", arXiv:1502.00046; the weights are dlib's `mmod_human_face_detector` (public
-domain), the arithmetic is that of its `cnn_face_detection_model_v1` without upsampling. All levels of an image
-pyramid are laid out on one sheet, which the network reads at once. The layout is dlib's to the pixel, since what lies
-beside a level shines into it (dlib/image_transforms/image_pyramid.h, dlib/dnn/input.h, dlib/dnn/loss.h).
+D. E. King, "Max-Margin Object Detection", arXiv:1502.00046. The weights are dlib's `mmod_human_face_detector` (public
+domain), and the arithmetic is that of its `cnn_face_detection_model_v1` without upsampling. All levels of an image
+pyramid are laid out on one sheet, which the network reads at once. The layout is dlib's to the pixel, since pixels
+beside a level shine into it (dlib/image_transforms/image_pyramid.h, dlib/dnn/input.h, dlib/dnn/loss.h).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.seeing import weights
 from mien.seeing.sessions import open_session
+from mien.storage.tracebacks import guarded
 from mien.types import Face
 from mien.vision.geometry import landmarks_from_points
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from mien.types import Box, Floats, Pixels
 
 _FILE = "mmod.onnx"
-_BETWEEN, _AROUND = 10, 11  # pixels left free between levels and around the sheet
-_MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # RGB; what the free pixels show, and the network subtracts
-_STRIDE, _FIRST, _WINDOW = 8, 14, 80  # output cell c looks at the 80 pixels around 8c + 14
-_LEAST = 29  # the sheet's side at which the output is one cell
+_BETWEEN, _AROUND = 10, 11  # pixels left free between levels and around the sheet, as in dlib
+_MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # RGB of the free pixels, which the network subtracts; dlib's
+_STRIDE, _FIRST, _WINDOW = 8, 14, 80  # output cell c stands for the 80 pixels around 8c + 14
+_LEAST = 29  # the side of a sheet, pixels, at which the output is one cell
 _SAME_FACE = 0.3382761351109955  # suppression threshold, stored with dlib's weights
 
 
@@ -50,12 +51,12 @@ class _Level(NamedTuple):
 
 
 class MMOD:
-    """A `Detector`. Its network gives boxes only; `landmarker` puts the landmarks in.
+    """A `Detector` whose network gives boxes only; `landmarker` places the landmarks.
 
-    Scores are dlib's: above 0, around 1 for a clear face. They cannot be compared with another detector's. A pixel
-    takes about 190 bytes of memory while its picture is looked at: meant for at most 1,300 pixels a side (240 MB).
+    Scores are dlib's, above 0 and around 1 for a clear face, and cannot be compared with another detector's. A picture
+    takes about 190 bytes of memory a pixel: it should have at most 1,300 pixels a side (240 MB).
 
-    The session is opened on first use and is not pickled: a worker that receives an MMOD opens its own.
+    The session is opened on first use and left out of a pickle: a worker that receives an MMOD opens its own.
     """
 
     def __init__(self, landmarker: Landmarker) -> None:
@@ -68,8 +69,10 @@ class MMOD:
     def detect(self, pixels: Pixels) -> list[Face]:
         """All faces in `pixels` (HxWx3 uint8 RGB, any size), best score first, in pixels of exactly this image.
 
-        The boxes are dlib's rectangles, whole numbers, the last row and column included. Eyes are the middles of the
-        landmarker's corners, nose tip and mouth are placed after them (`geometry.landmarks_from_points`).
+        The boxes are dlib's rectangles: whole numbers, the last row and column included. Eyes are the middles of the
+        corners that the landmarker gives; nose tip and mouth are placed by the eyes (`geometry.landmarks_from_points`).
+        Raises DamagedModelError if the network cannot be opened, and ToolError where the landmarker is somebody else's
+        and fails.
         """
         levels, height, width = _layout(*pixels.shape[:2])
         if min(height, width) < _LEAST:
@@ -79,7 +82,8 @@ class MMOD:
         order = np.argsort(-scores[rows, columns], kind="stable")
         found = [(_box(levels, int(rows[i]), int(columns[i])), float(scores[rows[i], columns[i]])) for i in order]
         kept = _one_each(found)
-        points = self._landmarker.landmarks(pixels, [box for box, _ in kept])
+        with guarded(f"The landmarker {self._landmarker.id}", self._landmarker):
+            points = self._landmarker.landmarks(pixels, [box for box, _ in kept])
         return [
             Face(box, landmarks_from_points(five), score, self.id)
             for (box, score), five in zip(kept, points, strict=True)
@@ -94,7 +98,7 @@ class MMOD:
 
 
 def _layout(height: int, width: int) -> tuple[list[_Level], int, int]:
-    """Where each level lies on the sheet, largest first, and the sheet's height and width.
+    """The place of each level on the sheet, largest level first, and the sheet's height and width.
 
     Levels go down one column until the rest fit beside them; those go up along the right edge. Each is 5/6 of the one
     before.
@@ -138,7 +142,7 @@ def _sheet(pixels: Pixels, levels: list[_Level], height: int, width: int) -> Flo
 
 
 def _resized(image: Floats, rows: int) -> Floats:
-    """(C, H, W) to (C, rows, W), linear between the two nearest rows, the outermost rows kept in place."""
+    """The image (C, H, W) with so many `rows`: linear between the two nearest rows, the outermost rows in place."""
     before = image.shape[1]
     at = np.arange(rows) * ((before - 1) / max(rows - 1, 1))
     upper = np.floor(at).astype(np.intp)
@@ -161,7 +165,7 @@ def _box(levels: list[_Level], row: int, column: int) -> Box:
 
 
 def _one_each(found: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
-    """Without those that overlap with a better one: intersection over the area of the rectangle around both."""
+    """The faces without those that overlap with a better one; see `_overlap`."""
     kept: list[tuple[Box, float]] = []
     for box, score in found:
         if all(_overlap(box, other) <= _SAME_FACE for other, _ in kept):
@@ -170,6 +174,7 @@ def _one_each(found: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
 
 
 def _overlap(one: Box, other: Box) -> float:
+    """The area that two rectangles share, over the area of the rectangle around both."""
     both: NDArray[np.float64] = np.array([one, other])
     low, high = both[:, :2], both[:, 2:] + 1
     common, around = (high.min(axis=0) - low.max(axis=0)).clip(min=0), high.max(axis=0) - low.min(axis=0)

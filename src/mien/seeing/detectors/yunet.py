@@ -1,4 +1,4 @@
-"""YuNet, mien's face detector: small and quick, and it gives five landmarks with each face.
+"""YuNet, mien's face detector, which is small and quick, and gives five landmarks with each face.
 
 W. Wu, H. Peng and S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20(5), 2023.
 The weights are YuNet-s of libfacedetection (BSD-3-Clause).
@@ -28,12 +28,12 @@ _SAME_FACE = 0.45  # two boxes whose intersection over union is more are one fac
 
 
 class YuNet:
-    """A `Detector`. A face must reach `score` (0..1).
+    """A `Detector` of the faces that score at least `score` (0..1).
 
     Measured on web photos: faces 16 to 640 pixels wide are found. A face that lies or stands on its head is often found
-    too, scored lower (mostly under 0.9), but its landmarks are then placed as if it were upright: they are wrong.
+    too, with a lower score (mostly under 0.9), but with wrong landmarks: they are placed as in an upright face.
 
-    The session is opened on first use and is not pickled: a worker that receives a YuNet opens its own.
+    The session is opened on first use and left out of a pickle: a worker that receives a YuNet opens its own.
     """
 
     def __init__(self, score: float = 0.6) -> None:
@@ -46,7 +46,8 @@ class YuNet:
     def detect(self, pixels: Pixels) -> list[Face]:
         """All faces in `pixels` (HxWx3 uint8 RGB, any size), best score first, in pixels of exactly this image.
 
-        Boxes are not clipped: where the border cuts a face they say where the rest would be.
+        Boxes may reach over the border: where it cuts a face, they show where the rest would be. Raises
+        DamagedModelError if the network cannot be opened.
         """
         image = _padded(pixels)
         outputs = self._session.run([f"{name}_{stride}" for stride in _STRIDES for name in _OUTPUTS], {"input": image})
@@ -69,7 +70,8 @@ class YuNet:
 
 
 def _padded(pixels: Pixels) -> Floats:
-    """(1, 3, H, W) float32 BGR, 0..255, black at the bottom and the right up to whole cells of the coarsest grid."""
+    """The image as the network takes it, (1, 3, H, W) float32 BGR in 0..255, with black added at the bottom and the
+    right up to whole cells of the coarsest grid."""
     height, width = pixels.shape[:2]
     cell = _STRIDES[-1]
     image = np.zeros((1, 3, -(-height // cell) * cell, -(-width // cell) * cell), np.float32)
@@ -78,7 +80,8 @@ def _padded(pixels: Pixels) -> Floats:
 
 
 def _decoded(outputs: list[Floats], stride: int, width: int, least: float) -> tuple[Floats, Floats, Floats]:
-    """Scores (N,), boxes (N, 4) and landmarks (N, 5, 2), in pixels, from one grid over an image `width` pixels wide."""
+    """Scores (N,), boxes (N, 4) and landmarks (N, 5, 2), in pixels, of the faces that score at least `least` in one
+    grid over an image `width` pixels wide."""
     face, centred, box, points = (output[0] for output in outputs)
     scores = np.sqrt(face * centred)[:, 0]
     cell = np.flatnonzero(scores >= least)
@@ -89,7 +92,8 @@ def _decoded(outputs: list[Floats], stride: int, width: int, least: float) -> tu
 
 
 def _one_each(scores: Floats, boxes: Floats) -> list[int]:
-    """Which boxes to keep, best score first: each is the best of those that overlap with it (greedy suppression)."""
+    """The numbers of the boxes to keep, best score first: each is the best of those that overlap with it (greedy
+    suppression)."""
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     kept = []
     rest: NDArray[np.intp] = np.argsort(-scores, kind="stable")

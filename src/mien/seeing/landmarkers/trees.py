@@ -1,13 +1,13 @@
-"""dlib's five facial points from an ensemble of regression trees, in numpy.
+"""dlib's five facial points, placed by an ensemble of regression trees in numpy.
 
 The method is V. Kazemi and J. Sullivan, "One Millisecond Face Alignment with an Ensemble of Regression Trees", CVPR
 2014. The numbers are dlib's `shape_predictor_5_face_landmarks` (public domain), and the arithmetic below follows
-dlib's `shape_predictor` step by step, in its precisions and its order, so that the points rounded are dlib's own.
+dlib's `shape_predictor` step by step, in its precision and its order, so that the points, rounded, are dlib's own.
 
-A shape lives in the unit square of the face's box: (0, 0) is the centre of the pixel at its top left, (1, 1) of that
-at its bottom right. Each of 15 stages reads the grey values of 800 pixels placed relative to the current shape, sends
-every one of 500 trees down 4 comparisons of two of them, and adds the 500 leaves (a displacement of all five points)
-to the shape.
+A shape is given in the unit square of the face's box: (0, 0) is the centre of the pixel at the box's top left, (1, 1)
+that of the pixel at its bottom right. Each of 15 stages reads the grey values of 800 pixels, whose places follow the
+current shape, sends every one of 500 trees down 4 comparisons of two of them, and adds the 500 leaves (a displacement
+of all five points) to the shape.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _NODES = 2**_DEPTH - 1  # inner nodes of a tree; one more are its leaves
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stage:
-    anchor: NDArray[np.intp]  # (pixels,): the point of the shape from which each pixel is placed
-    delta: Floats  # (2, pixels, 1): and how far from it, in the frame of the initial shape
+    anchor: NDArray[np.intp]  # (pixels,): for each pixel, the point of the shape beside which it lies
+    delta: Floats  # (2, pixels, 1): how far from that point it lies, in the frame of the initial shape
     first: NDArray[np.intp]  # (trees * 15,): a comparison asks whether the grey of pixel `first` ...
     second: NDArray[np.intp]  # ... minus the grey of pixel `second` ...
     threshold: NDArray[np.int16]  # (trees * 15, 1): ... is more than this
@@ -45,9 +45,10 @@ class _Forest(NamedTuple):
 
 
 class FivePointTrees:
-    """A `Landmarker`: dlib's parts 0..4 for boxes as dlib's detectors draw them (see `geometry.square_from_landmarks`).
+    """A `Landmarker` that places dlib's parts 0..4 in boxes as dlib's detectors draw them (see
+    `geometry.square_from_landmarks`).
 
-    The trees are read on first use and are not pickled: a worker that receives a FivePointTrees reads its own.
+    The trees are read on first use and left out of a pickle: a worker that receives a FivePointTrees reads its own.
     """
 
     @property
@@ -66,7 +67,7 @@ class FivePointTrees:
 
         A box names the centres of its corner pixels, as dlib's rectangles do; it may reach over the border, where all
         is black. The points: subject's left eye, outer and inner corner; right eye, outer and inner corner; base of
-        the nose.
+        the nose. Raises DamagedModelError if the trees cannot be read.
         """
         corners = np.array(boxes, np.float64).reshape(-1, 4)
         origin, side = corners[:, :2], corners[:, 2:] - corners[:, :2]
@@ -119,7 +120,7 @@ def _places(stage: _Stage, initial: Floats, shape: Floats) -> tuple[Floats, Floa
 
 
 def _greys(pixels: Pixels, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int16]:
-    """dlib's grey of the pixels nearest to the points: the mean of R, G and B rounded down, and 0 outside the image."""
+    """dlib's grey of the pixels nearest to the points: the mean of R, G and B rounded down; 0 outside the image."""
     height, width = pixels.shape[:2]
     column, row = np.floor(x + 0.5).astype(np.intp), np.floor(y + 0.5).astype(np.intp)
     inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
@@ -130,7 +131,7 @@ def _greys(pixels: Pixels, x: NDArray[np.float64], y: NDArray[np.float64]) -> ND
 
 
 def _moved(stage: _Stage, shape: Floats, grey: NDArray[np.int16]) -> Floats:
-    """The shapes (N, 5, 2) after one stage, given the greys (pixels, N) that it looks at."""
+    """The shapes (N, 5, 2) after one stage, given the greys (pixels, N) that the stage compares."""
     faces = len(shape)
     more = grey.take(stage.first, axis=0) - grey.take(stage.second, axis=0) > stage.threshold
     # Down all trees at once: yes goes to the left child, 2n+1, no to the right one, 2n+2. Flat: (tree, node, face).

@@ -1,4 +1,4 @@
-"""The source `gallery`."""
+"""The source `site`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from mien.errors import FetchError, SourceError
 from mien.protocols import Source
-from mien.sources.gallery import open_source
+from mien.sources.site import open_source
 from mien.testing import FakeWeb, check_source
+from mien.text.fetching import FetchFault
 from mien.types import Offer, Page
 
 HERE = "https://example.org"
@@ -29,8 +30,8 @@ PAGES = {"list": LIST, "list2": LIST2, "ada": ADA, "ada?page=2": ADA2, "bo": BO,
 PEOPLE = {"list": "li a", "next": "a[rel=next]", "person": "h1", "pictures": "figure img"}
 
 
-def gallery(site: dict[str, Any], start: str, **options: object) -> Source:
-    web = FakeWeb({f"{HERE}/{path}": text for path, text in site.items()})
+def site(texts: dict[str, Any], start: str, **options: object) -> Source:
+    web = FakeWeb({f"{HERE}/{path}": text for path, text in texts.items()})
     return open_source("club", {"url": f"{HERE}/{start}", **options}, web, Path())
 
 
@@ -50,7 +51,7 @@ def test_keeps_the_promises() -> None:
 
 
 def test_a_list_of_people_with_pages_that_go_round() -> None:
-    assert told(gallery(PAGES, "list", **PEOPLE)) == [
+    assert told(site(PAGES, "list", **PEOPLE)) == [
         ("p/1.jpg", "Ada Lovelace"),
         ("p/2,l.jpg", "Ada Lovelace"),
         ("p/3.jpg", "Ada Lovelace"),
@@ -66,19 +67,19 @@ def test_each_page_is_asked_for_once() -> None:
 
 
 def test_a_page_that_fails_is_said_and_the_rest_goes_on() -> None:
-    gone = FetchError("It timed out.", "Try again.", "timeout")
-    found = told(gallery({**PAGES, "ada": gone}, "list", **PEOPLE))
+    gone = FetchError("It", "timed out", "Try again.", FetchFault.TIMEOUT)
+    found = told(site({**PAGES, "ada": gone}, "list", **PEOPLE))
     assert found == ["It timed out.", ("static/bo.jpg", "Bo"), ("http://other.org/cy.jpg", "Cy")]
 
 
 def test_a_page_that_is_another_by_redirect_is_read_once() -> None:
     pages = {**PAGES, "bo": Page(f"{HERE}/ada", ADA.encode(), None)}
-    found = told(gallery(pages, "list", **PEOPLE))
+    found = told(site(pages, "list", **PEOPLE))
     assert len(found) == len(set(found)) == 4 and ("p/1.jpg", "Ada Lovelace") in found
 
 
 def test_the_page_limit_is_said() -> None:
-    found = told(gallery(PAGES, "list", **PEOPLE, pages=3))
+    found = told(site(PAGES, "list", **PEOPLE, pages=3))
     assert found[:-1] == [("p/1.jpg", "Ada Lovelace"), ("p/2,l.jpg", "Ada Lovelace"), ("p/3.jpg", "Ada Lovelace")]
     assert "goes on after 3 pages" in str(found[-1])
 
@@ -87,7 +88,7 @@ def test_one_page_with_captions() -> None:
     page = """<div><figure><a href="1-large.jpg"><img src=1.jpg></a><figcaption>Ada</figcaption></figure>
     <figure><a href="2-large.jpg"><img src=2.jpg></a><figcaption>Bo</figcaption></figure>
     <figure><a href="3-large.jpg"><img src=3.jpg></a></figure></div>"""
-    *found, last = told(gallery({"g": page}, "g", person="figcaption", pictures="figure > a"))
+    *found, last = told(site({"g": page}, "g", person="figcaption", pictures="figure > a"))
     assert found == [("1-large.jpg", "Ada"), ("2-large.jpg", "Bo")]
     assert "names several people beside https://example.org/3-large.jpg" in str(last)
 
@@ -110,42 +111,42 @@ def test_one_page_with_captions() -> None:
     ],
 )
 def test_attributes(person: str, pictures: str, page: str) -> None:
-    assert told(gallery({"g": page}, "g", person=person, pictures=pictures)) == [("a.jpg", "Ada"), ("b.jpg", "Bo")]
+    assert told(site({"g": page}, "g", person=person, pictures=pictures)) == [("a.jpg", "Ada"), ("b.jpg", "Bo")]
 
 
 def test_the_charset_of_the_server_counts() -> None:
     page = Page(f"{HERE}/g", "<h1>Zoë</h1><img src=1.jpg>".encode("latin-1"), "iso-8859-1")
-    assert told(gallery({"g": page}, "g", person="h1", pictures="img")) == [("1.jpg", "Zoë")]
+    assert told(site({"g": page}, "g", person="h1", pictures="img")) == [("1.jpg", "Zoë")]
 
 
 def test_only_web_links() -> None:
     page = """<h1>Ada</h1><img src="javascript:x"><img src="file:///etc/passwd"><img src="ftp://example.org/1.jpg"><img>
     <img src="http://[::1/x.jpg"><a class=n href="javascript:next()">next</a>"""
-    assert told(gallery({"g": page}, "g", person="h1", pictures="img", next=".n")) == []
+    assert told(site({"g": page}, "g", person="h1", pictures="img", next=".n")) == []
 
 
 def test_pictures_of_nobody_and_names_too_long_are_said() -> None:
-    first = told(gallery({"g": "<h1> </h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
-    second = told(gallery({"g": f"<h1>{'x' * 999}</h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
+    first = told(site({"g": "<h1> </h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
+    second = told(site({"g": f"<h1>{'x' * 999}</h1><img src=1.jpg>"}, "g", person="h1", pictures="img"))
     assert "names nobody" in str(first) and "more than 200 letters" in str(second)
 
 
 def test_hostile_pages_end() -> None:
     deep = "<div>" * 3000 + "<h1>Ada</h1><img src=1.jpg>"
-    assert told(gallery({"g": deep}, "g", person="h1", pictures="img")) == [("1.jpg", "Ada")]
+    assert told(site({"g": deep}, "g", person="h1", pictures="img")) == [("1.jpg", "Ada")]
     srcset = f'<h1>Ada</h1><img srcset="{"a " * 50_000}" src=1.jpg>'
-    assert told(gallery({"g": srcset}, "g", person="h1", pictures="img"))
-    assert "more than 2 MB" in str(told(gallery({"g": "x" * (5 << 20)}, "g", person="h1", pictures="img")))
+    assert told(site({"g": srcset}, "g", person="h1", pictures="img"))
+    assert "more than 2 MB" in str(told(site({"g": "x" * (5 << 20)}, "g", person="h1", pictures="img")))
 
 
 def test_no_answer_is_the_sources_failure() -> None:
     with pytest.raises(SourceError) as caught:
-        list(gallery({}, "g", person="h1", pictures="img").offers())
+        list(site({}, "g", person="h1", pictures="img").offers())
     assert not isinstance(caught.value, FetchError)
 
 
 def test_names_come_from_the_link() -> None:
-    (offer,) = gallery({"g": "<h1>Ada</h1><img src='/x/Ada%20L.jpg?w=1'>"}, "g", person="h1", pictures="img").offers()
+    (offer,) = site({"g": "<h1>Ada</h1><img src='/x/Ada%20L.jpg?w=1'>"}, "g", person="h1", pictures="img").offers()
     assert offer == Offer(f"{HERE}/x/Ada%20L.jpg?w=1", "Ada", "Ada L.jpg")
 
 
@@ -161,15 +162,15 @@ def test_names_come_from_the_link() -> None:
 )
 def test_wrong_options(options: dict[str, object], said: str) -> None:
     with pytest.raises(SourceError, match=said):
-        gallery({}, "g", **options)
+        site({}, "g", **options)
 
 
 @pytest.mark.parametrize("markup", ["<![1<2]]>", "<!-- <![x<y", "<a " * 40_000, "<!--" * 40_000, "<![" * 40_000])
 def test_odd_markup_ends_soon_and_in_an_answer(markup: str) -> None:
     """Python's parser gives up on some of it, and took minutes for some."""
-    assert told(gallery({"g": f"<h1>Ada</h1><img src=1.jpg>{markup}"}, "g", person="h1", pictures="img"))
+    assert told(site({"g": f"<h1>Ada</h1><img src=1.jpg>{markup}"}, "g", person="h1", pictures="img"))
 
 
 def test_a_srcset_without_end_is_read_soon() -> None:
     page = f"<h1>Ada</h1><img srcset='{'x' * 200_000}' src=1.jpg>"
-    assert told(gallery({"g": page}, "g", person="h1", pictures="img"))
+    assert told(site({"g": page}, "g", person="h1", pictures="img"))

@@ -1,4 +1,4 @@
-"""The pages of one named site. CSS selectors say where the pictures are, and what names the person in them."""
+"""The pages of one named web site. CSS selectors say which elements are pictures, and which name the person in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
-from mien.sources import (
+from mien.sources.common import (
     Options,
     WebAddress,
     closed,
@@ -28,16 +28,17 @@ from mien.sources import (
     read_options,
     tidy,
 )
+from mien.text.fetching import FetchFault
 from mien.types import Offer, Page, Receipt
 
 _LARGEST_PAGE = 2 << 20
-"""Bytes. A gallery is no longer than that; parsed, it takes fifty times the memory, and seconds for each million."""
+"""Bytes of a page. Parsed, a page takes fifty times the memory, and seconds for each million bytes."""
 _DEEPEST = 200
-"""How far up from a picture its person is looked for."""
+"""Elements between a picture and the element that names its person, at most."""
 
 
 class Selector(NamedTuple):
-    """A CSS selector, and of which attribute of the elements the value is; "" for the usual one."""
+    """A CSS selector, and the attribute of the elements that is wanted; "" for the usual one."""
 
     css: str
     attribute: str
@@ -54,7 +55,7 @@ class Selector(NamedTuple):
         return cls(css, attribute)
 
 
-class GalleryOptions(Options):
+class SiteOptions(Options):
     url: WebAddress = Field(description='The page to begin at: "https://…".')
     pictures: str = Field(
         min_length=1,
@@ -63,7 +64,7 @@ class GalleryOptions(Options):
     )
     person: str = Field(
         min_length=1,
-        description='CSS selector of what names the person, say "h1" or "figcaption"; "img @alt" takes that attribute.',
+        description='CSS selector of the name beside them, say "h1" or "figcaption"; "img @alt" takes that attribute.',
     )
     list: str = Field(
         default="",
@@ -81,19 +82,20 @@ class GalleryOptions(Options):
 
 
 def open_source(name: str, options: Mapping[str, object], web: Web, album: Path) -> Source:
-    """A source that is a gallery. Raises SourceError."""
-    return _Gallery(name, read_options(GalleryOptions, name, options), web)
+    """A source that is a site. Raises SourceError."""
+    return _Site(name, read_options(SiteOptions, name, options), web)
 
 
 @dataclass(frozen=True, slots=True)
-class _Gallery:
+class _Site:
     name: str
-    options: GalleryOptions
+    options: SiteOptions
     web: Web
 
     def offers(self) -> Iterator[Offer | FetchError]:
-        """In the order of the pages: each person's, with those that follow it, where the list has it."""
-        waiting = [(self.options.url, bool(self.options.list))]  # the last is the next; whether it is a list
+        """In the order of the pages. A person's page comes where the list links to it, and then the pages that follow
+        it by `next`."""
+        waiting = [(self.options.url, bool(self.options.list))]  # (URL, whether it is a list); the last is read next
         visited: set[str] = set()
         seen: set[str] = set()
         read = 0
@@ -102,8 +104,8 @@ class _Gallery:
             if url in visited:
                 continue
             if read == self.options.pages:
-                what = f"{self.options.url} goes on after {read} pages, which were read"
-                yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", "too-large")
+                what = f"goes on after {read} pages, which were read: {self.options.url}"
+                yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", FetchFault.TOO_LARGE)
                 return
             visited.add(url)
             read += 1
@@ -125,14 +127,14 @@ class _Gallery:
 
     def _parse(self, page: Page) -> BeautifulSoup:
         if len(page.body) > _LARGEST_PAGE:
-            what = f"{page.url} has more than {_LARGEST_PAGE >> 20} MB"
-            raise fetch_error(self.name, what, "Begin at a page that lists less.", "too-large")
+            what = f"has a page of more than {_LARGEST_PAGE >> 20} MB: {page.url}"
+            raise fetch_error(self.name, what, "Begin at a page that lists less.", FetchFault.TOO_LARGE)
         try:
             return BeautifulSoup(
                 closed(page.body), "html.parser", from_encoding=page.charset, exclude_encodings=["punycode"]
             )
         except ParserRejectedMarkup as error:
-            what = f"{page.url} cannot be read as HTML"
+            what = f"has a page that cannot be read as HTML: {page.url}"
             raise fetch_error(self.name, what, "Tell whoever runs the site.") from error
 
     def _pictures(self, soup: BeautifulSoup, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
@@ -144,9 +146,10 @@ class _Gallery:
                 continue
             seen.add(url)
             people = _nearest(element, named)
-            if len(people) > 1:  # which of them it is, nobody but a person could tell
-                what = f"{base} names several people beside {url}"
-                yield fetch_error(self.name, what, "Give person a selector that fits one of them.", "person")
+            if len(people) > 1:  # nobody but a human could tell which of them it is
+                what = f"names several people beside {url}, on {base}"
+                remedy = "Give person a selector that fits one of them."
+                yield fetch_error(self.name, what, remedy, FetchFault.PERSON)
             else:
                 yield offered(self.name, Offer(url, next(iter(people), ""), file_name(url)))
 
@@ -155,7 +158,7 @@ class _Gallery:
 
 
 def _base(soup: BeautifulSoup, url: str) -> str:
-    """What the links of a page are relative to."""
+    """The URL to which the links of a page are relative."""
     element = soup.find("base", href=True)
     return (link(url, element.get("href")) if isinstance(element, Tag) else None) or url
 
@@ -168,8 +171,8 @@ def _links(soup: BeautifulSoup, base: str, text: str) -> list[str]:
 
 
 def _addresses(element: Tag, attribute: str) -> Iterator[object]:
-    """Where the picture of an element may be, the best first: pages that load pictures late keep the real address in
-    data-src, and src is a placeholder."""
+    """The addresses that the picture of an element may have, the best first. Pages that load pictures late keep the
+    real address in data-src, and a placeholder in src."""
     if attribute:
         yield element.get(attribute)
         return
@@ -183,13 +186,14 @@ _CANDIDATE = re.compile(r"(?<![^\s,])([^\s,]\S*[^\s,])(?:\s+(\d+(?:\.\d+)?)[wx])
 
 
 def _largest(srcset: str) -> str | None:
-    """The widest or densest of the candidates of HTML's srcset attribute, None if there is none."""
+    """The address of the widest or densest picture in HTML's srcset attribute, None if there is none."""
     found = [(float(size or 1), -place, url) for place, (url, size) in enumerate(_CANDIDATE.findall(srcset[:20_000]))]
     return max(found)[2] if found else None
 
 
 def _names(soup: BeautifulSoup, selector: Selector) -> dict[int, dict[str, None]]:
-    """For each element of a page that names people, itself or by what is in it: their names. Keys are identities."""
+    """The names of people in each element of a page that names any, itself or by an element in it. The keys are the
+    identities (`id`) of elements."""
     names: dict[int, dict[str, None]] = {}
     for element in soup.select(selector.css):
         if person := _told(element, selector.attribute):
@@ -199,7 +203,7 @@ def _names(soup: BeautifulSoup, selector: Selector) -> dict[int, dict[str, None]
 
 
 def _told(element: Tag, attribute: str) -> str:
-    """The name that an element bears: its text, an image's description, or the attribute asked for."""
+    """The name that an element gives: its text, the description of an image, or the attribute asked for."""
     if attribute:
         return tidy(element.get(attribute))
     return tidy(element.get_text(" ")) or tidy(element.get("alt")) or tidy(element.get("content"))

@@ -1,0 +1,212 @@
+"""An album opened for one command: where it lies, its settings, its memory, its tools, as one value for all verbs.
+
+For writing it is opened with the lock, and catalog and ledger are made where there are none. For reading it is opened
+without, and nothing is created, so that a read-only album on a read-only disk will do; of what reads, `classify` alone
+keeps journals and tracebacks in the album, where it can. Databases are opened when they are first asked for: `classify`
+needs none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mien.errors import ModelError
+from mien.protocols import Progress
+from mien.settings import Settings
+from mien.storage.layout import Layout
+from mien.storage.walk import walk
+from mien.text.names import nfc
+
+if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
+    from mien.learning.head import Fit, HeadOption
+    from mien.protocols import Source
+    from mien.records.catalog import Catalog
+    from mien.records.files import Changes, Entry
+    from mien.records.ledger import Ledger
+    from mien.registry.card import EncoderCard
+    from mien.registry.folder import Model
+    from mien.seeing.eyes import Eyes
+    from mien.storage.layout import Shelf
+    from mien.storage.walk import Shelved
+    from mien.types import Cosines
+
+Clock = Callable[[], datetime]
+"""The local time, with its zone."""
+
+
+EyesFor = Callable[[Literal["fp32", "int8"], int], "Eyes"]
+"""Makes the eyes for a precision and a number of views."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What verbs are handed, as `mien.wiring` makes it: they know no concrete tool.
+
+    `eyes` are made for the settings `precision` and `views`, and `encoder_card` says what a model's card says of them.
+    `heads` are those that training chooses from; `enrolments`, by the name of a head, fit the part of one person alone,
+    for the cosines of an encoder. `sources` opens sources by name, whose connections end with the ExitStack.
+    """
+
+    eyes: EyesFor
+    encoder_card: Callable[[Settings, EyesFor], EncoderCard]
+    heads: tuple[HeadOption, ...]
+    enrolments: Mapping[str, Callable[[Cosines], Fit]]
+    sources: Callable[[Layout, Settings, Sequence[str], ExitStack], dict[str, Callable[[], Source]]]
+
+
+@dataclass(frozen=True)
+class OpenAlbum:
+    """An album as one command has it open. `writes` says whether the command holds the lock."""
+
+    layout: Layout
+    settings: Settings
+    clock: Clock
+    progress: Progress
+    writes: bool
+    _make_tools: Callable[[], Tools] = field(repr=False)
+    _opened: ExitStack = field(repr=False)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The tools, which are loaded when a verb first asks for one."""
+        return self._make_tools()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What cannot be made again. Raises StorageError, AlbumError, BusyError."""
+        from mien.records.ledger import Ledger
+
+        file = self.layout.ledger_file
+        return self._opened.enter_context(Ledger.for_writing(file) if self.writes else Ledger.for_reading(file))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What can be seen again in the photos. Raises as `ledger` does."""
+        from mien.records.catalog import Catalog
+
+        file, people = self.layout.catalog_file, self.ledger.people
+        return self._opened.enter_context(
+            Catalog.for_writing(file, people) if self.writes else Catalog.for_reading(file, people)
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.folder
+
+    @property
+    def today(self) -> date:
+        return self.clock().date()
+
+    @property
+    def until(self) -> dict[str, date]:
+        """By name the last day on which somebody may be recognised, of those for whom mien.toml says one."""
+        return {nfc(name): person.until for name, person in self.settings.people.items()}
+
+    def entry(self) -> Entry:
+        """On what basis, and since when, whoever is found now is in the album."""
+        from mien.records.files import Entry
+
+        return Entry(self.settings.basis, self.until, self.clock())
+
+    def sync(self, shelves: Sequence[Shelf]) -> tuple[Shelved, Changes]:
+        """Walks these shelves and makes the catalog know what lies there. Raises AlbumError without training-images, if
+        that is one of them."""
+        from mien.vision.images import file_sha256
+
+        shelved = walk(self.layout, shelves)
+        return shelved, self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
+
+    def eyes(self) -> Eyes:
+        """The tools by which photos are seen, as the settings ask for them; where the album is open for writing, the
+        tracebacks of those that fail are kept in it."""
+        eyes = self.tools.eyes(self.settings.precision, self.settings.views)
+        return replace(eyes, tracebacks=self.layout.tracebacks) if self.writes else eyes
+
+    def eyes_of(self, model: Model) -> Eyes:
+        """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
+        eyes = self.tools.eyes(model.card.encoder.precision, model.card.encoder.views)
+        model.require_encoder(eyes.encoder_id)
+        return replace(eyes, tracebacks=self.layout.tracebacks)
+
+    def cosines_of(self, model: Model) -> Cosines:
+        """What is true of the cosines of the encoder that a model was trained with, whether or not this version of mien
+        still cuts chips as it did then."""
+        return self.tools.eyes(model.card.encoder.precision, model.card.encoder.views).cosines
+
+    @cached_property
+    def encoder(self) -> str:
+        """The id of the encoder that the settings ask for."""
+        return self.eyes().encoder_id
+
+    @cached_property
+    def encoder_card(self) -> EncoderCard:
+        """The same as a model's card names it."""
+        return self.tools.encoder_card(self.settings, self.tools.eyes)
+
+    # The model in use
+
+    @property
+    def version(self) -> str | None:
+        """The version in use; None before the first. Raises DamagedModelError."""
+        from mien.registry import versions
+
+        return versions.current(self.layout.models)
+
+    def model(self) -> Model | None:
+        """The model in use; None before the first. Raises DamagedModelError."""
+        from mien.registry import versions
+
+        version = self.version
+        return None if version is None else versions.load(self.layout.models, version)
+
+    def sound_model(self) -> Model | None:
+        """The model in use; None also for a damaged one, which training replaces."""
+        with contextlib.suppress(ModelError):
+            return self.model()
+        return None
+
+
+@contextlib.contextmanager
+def for_writing(
+    layout: Layout, settings: Settings, tools: Callable[[], Tools], command: str, clock: Clock, progress: Progress
+) -> Iterator[OpenAlbum]:
+    """Opens an album for a command that writes. What earlier runs left to be looked at, and is old, goes on the way:
+    whoever is in it is then known no longer than that. Raises BusyError, NetworkDriveError, StorageError."""
+    from mien.storage import journals, tracebacks
+    from mien.storage.disks import check_local
+    from mien.storage.files import make_folder
+    from mien.storage.lock import lock
+
+    with lock(layout, command), ExitStack() as opened:
+        check_local(layout.catalog_file)
+        make_folder(layout.catalog_file.parent)
+        journals.remove_old(layout.journals)
+        tracebacks.remove_old(layout.tracebacks)
+        yield OpenAlbum(layout, settings, clock, progress, True, tools, opened)
+
+
+@contextlib.contextmanager
+def for_reading(
+    layout: Layout, settings: Settings, tools: Callable[[], Tools], clock: Clock, progress: Progress
+) -> Iterator[OpenAlbum]:
+    """Opens an album for a command that reads, and creates nothing."""
+    with ExitStack() as opened:
+        yield OpenAlbum(layout, settings, clock, progress, False, tools, opened)
+
+
+def read_settings(folder: Path, overrides: Mapping[str, object]) -> tuple[Layout, Settings]:
+    """The layout and the settings of the album in `folder`; `overrides` go before its mien.toml. Raises AlbumError and
+    UsageError."""
+    from mien.settings import load
+    from mien.storage.layout import require_album
+
+    require_album(folder)
+    settings = load(folder, overrides)
+    return Layout.of(folder, settings), settings

@@ -1,0 +1,195 @@
+"""recogniser: a model that is ready to answer who is in photos, in many threads and for as long as its owner wants.
+
+Goes in: a model, and photos as paths, bytes, PIL images or arrays. Comes out: an `Answer` for each. Embeddings become
+predictions here for everybody who asks who is in a photo: `classify`, `evaluate`, and whatever keeps mien running.
+(What `check` asks of an intake starts from embeddings that are known, and goes to `mien.learning.openset` itself.) It
+knows no album and no concrete tool, and keeps nothing of the photos.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias, TypeGuard
+
+import numpy as np
+from PIL import Image
+
+from mien.engines import threads
+from mien.engines.pool import Pool
+from mien.errors import PhotoError, UsageError
+from mien.learning.openset import identify
+from mien.registry.folder import Model
+from mien.seeing.eyes import Eyes
+from mien.types import Answer, Floats, NamedFace, Picture, Pixels, SeenFace
+from mien.vision.images import decode, picture_of, read_picture
+
+PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
+"""A photo as it may be given: the path of a file, the bytes of one, a PIL image of any mode (its EXIF orientation is
+applied), or an (H, W, 3) uint8 RGB array. Images and arrays must not be changed until they are answered."""
+
+
+class Recogniser:
+    """A model with its networks open, which any number of threads may ask at once.
+
+    `eyes_of` makes the eyes that a model was trained with (`mien.wiring.eyes_of`). Each answer borrows one set of them,
+    as a set serves one thread at a time. `workers` is the setting: there are at most so many sets (0: one a core), each
+    opened when it is first needed and then kept. Raises what `eyes_of` raises.
+
+    A context manager: at its end the recogniser is closed.
+    """
+
+    def __init__(self, model: Model, eyes_of: Callable[[Model], Eyes], workers: int = 0) -> None:
+        self._eyes_of, self._workers = eyes_of, workers
+        self._changing = threading.Lock()
+        self._in_use: _InUse | None = self._opened(model)
+
+    @property
+    def model(self) -> Model:
+        """The model that answers now. Raises UsageError if the recogniser is closed."""
+        return self._now().model
+
+    def use(self, model: Model) -> None:
+        """Answers with another model from now on. Calls that have begun finish with the model they began with.
+
+        Where both models are of one encoder, the eyes are kept; otherwise the old ones go with the last call that
+        borrows them. Raises what `eyes_of` raises, with the model before still in use, and UsageError if the recogniser
+        is closed.
+        """
+        with self._changing:
+            before = self._now()
+            same = model.encoder_id == before.model.encoder_id
+            self._in_use = _InUse(model, before.eyes) if same else self._opened(model)
+
+    def answer(self, photo: PhotoLike, top: int = 3) -> Answer:
+        """Who is in a photo, with the `top` best candidates for each face, in the thread that asks.
+
+        A photo that cannot be read is an answer with its error. Raises UsageError for something that is no photo, for a
+        `top` below 1, and if the recogniser is closed.
+        """
+        in_use = self._asked(top)
+        ((name, given),) = named([photo])
+        with threads.single_opencv_thread():
+            return in_use.answer(name, given, top)
+
+    def answers(self, photos: Iterable[PhotoLike], top: int = 3) -> Generator[Answer]:
+        """An answer for each photo, in their order, from as many threads as `workers` says; see `answer`.
+
+        `photos` may be endless, as a few are taken at a time. The model is the one in use when this is called.
+        """
+        return self._answers(self._asked(top), photos, top)
+
+    def close(self) -> None:
+        """Lets the model and the eyes go. Calls that have begun finish; others raise UsageError."""
+        with self._changing:
+            self._in_use = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _opened(self, model: Model) -> _InUse:
+        first = self._eyes_of(model)  # at once, as it says whether the model can be used at all
+        return _InUse(model, Pool(partial(self._eyes_of, model), threads.threads_for(self._workers), [first]))
+
+    def _now(self) -> _InUse:
+        in_use = self._in_use
+        if in_use is None:
+            raise UsageError("The recogniser", "is closed", "Make a new one for more photos.")
+        return in_use
+
+    def _asked(self, top: int) -> _InUse:
+        if top < 1:
+            raise UsageError("top", f"is {top}, which asks for no name", "Ask for at least 1.")
+        return self._now()
+
+    def _answers(self, in_use: _InUse, photos: Iterable[PhotoLike], top: int) -> Generator[Answer]:
+        def work(in_use: _InUse, photo: tuple[str, PhotoLike]) -> Answer:
+            return in_use.answer(*photo, top)
+
+        for _, answer in threads.run(named(photos), lambda: in_use, work, self._workers, in_order=True):
+            yield answer
+
+
+@dataclass(frozen=True, slots=True)
+class _InUse:
+    """A model and the eyes that it was trained with."""
+
+    model: Model
+    eyes: Pool[Eyes]
+
+    def answer(self, name: str, photo: PhotoLike, top: int) -> Answer:
+        with self.eyes.borrow() as eyes:
+            seen = eyes.see_file(Path(photo)) if is_path(photo) else eyes.see_read(partial(read, photo, name), name)
+        if isinstance(seen, PhotoError):
+            return Answer(name, self.model.version, None, (), seen)
+        return Answer(name, self.model.version, seen.photo, self._named(seen.faces, top), None)
+
+    def _named(self, faces: tuple[SeenFace, ...], top: int) -> tuple[NamedFace, ...]:
+        if not faces:
+            return ()
+        model = self.model
+        embeddings: Floats = np.stack([one.embedding.vector for one in faces])
+        predictions = identify(model.head.scores(embeddings), model.people, model.threshold, model.calibration, top)
+        return tuple(
+            NamedFace(one.face, one.quality, prediction) for one, prediction in zip(faces, predictions, strict=True)
+        )
+
+
+def as_list(given: PhotoLike | Iterable[PhotoLike]) -> list[PhotoLike]:
+    """One photo or several, as a list; something that is neither is left for `named` to refuse."""
+    if isinstance(given, str | os.PathLike | bytes | Image.Image | np.ndarray):
+        return [given]
+    return [*given] if isinstance(given, Iterable) else [given]
+
+
+def is_path(photo: PhotoLike) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether a photo is given by the path of its file."""
+    return isinstance(photo, str | os.PathLike)
+
+
+def named(photos: Iterable[PhotoLike]) -> Iterator[tuple[str, PhotoLike]]:
+    """Each photo with what its answer is called: its path, or "image 2" for the second that has none. Raises UsageError
+    for something that is no photo."""
+    number = 0
+    for photo in photos:
+        if is_path(photo):
+            yield str(Path(photo)), photo
+        else:
+            number += 1
+            name = f"image {number}"
+            _check(name, photo)
+            yield name, photo
+
+
+def _check(name: str, photo: object) -> None:
+    if isinstance(photo, bytes | Image.Image):
+        return
+    what = f"is of the type {type(photo).__name__}"
+    if isinstance(photo, np.ndarray):
+        if photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3 and photo.size:
+            return
+        what = f"is an array of shape {photo.shape} and type {photo.dtype}"
+    raise UsageError(
+        name,
+        what,
+        "Give a path, the bytes of a file, a PIL image, or an array of shape (height, width, 3) and type uint8, RGB.",
+    )
+
+
+def read(photo: PhotoLike, name: str, max_side: int = 1600) -> Picture:
+    """The picture of a photo, which errors call `name`; see `mien.vision.images.decode`. Raises PhotoError."""
+    if isinstance(photo, bytes):
+        return decode(photo, name, max_side=max_side)
+    if isinstance(photo, Image.Image | np.ndarray):
+        return picture_of(photo, name, max_side=max_side)
+    return read_picture(Path(photo), max_side=max_side)

@@ -1,0 +1,496 @@
+"""What was seen in the photos, encoder by encoder: sightings, faces, embeddings, and which face is the person's.
+
+A *sighting* is the fact that an encoder has seen a photo, with the faces it found or the fault it met. What different
+encoders saw and chose stands side by side, so that their models can be compared on the same photos.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects.sqlite import insert
+
+from mien.errors import EncoderMismatchError, PhotoError
+from mien.records.database import Database, execute_many
+from mien.records.files import in_groups
+from mien.records.people import People
+from mien.records.schema import choices, chosen, faces, files, photos, sightings
+from mien.records.times import text_of
+from mien.storage.layout import TRAINING, Shelf
+from mien.text.photos import PhotoFault
+from mien.text.words import Figure
+from mien.types import Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+from mien.vision.phash import are_near
+
+_GROUP = 500
+"""Rows fetched by key in one query."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PersonFaces:
+    """All faces in the M photos of a person that have any, N faces in all, by path and then from left to right.
+
+    `paths` has M entries, which `photo` (N,) int64 indexes. `ids` (N,) int64, `boxes` (N, 4) float32, `embeddings` (N,
+    D) float32.
+    """
+
+    paths: tuple[str, ...]
+    photo: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    boxes: Floats
+    embeddings: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """The chosen faces of an album: N of them, sorted by person and then by hash, each photo once per person.
+
+    `people` are sorted names (NFC) and `person` (N,) int64 indexes them; `sha256` has N entries; `embeddings` is
+    (N, D) float32, `overall` (N,) float32 quality. It depends on what is in the album, not on when it came there.
+    """
+
+    people: tuple[str, ...]
+    person: NDArray[np.int64]
+    sha256: tuple[str, ...]
+    embeddings: Floats
+    overall: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """What an encoder saw in the photo at `path`.
+
+    `seen` says whether it has seen it; `phash` is "" where it has not, or met a `fault`, which `figures` go with. Of
+    `faces` faces the person's own is row `own` of `SeenShelf.embeddings`, -1 for none, and `overall` its quality;
+    `all_faces` are the rows of all, from left to right, where they were asked for.
+    """
+
+    path: str
+    person: str
+    sha256: str
+    seen: bool
+    phash: str
+    fault: PhotoFault | None
+    figures: Mapping[str, Figure]
+    faces: int
+    own: int
+    overall: float
+    all_faces: range
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenShelf:
+    """Every photo of a shelf, by path, as one encoder has seen it; `embeddings` (M, D) float32."""
+
+    files: tuple[SeenFile, ...]
+    embeddings: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RememberedFace:
+    """A face as an encoder saw it; `id` is the catalog's; `own_of` are the people whose own face it is."""
+
+    id: int
+    face: Face
+    quality: Quality
+    own_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """That an encoder saw a photo: the faces from left to right, or the `fault` it met."""
+
+    encoder: str
+    seen_at: str
+    fault: PhotoFault | None
+    figures: Mapping[str, Figure]
+    faces: tuple[RememberedFace, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoRecord:
+    """All that is known of a photo: `photo` is None until it was decoded."""
+
+    sha256: str
+    bytes: int
+    photo: Photo | None
+    sightings: tuple[Sighting, ...]
+
+
+class Faces:
+    """The sightings and faces of an open catalog."""
+
+    def __init__(self, catalog: Database, people: People) -> None:
+        self._catalog, self._people = catalog, people
+
+    # Seeing
+
+    def unseen(
+        self, shelves: Collection[Shelf], encoder: str, retry: Collection[str] = (), person: str | None = None
+    ) -> list[tuple[str, str]]:
+        """(sha256, a path) of each photo on these shelves, of `person` if one is named, that the encoder has not seen,
+        by path; `retry` are faults that may have been mended since."""
+        seen = sa.exists().where(
+            sightings.c.sha256 == files.c.sha256,
+            sightings.c.encoder == encoder,
+            sa.func.coalesce(sightings.c.fault, "").not_in(retry),
+        )
+        first = sa.func.min(files.c.path)
+        query = sa.select(files.c.sha256, first).where(files.c.shelf.in_(shelves), ~seen)
+        if person is not None:
+            query = query.where(files.c.person == self._people.id_of(person))
+        with self._catalog.transaction() as connection:
+            found = connection.execute(query.group_by(files.c.sha256).order_by(first))
+            return [(sha256, path) for sha256, path in found]
+
+    def record(self, seen: SeenPhoto, encoder: str) -> bool:
+        """Remembers what the encoder saw in a photo; what it saw before is forgotten.
+
+        False, and nothing remembered, if the catalog does not know the photo: the file was changed after the last
+        `sync`, and the next one will see it. Raises EncoderMismatchError for an embedding of another encoder.
+        """
+        if any(face.embedding.encoder_id != encoder for face in seen.faces):
+            raise EncoderMismatchError(
+                encoder, "was to be remembered as what saw a face that another saw", "Please report this as a bug."
+            )
+        photo = seen.photo
+        decoded = {
+            "of": photo.sha256,
+            "width": photo.width,
+            "height": photo.height,
+            "format": photo.format,
+            "phash": photo.phash,
+        }
+        with self._catalog.transaction(write=True) as connection:
+            known = connection.execute(_decode, decoded).rowcount
+            if known:
+                _see(connection, photo.sha256, encoder)
+                rows = [_face_row(photo.sha256, number, face) for number, face in enumerate(seen.faces)]
+                execute_many(connection, _keep, rows)
+        return bool(known)
+
+    def record_fault(self, sha256: str, encoder: str, error: PhotoError) -> bool:
+        """Remembers that a photo could not be read, so that it is not tried again. False as for `record`."""
+        with self._catalog.transaction(write=True) as connection:
+            known = connection.scalar(sa.select(photos.c.sha256).where(photos.c.sha256 == sha256))
+            if known:
+                _see(connection, sha256, encoder, *error.stored())
+        return bool(known)
+
+    # Whose face it is
+
+    def faces_of(self, person: str, encoder: str) -> PersonFaces:
+        """All faces in the photos of a person in training-images, to choose from."""
+        query = (
+            sa.select(files.c.path, faces)
+            .join_from(files, faces, faces.c.sha256 == files.c.sha256)
+            .where(files.c.shelf == TRAINING, files.c.person == self._people.id_of(person), faces.c.encoder == encoder)
+            .order_by(files.c.path, faces.c.number)
+        )
+        index: dict[str, int] = {}
+        photo: list[int] = []
+        ids: list[int] = []
+        boxes: list[tuple[float, ...]] = []
+        embeddings = bytearray()
+        with self._catalog.transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                photo.append(index.setdefault(row.path, len(index)))
+                ids.append(row.id)
+                boxes.append((row.x0, row.y0, row.x1, row.y1))
+                embeddings += row.embedding
+        return PersonFaces(
+            paths=tuple(index),
+            photo=np.array(photo, np.int64),
+            ids=np.array(ids, np.int64),
+            boxes=np.array(boxes, np.float32).reshape(-1, 4),
+            embeddings=_rows(embeddings, len(ids)),
+        )
+
+    def to_choose(self, encoder: str, rule: str) -> tuple[str, ...]:
+        """The people whose faces have not been chosen by this rule since anything of theirs changed, by name."""
+        done = sa.exists().where(
+            choices.c.person == files.c.person, choices.c.encoder == encoder, choices.c.rule == rule
+        )
+        query = sa.select(files.c.person).where(files.c.shelf == TRAINING, ~done).distinct()
+        with self._catalog.transaction() as connection:
+            return tuple(sorted(map(self._people.name_of, connection.scalars(query))))
+
+    def choose(self, person: str, encoder: str, rule: str, own: Mapping[str, int | None]) -> None:
+        """Sets which face the encoder takes for the person's in the photo at each path, None for none; a path that is
+        not given has none."""
+        of_person = self._people.id_of(person)
+        theirs = sa.select(files.c.path).where(files.c.person == of_person, files.c.shelf == TRAINING)
+        rows: list[dict[str, object]] = [
+            {"path": path, "encoder": encoder, "face": face} for path, face in own.items() if face is not None
+        ]
+        choice = {"person": of_person, "encoder": encoder, "rule": rule}
+        with self._catalog.transaction(write=True) as connection:
+            connection.execute(sa.delete(chosen).where(chosen.c.encoder == encoder, chosen.c.path.in_(theirs)))
+            execute_many(connection, insert(chosen), rows)
+            connection.execute(
+                insert(choices)
+                .values(choice)
+                .on_conflict_do_update(index_elements=["person", "encoder"], set_={"rule": rule})
+            )
+
+    def training_set(self, encoder: str, person: str | None = None) -> TrainingSet:
+        """The chosen faces, of `person` if one is named, as the encoder sees them."""
+        query = self._chosen(encoder, person).add_columns(faces.c.overall, faces.c.embedding)
+        owner: list[str] = []
+        sha256: list[str] = []
+        overall: list[float] = []
+        embeddings = bytearray()
+        last: tuple[str, str] | None = None
+        with self._catalog.transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                if (row.person, row.sha256) == last:
+                    continue  # twice under one person
+                last = (row.person, row.sha256)
+                owner.append(self._people.name_of(row.person))
+                sha256.append(row.sha256)
+                overall.append(row.overall)
+                embeddings += row.embedding
+        people = tuple(sorted(set(owner)))
+        column = {name: number for number, name in enumerate(people)}
+        number = np.array([column[name] for name in owner], np.int64)
+        order = np.argsort(number, kind="stable")  # within a person they come by hash already
+        return TrainingSet(
+            people=people,
+            person=number[order],
+            sha256=tuple(sha256[row] for row in order),
+            embeddings=_rows(embeddings, len(owner))[order],
+            overall=np.array(overall, np.float32)[order],
+        )
+
+    def training_photos(self, encoder: str) -> dict[str, list[str]]:
+        """The hashes of the photos in the training set by person, both sorted."""
+        found: dict[str, set[str]] = {}
+        with self._catalog.transaction() as connection:
+            for row in connection.execute(self._chosen(encoder, None)):
+                found.setdefault(self._people.name_of(row.person), set()).add(row.sha256)
+        return {person: sorted(found[person]) for person in sorted(found)}
+
+    def _chosen(self, encoder: str, person: str | None) -> sa.Select[str, str]:
+        query = (
+            sa.select(files.c.person, files.c.sha256)
+            .join_from(chosen, files)
+            .join(faces, faces.c.id == chosen.c.face)
+            .where(chosen.c.encoder == encoder, files.c.shelf == TRAINING)
+            .order_by(files.c.person, files.c.sha256, files.c.path)
+        )
+        return query if person is None else query.where(files.c.person == self._people.id_of(person))
+
+    # What there is
+
+    def on(self, shelves: Collection[Shelf], encoder: str, every_face: bool = False) -> SeenShelf:
+        """What is known of each file on these shelves; with `every_face` the embeddings are of all faces and not of the
+        people's own alone."""
+        by_encoder = (sightings.c.sha256 == files.c.sha256, sightings.c.encoder == encoder)
+        shown = (faces.c.sha256 == sightings.c.sha256, faces.c.encoder == sightings.c.encoder)
+        wanted = shown if every_face else (faces.c.id == chosen.c.face,)
+        number = sa.select(sa.func.count()).select_from(faces).where(*shown).correlate(sightings).scalar_subquery()
+        query = (
+            sa.select(
+                files.c.path,
+                files.c.person,
+                files.c.sha256,
+                photos.c.phash,
+                sightings.c.seen_at,
+                sightings.c.fault,
+                sightings.c.figures,
+                number.label("faces"),
+                chosen.c.face.label("own"),
+                faces.c.id.label("face"),
+                faces.c.overall,
+                faces.c.embedding,
+            )
+            .join_from(files, photos)
+            .outerjoin(sightings, sa.and_(*by_encoder))
+            .outerjoin(chosen, sa.and_(chosen.c.path == files.c.path, chosen.c.encoder == encoder))
+            .outerjoin(faces, sa.and_(*wanted))
+            .where(files.c.shelf.in_(shelves))
+            .order_by(files.c.path, faces.c.number)
+        )
+        found: list[SeenFile] = []
+        embeddings = bytearray()
+        count = 0
+        with self._catalog.transaction() as connection:
+            for _, group in groupby(connection.execute(query).yield_per(1000), attrgetter("path")):
+                rows = list(group)
+                first, own, overall = count, -1, 0.0
+                for row in rows:
+                    if row.face is None:
+                        continue
+                    if row.face == row.own:
+                        own, overall = count, row.overall
+                    embeddings += row.embedding
+                    count += 1
+                row = rows[0]
+                seen = row.seen_at is not None
+                found.append(
+                    SeenFile(
+                        path=row.path,
+                        person=self._people.name_of(row.person),
+                        sha256=row.sha256,
+                        seen=seen,
+                        phash=row.phash if seen and row.fault is None else "",
+                        fault=_fault(row.fault),
+                        figures=json.loads(row.figures or "{}"),
+                        faces=row.faces,
+                        own=own,
+                        overall=overall,
+                        all_faces=range(first, count) if every_face else range(0),
+                    )
+                )
+        return SeenShelf(tuple(found), _rows(embeddings, count))
+
+    def broken(self, shelves: Collection[Shelf]) -> dict[str, tuple[PhotoFault, Mapping[str, Figure]]]:
+        """By path the photos on these shelves that every encoder which tried found unreadable, and why."""
+        query = (
+            sa.select(files.c.path, sa.func.max(sightings.c.fault).label("fault"), sightings.c.figures)  # of that one
+            .join_from(files, sightings, sightings.c.sha256 == files.c.sha256)
+            .where(files.c.shelf.in_(shelves))
+            .group_by(files.c.path)
+            .having(sa.func.count() == sa.func.count(sightings.c.fault))
+        )
+        with self._catalog.transaction() as connection:
+            rows = connection.execute(query).all()
+        return {row.path: (PhotoFault.of(row.fault), json.loads(row.figures or "{}")) for row in rows}
+
+    def count(self, shelves: Collection[Shelf], encoder: str) -> int:
+        """How many faces the encoder saw in the photos of these shelves, each photo once."""
+        on_them = sa.select(files.c.sha256).where(files.c.shelf.in_(shelves)).scalar_subquery()
+        query = sa.select(sa.func.count()).where(faces.c.encoder == encoder, faces.c.sha256.in_(on_them))
+        with self._catalog.transaction() as connection:
+            return connection.scalar(query) or 0
+
+    def photo(self, sha256: str) -> PhotoRecord | None:
+        """All that is known of a photo; None if it is on no shelf that was walked."""
+        see = sa.select(sightings).where(sightings.c.sha256 == sha256)
+        see = see.order_by(sightings.c.seen_at, sightings.c.encoder)
+        face = sa.select(faces).where(faces.c.sha256 == sha256).order_by(faces.c.number)
+        own = (
+            sa.select(chosen.c.face, files.c.person).join_from(chosen, files).where(files.c.sha256 == sha256).distinct()
+        )
+        with self._catalog.transaction() as connection:
+            row = connection.execute(sa.select(photos).where(photos.c.sha256 == sha256)).one_or_none()
+            if row is None:
+                return None
+            owners: dict[int, set[str]] = {}
+            for chosen_face, person in connection.execute(own):
+                owners.setdefault(chosen_face, set()).add(self._people.name_of(person))
+            by_encoder: dict[str, list[RememberedFace]] = {}
+            for one in connection.execute(face):
+                quality = Quality(one.size, one.sharpness, one.pose, one.exposure, one.overall)
+                remembered = RememberedFace(one.id, face_of(one), quality, tuple(sorted(owners.get(one.id, ()))))
+                by_encoder.setdefault(one.encoder, []).append(remembered)
+            seen = [
+                Sighting(
+                    at.encoder,
+                    at.seen_at,
+                    _fault(at.fault),
+                    json.loads(at.figures or "{}"),
+                    tuple(by_encoder.get(at.encoder, ())),
+                )
+                for at in connection.execute(see)
+            ]
+        photo = Photo(sha256, row.width, row.height, row.format, row.phash) if row.phash else None
+        return PhotoRecord(sha256, row.bytes, photo, tuple(seen))
+
+    def own_faces(self, photos_of: Sequence[tuple[str, str]], encoder: str) -> dict[tuple[str, str], tuple[str, Face]]:
+        """For (person, SHA-256) where in training-images the photo lies, and the person's own face in it; what is not
+        there any more is missing."""
+        found: dict[tuple[str, str], tuple[str, Face]] = {}
+        wanted = set(photos_of)
+        for group in in_groups(sorted({sha256 for _, sha256 in wanted}), _GROUP):
+            query = (
+                sa.select(files.c.path, files.c.person.label("owner"), faces)
+                .join_from(chosen, files)
+                .join(faces, faces.c.id == chosen.c.face)
+                .where(chosen.c.encoder == encoder, files.c.shelf == TRAINING, files.c.sha256.in_(group))
+                .order_by(files.c.path)
+            )
+            with self._catalog.transaction() as connection:
+                for row in connection.execute(query):
+                    key = (self._people.name_of(row.owner), row.sha256)
+                    if key in wanted:
+                        found.setdefault(key, (row.path, face_of(row)))
+        return found
+
+    def lookalikes(self, photo: Photo) -> tuple[str, ...]:
+        """The hashes of other photos that look like this one (see `mien.vision.phash`)."""
+        query = sa.select(photos.c.sha256, photos.c.phash).where(photos.c.phash.is_not(None))
+        with self._catalog.transaction() as connection:
+            rows = connection.execute(query).all()
+        return tuple(sha256 for sha256, phash in rows if sha256 != photo.sha256 and are_near(phash, photo.phash))
+
+
+# What happens for every photo, built once: building a statement takes longer than executing it.
+_decode = (
+    sa.update(photos)
+    .where(photos.c.sha256 == sa.bindparam("of"))
+    .values({name: sa.bindparam(name) for name in ("width", "height", "format", "phash")})
+)
+_forget = sa.delete(sightings).where(
+    sightings.c.sha256 == sa.bindparam("of"), sightings.c.encoder == sa.bindparam("by")
+)  # with its faces
+_notice = insert(sightings)
+_keep = insert(faces)
+_choose_again = sa.delete(choices).where(
+    choices.c.encoder == sa.bindparam("by"),
+    choices.c.person.in_(sa.select(files.c.person).where(files.c.sha256 == sa.bindparam("of"))),
+)
+
+
+def _see(
+    connection: sa.Connection, sha256: str, encoder: str, fault: str | None = None, figures: str | None = None
+) -> None:
+    """That the encoder has seen the photo now; the people's faces are to be chosen again."""
+    row = {"sha256": sha256, "encoder": encoder, "seen_at": text_of(datetime.now(UTC))}
+    connection.execute(_forget, {"of": sha256, "by": encoder})
+    connection.execute(_notice, row | {"fault": fault, "figures": figures})
+    connection.execute(_choose_again, {"of": sha256, "by": encoder})
+
+
+def _fault(word: str | None) -> PhotoFault | None:
+    return None if word is None else PhotoFault.of(word)
+
+
+def _face_row(sha256: str, number: int, seen: SeenFace) -> dict[str, object]:
+    x0, y0, x1, y1 = map(float, seen.face.box)
+    quality = seen.quality
+    return {
+        "sha256": sha256,
+        "encoder": seen.embedding.encoder_id,
+        "number": number,
+        **{"x0": x0, "y0": y0, "x1": x1, "y1": y1},
+        "landmarks": seen.face.landmarks.astype("<f4").tobytes(),
+        "detector": seen.face.detector,
+        "detector_score": float(seen.face.detector_score),
+        "turn": seen.face.turn,
+        "size": float(quality.size),
+        "sharpness": float(quality.sharpness),
+        "pose": float(quality.pose),
+        "exposure": float(quality.exposure),
+        "overall": float(quality.overall),
+        "embedding": seen.embedding.vector.astype("<f4").tobytes(),
+    }
+
+
+def face_of(row: sa.Row[*tuple[object, ...]]) -> Face:
+    """The face in a row of `faces`."""
+    landmarks = np.frombuffer(row.landmarks, "<f4").reshape(5, 2).astype(np.float32, copy=False)
+    return Face((row.x0, row.y0, row.x1, row.y1), landmarks, row.detector_score, row.detector, row.turn)
+
+
+def _rows(data: bytes | bytearray, count: int) -> Floats:
+    """(count, D) float32, without a copy on a little-endian machine; (0, 0) for none."""
+    return np.frombuffer(data, "<f4").reshape(count, -1 if count else 0).astype(np.float32, copy=False)

@@ -1,0 +1,204 @@
+"""The tables of both databases, and how an older file comes to have them.
+
+    ledger    people <- fetches, failures, findings             what cannot be made again
+              source_runs     runs <- steps <- findings     promotions
+    catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
+              choices     chips
+
+A person's name stands in a column of its own in `people` alone. Every other row about a person holds that person's id,
+also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
+rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
+
+These are the first tables, schema 1 of either; an album of any later version of mien opens them. Whoever changes a
+table appends a step to `CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and
+keeps an album of that version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the
+schema, as the ledger keeps them: a kind may get other words, but never another key.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from mien.records.database import Migration
+
+CATALOG = sa.MetaData()
+LEDGER = sa.MetaData()
+
+CATALOG_STEPS: tuple[Migration, ...] = ()
+"""The nth step brings a catalog of schema n to n + 1."""
+LEDGER_STEPS: tuple[Migration, ...] = ()
+"""The same for ledgers."""
+
+# The ledger. Times are ISO 8601 in UTC, to the second.
+
+people = sa.Table(
+    "people",
+    LEDGER,
+    sa.Column("id", sa.Text, primary_key=True),  # random
+    sa.Column("name", sa.Text, nullable=False, unique=True),  # NFC
+    sa.Column("basis", sa.Text, nullable=False),
+    sa.Column("until", sa.Text),  # the last day on which they may be recognised, as it was known when they came in
+    sa.Column("since", sa.Text, nullable=False),
+)
+fetches = sa.Table(
+    "fetches",
+    LEDGER,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True, index=True),
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("current", sa.Boolean, nullable=False),
+    sa.Column("phash", sa.Text, nullable=False),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("stamp", sa.Text, nullable=False),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("licence", "basis", "robots")),
+    sa.Column("fetched_at", sa.Text, nullable=False),
+    sa.Column("checked_at", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False, index=True),  # relative to the album
+    sa.Column("fault", sa.Text, nullable=False),  # a kind of `mien.text.photos`, "" for none
+    sqlite_with_rowid=False,  # here and below: one tree instead of two, as the key is text
+)
+failures = sa.Table(
+    "failures",
+    LEDGER,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+source_runs = sa.Table(
+    "source_runs",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False, index=True),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text, nullable=False),
+    *(sa.Column(name, sa.Integer, nullable=False) for name in ("brought", "duplicates", "known", "refused", "failed")),
+    sa.Column("fault", sa.Text),  # a kind of `mien.text.fetching`; null for a source that was read to its end
+)
+runs = sa.Table(
+    "runs",
+    LEDGER,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("date", sa.Text, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+)
+steps = sa.Table(
+    "steps",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("figures", sa.Text, nullable=False),  # JSON: numbers and names of versions
+    sa.UniqueConstraint("run", "name"),
+)
+findings = sa.Table(
+    "findings",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they are told
+    sa.Column("step", sa.ForeignKey("steps.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("people", sa.Text, nullable=False),  # JSON: ids, the person it is about first
+    sa.Column("photos", sa.Text, nullable=False),  # JSON: paths relative to the album, of these people
+    sa.Column("figures", sa.Text, nullable=False),  # JSON
+)
+promotions = sa.Table(
+    "promotions",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("how", sa.Text, nullable=False),
+    sa.Column("before", sa.Text),
+)
+
+# The catalog. `person` is an id of the ledger's `people`.
+
+photos = sa.Table(
+    "photos",
+    CATALOG,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("width", sa.Integer),  # these four are unknown until it was decoded
+    sa.Column("height", sa.Integer),
+    sa.Column("format", sa.Text),
+    sa.Column("phash", sa.Text),
+    sqlite_with_rowid=False,
+)
+files = sa.Table(
+    "files",
+    CATALOG,
+    sa.Column("path", sa.Text, primary_key=True),  # relative to the album, forward slashes, as on disk
+    sa.Column("shelf", sa.Text, nullable=False, index=True),  # the first part of the path
+    sa.Column("person", sa.Text, nullable=False, index=True),
+    sa.Column("sha256", sa.ForeignKey("photos.sha256"), nullable=False, index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+sightings = sa.Table(
+    "sightings",
+    CATALOG,
+    sa.Column("sha256", sa.ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True),
+    sa.Column("encoder", sa.Text, primary_key=True),
+    sa.Column("seen_at", sa.Text, nullable=False),
+    sa.Column("fault", sa.Text),  # a kind of `mien.text.photos`; null for a photo that could be read
+    sa.Column("figures", sa.Text),  # JSON, of the fault
+    sqlite_with_rowid=False,
+)
+faces = sa.Table(
+    "faces",
+    CATALOG,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("encoder", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # from the left, 0 first
+    *(sa.Column(side, sa.Float, nullable=False) for side in ("x0", "y0", "x1", "y1")),
+    sa.Column("landmarks", sa.LargeBinary, nullable=False),  # 5x2 little-endian float32
+    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("detector_score", sa.Float, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    *(sa.Column(part, sa.Float, nullable=False) for part in ("size", "sharpness", "pose", "exposure", "overall")),
+    sa.Column("embedding", sa.LargeBinary, nullable=False),  # little-endian float32, as many as the encoder gives
+    sa.CheckConstraint("length(landmarks) = 40"),
+    sa.CheckConstraint("length(embedding) > 0 AND length(embedding) % 4 = 0"),
+    sa.UniqueConstraint("sha256", "encoder", "number"),
+    sa.ForeignKeyConstraint(("sha256", "encoder"), ("sightings.sha256", "sightings.encoder"), ondelete="CASCADE"),
+    sqlite_autoincrement=True,  # an id is never used again, so an old one can never mean another face
+)
+chosen = sa.Table(
+    "chosen",
+    CATALOG,
+    sa.Column("path", sa.ForeignKey("files.path", ondelete="CASCADE", onupdate="CASCADE"), primary_key=True),
+    sa.Column("encoder", sa.Text, primary_key=True),  # each encoder's own face of the person in the photo is kept
+    sa.Column("face", sa.ForeignKey("faces.id", ondelete="CASCADE"), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+choices = sa.Table(
+    "choices",
+    CATALOG,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("encoder", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),  # by which the faces were chosen; no row once something has changed
+    sqlite_with_rowid=False,
+)
+chips = sa.Table(
+    "chips",
+    CATALOG,
+    sa.Column("key", sa.Text, primary_key=True),  # relative to aligned-images; written, of this face, at this size
+    sa.Column("path", sa.ForeignKey("files.path", ondelete="SET NULL", onupdate="CASCADE"), index=True),
+    sa.Column("face", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+)

@@ -1,0 +1,298 @@
+"""One version's folder, written and read back.
+
+Reading believes nothing: sizes, hashes, types and numbers are checked, nothing is ever unpickled, and no path is taken
+from a file. The hashes find damage, not forgery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, ModelError
+from mien.learning.head import FittedHead
+from mien.learning.openset import Calibration, Threshold
+from mien.registry.card import (
+    CHANGED,
+    ENROLLED_SINCE_FIT,
+    REMEDY,
+    Card,
+    EncoderCard,
+    FileCard,
+    HeadCard,
+    Part,
+    damaged,
+    json_bytes,
+    parse,
+    parse_card,
+    sealed,
+)
+from mien.registry.graph import head_graph, head_of_graph
+from mien.seeing.sessions import open_session
+from mien.storage.files import storage_error, write_atomically
+from mien.types import Floats
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+NETWORK: Final = "model.onnx"
+LABELS: Final = "labels.txt"
+THRESHOLDS: Final = "thresholds.json"
+CARD: Final = "card.json"
+REPORT: Final = "report.html"
+CURRENT: Final = "current"
+LARGEST = {NETWORK: 1 << 30, LABELS: 1 << 26, THRESHOLDS: 1 << 16, CARD: 1 << 28, CURRENT: 64}
+"""Bytes, above what a model of a hundred thousand people and a million photos needs. More is not read."""
+
+_PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+
+
+class _Rule(Part):
+    """thresholds.json, the open-set rule."""
+
+    threshold: Threshold
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draft:
+    """A model that is to be written, its head scoring in the order of `people`; the rest is for its card: who made the
+    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, and when it was made."""
+
+    people: Sequence[str]
+    head: FittedHead
+    threshold: Threshold
+    calibration: Calibration
+    encoder: EncoderCard
+    chosen: HeadCard
+    photos: Mapping[str, Sequence[str]]
+    counts: Mapping[str, int]
+    metrics: Mapping[str, float]
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxHead:
+    """The `Head` of a model's folder."""
+
+    people: tuple[str, ...]
+    session: InferenceSession
+
+    def scores(self, embeddings: Floats) -> Floats:
+        """(N, P) float32 for (N, D) float32; see `mien.protocols.Head`."""
+        (found,) = self.session.run(["scores"], {"embedding": np.ascontiguousarray(embeddings, dtype=np.float32)})
+        return np.asarray(found, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model as loaded and checked."""
+
+    people: tuple[str, ...]
+    head: OnnxHead
+    threshold: Threshold
+    calibration: Calibration
+    card: Card
+
+    @property
+    def version(self) -> str:
+        return self.card.run.version
+
+    @property
+    def encoder_id(self) -> str:
+        return self.card.encoder.id
+
+    @property
+    def fpir(self) -> float:
+        return self.threshold.fpir
+
+    @property
+    def enrolled_since_fit(self) -> int:
+        """Photos enrolled or withdrawn without training."""
+        return self.card.counts.get(ENROLLED_SINCE_FIT, 0)
+
+    def require_encoder(self, encoder_id: str) -> None:
+        """Raises EncoderMismatchError unless the model was made from this encoder's embeddings."""
+        if encoder_id != self.encoder_id:
+            raise EncoderMismatchError(
+                f"The model {self.version}",
+                f"was made with the encoder {self.encoder_id}, the faces with {encoder_id}",
+                "Set precision and views back to what they were, or make a new model with `mien train`.",
+            )
+
+
+# Writing
+
+
+def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
+    """The card of the version of this name, and the model's four files by name; the same draft gives the same but for
+    "run" in the card. Raises AlbumError for a name that cannot stand in labels.txt, ValueError for a figure that is no
+    number."""
+    files = {
+        NETWORK: head_graph(draft.head),
+        LABELS: _labels(draft.people),
+        THRESHOLDS: json_bytes(_Rule(threshold=draft.threshold, calibration=draft.calibration)),
+    }
+    bare = Card.model_validate(
+        {
+            "encoder": draft.encoder,
+            "head": draft.chosen,
+            "people": len(draft.people),
+            "photos": {unicodedata.normalize("NFC", person): sorted(photos) for person, photos in draft.photos.items()},
+            "counts": dict(draft.counts),
+            "metrics": dict(draft.metrics),
+            "packages": {name: _installed(name) for name in _PACKAGES},
+            "files": {
+                name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+            },
+            "run": {"version": version, "created": draft.created.isoformat(timespec="seconds"), "seal": ""},
+        }
+    )
+    card = sealed(bare)
+    return card, {**files, CARD: json_bytes(card)}
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Makes `folder`, which is not there yet, with these files in it: whatever happens on the way, even a power cut, it
+    is there whole or not at all. Raises StorageError."""
+    making = unfinished(folder)
+    try:
+        making.mkdir()
+        for name, data in files.items():
+            write_atomically(making / name, data)  # each reaches the disk before the folder takes its name
+        os.rename(making, folder)  # noqa: PTH104 - the call whose atomicity is documented
+    except BaseException as error:  # Ctrl-C too must leave nothing behind
+        shutil.rmtree(making, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise storage_error(folder, error) from error
+        raise
+
+
+def unfinished(folder: Path) -> Path:
+    """What a version's folder is called while it is written or deleted."""
+    return folder.with_name(f".mien-new-{folder.name}.tmp")
+
+
+def _installed(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # OpenCV, say, goes by several names
+        return "not installed"
+
+
+def _labels(people: Sequence[str]) -> bytes:
+    """labels.txt. Raises AlbumError for names that it could not give back."""
+    names = [unicodedata.normalize("NFC", person) for person in people]
+    for name in names:
+        if name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise AlbumError(f"The name {name!r}", "is not one line of text", "Rename the person's folder.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AlbumError("Two people", f"are called {twice}", "Rename one of their folders, or merge the two.")
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+# Reading
+
+
+def load_model(folder: Path) -> Model:
+    """The model in `folder`, checked from end to end. Any folder with the model's four files will do; other files in it
+    are ignored.
+
+    Raises ModelError if there is no such folder, DamagedModelError naming the file for everything else.
+    """
+    if not folder.is_dir():
+        raise ModelError(str(folder), "holds no model", REMEDY)
+    card = load_card(folder)
+    files = {name: read_as(folder / name, expected) for name, expected in card.files.items()}
+    rule = parse(_Rule, folder / THRESHOLDS, files[THRESHOLDS])
+    if not (rule.calibration.slope > 0 and rule.calibration.temperature > 0):
+        raise damaged(folder / THRESHOLDS, "has a slope or a temperature that is not above 0")
+    people = parse_labels(folder / LABELS, files[LABELS])
+    if len(people) != card.people:
+        raise damaged(folder / LABELS, f"names {len(people)} people, and the card says {card.people}")
+    session = _session(folder / NETWORK, files[NETWORK], len(people))
+    return Model(people, OnnxHead(people, session), rule.threshold, rule.calibration, card)
+
+
+def load_card(folder: Path) -> Card:
+    """The card of the model in `folder`, checked; the other files are not read. Raises DamagedModelError."""
+    return parse_card(folder / CARD, read_plain(folder / CARD))
+
+
+def load_fitted(folder: Path, model: Model) -> FittedHead:
+    """The head of `model`, which was loaded from `folder`, as it was fitted, to be changed and written again. Its
+    `counted` is empty, as a model does not keep which faces were left out. Raises DamagedModelError."""
+    file = folder / NETWORK
+    try:
+        return head_of_graph(read_as(file, model.card.files[NETWORK]))
+    except ValueError as error:
+        raise damaged(file, str(error)) from error
+
+
+def parse_labels(file: Path, data: bytes) -> tuple[str, ...]:
+    """The people whom `file` names in `data`. Raises DamagedModelError."""
+    try:
+        people = tuple(data.decode().split("\n")[:-1])
+        if _labels(people) == data:
+            return people
+    except (UnicodeDecodeError, AlbumError):
+        pass
+    raise damaged(file, "is not a list of names")
+
+
+def read_as(file: Path, expected: FileCard) -> bytes:
+    """The bytes of a file of the model, if they are those that its card expects. Raises DamagedModelError."""
+    data = read_plain(file, expected.bytes)
+    if hashlib.sha256(data).hexdigest() != expected.sha256:
+        raise damaged(file, CHANGED)
+    return data
+
+
+def read_plain(file: Path, size: int | None = None) -> bytes:
+    """The bytes of a plain file, of `size` bytes if it is given: not of a link, which could lead anywhere, nor of a
+    device, which need never end. Raises DamagedModelError."""
+    try:
+        found = file.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise damaged(file, "is not a plain file")
+        if found.st_size > LARGEST[file.name]:
+            raise damaged(file, f"has {found.st_size:,} bytes, which is too many")
+        if size is not None and found.st_size != size:
+            raise damaged(file, f"has {found.st_size:,} bytes instead of {size:,}")
+        with file.open("rb") as opened:
+            return opened.read(found.st_size)  # no more than was checked, should it be growing
+    except OSError as error:
+        raise damaged(file, f"cannot be read ({error.strerror or error})") from error
+
+
+def _session(file: Path, data: bytes, people: int) -> InferenceSession:
+    """The network, if it is one with mien's input and output for so many people.
+
+    ONNX Runtime resolves weights kept outside an ONNX file ("external data") against the working directory even for a
+    model given as bytes, so a model could read the files there. Every such reference carries the key "location", which
+    mien's own models nowhere contain; and its other file format, ORTM, is not one that mien writes.
+    """
+    if b"location" in data or data[4:8] == b"ORTM":
+        raise damaged(file, "refers to other files")
+    try:
+        session = open_session(data)
+    except DamagedModelError as error:
+        raise damaged(file, f"holds no usable network ({error.message.rstrip('.')})") from error
+    found = [(one.name, one.type, len(one.shape)) for one in (*session.get_inputs(), *session.get_outputs())]
+    if found != [("embedding", "tensor(float)", 2), ("scores", "tensor(float)", 2)]:
+        raise damaged(file, "is not a network from embeddings to scores")
+    if session.get_outputs()[0].shape[1] != people:
+        raise damaged(file, f"does not score {people} people")
+    return session

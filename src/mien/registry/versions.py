@@ -1,0 +1,195 @@
+"""All versions of an album's models: which there are, which is in use, and how they come and go.
+
+Whoever writes (`write`, `promote`, `retire`, `drop`) holds the album's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from mien.errors import DamagedModelError, ModelError
+from mien.registry.card import VERSION, Card, damaged, same_but_for_run
+from mien.registry.folder import (
+    CURRENT,
+    LABELS,
+    REPORT,
+    THRESHOLDS,
+    Draft,
+    Model,
+    load_card,
+    load_model,
+    packed,
+    parse_labels,
+    read_as,
+    read_plain,
+    unfinished,
+    write_folder,
+)
+from mien.storage.files import storage_error, write_atomically
+
+_LEFTOVER = re.compile(rf"\.mien-(?:new-{VERSION}|[0-9a-f]{{16}})\.tmp")
+"""What a killed run may leave in models/: an `unfinished` folder, a file of `write_atomically`."""
+
+
+def names(models: Path) -> list[str]:
+    """All versions in the folder `models`, oldest first."""
+    if not models.is_dir():
+        return []
+    found = [entry.name for entry in models.iterdir() if re.fullmatch(VERSION, entry.name) and entry.is_dir()]
+    return sorted(found, key=_age)
+
+
+def current(models: Path) -> str | None:
+    """The version in use; None before the first. Raises DamagedModelError if it is gone, or `current` names none."""
+    file = models / CURRENT
+    if not os.path.lexists(file):
+        return None
+    version = read_plain(file).decode("ascii", errors="replace").rstrip()
+    if not re.fullmatch(VERSION, version):
+        raise damaged(file, "does not name a version")
+    if not (models / version).is_dir():
+        raise damaged(file, f"names {version}, which is not there")
+    return version
+
+
+def load(models: Path, version: str) -> Model:
+    """The model of this name. Raises ModelError if there is none, DamagedModelError."""
+    if version not in names(models):
+        raise ModelError(str(models), f"holds no version {version!r}", "`mien models` names those there are.")
+    return load_model(models / version)
+
+
+def load_cards(models: Path) -> dict[str, Card | DamagedModelError]:
+    """The card of each version, oldest first, or the error that says what is wrong with it."""
+    found: dict[str, Card | DamagedModelError] = {}
+    for version in names(models):
+        try:
+            found[version] = load_card(models / version)
+        except DamagedModelError as error:
+            found[version] = error
+    return found
+
+
+def knowing(models: Path, person: str) -> list[str]:
+    """The versions that know `person` (NFC), oldest first. One whose labels cannot be read is passed over."""
+    found = []
+    for version in names(models):
+        with contextlib.suppress(DamagedModelError):
+            file = models / version / LABELS
+            if person in parse_labels(file, read_plain(file)):
+                found.append(version)
+    return found
+
+
+def of_same_training(models: Path, model: Model) -> list[str]:
+    """The version of `model` and those with the same threshold and calibration, newest first: the one in which these
+    were fitted, and all that were made from it by enrolling."""
+    rule = model.card.files[THRESHOLDS]
+    found = []
+    for version in reversed(names(models)):
+        with contextlib.suppress(DamagedModelError):
+            read_as(models / version / THRESHOLDS, rule)
+            found.append(version)
+    return found
+
+
+def write(models: Path, draft: Draft, report: Callable[[str], bytes] | None = None) -> str:
+    """Writes a new version into the folder `models` and returns its name; it is not in use until `promote`d. `report`
+    makes the page about it from that name.
+
+    Whatever happens on the way, the version is there whole or not at all. Versions sort by time: the day on which the
+    draft was made, and a counter. If the newest version is the same already, which a run made that was killed before it
+    could say so, nothing is written and that version is returned. Raises AlbumError for a name that cannot stand in
+    labels.txt, StorageError if the disk refuses.
+    """
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        _sweep(models)
+        version = _next(models, draft.created)
+    except OSError as error:
+        raise storage_error(models, error) from error
+    card, files = packed(draft, version)
+    if twin := _twin(models, card, report is not None):
+        return twin
+    if report is not None:
+        files[REPORT] = report(version)
+    write_folder(models / version, files)
+    return version
+
+
+def promote(models: Path, version: str, before: Callable[[], None] = lambda: None) -> None:
+    """Puts `version` into use, after loading it: a damaged model never comes into use. `before` is called in between,
+    for what is to be on record first.
+
+    Raises ModelError if there is no such version, DamagedModelError, StorageError.
+    """
+    load(models, version)
+    before()
+    write_atomically(models / CURRENT, f"{version}\n".encode())
+
+
+def retire(models: Path) -> None:
+    """Leaves no version in use. Raises StorageError."""
+    try:
+        (models / CURRENT).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(models / CURRENT, error) from error
+
+
+def drop(models: Path, version: str) -> None:
+    """Deletes a version that is not in use, in one step. Raises ModelError if it is in use, StorageError."""
+    if version == current(models):
+        raise ModelError(
+            f"The model {version}", "is in use", "Put another into use first: `mien models promote VERSION`."
+        )
+    leaving = unfinished(models / version)  # what `_sweep` clears away should this be killed
+    try:
+        shutil.rmtree(leaving, ignore_errors=True)
+        os.rename(models / version, leaving)  # noqa: PTH104 - the call whose atomicity is documented
+        shutil.rmtree(leaving)
+    except OSError as error:
+        raise storage_error(models / version, error) from error
+
+
+def _twin(models: Path, card: Card, with_report: bool) -> str | None:
+    """The newest version, if it is whole, has a page where one is wanted, and is the model of `card` but for "run"."""
+    for newest in names(models)[-1:]:
+        folder = models / newest
+        with contextlib.suppress(DamagedModelError):
+            if same_but_for_run(load_card(folder), card) and (not with_report or (folder / REPORT).is_file()):
+                load_model(folder)
+                return newest
+    return None
+
+
+def _next(models: Path, now: datetime) -> str:
+    """The name of the next version. A clock that was set back must not sort a new model before an old one: the day is
+    never before the newest's."""
+    day, counter = f"{now:%Y-%m-%d}", 1
+    if existing := names(models):
+        newest, last = _age(existing[-1])
+        if newest >= day:
+            day, counter = newest, last + 1
+    return f"{day}-{counter:03d}"
+
+
+def _age(version: str) -> tuple[str, int]:
+    """The sort key: a day's thousandth model comes after its 999th."""
+    return version[:10], int(version[11:])
+
+
+def _sweep(models: Path) -> None:
+    """Removes what a killed run left: only names that mien makes, and through no link."""
+    for entry in models.iterdir():
+        if not _LEFTOVER.fullmatch(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,230 @@
+"""What the adapters share: options, errors, offers, links, and files below a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, BinaryIO, TypeVar
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from mien.errors import FetchError, SourceError
+from mien.protocols import Sink, Web
+from mien.text.fetching import FetchFault, SourceFault
+from mien.text.names import BESIDE_PHOTOS
+from mien.text.words import listed
+from mien.types import Offer, Page, Receipt
+
+_LONGEST_PERSON = 200
+"""Letters in a person's name; a folder's name could be no longer anyway (see `mien.text.names`)."""
+_LONGEST_LINK = 2048
+"""Letters in a URL."""
+_LONGEST_FILE_NAME = 100
+"""Letters in the name of a photo."""
+_CHUNK = 1 << 20
+"""Bytes of a photo that are in memory at once."""
+
+
+# Options
+
+
+class Options(BaseModel):
+    """An adapter's own keys in mien.toml; each adapter derives its class from this one. Values are frozen, their types
+    are taken exactly, and a key that the class does not have is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, strict=True)
+
+
+Chosen = TypeVar("Chosen", bound=Options)
+
+
+def read_options(kind: type[Chosen], name: str, options: Mapping[str, object]) -> Chosen:
+    """The `options` of the source `name` as a value of `kind`.
+
+    Raises SourceError, which names the source, the key, and what is allowed. No value stands in it: a value may be a
+    secret.
+    """
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        field = kind.model_fields.get(key)
+        reason = first["msg"].removeprefix("Value error, ")
+        reason = (reason[:1].lower() + reason[1:]).rstrip(".")
+        if first["type"] == "missing":
+            reason = f"{key} is missing"
+        elif first["type"] == "extra_forbidden":
+            reason = f"{key} is no key of this kind of source"
+        elif key:
+            reason = f"{key} will not do: {reason}"
+        remedy = f"The keys of this kind of source are {listed(kind.model_fields)}."
+        if field and field.description:
+            remedy = f"{key}: {field.description}"
+        raise source_error(name, f"is set up wrongly: {reason}", remedy, SourceFault.OPTIONS) from error
+
+
+def _web_address(text: str) -> str:
+    if link("", text) is None:
+        raise ValueError("it must begin with http:// or https://")
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+"""An option that is a URL."""
+
+
+# Errors
+
+
+def source_error(name: str, what: str, remedy: str, kind: SourceFault) -> SourceError:
+    """The error that ends the source `name`. "The source NAME" and `what` make a sentence."""
+    return SourceError(f"The source {name}", what, remedy, kind)
+
+
+def fetch_error(name: str, what: str, remedy: str, kind: FetchFault = FetchFault.UNREADABLE) -> FetchError:
+    """The error of one photo, or of a part of the listing, of the source `name`. "The source NAME" and `what` make a
+    sentence."""
+    return FetchError(f"The source {name}", what, remedy, kind)
+
+
+# Offers and links
+
+
+def tidy(text: object) -> str:
+    """A text out of a page, on one line and without spaces around it; "" for a value that is no text."""
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
+def offered(name: str, offer: Offer) -> Offer | FetchError:
+    """`offer` as it is, or an error if the person's name is empty or too long. `name` is the source's."""
+    if offer.person.strip() and len(offer.person) <= _LONGEST_PERSON:
+        return offer
+    whom = f"gives a name of more than {_LONGEST_PERSON} letters" if offer.person.strip() else "names nobody"
+    return fetch_error(
+        name, f"{whom} for {offer.location}", "Correct it there, or leave the photo out.", FetchFault.PERSON
+    )
+
+
+def file_name(location: str) -> str:
+    """A name for the photo at a URL or path: the last part of its path, decoded, short, without control characters."""
+    path = urlsplit(location).path if link("", location) else location
+    last = re.split(r"[/\\]", unquote(path.rstrip("/")))[-1]
+    clean = "".join(letter for letter in last if letter.isprintable()).strip()
+    stem, dot, ending = clean.rpartition(".")
+    if dot and len(ending) < 10:
+        clean = f"{stem[: _LONGEST_FILE_NAME - len(ending)]}.{ending}"
+    return clean[: _LONGEST_FILE_NAME + 1] or "photo"
+
+
+def link(base: str, href: object) -> str | None:
+    """The URL that `href` on the page `base` leads to, without its fragment; None unless it is one of http or https."""
+    if not isinstance(href, str) or len(href) > _LONGEST_LINK:
+        return None
+    try:
+        url = urldefrag(urljoin(base, href.strip())).url
+        parts = urlsplit(url)
+        return url if parts.scheme in ("http", "https") and parts.hostname else None
+    except ValueError:  # brackets that hold no address, say
+        return None
+
+
+def closed(markup: bytes) -> bytes:
+    """`markup` without the tags, comments and sections that begin in it and never end.
+
+    Python's HTMLParser looks for the end of each of them to the end of the page, once for each (gh-135462): a page of a
+    tenth of a megabyte took it minutes.
+    """
+    for begin, end in ((b"<", b">"), (b"<!--", b"-->"), (b"<![", b"]>")):
+        at = markup.rfind(end) + len(end) if end in markup else 0
+        markup = markup[:at] + markup[at:].replace(begin, b"")
+    return markup
+
+
+def first_page(name: str, web: Web, url: str) -> Page:
+    """The page at `url`, where the source `name` begins. Raises SourceError: without the page nothing can be listed."""
+    try:
+        return web.page(url)
+    except FetchError as error:
+        what = f"could not be listed: {error.about} {error.what}"
+        raise source_error(name, what, error.remedy, SourceFault.UNLISTED) from error
+
+
+# Files below a folder
+
+
+def passed_over(name: str) -> bool:
+    """Whether a file or folder of this name is never a person's or a photo: it is hidden, or made by a network drive
+    or an archive beside the photos."""
+    return name.startswith(".") or name in BESIDE_PHOTOS
+
+
+def inside(folder: Path, path: str) -> Path | None:
+    """The file to which `path`, relative to `folder`, leads after all links; None for one that is not below `folder`.
+    `folder` must be resolved itself."""
+    try:
+        file = (folder / path).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle; a null byte
+        return None
+    return file if file.is_relative_to(folder) else None
+
+
+def file_stamp(found: os.stat_result) -> str:
+    """The stamp of a file on disk: its size and time."""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def stamp_inside(folder: Path, path: str) -> str | None:
+    """The stamp of the file at `path`, relative to `folder`; None if no file is there, or not below `folder`."""
+    try:
+        file = inside(folder, path)
+        return file_stamp(file.stat()) if file and file.is_file() else None
+    except OSError:  # a name that is too long, say
+        return None
+
+
+def read_below(name: str, folder: Path, path: str, into: Sink, since: str) -> Receipt | None:
+    """`Source.fetch` for a file of the source `name` at `path`, relative to `folder`, which must be resolved. A file
+    outside `folder` is never read, whatever links say. Raises FetchError."""
+    file = inside(folder, path)
+    if file is None:
+        what = f"names a file that is not inside {folder}: {path}"
+        raise fetch_error(name, what, "Copy the photo into the folder itself.", FetchFault.ADDRESS)
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):  # before it is opened: a pipe would make us wait for ever
+            raise fetch_error(
+                name, f"names {file}, which is not a file", "Put the photo itself there.", FetchFault.GONE
+            )
+        opened = file.open("rb")
+    except OSError as error:
+        raise _unreadable(name, file, error) from error
+    with opened:
+        stamp = file_stamp(os.fstat(opened.fileno()))
+        if stamp == since:
+            return None
+        for chunk in _chunks(name, file, opened):
+            into.write(chunk)
+        if file_stamp(os.fstat(opened.fileno())) != stamp:
+            what = f"has a photo that changed while it was read: {file}"
+            raise fetch_error(name, what, FetchFault.CHANGED.remedy, FetchFault.CHANGED)
+    return Receipt(stamp)
+
+
+def _chunks(name: str, file: Path, opened: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a file. Errors of reading are met here, and no others: an error of writing is the sink's."""
+    try:
+        while chunk := opened.read(_CHUNK):
+            yield chunk
+    except OSError as error:
+        raise _unreadable(name, file, error) from error
+
+
+def _unreadable(name: str, file: Path, error: OSError) -> FetchError:
+    if isinstance(error, FileNotFoundError):
+        return fetch_error(name, f"no longer has {file}", "Nothing needs doing if that was meant.", FetchFault.GONE)
+    what = f"has a photo that cannot be read: {file}: {error.strerror or error}"
+    return fetch_error(name, what, "Check its permissions, and the disk.")

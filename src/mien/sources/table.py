@@ -1,0 +1,102 @@
+"""Tables of people and photos: CSV or JSON Lines, a line a row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from mien.errors import FetchError
+from mien.sources.common import fetch_error, source_error
+from mien.text.fetching import SourceFault
+from mien.text.words import listed
+
+_LONGEST_LINE = 65_536
+"""Letters in a line."""
+
+_CORRECT = "Correct that line."
+
+
+def open_table(name: str, file: Path) -> TextIO:
+    """A file for `table_rows`. `name` is the source's. Raises SourceError."""
+    try:
+        return file.open(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        what = f"has a table that cannot be read: {file}: {error.strerror or error}"
+        raise source_error(name, what, "Check the path.", SourceFault.UNLISTED) from error
+
+
+def table_rows(
+    name: str, where: str, text: TextIO, *needed: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, object]] | FetchError]:
+    """(number of the line, its values by column) for each line of a CSV or JSON Lines `text`, an error for a bad one.
+
+    A line is a row: no value holds a line break, so that a lost quotation mark costs one line and not the rest. CSV
+    begins with the names of its columns, and is separated by commas, semicolons or tabs. `needed` are columns, each
+    with others that will do instead. `name` is the source's, `where` what the table is called in errors. Raises
+    SourceError.
+    """
+    columns: list[str] = []
+    separator = ","
+    for number, line in _lines(name, where, text):
+        if isinstance(line, FetchError):
+            yield line
+        elif line.startswith("{"):
+            yield _json_row(name, f"line {number} of {where}", number, line)
+        elif columns:
+            yield _csv_row(name, f"line {number} of {where}", number, line, columns, separator)
+        else:
+            separator = next((mark for mark in ";\t" if mark in line), ",")
+            columns = [_column(title.strip(' "')) for title in line.split(separator)]
+            for names in needed:
+                if not set(names) & set(columns):
+                    what = f"has a table without a column {listed(names, 'or')}: {where}"
+                    remedy = "Write the names of the columns into the first line of the table."
+                    raise source_error(name, what, remedy, SourceFault.UNLISTED)
+
+
+def _column(title: str) -> str:
+    title = title.strip().lower()
+    return "licence" if title == "license" else title
+
+
+def _lines(name: str, where: str, text: TextIO) -> Iterator[tuple[int, str | FetchError]]:
+    """The lines that are not blank, by number, each as one line of bounded length."""
+    number = 0
+    try:
+        while line := text.readline(_LONGEST_LINE):
+            number += 1
+            wrong = "is not UTF-8" if "\ufffd" in line else ""  # decoding puts this letter for bytes that are not
+            while not line.endswith("\n") and (more := text.readline(_LONGEST_LINE)):
+                wrong, line = "is too long", more
+            if wrong:
+                yield number, fetch_error(name, f"has a line that {wrong}: line {number} of {where}", _CORRECT)
+            elif line.strip():
+                yield number, line.strip()
+    except OSError as error:
+        what = f"has a table that cannot be read: {where}: {error.strerror or error}"
+        raise source_error(name, what, "Check the disk.", SourceFault.UNLISTED) from error
+
+
+def _json_row(name: str, where: str, number: int, line: str) -> tuple[int, dict[str, object]] | FetchError:
+    try:
+        return number, {_column(key): value for key, value in json.loads(line).items()}
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "what it holds is not for a table"
+        return fetch_error(name, f"has a line that is no JSON object: {where}: {reason}", _CORRECT)
+
+
+def _csv_row(
+    name: str, where: str, number: int, line: str, columns: Sequence[str], separator: str
+) -> tuple[int, dict[str, object]] | FetchError:
+    try:
+        values = next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error as error:
+        what = f"has a line that is no row of a CSV: {where}: {error}"
+        return fetch_error(name, what, "Correct that line: mind the quotation marks.")
+    if len(values) > len(columns):
+        what = f"has a line of {len(values)} values for {len(columns)} columns: {where}"
+        return fetch_error(name, what, "Put a value that holds a separator into quotation marks.")
+    return number, dict(zip(columns, values, strict=False))

@@ -1,0 +1,108 @@
+"""add: photos from anywhere come in under a person. The originals stay, nothing is overwritten.
+
+Goes in: an album, a person and photo files. Comes out: copies in training-images, each a fetch from the source "hand"
+in the ledger, and an `Added`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.errors import PhotoError, StorageError, UsageError
+from mien.open_album import OpenAlbum
+from mien.records.history import HAND, Fetch
+from mien.storage.files import make_folder, storage_error, write_new
+from mien.storage.free_names import FreeNames
+from mien.storage.layout import TRAINING, Layout
+from mien.text.names import is_unicode, quoted_name
+from mien.vision.images import file_sha256, read_bytes
+from mien.vision.sniff import kind_of_name
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied."""
+
+    added: tuple[Path, ...]
+    known: int
+    failures: tuple[PhotoError, ...]
+
+
+def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
+    """Copies `photos` in under `person`, a valid name. One that cannot be read is reported, and the others go in; the
+    catalog knows them after this, also if a full disk or Ctrl-C came between. The album is open for writing.
+
+    Raises UsageError for a file that is no photo by its name, AlbumError, StorageError.
+    """
+    placed: dict[Path, Path] = {}
+    known, failures = 0, []
+    try:
+        for photo in photos:
+            try:
+                target = copy_in(album.layout, person, photo)
+            except PhotoError as error:
+                failures.append(error)
+                continue
+            if target is None:
+                known += 1
+            else:
+                placed[target] = photo
+    finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
+        album.sync([TRAINING])
+        album.ledger.history.record(_fetch(album, person, photo, target) for target, photo in placed.items())
+    return Added(tuple(placed), known, tuple(failures))
+
+
+def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:
+    """Copies the photo in under `person`, byte for byte and with its time, and returns where it went.
+
+    None if it is there already under the same name; another photo of that name stays, and this one becomes "<stem>-2".
+    Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read, StorageError if it
+    cannot be written, AlbumError if the person's folder is a link.
+    """
+    if kind_of_name(photo.name) != "photo" or not is_unicode(photo.name):
+        raise UsageError(quoted_name(str(photo)), "is not a photo by its name", "Give files such as .jpg or .png.")
+    data = read_bytes(photo)
+    stat = photo.stat()
+    folder = layout.person_folder(TRAINING, person)
+    make_folder(folder)
+    names = FreeNames()
+    while os.path.lexists(target := folder / names.take(photo.name)) or not write_new(target, data):
+        if _holds(target, data):
+            return None
+    try:
+        os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    except OSError as error:
+        raise storage_error(target, error) from error
+    return target
+
+
+def _holds(file: Path, data: bytes) -> bool:
+    try:
+        return file.is_file() and file.stat().st_size == len(data) and file.read_bytes() == data
+    except OSError as error:
+        raise StorageError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
+
+
+def _fetch(album: OpenAlbum, person: str, photo: Path, target: Path) -> Fetch:
+    """How `photo` came to lie at `target`."""
+    now = album.clock()
+    return Fetch(
+        source=HAND,
+        location=os.fsencode(photo.absolute()).decode(errors="replace"),  # a folder's name need not be Unicode
+        person=person,
+        sha256=file_sha256(target),
+        phash="",
+        bytes=target.stat().st_size,
+        stamp="",
+        licence="",
+        basis=album.settings.basis,
+        robots="",
+        fetched_at=now,
+        checked_at=now,
+        outcome="placed",
+        path=album.layout.path(target),
+    )

@@ -1,0 +1,64 @@
+"""The people's folders on a shelf, and how a file comes into one: under a name that nothing there has."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mien.errors import AlbumError
+from mien.storage.files import HALF_WRITTEN, make_folder, move_file, remove_file
+from mien.storage.free_names import FreeNames
+from mien.storage.layout import Layout, Shelf
+from mien.text.names import folded, nfc, valid_person
+
+
+class PersonFolders:
+    """The folders of the people on one shelf, each looked into once. The album is open for writing."""
+
+    def __init__(self, layout: Layout, shelf: Shelf) -> None:
+        """Looks who is on the shelf; there need not be one. Raises AlbumError if it cannot be opened."""
+        self._layout, self._shelf = layout, shelf
+        top = layout.shelf(shelf)
+        self._people = frozenset(nfc(entry.name) for entry in _entries(top) if entry.is_dir())
+        self._spelt = {folded(person): person for person in sorted(self._people)}
+        self._found: dict[str, tuple[Path, FreeNames]] = {}
+
+    def namesake(self, person: str) -> str | None:
+        """The other person who has the folder already that a new `person` would get on a disk which takes "ada" and
+        "Ada" for one; None if there is none. Whoever is asked about first has it."""
+        other = self._spelt.setdefault(folded(person), person)
+        return None if person in self._people or other == person else other
+
+    def of(self, person: str) -> Path:
+        """The person's folder, which need not be there yet. Raises UsageError for a new person whose name no folder can
+        have, and AlbumError for a link or a folder that cannot be opened."""
+        return self._look(person)[0]
+
+    def move_in(self, person: str, file: Path, name: str, sync: bool = True) -> Path:
+        """Moves `file` into the person's folder as `name`, or as "<stem>-2<ending>" and so on; where it lies then.
+        Raises as `of` does, and StorageError; `sync` is that of `move_file`."""
+        folder, names = self._look(person)
+        make_folder(folder)
+        while not move_file(file, target := folder / names.take(name), sync):
+            pass  # somebody else took that name just now
+        return target
+
+    def _look(self, person: str) -> tuple[Path, FreeNames]:
+        if person not in self._found:
+            if person not in self._people:
+                valid_person(person)
+            folder = self._layout.person_folder(self._shelf, person)
+            entries = _entries(folder)
+            left = [entry for entry in entries if fnmatchcase(entry.name, HALF_WRITTEN)]
+            for file in left:  # of a move from another disk that was killed
+                remove_file(file)
+            self._found[person] = folder, FreeNames(entry.name for entry in entries if entry not in left)
+        return self._found[person]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing if there is none. Raises AlbumError if it cannot be opened."""
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise AlbumError(str(folder), f"cannot be opened: {error.strerror}", "Check its permissions.") from error

@@ -1,0 +1,112 @@
+"""What is said of models: how a challenger compares with the champion, where a threshold comes from, why a head cannot
+be had."""
+
+from __future__ import annotations
+
+from mien.text.kinds import Kind
+
+
+class GateKind(Kind):
+    """What the gate says of a challenger: what got worse, and needs a human's look, or that nothing did.
+
+    Of all pictures that known people, or strangers, were asked about, `share` and `share_before` are the parts that
+    challenger and champion named; `after` and `before` count pictures answered well, `of` all of them; `p` is the
+    chance that the challenger is not worse.
+    """
+
+    FEWER_NAMED = (
+        "fewer named",
+        "Fewer pictures of known people get the right name: {share:%} of {of:,} instead of {share_before:%}, beyond"
+        " chance ({p:p}).",
+        "Look at what came in since.",
+        True,
+    )
+    MORE_STRANGERS_NAMED = (
+        "more strangers named",
+        "More strangers get a name: {share:%} instead of {share_before:%}, beyond chance ({p:p}).",
+        "Look at what came in since.",
+        True,
+    )
+    PERSON_WORSE = (
+        "person worse",
+        "{person} is recognised worse: on {after} of {of:picture} instead of {before}, beyond chance ({p:p}).",
+        "Look at what came in under this name.",
+        True,
+    )
+    PERSON_WORSE_ON_EARLIER = (
+        "person worse on earlier pictures",
+        "{person} is recognised worse: on {after} of {of:picture} that were there before instead of {before}, beyond"
+        " chance ({p:p}).",
+        "Look at what came in under this name.",
+        True,
+    )
+    NOT_WORSE = (
+        "not worse",
+        "Not worse beyond chance: {share:%} of {of:picture} of known people get the right name instead of"
+        " {share_before:%}, {strangers:%} instead of {strangers_before:%} of strangers get a name, and no single person"
+        " is recognised worse.",
+    )
+    NOT_WORSE_WITHOUT_STRANGERS = (
+        "not worse, no strangers",
+        "Not worse beyond chance: {share:%} of {of:picture} of known people get the right name instead of"
+        " {share_before:%}, and no single person is recognised worse.",
+    )
+    TOO_FEW_PICTURES = (
+        "too few pictures",
+        "There are too few pictures by which the two models could be compared.",
+    )
+    LOST_ON_TOO_FEW = (
+        "person lost on too few pictures",
+        "{person} is recognised on {after} of {of:picture} instead of {before}; that is too few pictures to judge by.",
+    )
+    TAKEN_FOR_NEWCOMER = (
+        "taken for a newcomer",
+        "{person} is taken for {other}, who is new, on {photos:photo}.",
+        "Are they one person? Then join the two folders.",
+        True,
+    )
+
+
+class IncomparableKind(Kind):
+    """Why two models cannot be asked the same."""
+
+    UNKNOWN_HEAD = ("unknown head", "{version} has a head that this version of mien cannot fit: {head}.")
+    NO_FACES = ("no faces", "The album has no face any more that {version} could be asked about.")
+    OTHER_ENCODER = (
+        "other encoder",
+        "{before} sees with the encoder {encoder_before} and {after} with {encoder}, and the album has faces of both in"
+        " only {common:,} of the {photos:photo} that {before} was made of: too few to ask both models the same.",
+    )
+
+
+class ThresholdKind(Kind):
+    """Where the threshold of a model comes from: `own` is the part of it that the album itself says, `beforehand` that
+    of measurements which the encoder brings along."""
+
+    BEFOREHAND = (
+        "beforehand",
+        "Chosen to name about {fpir:g%} of strangers, from strangers measured beforehand: nobody here can play the"
+        " stranger.",
+    )
+    BOTH = (
+        "both",
+        "Chosen to name about {fpir:g%} of strangers: {own:g%} from this album's {people:person|people}, each taken for"
+        " a stranger in turn, and {beforehand:g%} from strangers measured beforehand, because fewer than {enough}"
+        " people cannot show enough.",
+    )
+    OWN = (
+        "own",
+        "Chosen to name about {fpir:g%} of strangers, from this album's {people:person|people}, each taken for a"
+        " stranger in turn.",
+    )
+    MISLABELLED = (
+        "mislabelled",
+        "Left out of that: {faces:face} more like somebody else than like the person filed under.",
+    )
+
+
+class HeadKind(Kind):
+    """Why a head cannot be had for an album."""
+
+    TOO_FEW_PHOTOS = ("too few photos", "needs {fewest:,} photos more than people")
+    TOO_SLOW = ("too slow", "is too slow for {photos:photo} of {people:person|people}")

@@ -1,0 +1,172 @@
+"""What a server answers, and what it means where it is not the answer that was hoped for.
+
+Errors of httpcore and of the libraries below it become a FetchError at one border, `border`. An error of whoever reads
+a body (a full disk, say) passes through as it is.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpcore
+import httpx
+
+from mien.errors import FetchError
+from mien.text.fetching import FetchFault
+from mien.web.addresses import ForbiddenAddress
+from mien.web.bodies import Stamp, length, unpacked
+from mien.web.deadline import TOTAL, OutOfTime
+from mien.web.urls import SCHEMES, parse, shown
+
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that may go away by themselves."""
+
+_GONE = frozenset({404, 410})
+_ASIDE = 64 * 1024
+"""Bytes of an unwanted body that are read to keep the connection; beyond, a new one is cheaper."""
+
+
+class Passing(Exception):  # noqa: N818 - never seen outside this room
+    """`error`, which may not happen again. `held`: the host's pace sees to the wait."""
+
+    def __init__(self, error: FetchError, held: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.held = held
+
+
+class Answer:
+    """A status, headers, and a body that can be read once. `robots` is that of `Receipt`."""
+
+    def __init__(self, url: httpx.URL, response: httpcore.Response, robots: str) -> None:
+        self.url = url
+        self.status = response.status
+        self.headers = httpx.Headers(response.headers)
+        self.robots = robots
+        self._response = response
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp.of(self.headers)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it is. Raises FetchError for a packed one, which was not asked for."""
+        if self.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise self.error("comes in an encoding that was not asked for", FetchFault.UNREADABLE)
+        return self._raw()
+
+    def plain(self) -> Iterator[bytes]:
+        """The body, unpacked if it is packed by gzip. Raises FetchError."""
+        if self.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+            yield from self.chunks()
+            return
+        try:
+            yield from unpacked(self._raw())
+        except ValueError as error:
+            raise self.error("says that it is packed by gzip, and is not", FetchFault.UNREADABLE) from error
+
+    def bounded(self, limit: int) -> Iterator[bytes]:
+        """The same. Raises FetchError beyond `limit` bytes of the unpacked body."""
+        if length(self.headers) > limit:
+            raise self.too_large(limit)
+        size = 0
+        for chunk in self.plain():
+            size += len(chunk)
+            if size > limit:
+                raise self.too_large(limit)
+            yield chunk
+
+    def set_aside(self) -> None:
+        """Reads a short body to its end, so that the connection can be used again."""
+        if length(self.headers) > _ASIDE:
+            return
+        size = 0
+        for chunk in self._raw():
+            size += len(chunk)
+            if size > _ASIDE:
+                return
+
+    def target(self) -> httpx.URL:
+        """The URL that a redirect leads to. Raises FetchError."""
+        location = self.headers.get("location")
+        if location is None:
+            raise self.error("leads elsewhere without saying where", FetchFault.REDIRECTS)
+        url = parse(location, self.url)
+        if self.url.scheme == SCHEMES[1] and url.scheme != SCHEMES[1]:
+            raise self.error(f"leads from https to http: {shown(url)}", FetchFault.REDIRECTS)
+        return url
+
+    def refusal(self) -> FetchError:
+        """The error that its status means; the status is not the one that was hoped for."""
+        if self.status in _GONE:
+            return FetchError(
+                shown(self.url),
+                f"is not there any more (HTTP {self.status})",
+                FetchFault.GONE.remedy,
+                FetchFault.GONE,
+            )
+        if 400 <= self.status < 500 and self.status not in TRANSIENT:
+            return FetchError(
+                shown(self.url),
+                f"was refused (HTTP {self.status})",
+                "Ask whoever runs the site; mien sends no password.",
+                FetchFault.REFUSED,
+            )
+        return self.error(f"cannot be had: the server answers HTTP {self.status}", FetchFault.SERVER)
+
+    def error(self, what: str, kind: FetchFault) -> FetchError:
+        """An error for which the site is to blame. The URL and `what` make a sentence."""
+        return FetchError(
+            shown(self.url), what, "Collect again later; if it stays so, tell whoever runs the site.", kind
+        )
+
+    def too_large(self, limit: int) -> FetchError:
+        """The error of a body of more than `limit` bytes."""
+        return FetchError(
+            shown(self.url),
+            f"is larger than {limit / 2**20:.0f} MB",
+            "For a photo, raise max_megabytes of the source, if that is right.",
+            FetchFault.TOO_LARGE,
+        )
+
+    def _raw(self) -> Iterator[bytes]:
+        with border(self.url):
+            yield from self._response.iter_stream()
+
+
+@contextmanager
+def border(url: httpx.URL) -> Iterator[None]:
+    """The one place where errors of the network libraries become mien's: FetchError, or Passing around one. Their own
+    words stay out of the message, as they may quote what was sent."""
+    try:
+        yield
+    except ForbiddenAddress as error:
+        raise FetchError(
+            shown(url),
+            f"was not asked for: its host is at {error.address}, which is no public address",
+            "If that is in your own network, write allow_private = true at the source in mien.toml.",
+            FetchFault.ADDRESS,
+        ) from error
+    except OutOfTime as error:
+        raise FetchError(
+            shown(url), f"took longer than {TOTAL:.0f} seconds", FetchFault.TIMEOUT.remedy, FetchFault.TIMEOUT
+        ) from error
+    except httpcore.TimeoutException as error:
+        raise Passing(
+            FetchError(shown(url), "does not answer in time", FetchFault.TIMEOUT.remedy, FetchFault.TIMEOUT)
+        ) from error
+    except (httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
+        if isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError):
+            raise FetchError(
+                shown(url),
+                "was not asked for: its server cannot prove, by its certificate, that it is that host",
+                "Tell whoever runs the site; mien never goes on without.",
+                FetchFault.NETWORK,
+            ) from error
+        raise Passing(
+            FetchError(shown(url), "cannot be reached, or broke off", FetchFault.NETWORK.remedy, FetchFault.NETWORK)
+        ) from error
+    except (httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol, OSError, ValueError) as error:
+        raise FetchError(shown(url), "cannot be asked for", "Check how it is written.", FetchFault.NETWORK) from error
