@@ -1,0 +1,270 @@
+"""tests/albums: what an earlier version of mien left behind, today's opens, reads, writes to and brings up to date.
+
+A change of a table appends its step to CATALOG_STEPS or LEDGER_STEPS, and `python tools/make_fixture_album.py` then
+adds tests/albums/schema-N, with what that version says of it in schema-N.json: commit both, and never change them.
+
+On another machine the files have the times of their checkout, and so every copy here has new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from make_fixture_album import ALBUMS, SCHEMA, tell
+from mien import Album
+from mien.records import catalog, ledger
+from mien.records.database import Database, DatabaseKind
+from mien.records.schema import CATALOG_STEPS, LEDGER_STEPS
+from mien.text.findings import StaleKind
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+FIXTURES = sorted(folder for folder in ALBUMS.iterdir() if folder.is_dir())
+DATABASES = {"catalog.sqlite": catalog.KIND, "catalog-ledger.sqlite": ledger.KIND}
+
+each = pytest.mark.parametrize("fixture", FIXTURES, ids=lambda folder: folder.name)
+
+
+@pytest.fixture
+def copy(fixture: Path, tmp_path: Path) -> Path:
+    """A copy of the fixture, with other times, and with one photo in the folder that its source reads."""
+    copied = shutil.copytree(fixture, tmp_path / "album", copy_function=shutil.copyfile)
+    for file in copied.rglob("*"):
+        os.utime(file, (1_800_000_000, 1_800_000_000))
+    return copied
+
+
+@pytest.fixture
+def drop(tmp_path: Path, sample: Path) -> Path:
+    """The folder that the album's source reads, with a photo that is new."""
+    (tmp_path / "drop/Ingrid").mkdir(parents=True)
+    return Path(shutil.copy(sample / "people/Ingrid/12.jpg", tmp_path / "drop/Ingrid/12.jpg"))
+
+
+def later(folder: Path) -> Album:
+    return Album(folder, clock=lambda: datetime(2026, 12, 1, 9, 30, tzinfo=UTC))
+
+
+def told(fixture: Path) -> dict[str, Any]:
+    """What the version that made it said of it."""
+    found: dict[str, Any] = json.loads(fixture.with_suffix(".json").read_text("utf-8"))
+    return found
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes() if path.is_file() else b"", path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def rows(folder: Path, name: str) -> set[tuple[object, ...]]:
+    """All rows of a database, as today's schema has them."""
+    return rows_of(DATABASES[name], folder / ".mien" / name)
+
+
+def rows_of(kind: DatabaseKind, file: Path) -> set[tuple[object, ...]]:
+    with Database.for_reading(kind, file) as database, database.transaction() as connection:
+        return {
+            (table.name, *row) for table in kind.schema.sorted_tables for row in connection.execute(sa.select(table))
+        }
+
+
+# The fixtures themselves
+
+
+def test_there_is_one_of_every_schema_up_to_todays() -> None:
+    assert [folder.name for folder in FIXTURES] == sorted(f"schema-{number + 1}" for number in range(SCHEMA))
+
+
+@each
+def test_it_has_the_schema_that_its_name_says(fixture: Path) -> None:
+    versions = {}
+    for name in DATABASES:
+        data = (fixture / ".mien" / name).read_bytes()
+        assert data[18:20] == b"\x01\x01", "it lies as one plain file, without a write-ahead log"
+        versions[name] = int.from_bytes(data[60:64], "big")  # user_version: sqlite.org/fileformat.html, 1.3
+    assert sum(versions.values()) - 1 == int(fixture.name.removeprefix("schema-"))
+    if fixture.name == "schema-1":
+        assert set(versions.values()) == {1}
+
+
+@each
+def test_it_is_small_and_tells_of_no_machine(fixture: Path) -> None:
+    files = [file for file in fixture.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 1_000_000
+    assert not [file for file in files if file.name.endswith(("-wal", "-shm", "-journal"))]
+    for file in (*files, fixture.with_suffix(".json")):
+        data = file.read_bytes()
+        assert not [place for place in (b"/tmp/", b"/home/", b"/root/", b"/work/", b"/Users/") if place in data], file
+
+
+# Read
+
+
+@each
+def test_it_is_read_as_the_version_that_made_it_read_it(fixture: Path, copy: Path) -> None:
+    before, facts = snapshot(copy), told(fixture)
+    not_sure = {
+        "kind": "not seen",
+        "people": [],
+        "photos": [],
+        "figures": {"photos": facts["photos"]},
+    }  # by their times
+    assert tell(copy) == facts | {"check": [*facts["check"], not_sure]}
+    assert snapshot(copy) == before
+
+
+@each
+def test_only_times_differ_after_a_checkout(fixture: Path, copy: Path) -> None:
+    facts = told(fixture)
+    stale = {one.kind: one.figures for one in later(copy).status().stale}
+    assert stale.pop(StaleKind.CHANGED) == {"photos": facts["photos"]}
+    assert stale.keys() == {StaleKind.ENROLLED}
+
+
+@each
+def test_each_of_its_models_answers(fixture: Path, copy: Path) -> None:
+    before, facts = snapshot(copy), told(fixture)
+    photos = sorted((copy / "training-images").glob("*/02.jpg"))
+    for model in (None, *(copy / "models" / version for version in facts["models"])):
+        answers = list(later(copy).classify(photos, model=model))
+        assert [answer.model for answer in answers] == [model.name if model else facts["model"]] * len(photos)
+        named = [[face.prediction.person for face in answer.faces] for answer in answers]
+        assert named == [[photo.parent.name] for photo in photos]
+    assert snapshot(copy) == before
+
+
+@each
+def test_every_reading_command_says_what_it_has(fixture: Path, copy: Path, mien: Callable[..., Result]) -> None:
+    before, facts = snapshot(copy), told(fixture)
+    first, *_, last = facts["models"]
+    for arguments, said, code in (
+        (["status"], [*facts["people"], facts["model"]], 0),
+        (["check"], ["Erik/05.jpg"], 14),
+        (["models"], list(facts["models"]), 0),
+        (["models", "diff", first, last], [first, last], 0),
+        (["runs"], list(facts["runs"]), 0),
+        (["sources"], list(facts["sources"]), 0),
+        (["show", "Amara/01.jpg"], ["/photos/Amara/01.jpg"], 0),
+        (["report"], ["report.html"], 0),
+        (["classify", copy / "training-images/Ingrid/01.jpg"], ["Ingrid"], 0),
+    ):
+        result = mien("-C", copy, *arguments)
+        assert result.exit_code == code, (arguments, result.output)
+        assert not [word for word in said if word not in result.output.replace("\n", "")], (arguments, result.output)
+    assert snapshot(copy) == before
+
+
+# Write
+
+
+def add(copy: Path, sample: Path) -> None:
+    added = later(copy).add("Amara", [sample / "people/Amara/12.jpg", copy / "training-images/Amara/01.jpg"])
+    assert added.added == (copy / "training-images/Amara/12.jpg",) and added.known == 1
+
+
+def train(copy: Path, sample: Path) -> None:
+    add(copy, sample)
+    learned = later(copy).train()
+    assert learned.aligned.computed == 1, "only the photo that is new is looked at, whatever the times of the others"
+    assert later(copy).version == learned.version
+
+
+def rollback(copy: Path, sample: Path) -> None:
+    before = later(copy).models()
+    assert later(copy).rollback() == before[-2].version
+    assert later(copy).rollback() == before[-3].version
+
+
+def daily(copy: Path, sample: Path) -> None:
+    done = later(copy).daily()
+    assert done.run.state == "done"
+    assert done.figure("collect", "photos") == 1 and done.figure("merge", "moved") == 2
+    assert done.figure("align", "computed") == 2, "what waited and was seen is not looked at again"
+    assert (copy / "training-images/Ingrid/12.jpg").is_file() and (copy / "training-images/Amara/06.jpg").is_file()
+    assert list(copy.glob("*-training-images/*/*.jpg")) == [copy / "2026-11-22-training-images/Erik/09.jpg"]
+
+
+def remove(copy: Path, sample: Path) -> None:
+    removed = later(copy).remove("Erik")
+    assert len(removed.now) == 5 and all(file.parent == copy / "removed-images/Erik" for file in removed.now)
+    assert [person.name for person in later(copy).status().people] == ["Amara", "Ingrid"]
+    (answer,) = later(copy).classify(copy / "removed-images/Erik/01.jpg")
+    assert [face.prediction.person for face in answer.faces] == [None]
+
+
+@each
+@pytest.mark.parametrize("verb", [add, train, rollback, daily, remove], ids=lambda verb: verb.__name__)
+def test_what_the_ledger_holds_is_kept(
+    fixture: Path, copy: Path, drop: Path, sample: Path, verb: Callable[[Path, Path], None]
+) -> None:
+    before = rows(copy, "catalog-ledger.sqlite")
+    verb(copy, sample)
+    assert before < rows(copy, "catalog-ledger.sqlite")
+    for path, photo in told(fixture)["photos by path"].items():
+        place = next(copy.rglob(f"{Path(path).parent.name}/{Path(path).name}"))
+        told_now = [fetch.to_json() for fetch in later(copy).show(place).fetches]
+        assert [fetch for fetch in photo["provenance"] if fetch not in told_now] == [], path
+
+
+# Brought up to date
+
+
+@each
+@pytest.mark.parametrize("name", DATABASES)
+def test_a_writer_brings_it_to_todays_schema(copy: Path, tmp_path: Path, name: str) -> None:
+    file, fresh, kind = copy / ".mien" / name, tmp_path / "fresh", DATABASES[name]
+    before = rows(copy, name)
+    Database.for_writing(kind, file).close()
+    Database.for_writing(kind, fresh).close()
+    assert kind.version == 1 + len({"catalog": CATALOG_STEPS, "ledger": LEDGER_STEPS}[kind.name])
+    assert shape(file) == shape(fresh)
+    assert rows(copy, name) == before and before
+    assert sorted(each.name for each in file.parent.glob(f"{name}*")) == [name]
+
+
+@each
+@pytest.mark.parametrize("name", DATABASES)
+def test_a_step_that_is_still_to_come_finds_it_as_it_is(copy: Path, name: str) -> None:
+    """Schema 1 needs no step today: this is the next one, whichever that will be."""
+    file, kind = copy / ".mien" / name, DATABASES[name]
+
+    def step(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE later (number)")
+
+    following = replace(kind, steps=(*kind.steps, step))
+    before, data = rows(copy, name), file.read_bytes()
+    with Database.for_reading(following, file) as database, database.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM later").scalar() == 0
+    assert file.read_bytes() == data, "for a reader it is brought up to date in memory"
+    Database.for_writing(following, file).close()
+    assert rows_of(following, file) == before
+    assert shape(file)["version"] == [(following.version,)]
+
+
+def shape(file: Path) -> dict[str, Any]:
+    """The version of a sound database, and its tables column by column."""
+    with closing(sqlite3.connect(file)) as connection:
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return connection.execute(query).fetchall()
+
+        assert ask("PRAGMA integrity_check") == [("ok",)] and ask("PRAGMA foreign_key_check") == []
+        tables = [name for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {table: sorted(column[1:] for column in ask(f"PRAGMA table_info({table})")) for table in tables}
+        keys = {table: sorted(key[2:] for key in ask(f"PRAGMA foreign_key_list({table})")) for table in tables}
+        return {"version": ask("PRAGMA user_version"), "columns": columns, "keys": keys}
