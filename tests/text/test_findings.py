@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -39,6 +40,13 @@ def test_every_kind_that_is_stored_is_found_by_its_key(family: type[Kind]) -> No
         found = kind_of(kind.key)
         assert found is kind
         assert (type(found), found.needs_human) == (family, kind.needs_human)
+
+
+def test_no_kind_of_an_earlier_ledger_is_lost() -> None:
+    """stored-kinds.txt has the keys that ledgers may hold: a new kind is added to it, and no line ever changed."""
+    keys = (Path(__file__).parent / "stored-kinds.txt").read_text("utf-8").splitlines()
+    assert keys and {kind_of(key).key for key in keys} == set(keys)
+    assert {kind.key for family in STORED for kind in family} <= set(keys), "add the new ones"
 
 
 def test_two_families_may_share_a_word_and_never_a_key() -> None:
