@@ -141,9 +141,7 @@ class Painted:
 
     def eyes_of(self, model: Model) -> Eyes:
         """Fake eyes as a model was made by."""
-        eyes = self.eyes(model.card.encoder.precision, model.card.encoder.views)
-        model.require_encoder(eyes.encoder_id)
-        return eyes
+        return open_album.eyes_of(model, self.eyes)
 
     @property
     def training(self) -> Path:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -18,13 +19,14 @@ from PIL import Image
 
 from mien import Album, classify
 from mien.errors import EncoderMismatchError, UsageError
+from mien.open_album import eyes_of
 from mien.recogniser import Recogniser
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.testing import FakeDetector
 from mien.types import Answer, Face, Pixels
-from mien.wiring import eyes_of
+from mien.wiring import make_eyes
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -323,7 +325,8 @@ def test_one_recogniser_answers_like_an_album(trained_album: Path, sample: Path)
         buffer = BytesIO()
         image.transpose(Image.Transpose.ROTATE_90).save(buffer, "PNG", exif=exif)
     album = Album(trained_album)
-    with Recogniser(versions.load(trained_album / "models", album.version or ""), eyes_of, workers=2) as recogniser:
+    model = versions.load(trained_album / "models", album.version or "")
+    with Recogniser(model, partial(eyes_of, make=make_eyes), workers=2) as recogniser:
         given = [file.read_bytes(), Image.open(BytesIO(buffer.getvalue())), pixels_of(file), file]
         with ThreadPoolExecutor(4) as executor:
             answers = list(executor.map(recogniser.answer, given))

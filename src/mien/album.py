@@ -374,10 +374,8 @@ class Album:
 
     def _to_enrol_in(self, album: OpenAlbum) -> Model:
         """The current model, if faces as they are seen now can be enrolled in it."""
-        from mien.pipeline.remove import require_encoder
-
         model = self._model(album, None)
-        require_encoder(album, model)
+        model.require_encoder(album.encoder)
         return model
 
     def _recogniser(self, album: OpenAlbum, folder: StrPath | None) -> Recogniser:
@@ -414,7 +412,7 @@ def classify(
     from mien.recogniser import Recogniser
     from mien.registry.folder import load_model
 
-    eyes_of = partial(wiring.eyes_of, make=eyes or wiring.make_eyes)
+    eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
     return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
 

@@ -130,10 +130,8 @@ class OpenAlbum:
         return replace(eyes, tracebacks=self.layout.tracebacks) if self.writes else eyes
 
     def eyes_of(self, model: Model) -> Eyes:
-        """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
-        eyes = self.tools.eyes(model.card.encoder.precision, model.card.encoder.views)
-        model.require_encoder(eyes.encoder_id)
-        return replace(eyes, tracebacks=self.layout.tracebacks)
+        """`eyes_of` with the album's tools; the tracebacks of those that fail are kept in the album."""
+        return replace(eyes_of(model, self.tools.eyes), tracebacks=self.layout.tracebacks)
 
     def cosines_of(self, model: Model) -> Cosines:
         """What is true of the cosines of the encoder that a model was trained with, whether or not this version of mien
@@ -171,6 +169,13 @@ class OpenAlbum:
         with contextlib.suppress(ModelError):
             return self.model()
         return None
+
+
+def eyes_of(model: Model, make: EyesFor) -> Eyes:
+    """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
+    eyes = make(model.card.encoder.precision, model.card.encoder.views)
+    model.require_encoder(eyes.encoder_id)
+    return eyes
 
 
 @contextlib.contextmanager

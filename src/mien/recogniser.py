@@ -37,9 +37,9 @@ applied), or an (H, W, 3) uint8 RGB array. Images and arrays must not be changed
 class Recogniser:
     """A model with its networks open, which any number of threads may ask at once.
 
-    `eyes_of` makes the eyes that a model was trained with (`mien.wiring.eyes_of`). Each answer borrows one set of them,
-    as a set serves one thread at a time. `workers` is the setting: there are at most so many sets (0: one a core), each
-    opened when it is first needed and then kept. Raises what `eyes_of` raises.
+    `eyes_of` makes the eyes that a model was trained with (`mien.open_album.eyes_of`). Each answer borrows one set of
+    them, as a set serves one thread at a time. `workers` is the setting: there are at most so many sets (0: one a
+    core), each opened when it is first needed and then kept. Raises what `eyes_of` raises.
 
     A context manager: at its end the recogniser is closed.
     """

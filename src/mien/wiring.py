@@ -29,7 +29,6 @@ from mien.text.words import listed
 if TYPE_CHECKING:
     from mien.learning.head import Fit
     from mien.protocols import Source
-    from mien.registry.folder import Model
     from mien.settings import Settings
     from mien.storage.layout import Layout
     from mien.types import Cosines
@@ -100,13 +99,6 @@ def encoder_card(settings: Settings, eyes: EyesFor = make_eyes) -> EncoderCard:
         weights_sha256=ResNet(settings.precision).weights_sha256,
         views=cast("Views", settings.views),
     )
-
-
-def eyes_of(model: Model, make: EyesFor = make_eyes) -> Eyes:
-    """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
-    eyes = make(model.card.encoder.precision, model.card.encoder.views)
-    model.require_encoder(eyes.encoder_id)
-    return eyes
 
 
 SOURCES = "mien.sources"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import EncoderMismatchError, NoFaceError, UsageError
+from mien.errors import NoFaceError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
@@ -46,7 +46,7 @@ def remove(album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: b
     if not plan.folders and not known:
         raise UsageError(quoted_name(person), f"is nobody's name in {album.folder}", "`mien status` names all people.")
     if model and photos:  # or who stays could not be enrolled anew
-        require_encoder(album, model)
+        model.require_encoder(album.encoder)
     places = take_out(album.layout, plan, delete)
     album.sync([TRAINING, *album.layout.intakes()])
     remove_stale_chips(album)
@@ -55,16 +55,6 @@ def remove(album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: b
     version = album.version
     older = tuple(one for one in versions.knowing(album.layout.models, person) if one != version)
     return Removed(plan.files, places, plan.missing, version, older)
-
-
-def require_encoder(album: OpenAlbum, model: Model) -> None:
-    """Raises EncoderMismatchError unless faces as they are seen now can be enrolled in the model."""
-    if model.encoder_id != album.encoder:
-        raise EncoderMismatchError(
-            f"The model {model.version}",
-            f"was made with the encoder {model.encoder_id}, and faces are seen with {album.encoder} now",
-            "Set precision and views back to what they were, or make a new model with `mien train`.",
-        )
 
 
 def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
