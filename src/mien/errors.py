@@ -16,6 +16,7 @@
       SourceError               15   a source is set up wrongly or cannot be read (also: a run finished without it)
       FetchError                16   a photo of a source could not be had (also: a run finished without some)
       ToolError                 17   a plug-in raised an error of its own
+      EncoderError              18   an encoder cannot be had: its description, its files, its licence
 
 14 is `mien check` or `mien daily` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library
 raises these; the command line translates them in one place. docs/errors.md has them by message.
@@ -171,3 +172,10 @@ class ToolError(MienError):
     names the file with the traceback; see `mien.storage.tracebacks`."""
 
     exit_code = 17
+
+
+class EncoderError(MienError):
+    """An encoder cannot be had or used: its description is wrong, its files are not what they should be, or its licence
+    does not allow it."""
+
+    exit_code = 18
