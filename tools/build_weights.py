@@ -28,7 +28,7 @@ import networks
 import wheels
 from dlib_format import read_net, read_shape_predictor
 from mien.seeing.sessions import open_session
-from mien.seeing.weights import WeightFile
+from mien.storage.weights import WeightFile
 from mien.types import Floats
 from mien.vision.geometry import chip_from_landmarks
 
@@ -39,7 +39,7 @@ CALIBRATION_PHOTOS = "*/0[369].jpg", "*/12.jpg"  # of 16 people: 64
 
 @dataclass(frozen=True)
 class About:
-    """What the manifest says of a file, its bytes aside: see mien.seeing.weights.WeightFile."""
+    """What the manifest says of a file, its bytes aside: see mien.storage.weights.WeightFile."""
 
     licence: str
     origin: str

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.seeing import weights
 from mien.seeing.detectors.yunet import YuNet
+from mien.storage import weights
 from mien.types import Pixels
 
 ALBUM = Path(__file__).parents[3] / "examples" / "album"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.protocols import Encoder
-from mien.seeing import weights
 from mien.seeing.encoders.resnet import ResNet
+from mien.storage import weights
 from mien.types import Floats
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"

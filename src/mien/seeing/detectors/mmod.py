@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mien.seeing import weights
 from mien.seeing.sessions import open_session
+from mien.storage import weights
 from mien.storage.tracebacks import guarded
 from mien.types import Face
 from mien.vision.geometry import landmarks_from_points

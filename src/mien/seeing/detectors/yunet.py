@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.seeing import weights
 from mien.seeing.sessions import open_session
+from mien.storage import weights
 from mien.types import Face
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mien.seeing import weights
 from mien.seeing.sessions import open_session
+from mien.storage import weights
 from mien.types import Cosines
 
 if TYPE_CHECKING:

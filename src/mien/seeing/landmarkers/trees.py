@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.seeing import weights
+from mien.storage import weights
 from mien.types import Box, Floats, Pixels
 
 _FILE = "landmarks5.npz"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.errors import DamagedModelError
-from mien.seeing import weights
+from mien.storage import weights
 
 DATA = Path(weights.__file__).parent / "data"
 
