@@ -1,6 +1,6 @@
 """How often mien is right, by the protocols of the shared data: whole photos through the command line.
 
-python benchmarks/accuracy.py [--sets lfw wild pairs] [--precision int8] [--views N] [--misses]
+python benchmarks/accuracy.py [--sets lfw wild pairs] [--encoder NAME] [--misses]
 
 Identification: of everyone with 20 or more photos the first 10 go into an album, `mien train` learns them, and `mien
 evaluate` is asked about all the others; people with fewer are strangers. Verification: LFW's 3,000 pairs, by mien's own
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +30,22 @@ from mien.engines import threads
 from mien.learning import figures as metrics
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
-from mien.types import Floats, SeenPhoto
+from mien.types import EncoderChoice, Floats, SeenPhoto
 from mien.wiring import make_eyes
-from protocol import DATA, Pair, checked, machine, mien, place, read_pairs, split
+from protocol import (
+    DATA,
+    Pair,
+    add_encoder,
+    checked,
+    chosen,
+    described,
+    machine,
+    mien,
+    place,
+    read_pairs,
+    settings_of,
+    split,
+)
 
 FACE: dict[str, Pick] = {"lfw": "centre", "wild": "largest"}
 """Which face of a photo is asked about: LFW's person is in the middle by its own rule, others anywhere."""
@@ -78,17 +91,10 @@ class Result:
     misses: list[str]
 
 
-class Encoding(NamedTuple):
-    """The settings that change what is measured."""
-
-    precision: Literal["fp32", "int8"]
-    views: int
-
-
-def identification(data: Path, encoding: Encoding, work: Path, misses: bool) -> Result:
+def identification(data: Path, choice: EncoderChoice, work: Path, misses: bool) -> Result:
     """Trains and evaluates in the new folder `work`."""
     photos, name, album, probes = split(data), data.name, work / "album", work / "probes"
-    settings = encoding._asdict()
+    settings = settings_of(choice)
     checked(mien("init", album, "--basis", "measurement", quiet=True))
     place(photos.enrolled, album / "training-images")
     place((*photos.mated, *photos.strangers), probes)
@@ -156,11 +162,11 @@ def chosen_face(answer: Mapping[str, Any], face: Pick) -> Mapping[str, Any] | No
     return found
 
 
-def verification(data: Path, encoding: Encoding) -> Result:
+def verification(data: Path, choice: EncoderChoice) -> Result:
     """LFW's pairs, the face nearest the centre, by the cosine of two embeddings."""
     started = time.perf_counter()
     pairs = read_pairs(data / "lfw_pairs.txt", data / "lfw")
-    vectors = embedded(pairs, encoding)
+    vectors = embedded(pairs, choice)
     scores = [
         -math.inf if one is None or other is None else float(one @ other)
         for one, other in ((vectors[pair.one], vectors[pair.other]) for pair in pairs)
@@ -175,7 +181,7 @@ def verification(data: Path, encoding: Encoding) -> Result:
     return Result("pairs", about, rows, [])
 
 
-def embedded(pairs: list[Pair], encoding: Encoding) -> dict[Path, Floats | None]:
+def embedded(pairs: list[Pair], choice: EncoderChoice) -> dict[Path, Floats | None]:
     """Each photo's face nearest the centre as mien sees it; None where it finds none."""
 
     def look(eyes: Eyes, photo: Path) -> Floats | None:
@@ -187,7 +193,7 @@ def embedded(pairs: list[Pair], encoding: Encoding) -> dict[Path, Floats | None]
     vectors = {}
     with Reporter() as progress:
         progress.start("Looking at pairs", len(photos))
-        for photo, vector in threads.run(photos, partial(make_eyes, *encoding), look):
+        for photo, vector in threads.run(photos, partial(make_eyes, choice), look):
             vectors[photo] = vector
             progress.advance()
     return vectors
@@ -197,8 +203,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data (default: ../shared/data)")
     parser.add_argument("--sets", nargs="+", choices=("lfw", "wild", "pairs"), default=["lfw", "wild", "pairs"])
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
-    parser.add_argument("--views", type=int, choices=(1, 2, 4), default=4)
+    add_encoder(parser)
     parser.add_argument("--misses", action="store_true", help="also list every probe whose first name was wrong")
     parser.add_argument("--work", type=Path, help="a new folder for the albums, kept afterwards")
     parser.add_argument("--json", type=Path, help="also write the figures into this file")
@@ -208,17 +213,17 @@ def main() -> int:
     if arguments.work and arguments.work.exists():
         parser.error(f"{arguments.work} exists; name a new folder")
 
-    encoding = Encoding(arguments.precision, arguments.views)
-    print(f"{machine()}\nprecision {encoding.precision}, views {encoding.views}", flush=True)
+    choice = chosen(arguments)
+    print(f"{machine()}\n{described(choice)}", flush=True)
     results = []
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.sets:
             work = (arguments.work or Path(scratch)) / name
             if name == "pairs":
-                result = verification(arguments.data, encoding)
+                result = verification(arguments.data, choice)
             else:
-                result = identification(arguments.data / name, encoding, work, arguments.misses)
+                result = identification(arguments.data / name, choice, work, arguments.misses)
             results.append(result)
             print(f"\n{result.data}: {result.about}")
             print(f"  {'':<34}{'':>16}{'%':>7}  {'95 % interval':<14}{'aim':>7}")
@@ -227,7 +232,7 @@ def main() -> int:
                 print(f"  {len(result.misses)} misses:", *result.misses, sep="\n    ", flush=True)
     print(f"\n{time.perf_counter() - started:.0f} s in all")
     if arguments.json:
-        report = {"machine": machine(), **encoding._asdict(), "results": [asdict(result) for result in results]}
+        report = {"machine": machine(), **settings_of(choice), "results": [asdict(result) for result in results]}
         arguments.json.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return 0 if all(figure.met for result in results for figure in result.figures) else 1
 

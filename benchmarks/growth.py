@@ -1,6 +1,6 @@
 """What it costs to keep an album trained as it grows: time and memory of `mien train`, and how much it computes anew.
 
-python benchmarks/growth.py [--photos N] [--precision int8] [--views N]
+python benchmarks/growth.py [--photos N] [--encoder NAME] [--precision int8] [--views N]
 
 One album grows by folders of photos that are copied in, as users do it: the first 500, all the others, ten more,
 nothing. After each step `mien train` runs, a process of its own; the program fails unless it computed exactly the new
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol import DATA, checked, machine, mien, place
+from protocol import DATA, add_encoder, checked, chosen, described, machine, mien, place, settings_of
 
 SAMPLE = Path(__file__).resolve().parents[1] / "examples/album/people"
 SOME, FEW = 500, 10
@@ -62,18 +62,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data (default: ../shared/data)")
     parser.add_argument("--photos", type=int, help="so many photos made from the sample people instead (at least 1000)")
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
-    parser.add_argument("--views", type=int, choices=(1, 2, 4), default=4)
+    add_encoder(parser)
     arguments = parser.parse_args()
     if arguments.photos is not None and arguments.photos < 2 * SOME:
         parser.error(f"--photos must be at least {2 * SOME}")
-    settings = {"precision": arguments.precision, "views": arguments.views}
+    settings = settings_of(chosen(arguments))
 
     with tempfile.TemporaryDirectory() as scratch:
         photos = [] if arguments.photos else sorted((arguments.data / "lfw").glob("*/*"))
         photos = photos or made(arguments.photos or 4400, Path(scratch, "made"))
         people = len({photo.parent for photo in photos})
-        print(f"{machine()}\nprecision {arguments.precision}, views {arguments.views}")
+        print(f"{machine()}\n{described(chosen(arguments))}")
         print(f"{len(photos):,} photos of {people:,} people\n")
         print(f"{'mien train':<16}{'computed':>10}{'seconds':>10}{'CPU s':>10}{'peak MB':>10}", flush=True)
         album = Path(scratch, "album")

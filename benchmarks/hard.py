@@ -1,6 +1,6 @@
 """Photos that are meant to break mien: odd formats, broken files, bombs, no face, many faces.
 
-python benchmarks/hard.py [--precision int8] [--views N]
+python benchmarks/hard.py [--encoder NAME] [--precision int8] [--views N]
 
 Every file of the shared hard_* sets goes through one `mien align`, each set as if it were a person. Prints per set what
 was found, and which faults refused how many files; whether a photo that was stored turned gives the same face; and how
@@ -17,7 +17,7 @@ from collections import Counter
 from fnmatch import fnmatch
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +26,9 @@ from mien.open_album import read_settings
 from mien.records.catalog import Catalog
 from mien.records.ledger import Ledger
 from mien.storage.layout import TRAINING, shown
-from mien.types import Floats
+from mien.types import EncoderChoice, Floats
 from mien.wiring import make_eyes
-from protocol import DATA, Run, link, machine, mien
+from protocol import DATA, Run, add_encoder, chosen, described, link, machine, mien, settings_of
 
 ORIENTATIONS = {
     "the portrait, EXIF 1 to 8": "hard_exif_face/face_orient_?.jpg",
@@ -77,14 +77,14 @@ class Seen(NamedTuple):
         )
 
 
-def see(data: Path, album: Path, precision: Literal["fp32", "int8"], views: int) -> Seen:
+def see(data: Path, album: Path, choice: EncoderChoice) -> Seen:
     """Makes an album of all the hard sets at `album`, aligns it by the command line, and reads its catalog."""
     files = [(folder.name, file) for folder in sorted(data.glob("hard_*")) for file in sorted(folder.rglob("*.*"))]
     for name, file in files:
         link(file, album / "training-images" / name / file.name)
     mien("init", album, "--basis", "measurement", quiet=True)
-    run = mien("-C", album, "align", "--json", settings={"precision": precision, "views": views}, quiet=True)
-    encoder = make_eyes(precision, views).encoder_id
+    run = mien("-C", album, "align", "--json", settings=settings_of(choice), quiet=True)
+    encoder = make_eyes(choice).encoder_id
     layout, _ = read_settings(album, {})
     faces = {}
     with (
@@ -179,14 +179,14 @@ def report(seen: Seen) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data (default: ../shared/data)")
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
-    parser.add_argument("--views", type=int, choices=(1, 2, 4), default=4)
+    add_encoder(parser)
     arguments = parser.parse_args()
     if not (arguments.data / "hard_noface").is_dir():
         parser.error(f"{arguments.data} is not the shared data: it has no hard_noface")
-    print(f"{machine()}\nprecision {arguments.precision}, views {arguments.views}\n", flush=True)
+    choice = chosen(arguments)
+    print(f"{machine()}\n{described(choice)}\n", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        seen = see(arguments.data, Path(scratch, "album"), arguments.precision, arguments.views)
+        seen = see(arguments.data, Path(scratch, "album"), choice)
     wrong = report(seen)
     print(f"\n{seen.run.seconds:.0f} s, at most {seen.run.peak:.0f} MB")
     for line in wrong:

@@ -26,11 +26,11 @@ from mien.learning.head import FittedHead, HeadOption, weights
 from mien.learning.openset import fit_open_set, identify
 from mien.learning.own_face import choose_faces
 from mien.records.faces import TrainingSet
-from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
 from mien.stages.train import choose_head
-from mien.types import Floats, SeenPhoto
+from mien.testing import COSINES
+from mien.types import EncoderChoice, Floats, SeenPhoto
 from mien.wiring import HEADS, make_eyes
 from protocol import DATA, Split, machine, split
 
@@ -77,7 +77,7 @@ def look(parts: Split, face: Pick, cache: Path | None) -> dict[Path, Seen]:
                 )
                 for i, file in enumerate(files)
             }
-    make = partial(make_eyes, "fp32", 4)
+    make = partial(make_eyes, EncoderChoice())
     found = {file: _seen(seen, face) for file, seen in pool.run(files, make, Eyes.see_file, in_order=True)}
     if cache:
         rows = list(found.values())

@@ -6,6 +6,7 @@ out, wrong labels included.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import math
 import os
@@ -19,6 +20,10 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
+
+from mien.encoders.shelf import best, kept
+from mien.settings import VIEWS
+from mien.types import EncoderChoice
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
 """Photos of real people to measure on. They are not ours to give away, so they lie beside the project."""
@@ -119,7 +124,9 @@ def mien(*arguments: str | Path, settings: Mapping[str, object] | None = None, q
     With `quiet` what it writes to standard error is kept instead of shown. The peak is that of the process or of this
     one at the time, whichever is greater (Linux counts from before `exec`), so measure memory from a small program.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("MIEN_")}
+    environment = {
+        name: value for name, value in os.environ.items() if name == "MIEN_HOME" or not name.upper().startswith("MIEN_")
+    }
     environment |= {f"MIEN_{name.upper()}": str(value) for name, value in (settings or {}).items()}
     command = [sys.executable, "-m", "mien", *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
@@ -146,6 +153,29 @@ def checked(run: Run, codes: Iterable[int] = (0,)) -> Run:
     if run.code not in codes:
         sys.exit(f"mien ended with exit code {run.code}.\n{run.out}{run.errors}")
     return run
+
+
+def add_encoder(parser: argparse.ArgumentParser) -> None:
+    """The options that say which encoder is measured: the best one on this machine, if none is named."""
+    parser.add_argument("--encoder", default=best().name, help="an encoder that `mien encoders` lists")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32")
+    parser.add_argument("--views", type=int, choices=VIEWS, default=0, help="0: as many as pay with the encoder")
+
+
+def chosen(arguments: argparse.Namespace) -> EncoderChoice:
+    """The encoder that these options name, its views counted out."""
+    views = arguments.views or kept(arguments.encoder).description.views
+    return EncoderChoice(arguments.encoder, arguments.precision, views)
+
+
+def settings_of(choice: EncoderChoice) -> dict[str, object]:
+    """The settings by which mien uses this encoder."""
+    return {"encoder": choice.name, "precision": choice.precision, "views": choice.views}
+
+
+def described(choice: EncoderChoice) -> str:
+    """The encoder as a benchmark's heading names it."""
+    return f"encoder {choice.name}, precision {choice.precision}, views {choice.views}"
 
 
 def machine() -> str:

@@ -18,21 +18,24 @@ from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from mien.encoders.shelf import BUILT_IN, Precision, all_kept, kept
 from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
-from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.encoders.network import NetworkEncoder
 from mien.seeing.landmarkers.trees import FivePointTrees
-from mien.types import Floats, Photo, Picture, Pixels
+from mien.types import EncoderChoice, Floats, Photo, Picture, Pixels
 from mien.vision import geometry
 from mien.wiring import make_eyes
 from protocol import machine
 
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 SAMPLE = Path(__file__).parents[1] / "examples" / "album"
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 LONGEST = 800  # photos are reduced to this side for the whole job, in both stacks
@@ -65,12 +68,21 @@ def chip_of(pixels: Pixels, points: Floats) -> Pixels:
     return geometry.warp_square(pixels, geometry.cut_from_points(points), geometry.CHIP_SIZE)
 
 
+def _chips(pixels: Pixels, encoder: NetworkEncoder, mien: Mien) -> NDArray[np.uint8]:
+    """The chip (1, side, side, 3) of the best face, cut for an encoder with a template."""
+    template, landmarks = encoder.alignment.template, mien.detector.detect(pixels)[0].landmarks
+    assert template is not None
+    return geometry.warp(pixels, geometry.similarity(template, landmarks), encoder.size)[None]
+
+
 class Mien:
     """mien's tools one by one, each network as fast as it gets: `FACES` chips at a time."""
 
     def __init__(self) -> None:
         self.detector, self.trees, self.fallback = YuNet(), FivePointTrees(), MMOD(FivePointTrees())
-        self.encoders = {"fp32": ResNet("fp32", FACES), "int8": ResNet("int8", FACES)}
+        built_in = kept(BUILT_IN)
+        self.resnet, self.resnet8 = (NetworkEncoder(built_in, precision, FACES) for precision in PRECISIONS)
+        self.added = {one.name: NetworkEncoder(one, "fp32") for one in all_kept() if one.name != BUILT_IN}
 
     def chips(self, pixels: Pixels) -> list[Pixels]:
         boxes = [geometry.square_from_landmarks(face.landmarks) for face in self.detector.detect(pixels)]
@@ -122,8 +134,9 @@ def steps(photo: Path, mien: Mien, dlib: Dlib | None, rounds: int) -> list[tuple
     square = geometry.square_from_landmarks(mien.detector.detect(pixels)[0].landmarks)
     points = mien.trees.landmarks(pixels, [square])[0]
     jobs = [
-        Job("ResNet fp32, a face", lambda: mien.encoders["fp32"].encode(chips), FACES),
-        Job("ResNet int8, a face", lambda: mien.encoders["int8"].encode(chips), FACES),
+        Job("ResNet fp32, a face", lambda: mien.resnet.encode(chips), FACES),
+        Job("ResNet int8, a face", lambda: mien.resnet8.encode(chips), FACES),
+        *[Job(f"{name}, a face", partial(one.encode, _chips(pixels, one, mien))) for name, one in mien.added.items()],
         Job("YuNet at 0.5 megapixels", lambda: mien.detector.detect(pixels)),
         Job("MMOD at 0.5 megapixels", lambda: mien.fallback.detect(pixels)),
         Job("five points, one face", lambda: mien.trees.landmarks(pixels, [square])),
@@ -162,18 +175,24 @@ class Stack(NamedTuple):
 
 
 def stacks(dlib: Dlib | None) -> list[Stack]:
-    """mien as it is used, at the views that its settings offer, and dlib last."""
+    """mien as it is used, with every encoder on this machine at the views that pay and at one, and dlib last."""
 
-    def mien(precision: Literal["fp32", "int8"], views: int) -> Stack:
-        eyes = make_eyes(precision, views)
+    def mien(choice: EncoderChoice) -> Stack:
+        eyes = make_eyes(choice)
 
         def run(pixels: Pixels) -> int:
             height, width = pixels.shape[:2]
             return len(eyes.see(Picture(Photo("", width, height, "JPEG", ""), pixels, 1.0)).faces)
 
-        return Stack(f"mien, {precision}, views {views}", run)
+        return Stack(f"mien, {choice.name}, {choice.precision}, views {eyes.views}", run)
 
-    found = [mien("fp32", 1), mien("int8", 1), mien("fp32", 4), mien("int8", 4)]
+    choices = dict.fromkeys(
+        EncoderChoice(one.name, precision, views)
+        for one in all_kept()
+        for precision in one.networks
+        for views in (one.description.views, 1)
+    )
+    found = [mien(choice) for choice in choices]
     if dlib:
         found.append(Stack(f"dlib: HOG upsampled once, {dlib.points} points, ResNet", dlib.whole_job))
     return found

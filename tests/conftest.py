@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 from mien import Album, open_album, wiring
+from mien.encoders.shelf import BUILT_IN
 from mien.errors import PhotoError
 from mien.learning.head import FittedHead
 from mien.learning.openset import Calibration, choose_threshold
@@ -35,13 +36,12 @@ from mien.records.files import Changes, Drift, Entry
 from mien.records.ledger import Ledger
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model
-from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes, Views
 from mien.settings import Settings
 from mien.storage.layout import TRAINING, Layout, Shelf, create_album
 from mien.storage.walk import walk
-from mien.testing import Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
-from mien.types import Box, Embedding, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
+from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 PEOPLE = ("Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora")
 PHOTOS = 6
@@ -134,10 +134,13 @@ class Painted:
     def _tools(self) -> Tools:
         return wiring.tools(self.eyes)
 
-    def eyes(self, precision: str, views: int) -> Eyes:
+    def eyes(self, choice: EncoderChoice) -> Eyes:
         """Fake eyes that tell what they look at."""
-        encoder, fallback = FakeEncoder(f"fake-{precision}"), FakeDetector("fake-fallback")
-        return WatchedEyes(FakeDetector(), fallback, FakeLandmarker(), encoder, cast("Views", views), self)
+        name = f"fake-{choice.precision}" if choice.name == BUILT_IN else f"{choice.name}-{choice.precision}"
+        views = cast("Views", choice.views or 4)
+        return WatchedEyes(
+            FakeDetector(), FakeDetector("fake-fallback"), FakeLandmarker(), FakeEncoder(name), views, self
+        )
 
     def eyes_of(self, model: Model) -> Eyes:
         """Fake eyes as a model was made by."""

@@ -9,8 +9,8 @@ import pytest
 
 from mien import classify
 from mien.registry.folder import load_model
-from mien.settings import Settings
-from mien.wiring import encoder_card
+from mien.types import EncoderChoice
+from mien.wiring import make_eyes
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples/model"
@@ -24,7 +24,9 @@ def test_it_is_small_and_holds_what_a_model_is() -> None:
 
 
 def test_it_is_of_todays_encoder() -> None:
-    assert load_model(MODEL).card.encoder == encoder_card(Settings()), AGAIN
+    card, eyes = load_model(MODEL).card.encoder, make_eyes(EncoderChoice())
+    assert card.choice == EncoderChoice(views=eyes.views), AGAIN
+    assert (card.id, card.weights_sha256) == (eyes.encoder_id, eyes.encoder.weights_sha256), AGAIN
 
 
 def test_it_knows_the_rendered_people_and_nobody_else(sample: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mien.errors import AlbumError, UsageError
-from mien.settings import VIEWS, Settings, load, template
+from mien.settings import VIEWS, Settings, load, template, with_value
 
 NOTHING: Mapping[str, str] = {}
 
@@ -67,9 +67,9 @@ def test_a_catalog_path_may_be_a_windows_one_in_single_quotes(tmp_path: Path) ->
     [
         ('precison = "int8"', ["precison in ", "mien.toml is no setting.", "Did you mean precision?", "views"]),
         ("chip-size = 96", ["Did you mean chip_size?"]),
-        ("zzzzzz = 1", ["zzzzzz in ", "mien.toml is no setting. The settings are basis, precision"]),
+        ("zzzzzz = 1", ["zzzzzz in ", "mien.toml is no setting. The settings are basis, encoder, precision"]),
         ('precision = "fp16"', ['precision = "fp16" in ', "mien.toml will not do: input should be 'fp32' or 'int8'."]),
-        ("views = 3", ["views = 3", "one of 1, 2, 4"]),
+        ("views = 3", ["views = 3", "one of 0, 1, 2, 4"]),
         ("views = true", ["views = true", "a number is needed"]),
         ('views = "many"', ["views", "valid integer"]),
         ("workers = -1", ["workers = -1", "0 to 1024"]),
@@ -166,3 +166,30 @@ def test_the_tables_of_the_template_can_be_uncommented_as_they_are(tmp_path: Pat
 def test_a_mistake_in_a_table_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(AlbumError, match=message):
         loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", 'encoder = "new"\n\n'),
+        ('# encoder = "old"\n', 'encoder = "new"\n'),
+        ('basis = "x"\nencoder="old" # mine\n', 'basis = "x"\nencoder = "new"\n'),
+        ('# encoder = "a"\nencoder = "b"\n', '# encoder = "a"\nencoder = "new"\n'),
+        (
+            'basis = "x"\n[sources.a]\nkind = "folder"\n',
+            'basis = "x"\nencoder = "new"\n\n[sources.a]\nkind = "folder"\n',
+        ),
+    ],
+)
+def test_one_setting_can_be_changed_and_all_else_stays(text: str, changed: str) -> None:
+    assert with_value(text, "encoder", "new") == changed
+
+
+def test_the_template_can_be_changed() -> None:
+    changed = tomllib.loads(with_value(template("personal"), "encoder", 'a "b"'))
+    assert changed == {"basis": "personal", "encoder": 'a "b"'}
+
+
+def test_a_text_that_hides_its_settings_is_not_changed() -> None:
+    with pytest.raises(ValueError, match="encoder"):
+        with_value('contact = """\nencoder = 1\n"""\n', "encoder", "new")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien import Album
 from mien.registry import versions
 from mien.testing import (
+    COSINES,
     FakeDetector,
     FakeEncoder,
     FakeLandmarker,
@@ -27,7 +28,7 @@ from mien.testing import (
     draw_photo,
     fake_eyes,
 )
-from mien.types import Box, Face, Floats, Photo, Picture, Pixels
+from mien.types import Box, EncoderChoice, Face, Floats, Photo, Picture, Pixels
 from mien.vision.geometry import chip_from_landmarks, square_from_landmarks
 from mien.vision.images import read_picture
 from mien.wiring import make_eyes
@@ -44,7 +45,7 @@ def group(sample: Path) -> Pixels:
 
 
 def real_faces(group: Pixels) -> list[Face]:
-    return make_eyes("fp32", 1).detector.detect(group)
+    return make_eyes(EncoderChoice(views=1)).detector.detect(group)
 
 
 # They hold
@@ -59,13 +60,13 @@ def test_the_fakes_keep_the_promises() -> None:
 
 @pytest.mark.parametrize("which", ["detector", "fallback"])
 def test_the_detectors_keep_the_promises(group: Pixels, which: str) -> None:
-    detector = getattr(make_eyes("fp32", 1), which)
+    detector = getattr(make_eyes(EncoderChoice(views=1)), which)
     check_detector(detector, group)
     assert pickle.loads(pickle.dumps(detector)).id == detector.id
 
 
 def test_the_trees_keep_the_promises(group: Pixels) -> None:
-    landmarker = make_eyes("fp32", 1).landmarker
+    landmarker = make_eyes(EncoderChoice(views=1)).landmarker
     check_landmarker(landmarker, group, [square_from_landmarks(face.landmarks) for face in real_faces(group)])
     assert pickle.loads(pickle.dumps(landmarker)).id == landmarker.id
 
@@ -73,7 +74,7 @@ def test_the_trees_keep_the_promises(group: Pixels) -> None:
 @pytest.mark.parametrize("views", [1, 4])
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_encoders_keep_the_promises(group: Pixels, precision: Any, views: int) -> None:
-    encoder = make_eyes(precision, views).encoder
+    encoder = make_eyes(EncoderChoice(precision=precision, views=views)).encoder
     check_encoder(encoder, np.stack([chip_from_landmarks(group, face.landmarks) for face in real_faces(group)]))
     assert pickle.loads(pickle.dumps(encoder)).id == encoder.id
 
@@ -194,7 +195,7 @@ def test_an_encoder_that_breaks_a_promise_is_noticed(spoil: Callable[[Floats], F
 )
 def test_an_encoder_whose_cosines_cannot_be_is_noticed(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
-        check_encoder(FakeEncoder(cosines=replace(FakeEncoder.cosines, **wrong)), chips(64))
+        check_encoder(FakeEncoder(cosines=replace(COSINES, **wrong)), chips(64))
 
 
 def test_a_head_that_breaks_a_promise_is_noticed() -> None:

@@ -13,6 +13,7 @@ long run and the traceback of a tool that failed, and removes old journals, wher
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mien import open_album
-from mien.errors import ModelError, PhotoError, UsageError
+from mien.errors import AlbumError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
 from mien.storage.layout import TRAINING, create_album, is_album
@@ -35,6 +36,7 @@ from mien.text.words import listed
 if TYPE_CHECKING:
     from mien.intake import Collected
     from mien.pipeline.daily import Daily
+    from mien.pipeline.encoders import Quantised
     from mien.pipeline.learn import Learned
     from mien.pipeline.remove import Removed
     from mien.protocols import Progress
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from mien.stages.check import Checked
     from mien.stages.classify import Asked
     from mien.stages.compare import Difference
+    from mien.stages.compare_encoders import ComparedEncoders
     from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
@@ -177,6 +180,36 @@ class Album:
             learned = learn(album)
             put_into_use(album, learned.version, "train")
             return learned
+
+    def use_encoder(self, name: str) -> None:
+        """Writes into mien.toml which encoder the album has from now on. Raises AlbumError where that file must be
+        changed by hand, and StorageError."""
+        from mien.settings import with_value
+        from mien.storage.files import write_atomically
+
+        file = self._layout.settings_file
+        try:
+            text = with_value(file.read_text("utf-8-sig"), "encoder", name)
+        except (OSError, ValueError) as error:
+            remedy = f"Write into it yourself: encoder = {json.dumps(name)}"
+            raise AlbumError(str(file), "could not be changed", remedy) from error
+        write_atomically(file, text.encode())
+
+    def compare_encoders(self, names: Iterable[str]) -> ComparedEncoders:
+        """Compares the album's encoder with others on this machine, on the album's own photos, cross-validated. What
+        each encoder sees is remembered, and nothing else changes. Raises EncoderError."""
+        from mien.pipeline.encoders import compare
+
+        with self._writing("encoders compare") as album:
+            return compare(album, list(names))
+
+    def quantise(self, name: str) -> Quantised:
+        """Makes an encoder of 8-bit numbers by this album's own faces, and keeps it if the album's figures do not fall
+        and it is faster here. Raises EncoderError, and MissingExtraError without the extra "int8"."""
+        from mien.pipeline.encoders import quantise
+
+        with self._writing("encoders quantise") as album:
+            return quantise(album, name)
 
     # Photos that arrive
 
@@ -367,7 +400,7 @@ class Album:
         from mien.engines.threads import early
 
         def opened() -> Eyes:
-            eyes = self._tools().eyes(self.settings.precision, self.settings.views)
+            eyes = self._tools().eyes(self.settings.choice)
             return replace(eyes, tracebacks=self._layout.tracebacks).open()
 
         return early(opened)

@@ -18,6 +18,7 @@ from mien.seeing import eyes as module
 from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.eyes import (
     CLOSE_UP_SIDE,
+    DLIB,
     FACES_AT_ONCE,
     FIRST_SIDE,
     OTHER_SIDES,
@@ -28,7 +29,7 @@ from mien.seeing.eyes import (
     Views,
 )
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
-from mien.types import Box, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
+from mien.types import Alignment, Box, EncoderChoice, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
 from mien.vision.images import read_picture
 from mien.wiring import make_eyes
 
@@ -211,17 +212,65 @@ def test_a_stadium_is_seen_in_slices() -> None:
     assert [one.face.box[0] for one in seen] == pytest.approx([12 * n + 1 for n in range(many)], abs=1)
 
 
+class Watching(FakeEncoder):
+    """Keeps the chips that it is given, and needs a template."""
+
+    chips: list[NDArray[np.uint8]]
+
+    def encode(self, chips: NDArray[np.uint8]) -> Floats:
+        object.__setattr__(self, "chips", list(chips))
+        return super().encode(chips)
+
+
+class NoTrees(FakeLandmarker):
+    """Is not to be asked."""
+
+    def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        raise AssertionError("an encoder with a template uses the detector's points")
+
+
+# Where a fake face has its landmarks, in a chip of 64 pixels that it fills but for a margin of 10.
+TEMPLATE = tuple(
+    (10 + 44 * x, 10 + 44 * y) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.75), (0.65, 0.75))
+)
+
+
+@pytest.mark.parametrize("close_up", [True, False])
+def test_an_encoder_with_a_template_gets_its_points_where_it_wants_them(close_up: bool) -> None:
+    encoder = Watching("own", alignment=Alignment(TEMPLATE, close_up))
+    eyes = replace(fake_eyes(4), encoder=encoder, landmarker=NoTrees())
+    half = draw_photo([(RED, (100, 50, 200, 150))])
+    half[50:151, 150:201] = BLUE  # the right half of the face
+    (seen,) = eyes.see(picture(half)).faces
+    upright, mirrored, *_ = encoder.chips
+    assert len(encoder.chips) == 4 and np.linalg.norm(seen.embedding.vector) == pytest.approx(1)
+    np.testing.assert_array_equal(mirrored, upright[:, ::-1])
+    np.testing.assert_allclose(upright[40, (15, 48)], [RED, BLUE], atol=3)
+    assert upright[:8].max() == 0 and upright[:, :8].max() == 0  # the margin shows what lies around the face
+    assert tuple(map(len, eyes.encoder_chips(picture(half), seen.face))) == (64,) * 4
+
+
+def test_a_close_up_is_made_only_where_the_encoder_wants_one() -> None:
+    looks: list[tuple[int, ...]] = []
+
+    class Counting(FakeDetector):
+        def detect(self, pixels: Pixels) -> list[Face]:
+            looks.append(pixels.shape)
+            return super().detect(pixels)
+
+    for close_up, wanted in ((True, 2), (False, 1)):
+        looks.clear()
+        encoder = FakeEncoder(alignment=Alignment(TEMPLATE, close_up))
+        replace(fake_eyes(), detector=Counting(), encoder=encoder).see(picture(draw_photo([(RED, (20, 30, 120, 130))])))
+        assert len(looks) == wanted
+
+
 @pytest.mark.parametrize("views", [1, 2, 4])
 def test_every_number_of_views_gives_unit_embeddings(views: Views) -> None:
     (seen,) = fake_eyes(views).see(picture(draw_photo([(RED, (20, 30, 120, 130))]))).faces
     assert seen.embedding.vector.dtype == np.float32
     assert np.linalg.norm(seen.embedding.vector) == pytest.approx(1)
     assert seen.embedding.encoder_id == fake_eyes(views).encoder_id
-
-
-def test_the_eyes_say_of_their_cosines_what_the_encoder_says() -> None:
-    own = replace(FakeEncoder.cosines, same_face=0.5)
-    assert replace(fake_eyes(), encoder=FakeEncoder(cosines=own)).cosines is own
 
 
 def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,10 +281,12 @@ def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: py
         replace(eyes, landmarker=FakeLandmarker("other")),
         replace(eyes, encoder=FakeEncoder("other")),
         replace(eyes, views=2),
+        replace(eyes, encoder=FakeEncoder(alignment=Alignment(TEMPLATE))),
+        replace(eyes, encoder=FakeEncoder(alignment=Alignment(TEMPLATE, close_up=False))),
     ]
     ids = {eyes.encoder_id, *(one.encoder_id for one in others)}
     monkeypatch.setattr(module, "RECIPE", "another")
-    assert len(ids | {eyes.encoder_id}) == 7
+    assert len(ids | {eyes.encoder_id}) == 9
     monkeypatch.undo()
     assert eyes.encoder_id == pickle.loads(pickle.dumps(eyes)).encoder_id == fake_eyes().encoder_id
 
@@ -255,6 +306,7 @@ class Failing:
 
     id = "failing-1"
     size = 64
+    alignment = DLIB
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -319,7 +371,7 @@ def test_ctrl_c_and_errors_that_a_tool_may_raise_pass() -> None:
 
 
 def test_a_landmarker_that_fails_inside_miens_own_detector_is_named() -> None:
-    eyes = replace(make_eyes("fp32", 1), fallback=MMOD(Failing(ValueError("no such luck"))))
+    eyes = replace(make_eyes(EncoderChoice(views=1)), fallback=MMOD(Failing(ValueError("no such luck"))))
     with pytest.raises(ToolError, match=r"The landmarker failing-1 failed \(ValueError: no such luck\)"):
         eyes.fallback.detect(np.zeros((320, 320, 3), np.uint8))
 
@@ -329,7 +381,7 @@ def test_a_landmarker_that_fails_inside_miens_own_detector_is_named() -> None:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    return make_eyes("fp32", 1)
+    return make_eyes(EncoderChoice(views=1))
 
 
 @pytest.fixture(scope="module")
@@ -441,7 +493,7 @@ def test_a_face_that_fills_the_picture_and_one_in_a_crowd_are_found(eyes: Eyes, 
 
 
 def test_open_eyes_have_opened_their_networks() -> None:
-    eyes = make_eyes("fp32", 1)
+    eyes = make_eyes(EncoderChoice(views=1))
     assert eyes.open() is eyes
     for tool, part in ((eyes.detector, "_session"), (eyes.encoder, "_session"), (eyes.landmarker, "_forest")):
         assert part in vars(tool)

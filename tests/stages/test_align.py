@@ -28,7 +28,7 @@ from mien.stages.align import Aligned
 from mien.storage.layout import TRAINING
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker
 from mien.text.photos import PhotoFault
-from mien.types import Box, Face, Floats, Picture, Pixels
+from mien.types import Box, EncoderChoice, Face, Floats, Picture, Pixels
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -113,8 +113,8 @@ def test_what_two_encoders_chose_is_kept_side_by_side(three_people: Painted) -> 
     for number in (4, 5):
         three_people.photo(f"Ada/{number}.png", "Stranger", "Ada", sides=(50, 70))
 
-    def eyes(precision: str, views: int) -> Eyes:
-        own = three_people.eyes(precision, views)
+    def eyes(choice: EncoderChoice) -> Eyes:
+        own = three_people.eyes(choice)
         return replace(own, detector=ColourBlind("fake-int8")) if precision == "int8" else own
 
     def align(precision: str) -> Aligned:
@@ -377,7 +377,7 @@ from mien import Album
 from mien.testing import draw_photo, fake_eyes
 from mien.vision.images import encoded
 
-eyes = lambda precision, views: fake_eyes(views, f"fake-{precision}")  # as those of Painted
+eyes = lambda choice: fake_eyes(choice.views or 4, f"fake-{choice.precision}")  # as those of Painted
 folder, strike_at, strike_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 with tempfile.TemporaryDirectory() as elsewhere:  # imports what is imported late, so that no strike is spent on that

@@ -21,7 +21,7 @@ from mien.registry.folder import load_model
 from mien.stages.classify import Asked, classify
 from mien.storage.leftovers import DAYS
 from mien.testing import FakeDetector, fake_eyes
-from mien.types import Face, Picture, Pixels
+from mien.types import EncoderChoice, Face, Picture, Pixels
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -322,8 +322,8 @@ def test_a_plug_in_that_fails_costs_its_photo_and_its_traceback_is_kept_in_the_a
                 raise ValueError("only one person")
             return super().detect(pixels)
 
-    def fussy(precision: str, views: int) -> Eyes:
-        return replace(trained.eyes(precision, views), detector=Fussy())
+    def fussy(choice: EncoderChoice) -> Eyes:
+        return replace(trained.eyes(choice), detector=Fussy())
 
     trained.paint(party / "two.png", "Ada", "Bo")
     *others, two = Album(trained.folder, eyes=fussy).classify([party / "1.png", party / "2.png", party / "two.png"])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mien.encoders.shelf import BUILT_IN, kept
 from mien.seeing.detectors.yunet import YuNet
-from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.encoders.network import NetworkEncoder
 from mien.types import Floats, Pixels
 from mien.vision import geometry
 
@@ -71,7 +72,7 @@ def test_embeddings_of_chips_of_large_faces_are_dlibs() -> None:
     pixels = np.asarray(Image.fromarray(pixels_of(PORTRAIT)).resize((1920, 2400), Image.Resampling.BICUBIC))
     points = POINTS * 5 + 2
     ours, dlibs = chip_of(pixels, points), dlib_chip(pixels, points)
-    assert apart(*ResNet().encode(np.stack([ours, dlibs]))) < 0.06
+    assert apart(*NetworkEncoder(kept(BUILT_IN)).encode(np.stack([ours, dlibs]))) < 0.06
     assert geometry.cut_from_points(points).side > 4 * 150  # so that it was shrunk indeed
 
 

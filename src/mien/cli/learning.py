@@ -72,10 +72,20 @@ def check(context: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(NEEDS_HUMAN)
 
 
-def train(context: typer.Context, as_json: Json = False) -> None:
+def train(
+    context: typer.Context,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="An encoder that mien encoders lists, from now on; mien.toml is changed."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     with Reporter(notes=as_json) as progress:
-        learned = opened(context, progress).train()
+        album = opened(context, progress, encoder=encoder)
+        learned = album.train()
+    if encoder is not None:
+        album.use_encoder(encoder)
     if as_json:
         say_json(learned.to_json())
     else:

@@ -109,6 +109,15 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
     )
 
 
+def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
+    """Sees what the album's encoder has not seen yet of training-images, and chooses each person's face; chips are left
+    as they are. What could not be read comes back. The album is open for writing."""
+    album.sync([TRAINING])
+    failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE), album.eyes)
+    _choose(album, album.catalog.faces.to_choose(album.encoder, _rule(album)))
+    return tuple(failures)
+
+
 def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes]) -> tuple[PhotoError, ...]:
     """Sees what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are cut by
     the next `align`. What could not be read comes back. The album is open for writing."""

@@ -108,7 +108,7 @@ class StaleKind(Kind):
     GONE = ("gone", "{photos:photo} gone from training-images; the next run forgets it")
     OTHER_SETTINGS = (
         "other settings",
-        "the model was made with other settings of precision or views, or by another version of mien",
+        "the model was made with another encoder, other settings of precision or views, or by another version of mien",
     )
     OTHER_FPIR = ("other fpir", "the model's FPIR is {of_model:g}, the setting {set:g}")
     ENROLLED = (

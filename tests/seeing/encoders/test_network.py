@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mien.encoders.shelf import BUILT_IN, kept
 from mien.protocols import Encoder
-from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.encoders.network import NetworkEncoder
 from mien.storage import weights
 from mien.types import Floats
 
@@ -22,20 +23,24 @@ Precision = Literal["fp32", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
+def resnet(precision: Precision = "fp32", batch: int = 1) -> NetworkEncoder:
+    return NetworkEncoder(kept(BUILT_IN), precision, batch)
+
+
 @pytest.fixture(scope="module", params=[(precision, batch) for precision in PRECISIONS for batch in (1, 4)])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
-    return ResNet(*request.param)
+    return resnet(*request.param)
 
 
 def test_embeddings_are_those_of_dlib() -> None:
-    embeddings = ResNet().encode(CHIPS)
+    embeddings = resnet().encode(CHIPS)
     assert embeddings.dtype == np.float32
     assert len(DLIB) == len(CHIPS) == 24
     np.testing.assert_allclose(embeddings, DLIB, rtol=0, atol=1e-5)
 
 
 def test_eight_bits_are_nearly_as_good() -> None:
-    embeddings = ResNet("int8").encode(CHIPS)
+    embeddings = resnet("int8").encode(CHIPS)
     norms = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(DLIB, axis=1)
     assert ((embeddings * DLIB).sum(axis=1) / norms).min() > 0.997
 
@@ -64,6 +69,6 @@ def test_an_encoder_survives_pickling_as_its_settings(encoder: Encoder) -> None:
 
 
 def test_the_id_names_precision_and_weights() -> None:
-    assert ResNet().id == f"dlib-resnet-v1-fp32-{weights.manifest()['resnet.onnx'].sha256[:8]}"
-    assert ResNet("int8").id == f"dlib-resnet-v1-int8-{weights.manifest()['resnet_int8.onnx'].sha256[:8]}"
-    assert ResNet().size == 150
+    assert resnet().id == f"dlib-resnet-v1-fp32-{weights.manifest()['resnet.onnx'].sha256[:8]}"
+    assert resnet("int8").id == f"dlib-resnet-v1-int8-{weights.manifest()['resnet_int8.onnx'].sha256[:8]}"
+    assert resnet().size == 150

@@ -1,12 +1,13 @@
 from contextlib import suppress
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mien.errors import DamagedModelError
-from mien.seeing.sessions import open_session
+from mien.errors import DamagedModelError, MissingExtraError
+from mien.networks.sessions import open_session
 from mien.storage import weights
 
 NETWORK = weights.load("yunet_s.onnx")
@@ -41,3 +42,22 @@ def test_altered_networks_are_opened_or_refused_quietly(
     with suppress(DamagedModelError):
         open_session(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_provider_that_is_not_there_says_which_package_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(MissingExtraError, match="onnxruntime-openvino brings it") as error:
+        open_session(weights.load("yunet_s.onnx"), provider="openvino")
+    assert "to what is here: cpu" in error.value.remedy
+    with pytest.raises(MissingExtraError, match="not on this system"):
+        open_session(weights.load("yunet_s.onnx"), provider="coreml")
+
+
+def test_a_provider_that_does_not_start_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime itself would go on without it."""
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    cpu = open_session(weights.load("yunet_s.onnx"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: cpu)
+    with pytest.raises(MissingExtraError, match="does not start"):
+        open_session(weights.load("yunet_s.onnx"), provider="cuda")
