@@ -225,7 +225,8 @@ def _tree(xml: bytes) -> _Element:
     parser.EntityDeclHandler = refuse
     parser.ExternalEntityRefHandler = refuse
     try:
+        xml.decode()  # expat itself would take UTF-16, by its first two bytes
         parser.Parse(xml, True)
-    except expat.ExpatError as error:
+    except (UnicodeDecodeError, expat.ExpatError) as error:
         raise RefusalError(f"is not whole XML in UTF-8 ({error})", FETCH_AGAIN) from None
     return top.children[0]

@@ -57,25 +57,28 @@ def to_onnx(xml: bytes, weights: bytes, about: str) -> bytes:
             raise RefusalError(f"has weights of {len(weights):,} bytes, more than {LARGEST_WEIGHTS:,}", NOT_FOR_MIEN)
         layers = read_layers(xml)
         parameter, result = _only(layers, "Parameter"), _only(layers, "Result")
+        if len(result.sources) != 1 or any(result.id in layer.sources for layer in layers):
+            raise result.refused("is not where the network ends", FETCH_AGAIN)
         graph, image = Graph(len(weights)), _image(parameter)
-        values: dict[int, Value] = {}
+        values = {parameter.id: image}
         for layer in layers:
-            if layer is not result:
+            if layer not in (parameter, result):
                 inputs = [values[source] for source in layer.sources]
-                values[layer.id] = _value(graph, layer, inputs, weights) if layer is not parameter else image
+                values[layer.id] = _value(graph, layer, inputs, weights)
                 _compare(layer, inputs, values[layer.id], parameter)
-        if len(result.sources) != 1:
-            raise result.refused("has no input", FETCH_AGAIN)
-        found = values[result.sources[0]]
-        _compare(result, [found], None, parameter)
-        lengths = [each for each in found.shape if each is not None]
-        if found.kind != "f" or found.numbers is not None or not lengths:
+        embedding = values[result.sources[0]]
+        _compare(result, [embedding], None, parameter)
+        if embedding.kind != "f" or embedding.numbers is not None:
             raise result.refused("gives no numbers for a picture")
-        graph.nodes.append(node("Flatten", [found.name], OUTPUT, axis=1))
-        pictures: list[int | str] = ["N", *(each for each in image.shape if each)]
-        inputs_ = [value_info(INPUT, pictures, UINT8 if image.kind == "u" else FLOAT)]
-        outputs = [value_info(OUTPUT, ["N", math.prod(lengths)])]
-        return network("mien-encoder", graph.nodes, graph.constants, inputs_, outputs)
+        graph.nodes.append(node("Flatten", [embedding.name], OUTPUT, axis=1))
+        given = value_info(INPUT, ["N", *_lengths(image)], UINT8 if image.kind == "u" else FLOAT)
+        made = value_info(OUTPUT, ["N", math.prod(_lengths(embedding))])
+        return network("mien-encoder", graph.nodes, graph.constants, [given], [made])
+
+
+def _lengths(value: Value) -> list[int]:
+    """The shape of a value, for one picture."""
+    return [each for each in value.shape if each is not None]
 
 
 def _only(layers: Sequence[Layer], kind: str) -> Layer:

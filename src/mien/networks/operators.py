@@ -277,12 +277,13 @@ def _reduce_mean(graph: Graph, layer: Layer, data: Value, axes: Value) -> Value:
 def _reshape(graph: Graph, layer: Layer, data: Value, target: Value) -> Value:
     """The file's first length may be the number of pictures it was written for, 0 or -1: all three mean N here."""
     wanted = _integers(layer, target)
+    rests = wanted.count(-1)
     if _flag(layer, "special_zero"):
         wanted = [data.shape[at] if each == 0 and at < len(data.shape) else each for at, each in enumerate(wanted)]
     if data.numbers is None and wanted and wanted[0] in (None, -1, *layer.inputs[0][:1]):
         wanted[0] = None
     rest = math.prod(each for each in wanted if each is not None and each != -1)
-    if any(each is not None and (each == 0 or each < -1) for each in wanted) or wanted.count(-1) > 1:
+    if any(each is not None and (each == 0 or each < -1) for each in wanted) or rests > 1:
         raise layer.refused("has a shape that means nothing", FETCH_AGAIN)
     size = math.prod(each for each in data.shape if each is not None)
     return _reshaped(graph, layer, data, tuple(size // rest if each == -1 else each for each in wanted))
@@ -326,7 +327,7 @@ def _reshaped(graph: Graph, layer: Layer, data: Value, shape: Shape) -> Value:
 
 @_operator("Transpose", 2)
 def _transpose(graph: Graph, layer: Layer, data: Value, order: Value) -> Value:
-    wanted = _integers(layer, order) or [*range(len(data.shape))][::-1]
+    wanted = _integers(layer, order)
     if sorted(wanted) != [*range(len(data.shape))]:
         raise layer.refused("has an order that is none", FETCH_AGAIN)
     return _transposed(graph, layer, data, (*wanted,))
@@ -388,8 +389,8 @@ def _axis(layer: Layer, axis: int, rank: int) -> int:
 def _reduced(layer: Layer, data: Value, axes: Value) -> tuple[list[int], Shape]:
     """The axes over which a layer sums, and the shape that is left with these 1 long."""
     over = sorted({_axis(layer, axis, len(data.shape)) for axis in _integers(layer, axes)})
-    if not over or over[0] == 0:
-        raise layer.refused("sums over no axis, or over the pictures")
+    if over[0] == 0:
+        raise layer.refused("sums over the pictures")
     return over, tuple(1 if axis in over else length for axis, length in enumerate(data.shape))
 
 
@@ -422,6 +423,6 @@ def _real(layer: Layer, key: str) -> float:
         found = float(layer.data.get(key, "")[:40])
     except ValueError:
         found = math.nan
-    if not abs(found) <= np.finfo(np.float32).max:
+    if not abs(found) <= float(np.finfo(np.float32).max):
         raise layer.refused(f"has no usable {key!r}", FETCH_AGAIN)
     return found
