@@ -230,9 +230,8 @@ class NoTrees(FakeLandmarker):
 
 
 # Where a fake face has its landmarks, in a chip of 64 pixels that it fills but for a margin of 10.
-TEMPLATE = tuple(
-    (10 + 44 * x, 10 + 44 * y) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.75), (0.65, 0.75))
-)
+POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.75), (0.65, 0.75))
+TEMPLATE = tuple((10 + 44 * x, 10 + 44 * y) for x, y in POINTS)
 
 
 @pytest.mark.parametrize("close_up", [True, False])
