@@ -10,7 +10,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mien.seeing.weights import load
+from mien.storage.weights import load
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import EncoderError
