@@ -29,8 +29,8 @@ from mien.learning.openset import Calibration, choose_threshold
 from mien.records.faces import TrainingSet
 from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
 from mien.registry.folder import Model, OnnxHead
-from mien.seeing.encoders.resnet import COSINES
 from mien.stages.compare import Compared, Contender, compare_on
+from mien.testing import COSINES
 from mien.wiring import HEADS
 from protocol import DATA, machine, split
 

@@ -26,10 +26,10 @@ from mien.learning.head import FittedHead, HeadOption, weights
 from mien.learning.openset import fit_open_set, identify
 from mien.learning.own_face import choose_faces
 from mien.records.faces import TrainingSet
-from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
 from mien.stages.train import choose_head
+from mien.testing import COSINES
 from mien.types import Floats, SeenPhoto
 from mien.wiring import HEADS, make_eyes
 from protocol import DATA, Split, machine, split

@@ -35,12 +35,11 @@ from mien.records.files import Changes, Drift, Entry
 from mien.records.ledger import Ledger
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model
-from mien.seeing.encoders.resnet import COSINES
 from mien.seeing.eyes import Eyes, Views
 from mien.settings import Settings
 from mien.storage.layout import TRAINING, Layout, Shelf, create_album
 from mien.storage.walk import walk
-from mien.testing import Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
+from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
 from mien.types import Box, Embedding, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 PEOPLE = ("Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora")

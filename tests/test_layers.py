@@ -18,8 +18,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src/mien"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"text", "errors", "types"}),
     frozenset({"protocols", "settings"}),
-    frozenset({"vision", "learning", "engines", "web"}),
+    frozenset({"vision", "learning", "engines", "web", "networks"}),
     frozenset({"storage"}),
+    frozenset({"encoders"}),
     frozenset({"seeing", "sources"}),
     frozenset({"records", "registry"}),
     frozenset({"open_album", "intake", "recogniser"}),

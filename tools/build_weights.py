@@ -27,7 +27,7 @@ from PIL import Image
 import networks
 import wheels
 from dlib_format import read_net, read_shape_predictor
-from mien.seeing.sessions import open_session
+from mien.networks.sessions import open_session
 from mien.storage.weights import WeightFile
 from mien.types import Floats
 from mien.vision.geometry import chip_from_landmarks

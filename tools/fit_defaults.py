@@ -19,7 +19,7 @@ import numpy as np
 from mien.learning import openset as gallery
 from mien.learning.crossval import RIVALS
 from mien.learning.heads.prototypes import prototypes
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 PEOPLE = (1, 2, 5, 10, 20, 50, 100)

@@ -367,7 +367,7 @@ class Album:
         from mien.engines.threads import early
 
         def opened() -> Eyes:
-            eyes = self._tools().eyes(self.settings.precision, self.settings.views)
+            eyes = self._tools().eyes(self.settings.choice)
             return replace(eyes, tracebacks=self._layout.tracebacks).open()
 
         return early(opened)

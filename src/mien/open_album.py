@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mien.errors import ModelError
 from mien.protocols import Progress
@@ -23,6 +23,7 @@ from mien.settings import Settings
 from mien.storage.layout import Layout
 from mien.storage.walk import walk
 from mien.text.names import nfc
+from mien.types import EncoderChoice
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
     from mien.learning.head import Fit, HeadOption
@@ -41,21 +42,20 @@ Clock = Callable[[], datetime]
 """The local time, with its zone."""
 
 
-EyesFor = Callable[[Literal["fp32", "int8"], int], "Eyes"]
-"""Makes the eyes for a precision and a number of views."""
+EyesFor = Callable[[EncoderChoice], "Eyes"]
+"""Makes the eyes with an encoder."""
 
 
 @dataclass(frozen=True)
 class Tools:
     """What verbs are handed, as `mien.wiring` makes it: they know no concrete tool.
 
-    `eyes` are made for the settings `precision` and `views`, and `encoder_card` says what a model's card says of them.
-    `heads` are those that training chooses from; `enrolments`, by the name of a head, fit the part of one person alone,
-    for the cosines of an encoder. `sources` opens sources by name, whose connections end with the ExitStack.
+    `eyes` are made for the encoder that the settings ask for. `heads` are those that training chooses from;
+    `enrolments`, by the name of a head, fit the part of one person alone, for the cosines of an encoder. `sources`
+    opens sources by name, whose connections end with the ExitStack.
     """
 
     eyes: EyesFor
-    encoder_card: Callable[[Settings, EyesFor], EncoderCard]
     heads: tuple[HeadOption, ...]
     enrolments: Mapping[str, Callable[[Cosines], Fit]]
     sources: Callable[[Layout, Settings, Sequence[str], ExitStack], dict[str, Callable[[], Source]]]
@@ -126,17 +126,35 @@ class OpenAlbum:
     def eyes(self) -> Eyes:
         """The tools by which photos are seen, as the settings ask for them; where the album is open for writing, the
         tracebacks of those that fail are kept in it."""
-        eyes = self.tools.eyes(self.settings.precision, self.settings.views)
+        eyes = self.tools.eyes(self.settings.choice)
         return replace(eyes, tracebacks=self.layout.tracebacks) if self.writes else eyes
 
     def eyes_of(self, model: Model) -> Eyes:
         """`eyes_of` with the album's tools; the tracebacks of those that fail are kept in the album."""
-        return replace(eyes_of(model, self.tools.eyes), tracebacks=self.layout.tracebacks)
+        return replace(eyes_of(model, self._as_trained), tracebacks=self.layout.tracebacks)
+
+    @cached_property
+    def cosines(self) -> Cosines:
+        """What is true of the cosines of the encoder that the settings ask for."""
+        return self._cosines_of(self.eyes())
 
     def cosines_of(self, model: Model) -> Cosines:
         """What is true of the cosines of the encoder that a model was trained with, whether or not this version of mien
         still cuts chips as it did then."""
-        return self.tools.eyes(model.card.encoder.precision, model.card.encoder.views).cosines
+        return self._cosines_of(self._as_trained(model.card.encoder.choice))
+
+    def _as_trained(self, choice: EncoderChoice) -> Eyes:
+        """Eyes with the encoder of a model, run where the settings say."""
+        return self.tools.eyes(replace(choice, provider=self.settings.provider, commercial=self.settings.commercial))
+
+    def _cosines_of(self, eyes: Eyes) -> Cosines:
+        """What was measured of the encoder; if nobody did, what the album's own people show."""
+        if eyes.encoder.cosines is not None:
+            return eyes.encoder.cosines
+        from mien.learning.cosines import of_album
+
+        faces = self.catalog.faces.training_set(eyes.encoder_id)
+        return of_album(faces.embeddings, faces.person).cosines
 
     @cached_property
     def encoder(self) -> str:
@@ -146,7 +164,16 @@ class OpenAlbum:
     @cached_property
     def encoder_card(self) -> EncoderCard:
         """The same as a model's card names it."""
-        return self.tools.encoder_card(self.settings, self.tools.eyes)
+        from mien.registry.card import EncoderCard
+
+        eyes, choice = self.eyes(), self.settings.choice
+        return EncoderCard(
+            id=eyes.encoder_id,
+            name=choice.name,
+            precision=choice.precision,
+            weights_sha256=eyes.encoder.weights_sha256,
+            views=eyes.views,
+        )
 
     # The model in use
 
@@ -173,7 +200,7 @@ class OpenAlbum:
 
 def eyes_of(model: Model, make: EyesFor) -> Eyes:
     """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
-    eyes = make(model.card.encoder.precision, model.card.encoder.views)
+    eyes = make(model.card.encoder.choice)
     model.require_encoder(eyes.encoder_id)
     return eyes
 

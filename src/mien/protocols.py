@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
-from mien.types import Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.types import Alignment, Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
 
 
 class Detector(Protocol):
@@ -39,10 +39,15 @@ class Landmarker(Protocol):
 
 
 class Encoder(Protocol):
-    """Turns chips into embeddings. How a chip is cut is the encoder's affair: see its `views`."""
+    """Turns chips into embeddings, and says how a chip must be cut for it."""
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """The SHA-256 (hex) of what it computes with."""
+        ...
 
     @property
     def size(self) -> int:
@@ -50,13 +55,24 @@ class Encoder(Protocol):
         ...
 
     @property
-    def cosines(self) -> Cosines:
-        """What is true of the cosines between its embeddings; `tools/fit_defaults.py` measures most of it."""
+    def dimensions(self) -> int:
+        """Numbers in an embedding."""
+        ...
+
+    @property
+    def alignment(self) -> Alignment:
+        """How its chips are cut."""
+        ...
+
+    @property
+    def cosines(self) -> Cosines | None:
+        """What is true of the cosines between its embeddings, as `tools/fit_defaults.py` measures it; None where nobody
+        did, and each album measures its own people."""
         ...
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
-        """(N, 128) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on its chip
-        alone."""
+        """(N, dimensions) float32 for (N, size, size, 3) uint8 RGB; raw, as the network gives them. A row depends on
+        its chip alone."""
         ...
 
 

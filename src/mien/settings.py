@@ -19,11 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mien.errors import AlbumError, MienError, UsageError
 from mien.text.names import FILE_NAME
 from mien.text.words import listed
+from mien.types import EncoderChoice
 
 ENVIRONMENT_PREFIX = "MIEN_"
 
-VIEWS = (1, 2, 4)
-"""How many differently cut chips of a face may be averaged: the dial between time and accuracy."""
+VIEWS = (0, 1, 2, 4)
+"""How many differently cut chips of a face may be averaged, the dial between time and accuracy; 0 is for as many as the
+encoder's description says."""
 
 
 class SourceSettings(BaseModel):
@@ -69,11 +71,25 @@ class Settings(BaseModel):
     basis: str = Field(
         default="personal", min_length=1, description="The lawful basis for recognising these people, in your words."
     )
+    encoder: str = Field(
+        default="dlib-resnet",
+        min_length=1,
+        description="The encoder, which turns faces into numbers: one that `mien encoders` lists.",
+    )
     precision: Literal["fp32", "int8"] = Field(
-        default="fp32", description='"fp32", or "int8": about three times faster.'
+        default="fp32", description='"fp32", or "int8": 8-bit numbers; `mien encoders` measures what that brings here.'
     )
     views: int = Field(
-        default=4, description=f"Views of a face that are averaged: {', '.join(map(str, VIEWS))}. Fewer is faster."
+        default=0,
+        description=f"Views of a face that are averaged: {', '.join(map(str, VIEWS[1:]))}, fewer is faster; 0 is what "
+        "suits the encoder.",
+    )
+    provider: Literal["cpu", "openvino", "cuda", "coreml", "directml"] = Field(
+        default="cpu",
+        description='Where the encoder is run: "cpu", "openvino", "cuda", "coreml", "directml"; see docs/encoders.md.',
+    )
+    commercial: bool = Field(
+        default=False, description="true: refuse encoders whose licence does not allow commercial use."
     )
     workers: int = Field(
         default=0, ge=0, le=1024, description="Photos worked on at once, 0 to 1024; 0 is one for each core."
@@ -106,6 +122,11 @@ class Settings(BaseModel):
     people: dict[str, PersonSettings] = Field(
         default={}, description='What holds for one person only, each a table [people."NAME"].'
     )
+
+    @property
+    def choice(self) -> EncoderChoice:
+        """The encoder that is asked for."""
+        return EncoderChoice(self.encoder, self.precision, self.views, self.provider, self.commercial)
 
     @field_validator("views", "workers", "fpir", "chip_size", "minimum", mode="before")
     @classmethod

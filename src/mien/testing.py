@@ -17,25 +17,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.encoders.shelf import BUILT_IN, known
 from mien.errors import FetchError
 from mien.learning.openset import default_threshold
 from mien.protocols import Detector, Encoder, Head, Landmarker, Sink, Source
-from mien.seeing.encoders.resnet import COSINES
-from mien.seeing.eyes import Eyes, Views
+from mien.seeing.eyes import DLIB, Eyes, Views
 from mien.text.fetching import FetchFault
-from mien.types import Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.types import Alignment, Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
 
 Colour = tuple[int, int, int]
 """RGB."""
 
 DIMENSIONS = 128
-"""Numbers in an embedding."""
+"""Numbers in an embedding of the `FakeEncoder`."""
+
+COSINES: Cosines = cast("Cosines", known()[BUILT_IN].cosines)
+"""What is true of the built-in encoder's cosines."""
 
 _INK = 48
 """A pixel with a channel above this is of a face: JPEG leaves the black around it a little dirty."""
@@ -93,11 +96,17 @@ class FakeLandmarker:
 class FakeEncoder:
     """An `Encoder` of the colour in the middle of a chip: how near it is to each of 5 x 5 x 5 colours, and three zeros.
     The cosine of two colours falls smoothly with their distance: about 0.94 if they are 16 apart in one channel, and
-    about 0.4 if 64. Of its cosines it says what is true of the ResNet's."""
+    about 0.4 if 64. Of its cosines it says what is true of the built-in encoder's."""
 
     id: str = "fake-encoder"
     size: int = 64
-    cosines: Cosines = COSINES
+    dimensions: int = DIMENSIONS
+    alignment: Alignment = DLIB
+    cosines: Cosines | None = COSINES
+
+    @property
+    def weights_sha256(self) -> str:
+        return hashlib.sha256(self.id.encode()).hexdigest()
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
         third = self.size // 3
@@ -233,10 +242,14 @@ def check_encoder(encoder: Encoder, chips: NDArray[np.uint8]) -> None:
     assert chips.shape[1:] == (encoder.size, encoder.size, 3), f"give chips of {encoder.size} pixels"
     chips = _frozen(chips)
     rows = encoder.encode(chips)
-    _check_floats(rows, (len(chips), DIMENSIONS))
+    _check_floats(rows, (len(chips), encoder.dimensions))
     assert np.linalg.norm(rows, axis=1).min() > 0, "a vector of length 0 has no direction"
-    _check_floats(encoder.encode(chips[:0]), (0, DIMENSIONS))
-    _check_cosines(encoder.cosines)
+    _check_floats(encoder.encode(chips[:0]), (0, encoder.dimensions))
+    assert len(encoder.weights_sha256) == 64, "weights_sha256 is a SHA-256 in hex"
+    template = encoder.alignment.template
+    assert template is None or np.shape(template) == (5, 2), "a template is five points, or None"
+    if encoder.cosines is not None:
+        _check_cosines(encoder.cosines)
     assert np.array_equal(encoder.encode(chips[::-1]), rows[::-1]), "a row depends on its place in the batch"
     for twin in _twins(encoder):
         for number in range(len(chips)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,32 @@ class Quality:
     pose: float
     exposure: float
     overall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How chips are cut for an encoder.
+
+    `template` says where the five `Face.landmarks` lie in a chip, (x, y) in pixels; None is dlib's way, whose square
+    follows its own five points as well. `close_up`: whether a face is looked at a second time, enlarged, for its
+    landmarks.
+    """
+
+    template: tuple[tuple[float, float], ...] | None
+    close_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """Which encoder is wanted, and how. `name` is one of `mien encoders`; `views` is how many chips of a face an
+    embedding is the mean of, 0 for as many as pay with this encoder; `provider` is where ONNX Runtime runs it;
+    `commercial`: whether its licence must allow commercial use."""
+
+    name: str = "dlib-resnet"
+    precision: Literal["fp32", "int8"] = "fp32"
+    views: int = 0
+    provider: str = "cpu"
+    commercial: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

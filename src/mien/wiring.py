@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from mien.errors import SourceError
+from mien.encoders.shelf import kept
+from mien.errors import EncoderError, SourceError
 from mien.learning.head import HeadOption, Scale
 from mien.learning.heads.nearest import with_nearest
 from mien.learning.heads.normalised import FEWEST, normalised
@@ -16,14 +17,14 @@ from mien.learning.heads.prototypes import prototypes
 from mien.learning.heads.several import with_several
 from mien.learning.heads.softmax import MOST_WORK, with_softmax
 from mien.open_album import EyesFor, Tools
-from mien.registry.card import EncoderCard
 from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
-from mien.seeing.encoders.resnet import ResNet
+from mien.seeing.encoders.network import NetworkEncoder
 from mien.seeing.eyes import Eyes, Views
 from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.storage.tracebacks import guarded
 from mien.text.fetching import SourceFault
+from mien.text.shell import command
 from mien.text.words import listed
 
 if TYPE_CHECKING:
@@ -31,13 +32,23 @@ if TYPE_CHECKING:
     from mien.protocols import Source
     from mien.settings import Settings
     from mien.storage.layout import Layout
-    from mien.types import Cosines
+    from mien.types import Cosines, EncoderChoice
 
 
-def make_eyes(precision: Literal["fp32", "int8"], views: int) -> Eyes:
-    """The tools by which photos are seen. They open their sessions when first used, so this is cheap."""
+def make_eyes(choice: EncoderChoice) -> Eyes:
+    """The tools by which photos are seen. They open their sessions when first used, so this is cheap. Raises
+    EncoderError where the encoder is not on this machine, or its licence does not allow what it is wanted for."""
+    encoder = kept(choice.name)
+    if choice.commercial and not encoder.description.commercial:
+        raise EncoderError(
+            f"The encoder {choice.name}",
+            f"may not be used commercially, and commercial = true is set: its licence is {encoder.description.licence}",
+            f"Choose another one: {command(None, 'encoders')} lists those that may.",
+        )
+    views: Views = cast("Views", choice.views) or encoder.description.views
     trees = FivePointTrees()
-    return Eyes(YuNet(), MMOD(trees), trees, ResNet(precision, batch=views), cast("Views", views))
+    network = NetworkEncoder(encoder, choice.precision, batch=views, provider=choice.provider)
+    return Eyes(YuNet(), MMOD(trees), trees, network, views)
 
 
 def _several(cosines: Cosines) -> Fit:
@@ -88,17 +99,7 @@ mean that it starts from."""
 
 def tools(eyes: EyesFor = make_eyes) -> Tools:
     """Everything that verbs are handed; `eyes` for whoever sees by other means."""
-    return Tools(eyes, encoder_card, HEADS, ENROLMENTS, open_sources)
-
-
-def encoder_card(settings: Settings, eyes: EyesFor = make_eyes) -> EncoderCard:
-    """The encoder that the settings ask for, as a model's card names it."""
-    return EncoderCard(
-        id=eyes(settings.precision, settings.views).encoder_id,
-        precision=settings.precision,
-        weights_sha256=ResNet(settings.precision).weights_sha256,
-        views=cast("Views", settings.views),
-    )
+    return Tools(eyes, HEADS, ENROLMENTS, open_sources)
 
 
 SOURCES = "mien.sources"

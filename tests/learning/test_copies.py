@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.learning.copies import Copies, FiledPhoto
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 from mien.vision.phash import FLAT, NEAR, are_near, near_pairs
 

@@ -15,7 +15,7 @@ from mien.learning import crossval as validation
 from mien.learning.crossval import FOLDS, HeldOut, held_out, held_out_among, log_loss, pictures, split
 from mien.learning.head import FittedHead, Ints
 from mien.learning.heads.prototypes import prototypes
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

@@ -10,7 +10,7 @@ from mien.learning import openset as gallery
 from mien.learning.crossval import HeldOut
 from mien.learning.figures import Share, measure
 from mien.learning.openset import Calibration, Threshold
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 CALIBRATION = Calibration(slope=100.0, temperature=0.01)

@@ -15,7 +15,7 @@ from mien.learning.crossval import FOLDS, HeldOut, held_out
 from mien.learning.head import PLAIN, FittedHead, Ints, Scale
 from mien.learning.heads.prototypes import prototypes
 from mien.learning.openset import Calibration, Threshold
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

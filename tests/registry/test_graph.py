@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from mien.learning.head import FittedHead, HeadOption
+from mien.networks.sessions import open_session
 from mien.registry.graph import head_graph, head_of_graph
-from mien.seeing.encoders.resnet import COSINES
-from mien.seeing.sessions import open_session
+from mien.testing import COSINES
 from mien.types import Floats
 from mien.wiring import HEADS
 

@@ -16,7 +16,7 @@ from mien.errors import DamagedModelError, ModelError, StorageError
 from mien.learning import openset
 from mien.registry import versions
 from mien.registry.folder import Draft, load_card, load_model
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 
 Write = Callable[..., str]
 MODEL = ("model.onnx", "labels.txt", "thresholds.json", "card.json")

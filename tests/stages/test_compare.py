@@ -28,9 +28,9 @@ from mien.protocols import Silent
 from mien.records.faces import TrainingSet
 from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
 from mien.registry.folder import Model, OnnxHead, load_model
-from mien.seeing.encoders.resnet import COSINES
 from mien.stages.compare import Compared, Contender, Flip, Incomparable, compare, compare_on, difference
 from mien.storage.layout import Shelf
+from mien.testing import COSINES
 from mien.text.models import IncomparableKind
 from mien.types import Cosines, Finding, Floats
 

@@ -28,9 +28,8 @@ from mien.registry import versions
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model, load_fitted, load_model
 from mien.registry.graph import head_graph, head_of_graph
-from mien.seeing.encoders.resnet import COSINES
 from mien.stages.enrol import enrol
-from mien.testing import FakeDetector, fake_eyes
+from mien.testing import COSINES, FakeDetector, fake_eyes
 from mien.text.findings import StaleKind
 from mien.types import Face, Finding, Floats, Pixels
 from mien.wiring import HEADS

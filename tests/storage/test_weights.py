@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mien.seeing
 from mien.errors import DamagedModelError
 from mien.storage import weights
 
-DATA = Path(weights.__file__).parent / "data"
+DATA = Path(mien.seeing.__file__).parent / "data"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import DamagedModelError
+from mien.types import EncoderChoice
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -42,12 +43,19 @@ class Part(BaseModel):
 
 
 class EncoderCard(Part):
-    """Which encoder made the embeddings, the hash of its weights, and the settings that choose it again."""
+    """Which encoder made the embeddings, the hash of its weights, and the settings that choose it again. Cards written
+    when there was one encoder only do not name it."""
 
     id: _Name
+    name: _Name = "dlib-resnet"
     precision: Literal["fp32", "int8"]
     weights_sha256: _Sha256
     views: Literal[1, 2, 4]
+
+    @property
+    def choice(self) -> EncoderChoice:
+        """The settings that choose this encoder again."""
+        return EncoderChoice(self.name, self.precision, self.views)
 
 
 class HeadCard(Part):

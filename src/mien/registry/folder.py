@@ -23,6 +23,7 @@ import numpy as np
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, ModelError
 from mien.learning.head import FittedHead
 from mien.learning.openset import Calibration, Threshold
+from mien.networks.sessions import open_session
 from mien.registry.card import (
     CHANGED,
     ENROLLED_SINCE_FIT,
@@ -39,7 +40,6 @@ from mien.registry.card import (
     sealed,
 )
 from mien.registry.graph import head_graph, head_of_graph
-from mien.seeing.sessions import open_session
 from mien.storage.files import storage_error, write_atomically
 from mien.types import Floats
 

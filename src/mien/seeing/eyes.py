@@ -7,7 +7,7 @@ concrete tool, no album and no person.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,16 +22,20 @@ from mien.errors import PhotoError, ToolError
 from mien.protocols import Detector, Encoder, Landmarker
 from mien.storage.tracebacks import guarded
 from mien.text.photos import PhotoFault
-from mien.types import Box, Cosines, Embedding, Face, Floats, Picture, Pixels, SeenFace, SeenPhoto
+from mien.types import Alignment, Box, Embedding, Face, Floats, Picture, Pixels, SeenFace, SeenPhoto
 from mien.vision.geometry import (
+    Affine,
     between,
     cut_from_landmarks,
     cut_from_points,
     from_chip,
     openface_chip,
+    similarity,
     square_from_landmarks,
+    square_to_image,
     turn_box,
     turn_points,
+    warp,
     warp_square,
 )
 from mien.vision.images import read_picture
@@ -39,6 +43,9 @@ from mien.vision.quality import face_quality
 
 Views = Literal[1, 2, 4]
 """How many chips of a face an embedding is the mean of."""
+
+DLIB = Alignment(None)
+"""How chips are cut for the encoder that came with mien from the beginning."""
 
 RECIPE = "1"
 """Raise this whenever the code below would give other numbers: embeddings are remembered under an id that has it."""
@@ -94,13 +101,10 @@ class Eyes:
     @property
     def encoder_id(self) -> str:
         """Names everything that an embedding depends on; embeddings of two such ids are never compared."""
-        tools = (self.detector.id, self.fallback.id, self.landmarker.id, self.encoder.id, RECIPE)
+        tools = [self.detector.id, self.fallback.id, self.landmarker.id, self.encoder.id, RECIPE]
+        if self.encoder.alignment != DLIB:
+            tools.append(repr(self.encoder.alignment))
         return f"{self.encoder.id}-views{self.views}-{hashlib.sha256('|'.join(tools).encode()).hexdigest()[:8]}"
-
-    @property
-    def cosines(self) -> Cosines:
-        """What is true of the cosines between its embeddings."""
-        return self.encoder.cosines
 
     def open(self) -> Eyes:
         """Opens the networks that most photos need, which otherwise happens in the first photo; returns these eyes.
@@ -133,7 +137,7 @@ class Eyes:
         seen = []
         for start in range(0, len(found.faces), FACES_AT_ONCE):
             faces = found.faces[start : start + FACES_AT_ONCE]
-            close_ups = [self._with_close_up(found.pixels, face) for face in faces]
+            close_ups = [self._looked_at(found.pixels, face) for face in faces]
             for face, vector in zip(close_ups, self._embed(found.pixels, faces, close_ups), strict=True):
                 quality = face_quality(found.pixels, _scaled(face, 1 / picture.scale), picture.scale)
                 placed = _scaled(_turned_back(face, found), 1 / picture.scale)
@@ -167,9 +171,11 @@ class Eyes:
             found = found._replace(faces=self._detect_at(self.fallback, pixels, FIRST_SIDE))
         return found
 
-    def _with_close_up(self, pixels: Pixels, face: Face) -> Face:
+    def _looked_at(self, pixels: Pixels, face: Face) -> Face:
         """The face with the landmarks that the detector gives it in a close-up, upright and large; the face as it is
-        where a close-up of it shows no face in the middle."""
+        where the encoder wants no close-up, or one of it shows no face in the middle."""
+        if not self.encoder.alignment.close_up:
+            return face
         own = cut_from_landmarks(face.landmarks)
         cut = own._replace(side=CLOSE_UP * own.side)
         middle = (CLOSE_UP_SIDE - 1) / 2
@@ -180,24 +186,35 @@ class Eyes:
         return replace(face, landmarks=from_chip(central.landmarks, cut, CLOSE_UP_SIDE))
 
     def _embed(self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]) -> Floats:
-        """(N, 128) unit embeddings of N faces, each given as it was found and with the landmarks of its close-up; an
-        embedding is the mean over the views.
-
-        The regression trees place the points well but for profiles, and the detector well but for the scale, so the
-        first view is the square half way between; its mirror image shows the same face once more; and either square
-        alone errs elsewhere. docs/benchmarks.md has what each view brought.
-        """
-        size = self.encoder.size
-        # The trees start from the face as it was found, so that their errors are not those of the close-up.
-        points = self._points(pixels, [square_from_landmarks(face.landmarks) for face in faces])
-        chips = []
-        for face, five in zip(close_ups, points, strict=True):
-            trees, own = cut_from_points(five), cut_from_landmarks(face.landmarks)
-            middle = between(trees, own)
-            views = [(middle, 1), (middle, -1), (trees, 1), (own, -1)][: self.views]
-            chips += [warp_square(pixels, cut, size)[:, ::step] for cut, step in views]
+        """(N, D) unit embeddings of N faces, each given as it was found and with the landmarks of its close-up; an
+        embedding is the mean over the views."""
+        size, chips = self.encoder.size, []
+        for views in self._views(pixels, faces, close_ups):
+            chips += [warp(pixels, chip_to_image, size)[:, ::step] for chip_to_image, step in views[: self.views]]
         each = unit(self._encode(np.stack(chips)))
         return unit(each.reshape(len(faces), self.views, -1).mean(axis=1))
+
+    def _views(
+        self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]
+    ) -> Iterator[list[tuple[Affine, int]]]:
+        """For each face four maps from a chip to the picture, the most useful first, each with the step of its columns:
+        -1 for a mirror image, which shows the same face once more."""
+        size, template = self.encoder.size, self.encoder.alignment.template
+        if template is not None:
+            for found, near in zip(faces, close_ups, strict=True):
+                one, other = similarity(template, near.landmarks), similarity(template, found.landmarks)
+                yield [(one, 1), (one, -1), (other, 1), (other, -1)]
+            return
+        # dlib's way. The regression trees place the points well but for profiles, and the detector well but for the
+        # scale, so the first view is the square half way between; and either square alone errs elsewhere.
+        # docs/benchmarks.md has what each view brought. The trees start from the face as it was found, so that their
+        # errors are not those of the close-up.
+        points = self._points(pixels, [square_from_landmarks(face.landmarks) for face in faces])
+        for near, five in zip(close_ups, points, strict=True):
+            by_trees, by_detector = cut_from_points(five), cut_from_landmarks(near.landmarks)
+            squares = (between(by_trees, by_detector), by_trees, by_detector)
+            middle, trees, own = (square_to_image(square, size) for square in squares)
+            yield [(middle, 1), (middle, -1), (trees, 1), (own, -1)]
 
     # The tools, which somebody else may have made
 

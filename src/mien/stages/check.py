@@ -132,7 +132,7 @@ def _each(album: OpenAlbum, seen: SeenShelf) -> Iterator[Finding]:
 
 def _of_training(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterator[Finding]:
     files = seen.files
-    pictures = Copies([_filed(file, _own(seen, file)) for file in files], album.eyes().cosines).pictures()
+    pictures = Copies([_filed(file, _own(seen, file)) for file in files], album.cosines).pictures()
     yield from _wrong_names(album, files)
     yield from _few(album, shelved, files, pictures)
     together: dict[int, list[SeenFile]] = defaultdict(list)
@@ -174,7 +174,7 @@ def _wrong_names(album: OpenAlbum, files: Sequence[SeenFile]) -> Iterator[Findin
     """Faces that agree clearly better with somebody else than with the person they are filed under, by a head fitted
     without them."""
     known: TrainingSet = album.catalog.faces.training_set(album.encoder)
-    people, cosines, paths = len(known.people), album.eyes().cosines, defaultdict[tuple[str, str], list[str]](list)
+    people, cosines, paths = len(known.people), album.cosines, defaultdict[tuple[str, str], list[str]](list)
     if people < 2:
         return
     for file in files:
@@ -203,7 +203,7 @@ def _suspects(album: OpenAlbum, waiting: SeenShelf, model: Model) -> Iterator[Fi
     """Photos of somebody whom the model knows and does not see in them, where the face that fits best is clearly
     somebody else's whom it knows."""
     column = {person: number for number, person in enumerate(model.people)}
-    margin = album.eyes().cosines.mislabelled
+    margin = album.cosines.mislabelled
     for file in (file for file in waiting.files if file.all_faces and file.person in column):
         scores = model.head.scores(waiting.embeddings[file.all_faces.start : file.all_faces.stop])
         answers = identify(scores, model.people, model.threshold, model.calibration, top=1)
@@ -228,7 +228,7 @@ def _here_already(album: OpenAlbum, waiting: SeenShelf, doubted: Set[str]) -> It
     files = [*merged.files, *asked]
     pictures = [_filed(file, _own(merged, file)) for file in merged.files]
     pictures += [_filed(file, _likeliest(waiting, file, means)) for file in asked]
-    copies = Copies(pictures, album.eyes().cosines)
+    copies = Copies(pictures, album.cosines)
     for number in range(len(merged.files), len(files)):
         file, own, elsewhere = files[number], "", dict[str, str]()
         for other in copies.of(number).tolist():

@@ -49,7 +49,7 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
         return Enrolled(model.version, len(faces.sha256), 0)
     head = load_fitted(album.layout.models / model.version, model)
     embeddings = faces.embeddings if head.transform is None else transformed(faces.embeddings, head.transform)
-    fit = _enrolment(album, model)(album.eyes().cosines)
+    fit = _enrolment(album, model)(album.cosines)
     own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall))
     people, head = _placed(model.people, head, person, own)
     photos = {**model.card.photos, person: faces.sha256}

@@ -99,7 +99,7 @@ class Trained:
 def train(album: OpenAlbum) -> Trained:
     """Chooses a head and fits a model of all chosen faces, as the settings say. Raises NoFaceError if no photo shows a
     face, UsageError if the head wanted cannot be had."""
-    faces, settings, cosines = album.catalog.faces.training_set(album.encoder), album.settings, album.eyes().cosines
+    faces, settings, cosines = album.catalog.faces.training_set(album.encoder), album.settings, album.cosines
     if not faces.sha256:
         raise NoFaceError(
             str(album.folder),

@@ -6,7 +6,7 @@ Points are (x, y), pixel centres at whole numbers. An affine map is (2, 3) float
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -41,6 +41,22 @@ _DLIB_NOSE_AND_MOUTH = np.array([(0.490127, 0.515625), (0.254149, 0.780233), (0.
 # University, Apache-2.0.
 _OPENFACE_PARTS = (2, 0, 4)
 _OPENFACE_TEMPLATE = np.array([(0.1941570, 0.1692669), (0.7888591, 0.1581711), (0.4949509, 0.5144414)])
+
+
+TEMPLATES: Final = {
+    "arcface-112": (
+        112,
+        ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
+    ),
+    "retail-128": (
+        128,
+        ((40.393, 59.081), (87.376, 59.081), (64.034, 81.985), (44.732, 105.561), (83.640, 105.561)),
+    ),
+}
+"""Where encoders want the five `Face.landmarks`, by name: the side of a chip in pixels, and (x, y) of the right eye,
+left eye, nose tip, right and left corner of the mouth. The first is insightface's `arcface_dst`
+(github.com/deepinsight/insightface, MIT); the second that of Open Model Zoo's face-reidentification-retail-0095
+(Apache-2.0), whose documentation gives it in parts of the side."""
 
 
 class Cut(NamedTuple):
@@ -103,16 +119,16 @@ def _uint8(image: NDArray[Any]) -> Pixels:
 
 def warp_square(pixels: Pixels, cut: Cut, size: int) -> Pixels:
     """The chip (size, size, 3) uint8 of the square `cut`, turned upright; see `warp`."""
-    return warp(pixels, _chip_to_image(cut, size), size)
+    return warp(pixels, square_to_image(cut, size), size)
 
 
 def from_chip(points: ArrayLike, cut: Cut, size: int) -> Floats:
     """The points in the image, (..., 2) float32, of points in the chip that `warp_square` makes of `cut`."""
-    affine = _chip_to_image(cut, size)
+    affine = square_to_image(cut, size)
     return np.asarray(np.asarray(points, np.float64) @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
-def _chip_to_image(cut: Cut, size: int) -> Affine:
+def square_to_image(cut: Cut, size: int) -> Affine:
     """The map from a chip of this size to the square that it shows."""
     step = (cut.side - 1) / (size - 1)
     cosine, sine = step * np.cos(cut.angle), step * np.sin(cut.angle)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.learning.head import FittedHead, HeadOption, Ints, transformed
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 from mien.wiring import HEADS
 

@@ -6,7 +6,7 @@ import pytest
 from mien.learning.head import transformed
 from mien.learning.heads.nearest import MOST, SHARE, with_nearest
 from mien.learning.heads.prototypes import prototypes
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

@@ -6,7 +6,7 @@ import pytest
 from mien.learning.head import Ints
 from mien.learning.heads.normalised import PART, normalised
 from mien.learning.heads.prototypes import prototypes
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

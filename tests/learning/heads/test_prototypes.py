@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mien.learning.head import FittedHead, Ints
 from mien.learning.heads.prototypes import MOST_LEFT_OUT, Vectors, _agreement, prototypes
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 seeds = st.integers(0, 2**32 - 1)

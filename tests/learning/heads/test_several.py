@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mien.learning.heads.prototypes import prototypes
 from mien.learning.heads.several import EACH, MOST, _means, with_several
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

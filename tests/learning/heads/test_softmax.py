@@ -5,7 +5,7 @@ import numpy as np
 from mien.learning.head import Ints
 from mien.learning.heads.prototypes import prototypes
 from mien.learning.heads.softmax import with_softmax
-from mien.seeing.encoders.resnet import COSINES
+from mien.testing import COSINES
 from mien.types import Floats
 
 fit_prototypes = prototypes(COSINES)

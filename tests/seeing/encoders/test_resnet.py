@@ -4,11 +4,11 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from mien.seeing.encoders.resnet import ResNet
 from numpy.typing import NDArray
 from PIL import Image
 
 from mien.protocols import Encoder
-from mien.seeing.encoders.resnet import ResNet
 from mien.storage import weights
 from mien.types import Floats
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mien.seeing.sessions import open_session
+from mien.networks.sessions import open_session
 from mien.storage import weights
 from mien.storage.tracebacks import guarded
 from mien.types import Face

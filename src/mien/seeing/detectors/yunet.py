@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.seeing.sessions import open_session
+from mien.networks.sessions import open_session
 from mien.storage import weights
 from mien.types import Face
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien.errors import DamagedModelError
-from mien.seeing.sessions import open_session
+from mien.networks.sessions import open_session
 from mien.storage import weights
 
 NETWORK = weights.load("yunet_s.onnx")

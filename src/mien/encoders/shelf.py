@@ -1,0 +1,256 @@
+"""Which encoders there are on this machine: those that came with mien, and those that its user added.
+
+What a user adds is kept once per user, for all albums, in a folder for each encoder:
+
+    encoders/retail-0095/encoder.json    the description, and the size and hash of each network
+                         fp32.onnx       "rgb" (N, side, side, 3) uint8 -> "embedding" (N, dimensions) float32
+                         int8.onnx       the same in 8 bits, if somebody made it
+
+A release may bring such folders in the package, beside the weights. What is read is verified, every time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from mien.encoders.description import NAME, Description, Part, parse
+from mien.errors import EncoderError
+from mien.storage import weights
+from mien.storage.files import make_folder, storage_error, sync_folder, write_atomically
+from mien.text.shell import command
+from mien.text.words import listed
+
+Precision = Literal["fp32", "int8"]
+
+BUILT_IN: Final = "dlib-resnet"
+"""The encoder that comes with mien, whose files lie among its weights."""
+
+PREFERRED: Final = ("retail-0095", BUILT_IN)
+"""Encoders from the best to the last by docs/benchmarks.md: a new album takes the first that is there."""
+
+_ENTRIES = resources.files("mien.encoders") / "entries"
+_FILE = "encoder.json"
+_SHIPPED = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
+_UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network of an encoder: its SHA-256 (hex), its size in bytes, and what reads it, verified, or raises
+    EncoderError or DamagedModelError."""
+
+    sha256: str
+    size: int
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An encoder that can be used: its description, its networks by precision, its folder (None: in the package)."""
+
+    description: Description
+    networks: Mapping[Precision, Network]
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    def network(self, precision: Precision) -> Network:
+        """Raises EncoderError where there is none of this precision."""
+        if precision not in self.networks:
+            raise EncoderError(
+                f"The encoder {self.name}",
+                f"has no network of the precision {precision}",
+                f"Make one from an album's own faces: {command(None, 'encoders', 'quantise', self.name)}",
+            )
+        return self.networks[precision]
+
+
+class _Stored(Part):
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=1)
+
+
+class _Card(Part):
+    """encoder.json."""
+
+    format: Literal[1] = 1
+    description: Description
+    networks: dict[Precision, _Stored]
+
+
+def home() -> Path:
+    """The folder in which encoders are kept: MIEN_HOME/encoders, or one below the user's folder for data."""
+    if given := os.environ.get("MIEN_HOME"):
+        return Path(given).absolute() / "encoders"
+    from platformdirs import user_data_path
+
+    return user_data_path("mien", appauthor=False) / "encoders"
+
+
+def kept(name: str) -> Kept:
+    """The encoder of this name. Raises EncoderError where it is not on this machine, or damaged."""
+    if name == BUILT_IN:
+        return _built_in()
+    if re.fullmatch(NAME, name):
+        for shelf in (home(), _bundled()):
+            if (folder := shelf / name).is_dir():
+                return _read(folder)
+    names = [one.name for one in all_kept()]
+    remedy = f"Here there is {listed(names)}." if len(names) == 1 else f"Here there are {listed(names)}."
+    if name in known():
+        remedy = f"Add it: {command(None, 'encoders', 'add', name)}"
+    raise EncoderError(f"The encoder {name}", "is not on this machine", remedy)
+
+
+def all_kept() -> list[Kept]:
+    """Every encoder on this machine, the preferred first, then by name. Damaged ones are left out."""
+    found = {BUILT_IN: _built_in()}
+    for shelf in (home(), _bundled()):
+        for folder in _folders(shelf):
+            with contextlib.suppress(EncoderError):
+                found.setdefault(folder.name, _read(folder))
+    rank = {name: place for place, name in enumerate(PREFERRED)}
+    return sorted(found.values(), key=lambda one: (rank.get(one.name, len(rank)), one.name))
+
+
+def best() -> Kept:
+    """The best encoder that is there."""
+    for name in PREFERRED[:-1]:
+        with contextlib.suppress(EncoderError):
+            return kept(name)
+    return _built_in()
+
+
+@cache
+def known() -> Mapping[str, Description]:
+    """The descriptions that come with mien, by name: of the built-in encoder, and of those that can be added."""
+    files = sorted(entry.name for entry in _ENTRIES.iterdir() if entry.name.endswith(".toml"))
+    return {one.name: one for one in map(_entry, files)}
+
+
+def _entry(file: str) -> Description:
+    return parse((_ENTRIES / file).read_text("utf-8"), file)
+
+
+def keep(description: Description, networks: Mapping[Precision, bytes], shelf: Path | None = None) -> Kept:
+    """Keeps an encoder under its name, in place of an older one, whole or not at all. Raises StorageError."""
+    shelf = shelf or home()
+    make_folder(shelf)
+    remove_unfinished(shelf)
+    folder = shelf / description.name
+    card = _Card(
+        description=description,
+        networks={
+            one: _Stored(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for one, data in networks.items()
+        },
+    )
+    new, old = (shelf / f".mien-{secrets.token_hex(8)}" for _ in range(2))
+    try:
+        make_folder(new)
+        for precision, data in networks.items():
+            write_atomically(new / f"{precision}.onnx", data)
+        write_atomically(new / _FILE, f"{card.model_dump_json(indent=1, exclude_defaults=True)}\n".encode())
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        sync_folder(shelf)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    finally:
+        if old.exists() and not folder.exists():
+            with contextlib.suppress(OSError):
+                old.rename(folder)
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+    return _read(folder)
+
+
+def remove(name: str) -> None:
+    """Removes an encoder that the user added. Raises EncoderError where there is none, and StorageError."""
+    folder = home() / name
+    if not (re.fullmatch(NAME, name) and folder.is_dir()):
+        raise EncoderError(f"The encoder {name}", "is none that you added", f"See {command(None, 'encoders')}.")
+    gone = folder.with_name(f".mien-{secrets.token_hex(8)}")
+    try:
+        folder.rename(gone)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def remove_unfinished(shelf: Path) -> None:
+    """Removes what a run that was killed left on a shelf. Who is at work there holds the shelf's lock."""
+    with contextlib.suppress(OSError):
+        for left in shelf.iterdir():
+            if _UNFINISHED.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _folders(shelf: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield from sorted(one for one in shelf.iterdir() if re.fullmatch(NAME, one.name) and one.is_dir())
+
+
+def _bundled() -> Path:
+    """Where a release brings encoders along."""
+    return Path(str(resources.files("mien.seeing"))) / "data" / "encoders"
+
+
+@cache
+def _built_in() -> Kept:
+    shipped = {precision: weights.manifest()[file] for precision, file in _SHIPPED.items()}
+    networks: dict[Precision, Network] = {
+        "fp32": Network(shipped["fp32"].sha256, shipped["fp32"].bytes, partial(weights.load, _SHIPPED["fp32"])),
+        "int8": Network(shipped["int8"].sha256, shipped["int8"].bytes, partial(weights.load, _SHIPPED["int8"])),
+    }
+    return Kept(_entry(f"{BUILT_IN}.toml"), networks, None)
+
+
+def _read(folder: Path) -> Kept:
+    try:
+        card = _Card.model_validate_json((folder / _FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _damaged(folder) from error
+    if card.description.name != folder.name or "fp32" not in card.networks:
+        raise _damaged(folder)
+    networks = {
+        precision: Network(
+            stored.sha256, stored.bytes, partial(_verified, folder / f"{precision}.onnx", stored.sha256, stored.bytes)
+        )
+        for precision, stored in card.networks.items()
+    }
+    return Kept(card.description, networks, folder)
+
+
+def _verified(file: Path, sha256: str, size: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(size + 1)
+    except OSError as error:
+        raise _damaged(file.parent) from error
+    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+        raise _damaged(file.parent)
+    return data
+
+
+def _damaged(folder: Path) -> EncoderError:
+    return EncoderError(
+        f"The encoder {folder.name}",
+        f"is not what it was when it was added: {folder} was changed",
+        f"Add it again: {command(None, 'encoders', 'add', folder.name)}",
+    )

@@ -1,0 +1,1 @@
+"""Files of networks as bytes: ONNX written, read and checked before anything opens them, OpenVINO's IR converted."""
