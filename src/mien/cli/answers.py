@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,6 +82,8 @@ def classify(
         summarise(("\n" if plain else "") + _summary(seen))
     if annotate is not None:
         summarise(f"Annotated copies are in {printable(str(annotate))}")
+    if plain and model is None and sys.stdout.isatty() and sys.stderr.isatty() and (advice := opened(context).advice()):
+        tell(f"\nThis model's encoder came with mien: {advice.line}")
     if seen["unreadable"]:
         raise typer.Exit(PhotoError.exit_code)
 
