@@ -206,7 +206,8 @@ def _require_room(shelf: Path, size: int) -> None:
 def _explained(error: FetchError, file: EncoderFile, wanted: Wanted) -> EncoderError:
     """The same for who wants an encoder: the web room's remedies are about sources of photos."""
     what, first = error.what, ""
-    match error.kind:
+    without_rules = error.__cause__  # where robots.txt could not be had, for the same reason as the file
+    match without_rules.kind if isinstance(without_rules, FetchError) else error.kind:
         case FetchFault.HOST:
             what = "is at a host that the encoder's description does not list"
             first = "Its files were moved there, or somebody leads you astray; a file is known by its hash. "
