@@ -7,6 +7,7 @@ Tests name the types below as `from conftest import Painted` under TYPE_CHECKING
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -49,11 +50,13 @@ PHOTOS = 6
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> Iterator[None]:
-    """MIEN_* of the shell that runs the tests would change what they see."""
+def _nothing_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MIEN_* of the shell that runs the tests would change what they see, and so would the encoders of whoever runs
+    them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.upper().startswith("MIEN_")]:
             patch.delenv(name)
+        patch.setenv("MIEN_HOME", str(tmp_path_factory.mktemp("home")))
         yield
 
 
@@ -383,3 +386,96 @@ def new_text_album() -> Iterator[Callable[[Path], TextAlbum]]:
 def text_album(tmp_path: Path) -> Iterator[TextAlbum]:
     with closing(TextAlbum(tmp_path / "album")) as made:
         yield made
+
+
+# Encoders of a user's own
+
+TINY_SIDE, TINY_SIZE = 16, 8
+
+
+@dataclass
+class TinyEncoder:
+    """An encoder that multiplies the numbers of a chip by `weights`, as files in a folder: tiny.toml and tiny.onnx.
+    `described` are further keys of its description; `batch` is how many pictures it takes at once, None for any
+    number."""
+
+    folder: Path
+    described: dict[str, Any] = field(default_factory=dict)
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.weights = np.random.default_rng(7).standard_normal((TINY_SIDE**2 * 3, TINY_SIZE)).astype(np.float32)
+        self.onnx.write_bytes(self.network())
+        self.describe()
+
+    @property
+    def toml(self) -> Path:
+        return self.folder / "tiny.toml"
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / "tiny.onnx"
+
+    def describe(self, *files: dict[str, Any], **others: Any) -> None:
+        """Writes the description anew, of these files."""
+        keys: dict[str, Any] = {
+            "name": "tiny",
+            "licence": "CC0-1.0",
+            "commercial": True,
+            "side": TINY_SIDE,
+            "template": "arcface-112",
+            "dimensions": TINY_SIZE,
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in (keys | self.described | others).items()]
+        for file in files or ({"name": "tiny.onnx"},):
+            lines += ["[[files]]", *[f"{key} = {json.dumps(value)}" for key, value in file.items()]]
+        self.toml.write_text("\n".join(lines) + "\n", "utf-8")
+
+    def network(self, kind: int = 1, names: tuple[str, str] = ("pixels", "out")) -> bytes:
+        """An ONNX file: a picture of float32 (or another `kind` of number) to embeddings."""
+        from onnx import TensorProto, helper, numpy_helper
+
+        layout = self.described.get("layout", "nchw")
+        shape = [3, TINY_SIDE, TINY_SIDE] if layout == "nchw" else [TINY_SIDE, TINY_SIDE, 3]
+        image, out = names
+        nodes = [
+            helper.make_node("Cast", [image], ["cast"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["cast"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], [out]),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info(image, kind, [self.batch or "batch", *shape])],
+            [helper.make_tensor_value_info(out, TensorProto.FLOAT, [self.batch or "batch", TINY_SIZE])],
+            [numpy_helper.from_array(self.weights, "weights")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+        return cast("bytes", model.SerializeToString())
+
+    def embed(self, chips: Any) -> Floats:
+        """The embeddings of (N, side, side, 3) uint8 RGB chips, as numpy computes them."""
+        values = chips[..., ::-1] if self.described.get("colour") == "bgr" else chips
+        mean, scale = (np.asarray(self.described.get(key, empty)) for key, empty in (("mean", 0), ("scale", 1)))
+        values = (values.astype(np.float64) - mean) / scale
+        if self.described.get("layout", "nchw") == "nchw":
+            values = values.transpose(0, 3, 1, 2)
+        return cast("Floats", values.reshape(len(chips), -1) @ self.weights.astype(np.float64))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., TinyEncoder]:
+    """Makes a `TinyEncoder` in a folder of the test's own."""
+
+    def make(batch: int | None = None, **described: Any) -> TinyEncoder:
+        return TinyEncoder(tmp_path / "tiny", described, batch)
+
+    return make
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the encoders of the test's own user are kept; it is not there yet."""
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home/encoders"

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mien.album import Album, classify, convert
+    from mien.encoders.adding import add_encoder, describe_encoder, remove_encoder
+    from mien.encoders.listing import list_encoders
     from mien.errors import MienError
     from mien.settings import Settings
     from mien.types import (
@@ -41,6 +43,10 @@ _HOMES = {
     "Album": "mien.album",
     "classify": "mien.album",
     "convert": "mien.album",
+    "add_encoder": "mien.encoders.adding",
+    "describe_encoder": "mien.encoders.adding",
+    "remove_encoder": "mien.encoders.adding",
+    "list_encoders": "mien.encoders.listing",
     "MienError": "mien.errors",
     "Settings": "mien.settings",
 } | dict.fromkeys(
@@ -77,8 +83,12 @@ __all__ = [
     "SeenFace",
     "SeenPhoto",
     "Settings",
+    "add_encoder",
     "classify",
     "convert",
+    "describe_encoder",
+    "list_encoders",
+    "remove_encoder",
 ]
 
 

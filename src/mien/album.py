@@ -6,8 +6,8 @@
     for answer in album.classify(["party.jpg"]): ...
 
 Every method may raise the errors of `mien.errors`. Methods that write hold the album's lock while they do; methods that
-only read work on a read-only album, and create nothing. The one exception is `classify`, which keeps a journal of a
-long run and the traceback of a tool that failed, and removes old journals, where the album can be written to.
+only read work on a read-only album, and create nothing. Two exceptions write where they can: `classify` keeps a journal
+of a long run and the traceback of a tool that failed, and removes old journals; `advice` remembers that it was given.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mien.text.shell import command
 from mien.text.words import listed
 
 if TYPE_CHECKING:
+    from mien.encoders.listing import ListedEncoder
     from mien.intake import Collected
     from mien.pipeline.daily import Daily
     from mien.pipeline.encoders import Quantised
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
-    from mien.types import Answer
+    from mien.types import Answer, Finding
 
 StrPath = str | os.PathLike[str]
 """Wherever a path is wanted, a string will do."""
@@ -105,8 +106,11 @@ class Album:
 
     @classmethod
     def create(cls, folder: StrPath, basis: str = "personal", *, progress: Progress | None = None) -> Self:
-        """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it."""
-        create_album(Path(folder), basis)
+        """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it. Its
+        encoder is the best one that is on this machine."""
+        from mien.encoders.shelf import best
+
+        create_album(Path(folder), basis, best().name)
         return cls(folder, progress=progress)
 
     @staticmethod
@@ -373,6 +377,29 @@ class Album:
             recogniser = self._recogniser(album, model)
         journals.remove_old(self._layout.journals)
         return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
+
+    def encoders(self) -> tuple[ListedEncoder, ...]:
+        """Which encoders there are, and which of them this album uses."""
+        from mien.encoders.listing import list_encoders
+
+        with self._reading() as album:
+            model = album.sound_model()
+        return list_encoders(self.settings.encoder, model.card.encoder.name if model else "")
+
+    def advice(self) -> Finding | None:
+        """What a better encoder would bring the model in use. None where there is none better, where an earlier call
+        said it, and where the album cannot be written to, which could not remember."""
+        from mien.encoders.listing import advice
+
+        with self._reading() as album:
+            model = album.sound_model()
+        found = advice(model.card.encoder.name, self.folder) if model else None
+        if found:
+            try:
+                self._layout.advised_file.touch(exist_ok=False)
+            except OSError:
+                return None
+        return found
 
     def status(self) -> Status:
         """What is in the album, what model is in use, and what is stale. Changes nothing."""

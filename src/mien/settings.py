@@ -219,14 +219,17 @@ _TABLES = {
 """Examples of settings that have no default. Tables end a file, so these keys are the last of `Settings`."""
 
 
-def template(basis: str) -> str:
-    """The mien.toml of a new album: `basis` set, everything else explained and commented out at its default."""
+def template(basis: str, encoder: str = "") -> str:
+    """The mien.toml of a new album: `basis` set, and `encoder` if one is named; everything else explained and commented
+    out at its default."""
     blocks = [
         "# Settings of this album. Remove a leading # to change one; a flag or MIEN_<NAME> goes before this file."
     ]
     for key, field in Settings.model_fields.items():
         if key == "basis":
             line = f"basis = {_toml_string(basis)}"
+        elif key == "encoder" and encoder:
+            line = f"encoder = {_toml_string(encoder)}"
         elif key == "catalog":
             line = "# catalog = '/a/local/folder/catalog.sqlite'"
         elif key in _TABLES:

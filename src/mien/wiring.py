@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from mien.encoders.shelf import kept
-from mien.errors import EncoderError, SourceError
+from mien.errors import SourceError
 from mien.learning.head import HeadOption, Scale
 from mien.learning.heads.nearest import with_nearest
 from mien.learning.heads.normalised import FEWEST, normalised
@@ -24,7 +24,6 @@ from mien.seeing.eyes import Eyes, Views
 from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.storage.tracebacks import guarded
 from mien.text.fetching import SourceFault
-from mien.text.shell import command
 from mien.text.words import listed
 
 if TYPE_CHECKING:
@@ -39,12 +38,7 @@ def make_eyes(choice: EncoderChoice) -> Eyes:
     """The tools by which photos are seen. They open their sessions when first used, so this is cheap. Raises
     EncoderError where the encoder is not on this machine, or its licence does not allow what it is wanted for."""
     encoder = kept(choice.name)
-    if choice.commercial and not encoder.description.commercial:
-        raise EncoderError(
-            f"The encoder {choice.name}",
-            f"may not be used commercially, and commercial = true is set: its licence is {encoder.description.licence}",
-            f"Choose another one: {command(None, 'encoders')} lists those that may.",
-        )
+    encoder.description.require_licence(choice.commercial)
     views: Views = cast("Views", choice.views) or encoder.description.views
     trees = FivePointTrees()
     network = NetworkEncoder(encoder, choice.precision, batch=views, provider=choice.provider)

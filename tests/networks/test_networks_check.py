@@ -10,7 +10,6 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mien.storage.weights import load
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import EncoderError
@@ -18,6 +17,7 @@ from mien.networks import check as checking
 from mien.networks import messages
 from mien.networks.check import Network, Port, check
 from mien.networks.onnx_file import field
+from mien.storage.weights import load
 
 Change = Callable[[Any], object]
 

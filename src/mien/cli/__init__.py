@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, collecting, learning, models
+from mien.cli import albums, answers, collecting, encoders, learning, models
 from mien.cli.console import paint, printable, tell
 from mien.cli.place import Place
 from mien.errors import MienError
@@ -91,6 +91,7 @@ app.command(name="daily", short_help="All of it, from collecting to a better mod
 app.command(name="schedule", short_help="Run daily every day.")(collecting.schedule)
 app.command(name="runs", short_help="What each daily run did.")(collecting.runs)
 app.add_typer(models.app, name="models", short_help="List, compare and choose models.")
+app.add_typer(encoders.app, name="encoders", short_help="List, add and remove encoders.")
 app.command(name="show", short_help="Everything that is known of a photo.")(models.show)
 app.command(name="convert", short_help="PNG to JPEG and back.")(models.convert)
 app.command(name="status", short_help="What is in the album, and what is stale.")(albums.status)

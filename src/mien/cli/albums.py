@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mien.stages.status import PersonStatus, Status
+    from mien.types import Finding
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -35,20 +36,22 @@ def init(
 ) -> None:
     """Make an album: a folder with mien.toml and training-images/<person>/."""
     from mien import Album
+    from mien.encoders.listing import advice
 
     if basis is None:
         basis = "personal"
-        if _asked():
+        if asked():
             say("Recognising people needs a lawful basis: consent, contract, legitimate interest, or personal.")
             basis = typer.prompt("Yours", default=basis)
     album = Album.create(folder, basis)
     entry("album", str(folder))
     entry("basis", album.settings.basis)
+    _print_encoder(album.settings.encoder, advice(album.settings.encoder, folder))
     photos = Path("training-images", "<person>")
     entry("next", f"put photos into {folder / photos}, then: {command(folder, 'train')}")
 
 
-def _asked() -> bool:
+def asked() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty()
 
@@ -91,7 +94,7 @@ def remove(
     album = opened(context)
     if delete and not yes:
         files = count(len(album.files_of(person, photos or ())), "file")
-        if not _asked():
+        if not asked():
             raise UsageError(f"{files} of {person}", "would be deleted", "Say --yes to have that done.")
         typer.confirm(f"Delete {files} of {printable(person)} for good?", abort=True)
     removed = album.remove(person, photos or (), delete)
@@ -125,6 +128,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         photos += f"; {found.unreadable:,} unreadable"
     entry("album", str(found.folder))
     entry("basis", found.basis)
+    _print_encoder(found.encoder, found.advice)
     entry("photos", photos)
     if found.waiting:
         entry(
@@ -144,6 +148,11 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry("next", next_step)
     else:
         entry("stale", "nothing", "32")
+
+
+def _print_encoder(encoder: str, advice: Finding | None) -> None:
+    """Which encoder an album uses, and what a better one would bring, in one line."""
+    entry("encoder", f"{encoder}; {advice.line}" if advice else encoder)
 
 
 def _next_step(found: Status) -> str | None:

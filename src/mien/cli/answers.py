@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,8 +82,15 @@ def classify(
         summarise(("\n" if plain else "") + _summary(seen))
     if annotate is not None:
         summarise(f"Annotated copies are in {printable(str(annotate))}")
+    if plain and model is None and on_terminals() and (advice := opened(context).advice()):
+        tell(f"\nThis model's encoder is the one that came with mien. {advice.line}")
     if seen["unreadable"]:
         raise typer.Exit(PhotoError.exit_code)
+
+
+def on_terminals() -> bool:
+    """Whether somebody reads both the results and what is said about the work."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def _ask(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mien.errors import EncoderError
+from mien.text.shell import command
 from mien.types import Alignment, Cosines
 from mien.vision.geometry import TEMPLATES
 
@@ -125,6 +126,15 @@ class Description(Part):
     def bytes(self) -> int:
         """The size of its files, as far as it is known."""
         return sum(file.bytes for file in self.files)
+
+    def require_licence(self, commercial: bool) -> None:
+        """Raises EncoderError where its use is to be `commercial`, and its licence does not allow that."""
+        if commercial and not self.commercial:
+            raise EncoderError(
+                f"The encoder {self.name}",
+                f"may not be used commercially, and commercial = true is set: its licence is {self.licence}",
+                f"Choose another one: {command(None, 'encoders')} lists those that may.",
+            )
 
 
 def parse(text: str, about: str) -> Description:

@@ -29,7 +29,8 @@ from pydantic import Field, ValidationError
 from mien.encoders.description import NAME, Description, Part, parse
 from mien.errors import EncoderError
 from mien.storage import weights
-from mien.storage.files import make_folder, storage_error, sync_folder, write_atomically
+from mien.storage.files import make_folder, remove_file, storage_error, sync_folder, write_atomically
+from mien.storage.lock import locked
 from mien.text.shell import command
 from mien.text.words import listed
 
@@ -44,7 +45,7 @@ PREFERRED: Final = ("retail-0095", BUILT_IN)
 _ENTRIES = resources.files("mien.encoders") / "entries"
 _FILE = "encoder.json"
 _SHIPPED = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
-_UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}")
+_UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}(\.tmp)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +111,36 @@ def kept(name: str) -> Kept:
         for shelf in (home(), _bundled()):
             if (folder := shelf / name).is_dir():
                 return _read(folder)
-    names = [one.name for one in all_kept()]
-    remedy = f"Here there is {listed(names)}." if len(names) == 1 else f"Here there are {listed(names)}."
+    there = names()
+    remedy = f"Here there is {there[0]}." if len(there) == 1 else f"Here there are {listed(there)}."
     if name in known():
         remedy = f"Add it: {command(None, 'encoders', 'add', name)}"
     raise EncoderError(f"The encoder {name}", "is not on this machine", remedy)
 
 
+def names() -> list[str]:
+    """The names of the encoders on this machine, the preferred first, then by name; also of damaged ones."""
+    found = {BUILT_IN, *(folder.name for shelf in (home(), _bundled()) for folder in _folders(shelf))}
+    return sorted(found, key=order)
+
+
+def order(name: str) -> tuple[int, str]:
+    """By what encoders are sorted: the preferred first, then by name."""
+    return (PREFERRED.index(name) if name in PREFERRED else len(PREFERRED), name)
+
+
 def all_kept() -> list[Kept]:
-    """Every encoder on this machine, the preferred first, then by name. Damaged ones are left out."""
-    found = {BUILT_IN: _built_in()}
-    for shelf in (home(), _bundled()):
-        for folder in _folders(shelf):
-            with contextlib.suppress(EncoderError):
-                found.setdefault(folder.name, _read(folder))
-    rank = {name: place for place, name in enumerate(PREFERRED)}
-    return sorted(found.values(), key=lambda one: (rank.get(one.name, len(rank)), one.name))
+    """Every encoder on this machine, in this order. Damaged ones are left out."""
+    found = []
+    for name in names():
+        with contextlib.suppress(EncoderError):
+            found.append(kept(name))
+    return found
+
+
+def is_users(encoder: Kept) -> bool:
+    """Whether the user added it; others came with mien."""
+    return encoder.folder is not None and encoder.folder.parent == home()
 
 
 def best() -> Kept:
@@ -147,11 +162,21 @@ def _entry(file: str) -> Description:
     return parse((_ENTRIES / file).read_text("utf-8"), file)
 
 
+@contextlib.contextmanager
+def at_work(doing: str, shelf: Path | None = None) -> Iterator[Path]:
+    """Holds the shelf for a command that changes it, and removes what a run that was killed left there. Raises
+    BusyError and StorageError."""
+    shelf = shelf or home()
+    with locked(shelf / ".lock", f"The folder of encoders {shelf}", doing):
+        _remove_unfinished(shelf)
+        yield shelf
+
+
 def keep(description: Description, networks: Mapping[Precision, bytes], shelf: Path | None = None) -> Kept:
-    """Keeps an encoder under its name, in place of an older one, whole or not at all. Raises StorageError."""
+    """Keeps an encoder under its name, in place of an older one, whole or not at all; for who is `at_work`. Raises
+    StorageError."""
     shelf = shelf or home()
     make_folder(shelf)
-    remove_unfinished(shelf)
     folder = shelf / description.name
     card = _Card(
         description=description,
@@ -181,7 +206,8 @@ def keep(description: Description, networks: Mapping[Precision, bytes], shelf: P
 
 
 def remove(name: str) -> None:
-    """Removes an encoder that the user added. Raises EncoderError where there is none, and StorageError."""
+    """Removes an encoder that the user added; for who is `at_work`. Raises EncoderError where there is none, and
+    StorageError."""
     folder = home() / name
     if not (re.fullmatch(NAME, name) and folder.is_dir()):
         raise EncoderError(f"The encoder {name}", "is none that you added", f"See {command(None, 'encoders')}.")
@@ -193,12 +219,12 @@ def remove(name: str) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def remove_unfinished(shelf: Path) -> None:
-    """Removes what a run that was killed left on a shelf. Who is at work there holds the shelf's lock."""
-    with contextlib.suppress(OSError):
-        for left in shelf.iterdir():
-            if _UNFINISHED.fullmatch(left.name):
-                shutil.rmtree(left, ignore_errors=True)
+def _remove_unfinished(shelf: Path) -> None:
+    for left in [one for one in shelf.iterdir() if _UNFINISHED.fullmatch(one.name)]:
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            remove_file(left)
 
 
 def _folders(shelf: Path) -> Iterator[Path]:

@@ -96,7 +96,8 @@ def quantise(album: OpenAlbum, name: str) -> Quantised:
     look(view)
     full = encoder.network("fp32").read()
     networks: dict[shelf.Precision, bytes] = {"fp32": full, "int8": in_eight_bits(full, _chips(view))}
-    shelf.keep(encoder.description, networks)
+    with shelf.at_work("mien encoders quantise"):
+        shelf.keep(encoder.description, networks)
     keeping = False
     try:
         pair = [_seen_by(album, before), _seen_by(album, EncoderChoice(name, "int8"))]
@@ -110,7 +111,8 @@ def quantise(album: OpenAlbum, name: str) -> Quantised:
             kind, keeping = QuantisedKind.KEPT, True
     finally:
         if not keeping:
-            shelf.keep(encoder.description, {"fp32": full})
+            with shelf.at_work("mien encoders quantise"):
+                shelf.keep(encoder.description, {"fp32": full})
     return Quantised(keeping, Finding(kind, figures=figures), compared)
 
 

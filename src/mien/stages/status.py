@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mien.encoders.listing import advice
 from mien.errors import ModelError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
@@ -40,11 +41,14 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`stale` is what the model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are
-    not merged yet. `damaged` says what is wrong with the model in use, if it cannot be loaded."""
+    """`encoder` is the one that the settings name, and `advice` what a better one would bring. `stale` is what the
+    model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are not merged yet.
+    `damaged` says what is wrong with the model in use, if it cannot be loaded."""
 
     folder: Path
     basis: str
+    encoder: str
+    advice: Finding | None
     photos: int
     waiting: int
     people: tuple[PersonStatus, ...]
@@ -59,6 +63,7 @@ class Status:
         """The same for programs."""
         return asdict(self) | {
             "folder": str(self.folder),
+            "advice": self.advice.line if self.advice else None,
             "damaged": str(self.damaged) if self.damaged else None,
             "stale": [finding.why for finding in self.stale],
         }
@@ -83,6 +88,8 @@ def status(album: OpenAlbum) -> Status:
     return Status(
         folder=album.folder,
         basis=album.settings.basis,
+        encoder=album.settings.encoder,
+        advice=advice(album.settings.encoder, album.folder),
         photos=len(training.files),
         waiting=len(waiting.files),
         people=tuple(PersonStatus(name, on_disk[name], faces[name]) for name in training.people),

@@ -109,10 +109,10 @@ class HiddenFile:
 
     def discard(self) -> None:
         """Nothing is left after this."""
-        if self._file is not None:
-            with self._storing():
+        with self._storing():
+            if self._file is not None:
                 self._file.close()
-                self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)  # Ctrl-C may come when the file is there and not yet known here
 
     def _spill(self) -> BinaryIO:
         """The file, with what was held until now."""

@@ -7,7 +7,7 @@
       removed-images/<person>/**         what `mien remove` took out of the album
       aligned-images/<person>/<photo>.png
       models/
-      .mien/catalog.sqlite, catalog-ledger.sqlite, journals/, tracebacks/, lock, lock.json
+      .mien/catalog.sqlite, catalog-ledger.sqlite, journals/, tracebacks/, lock, lock.json, advised
 
 A *shelf* is a folder of the album in which photos lie by person: training-images, an intake, removed-images. A file's
 path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in NFC, so that
@@ -118,6 +118,11 @@ class Layout:
         return self.folder / ".mien" / "tracebacks"
 
     @property
+    def advised_file(self) -> Path:
+        """There once somebody was told of a better encoder."""
+        return self.folder / ".mien" / "advised"
+
+    @property
     def lock_file(self) -> Path:
         return self.folder / ".mien" / "lock"
 
@@ -176,14 +181,15 @@ class Layout:
             file.parent.rmdir()  # refused while there is something in it
 
 
-def create_album(folder: Path, basis: str) -> None:
-    """Makes `folder` an album; what already lies in it stays. Raises AlbumError if it is one, and StorageError."""
+def create_album(folder: Path, basis: str, encoder: str = "") -> None:
+    """Makes `folder` an album; what already lies in it stays. `encoder` is named in its settings. Raises AlbumError if
+    it is one, and StorageError."""
     make_folder(folder / TRAINING)
     if (folder / FILE_NAME).exists():
         raise AlbumError(str(folder), "is an album already", "Use it as it is, or choose another folder.")
     from mien.settings import template
 
-    write_atomically(folder / FILE_NAME, template(basis).encode())
+    write_atomically(folder / FILE_NAME, template(basis, encoder).encode())
 
 
 def is_album(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Who is at work in an album: one command that writes at a time."""
+"""Who is at work in an album, or in another folder of mien's: one command that writes at a time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ from mien.storage.files import make_folder, storage_error, write_atomically
 from mien.storage.layout import Layout
 
 
+def lock(layout: Layout, command: str) -> contextlib.AbstractContextManager[None]:
+    """Holds the album for a command that writes, as `locked` does."""
+    return locked(layout.lock_file, str(layout.folder), command)
+
+
 @contextlib.contextmanager
-def lock(layout: Layout, command: str) -> Iterator[None]:
-    """Holds the album for a command that writes. Raises BusyError, saying who holds it, and StorageError.
+def locked(file: Path, about: str, command: str) -> Iterator[None]:
+    """Holds the lock `file` of what is called `about`. Raises BusyError, saying who holds it, and StorageError.
 
     The lock is the operating system's, so it ends with the process, however that ends. Who holds it stands in a file
     beside it (Windows lets nobody read the locked file itself), believed only while the lock is held.
     """
     import filelock  # 0.07 s, and a command that only reads locks nothing
 
-    file = layout.lock_file
     make_folder(file.parent)
     held = filelock.FileLock(file)
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
         raise BusyError(
-            str(layout.folder), f"is in use by {_holder(_card(file))}", "Wait until that is done, then try again."
+            about, f"is in use by {_holder(_card(file))}", "Wait until that is done, then try again."
         ) from None
     except OSError as error:
         raise storage_error(file, error) from error

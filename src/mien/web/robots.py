@@ -69,7 +69,7 @@ class Robots:
                 f"{rules.unknown.about} {rules.unknown.what}",
                 rules.unknown.remedy,
                 FetchFault.ROBOTS,
-            )
+            ) from rules.unknown
         if rules.parsed is None:
             return Leave("no robots.txt", 0.0)
         if not rules.parsed.can_fetch(str(url), TOKEN):

@@ -22,8 +22,9 @@ class NetworkEncoder:
     """An `Encoder` whose network takes chips as they are: "rgb" (N, size, size, 3) uint8.
 
     `batch` chips are run at a time, always exactly so many: best the number of chips that come together anyway (of 4 a
-    tenth of the time is saved when full, and wasted many times over when not). The session is opened on first use and
-    is not pickled: a worker that receives an encoder opens its own.
+    tenth of the time is saved when full, and wasted many times over when not). A network that takes one chip at a time
+    is given one. The session is opened on first use and is not pickled: a worker that receives an encoder opens its
+    own.
     """
 
     def __init__(self, encoder: Kept, precision: Precision = "fp32", batch: int = 1, provider: str = "cpu") -> None:
@@ -64,9 +65,9 @@ class NetworkEncoder:
         the bit, and not on how many others there were.
         """
         rows = []
-        for start in range(0, len(chips), self._batch):
-            group = chips[start : start + self._batch]
-            missing = self._batch - len(group)
+        for start in range(0, len(chips), self._at_once):
+            group = chips[start : start + self._at_once]
+            missing = self._at_once - len(group)
             full = np.pad(group, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else np.ascontiguousarray(group)
             rows.append(self._session.run(None, {"rgb": full})[0][: len(group)])
         return np.concatenate([np.empty((0, self.dimensions), np.float32), *rows])
@@ -74,6 +75,12 @@ class NetworkEncoder:
     @cached_property
     def _session(self) -> InferenceSession:
         return open_session(self._network.read(), provider=self._provider)
+
+    @cached_property
+    def _at_once(self) -> int:
+        """How many chips are run at a time."""
+        length = self._session.get_inputs()[0].shape[0]
+        return length if isinstance(length, int) else self._batch
 
     def __reduce__(self) -> tuple[object, tuple[str, Precision, int, str]]:
         return _again, (self._kept.name, self._precision, self._batch, self._provider)

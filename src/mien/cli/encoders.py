@@ -1,0 +1,150 @@
+"""encoders: which encoders there are on this machine; one is added, or removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.albums import Json, asked
+from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.place import opened, place
+from mien.errors import UsageError
+from mien.text.shell import command
+from mien.text.words import listed
+
+if TYPE_CHECKING:
+    from mien import Album
+    from mien.encoders.description import Description
+    from mien.encoders.listing import ListedEncoder
+
+app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+
+_LICENCE = 24
+"""Cells of a licence in the table; `add` and --json give it whole."""
+
+
+@app.callback(invoke_without_command=True)
+def encoders(context: typer.Context, as_json: Json = False) -> None:
+    """List the encoders that there are, or add one, or remove one. No album is needed."""
+    if context.invoked_subcommand:
+        return
+    from mien import list_encoders
+
+    album = _album(context)
+    found = album.encoders() if album else list_encoders()
+    if as_json:
+        say_json([one.to_json() for one in found])
+    else:
+        _print_encoders(found)
+
+
+@app.command(name="add", short_help="Fetch an encoder, check it, and keep it for all albums.")
+def add(
+    context: typer.Context,
+    encoder: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="One that mien knows, or your description.")],
+    files: Annotated[
+        Path | None, typer.Option("--from", metavar="PATH", help="Its file, or the folder in which its files lie.")
+    ] = None,
+    mirror: Annotated[str, typer.Option(metavar="URL", help="Fetch its files from below this address.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Accept its licence, and do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch an encoder, or take its files; verify them, make one network of them, and keep it for all albums."""
+    from mien import add_encoder, describe_encoder
+
+    if files is not None and mirror:
+        raise UsageError("--from and --mirror", "exclude each other", "Give one of them.")
+    album = _album(context)
+    commercial = album.settings.commercial if album else False
+    description = describe_encoder(encoder)
+    description.require_licence(commercial)
+    if not as_json:
+        _print_description(description, files, mirror)
+    if not yes:
+        if as_json or not asked():
+            raise UsageError(
+                f"The encoder {description.name}",
+                f"would be added under its licence, {description.licence}, and nobody is there to ask",
+                "Say --yes if you accept the licence.",
+            )
+        typer.confirm("Add it, and accept its licence?", abort=True)
+    with Reporter(notes=False) as progress:
+        added = add_encoder(encoder, files, mirror, commercial=commercial, progress=progress)
+    if as_json:
+        say_json(added.to_json())
+        return
+    one = added.encoder
+    where = str(one.folder or "the package of mien")
+    if added.before:
+        entry("kept", f"{one.name} was there already, in {where}")
+    else:
+        entry("added", f"{one.name}, in {where}")
+        entry("sha256", one.network("fp32").sha256)
+    if one.description.cosines is None:
+        entry("cosines", "nobody measured them for this encoder, so each album measures its own people")
+    entry("next", command(album.folder if album else Path("ALBUM"), "train", "--encoder", one.name))
+
+
+@app.command(name="remove", short_help="Remove an encoder that you added.")
+def remove(
+    encoder: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+) -> None:
+    """Remove an encoder that you added. Models made with it cannot answer until it is added again."""
+    from mien import remove_encoder
+
+    remove_encoder(encoder)
+    entry("removed", encoder)
+    entry("models", f"those made with {printable(encoder)} are kept, and cannot answer until it is added again")
+
+
+def _album(context: typer.Context) -> Album | None:
+    """The album, None where this folder is none and -C does not name it."""
+    from mien import Album
+
+    here = place(context).folder
+    return opened(context) if here != Path() or Album.is_at(here) else None
+
+
+def _print_encoders(found: tuple[ListedEncoder, ...]) -> None:
+    wide = max(widest(one.name for one in found), len("encoder"))
+    heads = f"{'encoder':<{wide}}  {'here':<14}  {'licence':<{_LICENCE}}  commercial  numbers      size"
+    say(f"  {heads}  {'precision':<10}  cosines")
+    for one in found:
+        mark = paint("*", "32") if one.in_use else ">" if one.chosen else " "
+        said = one.description
+        size = f"{one.bytes / 1e6:.1f} MB" if one.bytes else "-"
+        say(
+            f"{mark} {fit(one.name, wide)}  {one.here:<14}  {fit(said.licence if said else '-', _LICENCE)}  "
+            f"{('yes' if said.commercial else 'no') if said else '-':<10}  {said.dimensions if said else '-':>7}  "
+            f"{size:>8}  {', '.join(one.precisions) or '-':<10}  "
+            f"{('measured' if said.cosines else 'by album') if said else '-'}"
+        )
+    say()
+    if any(one.in_use for one in found):
+        entry("*", "the album's model was made with it")
+    if any(one.chosen and not one.in_use for one in found):
+        entry(">", "the album's settings name it")
+    for number, one in enumerate([one for one in found if one.add]):
+        files = one.description.files if one.description else ()
+        brought = [file.file_name for file in files if not file.url]
+        entry("" if number else "to add", f"{one.add}{f'   (you bring {listed(brought)})' if brought else ''}")
+
+
+def _print_description(description: Description, files: Path | None, mirror: str) -> None:
+    entry("encoder", f"{description.name}: {description.title}" if description.title else description.name)
+    if description.origin:
+        entry("origin", description.origin)
+    entry("licence", description.licence)
+    entry("commercial", "allowed" if description.commercial else "not allowed", "" if description.commercial else "33")
+    entry("trained on", description.trained_on or "not known")
+    if description.note:
+        entry("note", description.note)
+    names = [file.file_name for file in description.files]
+    size = f", {description.bytes / 1e6:.1f} MB" if description.bytes else ""
+    if names:
+        entry("files", f"{listed(names)}{size}")
+    places = dict.fromkeys(file.url.rpartition("/")[0] for file in description.files if file.url)
+    if where := str(files) if files else mirror or listed(places):
+        entry("from", where)
