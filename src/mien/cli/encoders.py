@@ -11,13 +11,16 @@ from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened, place
 from mien.errors import UsageError
+from mien.text.models import EncoderKind
 from mien.text.shell import command
-from mien.text.words import listed
+from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
     from mien import Album
     from mien.encoders.description import Description
     from mien.encoders.listing import ListedEncoder
+    from mien.learning.figures import Share
+    from mien.stages.compare_encoders import ComparedEncoders
 
 app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 
@@ -148,3 +151,65 @@ def _print_description(description: Description, files: Path | None, mirror: str
     places = dict.fromkeys(file.url.rpartition("/")[0] for file in description.files if file.url)
     if where := str(files) if files else mirror or listed(places):
         entry("from", where)
+
+
+@app.command(name="compare", short_help="Compare encoders on this album's own photos.")
+def compare(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Encoders that mien encoders lists as here.")],
+    as_json: Json = False,
+) -> None:
+    """Compare the album's encoder with others on the album's own photos: a table and a recommendation. Each photo is
+    asked about by a head that was fitted without it. Nothing is changed; what is seen is remembered."""
+    with Reporter(notes=as_json) as progress:
+        found = opened(context, progress).compare_encoders(names)
+    if as_json:
+        say_json(found.to_json())
+        return
+    _print_compared(found)
+    for said in found.said:
+        say(said.why)
+        if said.kind == EncoderKind.BETTER:
+            name = str(said.figures["name"])
+            entry("change over", command(place(context).folder, "train", "--encoder", name))
+
+
+@app.command(name="quantise", short_help="Make an encoder of 8-bit numbers by this album's faces.")
+def quantise(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+    as_json: Json = False,
+) -> None:
+    """Make an encoder of 8-bit numbers by this album's own faces. It is kept if the album's figures do not fall beyond
+    chance and it is faster on this processor."""
+    with Reporter(notes=as_json) as progress:
+        made = opened(context, progress).quantise(name)
+    if as_json:
+        say_json(made.to_json())
+        return
+    _print_compared(made.compared)
+    say(made.said.why)
+    if made.kept:
+        entry("to use it", 'write precision = "int8" into mien.toml and train')
+
+
+def _print_compared(found: ComparedEncoders) -> None:
+    names = [row.name if row.precision == "fp32" else f"{row.name} {row.precision}" for row in found.rows]
+    wide = max(map(len, [*names, "encoder"]))
+    say(f"{'encoder':<{wide}}  {'top-1':<21}  {'TPIR, FPIR 1 %':<21}  {'TPIR, FPIR 0.1 %':<21}   ECE  ms/face     size")
+    for name, row in zip(names, found.rows, strict=True):
+        shares = (row.measured.top1, row.measured.tpir_at_fpir_1, row.measured.tpir_at_fpir_01)
+        both = (row.measured.ece_mated, row.measured.ece_non_mated)
+        say(
+            f"{name:<{wide}}  {'  '.join(f'{_with_interval(share):<21}' for share in shares)}  "
+            f"{100 * sum(both) / 2:>3.1f} %  {row.milliseconds:>7.1f}  {row.size / 1e6:>4.1f} MB"
+        )
+    first = found.rows[0]
+    say(f"{count(first.measured.top1.of, 'photo')} of the album, each asked about by a head fitted without it;")
+    say("in brackets the 95 % interval. ms/face: CPU time of the network alone, on this machine.")
+    say()
+
+
+def _with_interval(share: Share) -> str:
+    low, high = share.interval
+    return f"{percent(share.value)} ({100 * low:.1f}-{100 * high:.1f})"

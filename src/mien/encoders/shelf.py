@@ -260,7 +260,17 @@ def _read(folder: Path) -> Kept:
         )
         for precision, stored in card.networks.items()
     }
-    return Kept(card.description, networks, folder)
+    return Kept(_up_to_date(card.description), networks, folder)
+
+
+def _up_to_date(description: Description) -> Description:
+    """The description with what this version of mien knows of its cosines, where it knows the very same files."""
+    if not (_ENTRIES / f"{description.name}.toml").is_file():
+        return description
+    latest = _entry(f"{description.name}.toml")
+    if latest.files != description.files:
+        return description
+    return description.model_copy(update={"cosines": latest.cosines, "measured": latest.measured})
 
 
 def _verified(file: Path, sha256: str, size: int) -> bytes:
