@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import io
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mien.seeing import weights
 from mien.seeing.landmarkers.trees import FivePointTrees
-from mien.types import Pixels
+from mien.types import Floats, Pixels
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = np.load(ROOT / "tests" / "golden" / "trees.npz")  # dlib's boxes and dlib's points on the sample album
@@ -30,6 +34,64 @@ def test_rounded_points_are_dlibs(trees: FivePointTrees) -> None:
         points = trees.landmarks(pixels_of(str(photo)), GOLDEN["boxes"][here].tolist())
         assert points.dtype == np.float32
         assert np.array_equal(np.floor(points + 0.5), GOLDEN["points"][here]), photo
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, Any]:
+    with np.load(io.BytesIO(weights.load("landmarks5.npz"))) as file:
+        return {name: file[name].tolist() if name in ("idx1", "idx2", "thresh") else file[name] for name in file}
+
+
+def plain_points(arrays: dict[str, Any], pixels: Pixels, box: Sequence[float]) -> Floats:
+    """(5, 2): the points of one face as dlib's `shape_predictor` finds them, one tree after the other."""
+    height, width = pixels.shape[:2]
+    origin, side = np.array(box[:2]), np.array(box[2:]) - box[:2]
+    start = arrays["init"] - arrays["init"].mean(axis=0, dtype=np.float64)
+    power = (start**2).sum()
+    shape = arrays["init"].copy()
+    for stage in range(15):
+        now = shape - shape.mean(axis=0, dtype=np.float64)
+        cosine = np.float32((now[:, 0] * start[:, 0] + now[:, 1] * start[:, 1]).sum() / power)
+        sine = np.float32((now[:, 1] * start[:, 0] - now[:, 0] * start[:, 1]).sum() / power)
+        dx, dy = arrays["deltas"][stage].T
+        places = np.column_stack([cosine * dx - sine * dy, sine * dx + cosine * dy]) + shape[arrays["anchor"][stage]]
+        greys = [
+            sum(pixels[int(row), int(column)].tolist()) // 3 if 0 <= column < width and 0 <= row < height else 0
+            for column, row in np.floor(places * side + origin + 0.5)
+        ]
+        trees = (arrays[name][stage] for name in ("idx1", "idx2", "thresh", "leaves"))
+        for first, second, threshold, leaves in zip(*trees, strict=True):
+            node = 0
+            for _ in range(4):
+                more = greys[first[node]] - greys[second[node]] > threshold[node]
+                node = 2 * node + (1 if more else 2)
+            shape += leaves[node - 15].reshape(5, 2)
+    points: Floats = (shape * side + origin).astype(np.float32)
+    return points
+
+
+@pytest.mark.parametrize("faces", [0, 1, 2, 7, 33])
+def test_points_are_to_the_bit_those_of_a_plain_reading_of_the_trees(
+    trees: FivePointTrees, arrays: dict[str, Any], faces: int
+) -> None:
+    chance = np.random.default_rng(faces)
+    photo = pixels_of(str(GOLDEN["photos"][0]))
+    height, width = photo.shape[:2]
+    # Squares, nearly, of half a pixel to three times the photo, many of them over its border and some beyond it.
+    low = chance.uniform(-0.5, 1, (faces, 2)) * (width, height)
+    side = np.geomspace(0.5, 3 * width, faces)[::-1, None] * chance.uniform(0.9, 1.1, (faces, 2))
+    boxes = np.hstack([low, low + side]).tolist()
+    # In noise, unlike in a photo, every neighbouring pixel would send a face elsewhere.
+    for pixels in (photo, chance.integers(0, 256, photo.shape, np.uint8)):
+        points = trees.landmarks(pixels, boxes)
+        expected = np.array([plain_points(arrays, pixels, box) for box in boxes], np.float32).reshape(-1, 5, 2)
+        assert points.dtype == np.float32
+        assert points.shape == expected.shape
+        assert points.tobytes() == expected.tobytes()
+
+
+def test_the_id_is_that_of_the_weights_as_ever(trees: FivePointTrees) -> None:
+    assert trees.id == "trees5-88457d16"
 
 
 def test_a_face_does_not_depend_on_its_company(trees: FivePointTrees) -> None:
