@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.seeing import weights
 from mien.seeing.landmarkers.trees import FivePointTrees
+from mien.storage import weights
 from mien.types import Floats, Pixels
 
 ROOT = Path(__file__).parents[3]
