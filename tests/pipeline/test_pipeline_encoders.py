@@ -1,0 +1,188 @@
+"""An encoder of the user's own in an album of photos: compared, trained with, made of 8-bit numbers."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mien import Album, add_encoder
+from mien.encoders import shelf
+from mien.errors import EncoderError, EncoderMismatchError, NoFaceError
+from mien.pipeline import encoders as module
+from mien.registry.folder import load_model
+from mien.stages.compare_encoders import ComparedEncoders, EncoderRow
+from mien.text.models import EncoderKind, QuantisedKind
+from mien.types import Finding
+
+if TYPE_CHECKING:
+    from conftest import TinyEncoder
+
+
+@pytest.fixture
+def own(tiny: Callable[..., TinyEncoder], home: Path) -> TinyEncoder:
+    """An encoder of the user's own, added: it multiplies pixels by chance numbers, so it is a poor one."""
+    one = tiny()
+    add_encoder(str(one.toml))
+    return one
+
+
+def encoders_in(folder: Path) -> dict[str, int]:
+    """How many faces the catalog remembers of each encoder, by the beginning of its id."""
+    with closing(sqlite3.connect(folder / ".mien/catalog.sqlite")) as connection:
+        rows = connection.execute("SELECT encoder, count(*) FROM faces GROUP BY encoder").fetchall()
+    return {encoder.partition("-")[0]: count for encoder, count in rows}
+
+
+def test_from_a_file_to_a_trained_album(own: TinyEncoder, album: Path) -> None:
+    """All that a user does: add, compare, train with it, ask, and go back."""
+    chips = {file: file.read_bytes() for file in (album / "aligned-images").rglob("*.png")}
+    compared = Album(album).compare_encoders(["tiny"])
+    assert [row.name for row in compared.rows] == ["dlib-resnet", "tiny"]
+    assert [row.photos for row in compared.rows] == [36, 36]
+    assert compared.rows[1].dimensions == own.weights.shape[1] and compared.rows[1].milliseconds > 0
+    assert encoders_in(album) == {"dlib": 36, "tiny": 36}
+    assert {file: file.read_bytes() for file in (album / "aligned-images").rglob("*.png")} == chips
+    assert len(Album(album).models()) == 1  # nothing else is written
+
+    before = Album(album).models()[0].version
+    learned = Album(album, encoder="tiny").train()
+    assert learned.aligned.computed == 0  # what comparing has seen is remembered
+    model = load_model(album / "models" / learned.version)
+    assert (model.card.encoder.name, model.card.encoder.views) == ("tiny", 1)
+    assert model.card.encoder.id.startswith("tiny-fp32-")
+    assert encoders_in(album) == {"dlib": 36, "tiny": 36}
+
+    photo = next((album / "training-images").rglob("*.jpg"))
+    (answer,) = Album(album).classify(photo)  # the model says which encoder it needs, whatever mien.toml says
+    assert answer.model == learned.version and len(answer.faces) == 1
+    Album(album).rollback()
+    (answer,) = Album(album).classify(photo)
+    assert answer.model == before
+    assert Album(album).train().aligned.computed == 0
+
+
+def test_models_of_two_encoders_are_compared_on_the_same_photos(own: TinyEncoder, album: Path) -> None:
+    first = Album(album).models()[0].version
+    second = Album(album, encoder="tiny").train().version
+    found = Album(album).difference(first, second)
+    assert found.encoder[0] != found.encoder[1]
+    assert isinstance(found.compared.to_json() if found.compared else None, dict)
+
+
+def test_without_the_encoder_its_model_says_what_to_do(own: TinyEncoder, album: Path) -> None:
+    Album(album, encoder="tiny").train()
+    shelf.remove("tiny")
+    with pytest.raises(EncoderError, match="The encoder tiny is not on this machine"):
+        list(Album(album).classify(next((album / "training-images").rglob("*.jpg"))))
+
+
+def test_other_weights_under_the_same_name_are_another_encoder(own: TinyEncoder, album: Path) -> None:
+    Album(album, encoder="tiny").train()
+    own.weights = -own.weights
+    own.onnx.write_bytes(own.network())
+    add_encoder(str(own.toml))
+    with pytest.raises(EncoderMismatchError):
+        list(Album(album).classify(next((album / "training-images").rglob("*.jpg"))))
+
+
+def test_what_cannot_be_compared_is_told_before_anything_is_seen(own: TinyEncoder, album: Path) -> None:
+    with pytest.raises(EncoderError, match="nothing to compare it with"):
+        Album(album).compare_encoders(["dlib-resnet"])
+    with pytest.raises(EncoderError, match="no-such is not on this machine"):
+        Album(album).compare_encoders(["tiny", "no-such"])
+    assert encoders_in(album) == {"dlib": 36}
+
+
+def test_a_licence_that_forbids_it_is_held_wherever_the_encoder_is_used(
+    tiny: Callable[..., TinyEncoder], home: Path, album: Path
+) -> None:
+    add_encoder(str(tiny(commercial=False).toml))
+    with pytest.raises(EncoderError, match="may not be used commercially"):
+        Album(album, encoder="tiny", commercial=True).train()
+    Album(album, encoder="tiny").train()
+    with pytest.raises(EncoderError, match="may not be used commercially"):
+        list(Album(album, commercial=True).classify(next((album / "training-images").rglob("*.jpg"))))
+
+
+def test_which_encoder_an_album_has_can_be_written_down(album: Path) -> None:
+    Album(album).use_encoder("tiny")
+    assert Album(album).settings.encoder == "tiny"
+    assert Album(album).settings.views == 1  # all else stays
+    (album / "mien.toml").write_text('contact = """\nencoder = 1\n"""\n', "utf-8")
+    with pytest.raises(Exception, match="could not be changed"):
+        Album(album).use_encoder("other")
+
+
+# 8-bit numbers
+
+
+def row(name: str, precision: str, milliseconds: float, like: EncoderRow) -> EncoderRow:
+    return replace(like, name=name, precision=precision, milliseconds=milliseconds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "milliseconds", "said"),
+    [
+        (EncoderKind.EVEN, 3.0, QuantisedKind.KEPT),
+        (EncoderKind.BETTER, 3.0, QuantisedKind.KEPT),
+        (EncoderKind.WORSE, 3.0, QuantisedKind.FELL),
+        (EncoderKind.EVEN, 9.5, QuantisedKind.NO_FASTER),
+    ],
+)
+def test_eight_bits_are_kept_if_nothing_is_lost_and_time_is_won(
+    own: TinyEncoder,
+    album: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: EncoderKind,
+    milliseconds: float,
+    said: QuantisedKind,
+) -> None:
+    """The network is really made, and really seen with; only the verdict is the test's."""
+    real = module.compare_encoders
+
+    def judged(seen: Any) -> ComparedEncoders:
+        compared = real(seen)
+        assert [one.choice.precision for one in seen] == ["fp32", "int8"]
+        assert shelf.kept("tiny").network("int8").size > 0
+        rows = (row("tiny", "fp32", 10.0, compared.rows[0]), row("tiny", "int8", milliseconds, compared.rows[1]))
+        figures = compared.said[0].figures
+        return ComparedEncoders(rows, (Finding(kind, figures={**figures, "part": milliseconds / 10}),))
+
+    monkeypatch.setattr(module, "compare_encoders", judged)
+    found = Album(album).quantise("tiny")
+    assert (found.said.kind, found.kept) == (said, said is QuantisedKind.KEPT)
+    assert ("int8" in shelf.kept("tiny").networks) == found.kept
+    assert found.said.why
+    if not found.kept:
+        with pytest.raises(EncoderError, match="no network of the precision int8"):
+            Album(album, encoder="tiny", precision="int8").train()
+    else:
+        assert Album(album, encoder="tiny", precision="int8").train().aligned.computed == 0
+
+
+def test_a_run_that_fails_on_the_way_keeps_no_unjudged_network(
+    own: TinyEncoder, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: Any) -> ComparedEncoders:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "compare_encoders", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        Album(album).quantise("tiny")
+    assert set(shelf.kept("tiny").networks) == {"fp32"}
+
+
+def test_the_built_in_encoder_is_not_quantised_and_a_small_album_cannot(own: TinyEncoder, album: Path) -> None:
+    with pytest.raises(EncoderError, match="came with mien as it is"):
+        Album(album).quantise("dlib-resnet")
+    for person in sorted((album / "training-images").iterdir())[2:]:
+        shutil.rmtree(person)
+    with pytest.raises(NoFaceError, match="at least 16"):
+        Album(album).quantise("tiny")
