@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from mien.networks.sessions import open_session
@@ -75,7 +76,8 @@ def _padded(pixels: Pixels) -> Floats:
     height, width = pixels.shape[:2]
     cell = _STRIDES[-1]
     image = np.zeros((1, 3, -(-height // cell) * cell, -(-width // cell) * cell), np.float32)
-    image[0, :, :height, :width] = pixels[..., ::-1].transpose(2, 0, 1)
+    for plane, channel in zip(image[0], reversed(cv2.split(pixels)), strict=True):  # half the time of transposing
+        plane[:height, :width] = channel
     return image
 
 
