@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, MienError, ModelError, StorageError
+from mien.learning.figures import Share, wilson
 from mien.learning.openset import Calibration
 from mien.registry import folder as room
 from mien.registry import versions
@@ -66,6 +67,15 @@ def test_what_was_written_is_what_is_loaded(models: Path, draft: Callable[..., D
     assert model.card.packages["numpy"] == np.__version__
     faces = draft(("Ann", "Bo", "Cy", "Di", "Eve")).head.vectors
     np.testing.assert_allclose(model.head.scores(faces), faces @ written.head.vectors.T, atol=1e-6)
+
+
+def test_a_share_on_a_card_has_the_interval_that_training_stated(models: Path, draft: Callable[..., Draft]) -> None:
+    counts = {"top1_hits": 6, "top1_of": 10, "fpir_hits": 1, "fpir_of": 10}
+    metrics = {"top1": 0.6, "top1_low": 0.1, "top1_high": 0.95, "fpir": 0.1}
+    card = load_card(models / versions.write(models, draft(counts=counts, metrics=metrics)))
+    assert (card.share("top1"), card.share("top1").interval) == (Share(6, 10), (0.1, 0.95))
+    assert card.share("fpir").interval == wilson(1, 10), "a model from before the intervals were drawn"
+    assert card.share("tpir") == Share(0, 0)
 
 
 def test_a_folder_moved_elsewhere_still_loads_and_other_files_in_it_do_not_matter(folder: Path, tmp_path: Path) -> None:

@@ -88,10 +88,12 @@ class Card(Part):
     run: RunCard
 
     def share(self, name: str) -> Share:
-        """A share that training measured ("top1"), of nothing if it did not."""
+        """A share that training measured ("top1") with the interval that it stated, of nothing if it did not."""
         from mien.learning.figures import Share  # `classify` needs a card, and no figures
 
-        return Share(self.counts.get(f"{name}_hits", 0), self.counts.get(f"{name}_of", 0))
+        low, high = (self.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        stated = None if low is None or high is None else (low, high)
+        return Share(self.counts.get(f"{name}_hits", 0), self.counts.get(f"{name}_of", 0), stated)
 
 
 def json_bytes(part: Part) -> bytes:

@@ -160,9 +160,9 @@ class ReportData:
 def difference(before: Share, after: Share) -> tuple[float, float, float] | None:
     """How far a share moved, and the 95 % interval of that: (after - before, low, high); None if either is empty.
 
-    Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I: the two Wilson
-    intervals combined. It takes the two samples for independent; two trainings share most photos, which makes the
-    interval wider than it need be.
+    Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I: the intervals of
+    the two shares combined, there Wilson's and here those of `Share`. It takes the two samples for independent; two
+    trainings share most photos, which makes the interval wider than it need be.
     """
     if before.value is None or after.value is None:
         return None

@@ -109,7 +109,7 @@ def train(album: OpenAlbum) -> Trained:
     people, weight = len(faces.people), weights(faces.overall)
     option, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)
     threshold, calibration = fit_open_set(held, faces.person, people, settings.fpir, option.scale, cosines)
-    measured = measure(held, threshold, calibration)
+    measured = measure(held, faces.person, threshold, calibration)
     head = option.fit_for(cosines)(faces.embeddings, faces.person, people, weight)
 
     photos: dict[str, list[str]] = defaultdict(list)
