@@ -13,7 +13,7 @@ from mien.errors import PhotoError
 from mien.learning.figures import BINS, Share, counted, tpir_at_fpir
 from mien.learning.openset import mislabelled
 from mien.open_album import OpenAlbum
-from mien.registry.card import Card
+from mien.registry.card import Card, worst_first
 from mien.report.data import (
     Bin,
     Changes,
@@ -114,6 +114,8 @@ def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version
         roc=_curve(own[mated], right[mated], rival[masked]),
         rows=tuple(person_row(number, person) for number, person in enumerate(names)),
         minimum_photos=album.settings.minimum,
+        false_alarms=worst_first(trained.draft.false_alarms),
+        bystanders=trained.bystanders,
         pairs=_pairs(names, faces.person, held.rival, rival, mated & ~right),
         mistakes=tuple(mistakes),
         mistake_count=len(wrong),
