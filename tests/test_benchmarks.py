@@ -103,16 +103,16 @@ def test_machine_names_the_processor_and_the_versions(protocol: Any) -> None:
 
 
 def test_figure_knows_whether_its_aim_is_met(benchmarks: Any) -> None:
-    figure = benchmarks("accuracy").Figure
-    assert figure("top-1", 578, 579, 0.998).met  # 99.83 %
-    assert not figure("top-1", 577, 579, 0.998).met  # 99.65 %
-    assert figure("top-1", 0, 579, None).met
-    assert "MISSED" in str(figure("top-1", 577, 579, 0.998))
-    assert "0 of 0" in str(figure("top-1", 0, 0, None))
+    plain = benchmarks("accuracy").plain
+    assert plain("top-1", 578, 579, 0.998).met  # 99.83 %
+    assert not plain("top-1", 577, 579, 0.998).met  # 99.65 %
+    assert plain("top-1", 0, 579).met
+    assert "MISSED" in str(plain("top-1", 577, 579, 0.998))
+    assert "0 of 0" in str(plain("top-1", 0, 0))
 
 
 def test_figures_of_an_evaluation(benchmarks: Any) -> None:
-    found: dict[str, float | None] = {
+    found: dict[str, Any] = {
         "mated": 4,
         "non_mated": 2,
         "no_face": 1,
@@ -122,7 +122,11 @@ def test_figures_of_an_evaluation(benchmarks: Any) -> None:
         "fpir": 0.5,
     }
     found |= {"tpir_at_fpir_1": 0.25, "tpir_at_fpir_01": None}
-    rows = {figure.name: (figure.hits, figure.of) for figure in benchmarks("accuracy").figures("lfw", found)}
+    found["intervals"] = {name: [0.125, 1.0] for name in found} | {"tpir_at_fpir_01": None}
+    told = benchmarks("accuracy").figures("lfw", found)
+    assert "12.5 to 100.0" in str(told[0]), "the interval is that of the evaluation"
+    assert "3.0 to  56.4" in str(told[-1]), "and Wilson's of a plain count"
+    rows = {figure.name: (figure.hits, figure.of) for figure in told}
     assert rows == {
         "top-1": (3, 4),
         "top-3": (4, 4),

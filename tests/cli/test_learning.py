@@ -1,4 +1,4 @@
-"""align, train and evaluate."""
+"""align, train, evaluate and report."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from PIL import Image
 from mien.cli.console import SHOWN
 from mien.errors import NEEDS_HUMAN
 from mien.open_album import read_settings
+from mien.registry import folder
+from mien.registry.card import FalseAlarms
 from mien.storage.lock import lock
 from mien.testing import draw_photo
 
@@ -214,7 +216,7 @@ def test_evaluate_measures_and_lists(mien: Mien, three_people: Painted, probes: 
     assert result.exit_code == 0 and result.stderr == ""
     said = text(result.stdout)
     assert "photos 4 of 2 people it knows, 1 of 1 stranger: Dee\n" in said
-    assert "right name first 75.0 % 3 of 4, 95 % interval 30.1 % to 95.4 %\n" in said
+    assert "right name first 75.0 % 3 of 4, 95 % interval 30.1 % to 100.0 %\n" in said
     assert "strangers given a name (FPIR) 0.0 % 0 of 1, 95 % interval" in said
     assert f"wrong {probes / 'Ada/3.png'}: Ada was answered Bo" in said
 
@@ -280,3 +282,29 @@ def test_what_cannot_be_measured_is_said(mien: Mien, three_people: Painted, pain
         assert result.exit_code == code and problem in result.stderr
     result = mien("-C", three_people.folder, "evaluate", probes, "--model", empty / "none")
     assert result.exit_code == 7 and "none holds no model." in result.stderr
+
+
+# report
+
+
+def test_report_says_where_the_page_is_and_whose_name_strangers_would_get(mien: Mien, three_people: Painted) -> None:
+    three_people.photo("Bo/two.png", "Bo", "Ada")
+    three_people.photo("Bo/three.png", "Bo", "Ada", "Cy")
+    version = json.loads(mien("-C", three_people.folder, "train", "--json").stdout)["version"]
+    result = mien("-C", three_people.folder, "report", "--no-open")
+    assert (result.exit_code, result.stderr) == (0, "")
+    page, told = text(result.stdout).splitlines()
+    assert page == str(three_people.folder / "models" / version / "report.html")
+    first = "strangers the name of Ada would go to 0 of 11 masked faces and 2 of 3 bystanders, who may be them"
+    assert told == f"{first}; then comes Cy (0 and 1)"
+
+
+def test_report_names_the_worst_few(mien: Mien, three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    mien("-C", three_people.folder, "train")
+    assert len(mien("-C", three_people.folder, "report", "--no-open").stdout.splitlines()) == 1, "nobody has any"
+    some = {f"P{number}": FalseAlarms(masked=9 - number, bystanders=0) for number in range(6)}
+    read = folder.load_card
+    monkeypatch.setattr(folder, "load_card", lambda one: read(one).model_copy(update={"false_alarms": some}))
+    said = text(mien("-C", three_people.folder, "report", "--no-open").stdout)
+    assert "P0 would go to 9 of 9 masked faces and 0 of 0 bystanders, who may be them; then comes P1 (8 and 0)," in said
+    assert said.endswith("P3 (6 and 0) and 2 people more")

@@ -40,6 +40,7 @@ def test_the_shares_are_those_counted_by_hand() -> None:
                 [NONE, NONE, NONE],
             ],
         ),
+        np.arange(7),
         THRESHOLD,
         CALIBRATION,
     )
@@ -54,7 +55,27 @@ def test_the_shares_are_those_counted_by_hand() -> None:
     assert list(found.refused) == [True, True, False, True, False, True]
     assert found.counts()["top3_hits"] == 5 and found.counts()["single"] == 1
     assert found.figures()["fpir"] == pytest.approx(1 / 3, abs=1e-6)
-    assert (found.figures()["top1_low"], found.figures()["top1_high"]) == pytest.approx(metrics.wilson(3, 6), abs=1e-6)
+    assert (found.figures()["top1_low"], found.figures()["top1_high"]) == pytest.approx(found.top1.interval, abs=1e-6)
+
+
+def test_a_persons_faces_stand_and_fall_together() -> None:
+    """Two of four people are recognised on all of their ten faces, the others on none; masked, one of the four gets a
+    name on each. Wilson's interval takes the faces for forty people."""
+    own, rival = np.repeat([0.95, 0.95, 0.7, 0.7], 10), np.repeat([0.8, 0.8, 0.8, 0.92], 10)
+    one_by_one = np.arange(40)
+    together, apart = (
+        measure(held(list(own), [[score] for score in rival]), person, THRESHOLD, CALIBRATION)
+        for person in (np.repeat(range(4), 10), one_by_one)
+    )
+    assert together.top1 == together.tpir == apart.tpir == Share(20, 40)
+    assert together.fpir == apart.fpir == Share(10, 40)
+    for name in ("top1", "tpir", "fpir"):
+        wide, narrow = getattr(together, name).interval, getattr(apart, name).interval
+        assert wide[0] < narrow[0] and narrow[1] < wide[1]
+        assert narrow == pytest.approx(metrics.wilson(getattr(apart, name).hits, 40), abs=0.02)
+    assert together.tpir.interval == (0, 1) and together.fpir.interval[0] == 0
+    # Whether the one who is named when masked is among the strangers decides where the threshold lies.
+    assert together.tpir_at_fpir_1.interval == (0, 1)
 
 
 def random_scores(faces: int = 60, people: int = 8) -> Floats:
@@ -68,7 +89,7 @@ def random_scores(faces: int = 60, people: int = 8) -> Floats:
 def test_probabilities_and_decisions_are_those_that_a_user_is_given() -> None:
     table = random_scores()
     rivals = -np.sort(-table[:, 1:], axis=1)
-    found = measure(HeldOut(table[:, 0], rivals, np.ones(60, np.int64)), THRESHOLD, CALIBRATION)
+    found = measure(HeldOut(table[:, 0], rivals, np.ones(60, np.int64)), np.arange(60), THRESHOLD, CALIBRATION)
     names = [str(person) for person in range(8)]
     mated = gallery.identify(table, names, THRESHOLD, CALIBRATION, 1)
     masked = gallery.identify(table[:, 1:], names[1:], THRESHOLD, CALIBRATION, 1)
@@ -90,7 +111,7 @@ def test_the_calibration_error_is_near_nothing_where_the_answers_are_as_sure_as_
     # A face that is known scores so with its own person, far from others; one that is not, so with a rival.
     own = np.where(is_known, scores, 0.5)
     rivals = np.where(is_known, 0.5, scores)
-    found = measure(held(list(own), [[score] for score in rivals]), THRESHOLD, CALIBRATION)
+    found = measure(held(list(own), [[score] for score in rivals]), np.arange(40_000) % 500, THRESHOLD, CALIBRATION)
     named = scores >= 0.9
     share_right = np.mean(found.correct[named])
     assert share_right == pytest.approx(found.probability[named].mean(), abs=0.01)
@@ -98,7 +119,10 @@ def test_the_calibration_error_is_near_nothing_where_the_answers_are_as_sure_as_
     assert ece_named < 0.015
     # A slope three times too steep claims too much.
     proud = measure(
-        held(list(own), [[score] for score in rivals]), THRESHOLD, Calibration(slope=300.0, temperature=0.01)
+        held(list(own), [[score] for score in rivals]),
+        np.arange(40_000) % 500,
+        THRESHOLD,
+        Calibration(slope=300.0, temperature=0.01),
     )
     assert metrics.expected_calibration_error(proud.probability[named], proud.correct[named]) > 5 * ece_named
 
@@ -106,17 +130,20 @@ def test_the_calibration_error_is_near_nothing_where_the_answers_are_as_sure_as_
 def test_the_errors_of_the_card_are_those_of_its_answers() -> None:
     table = random_scores()
     found = measure(
-        HeldOut(table[:, 0], -np.sort(-table[:, 1:], axis=1), np.ones(60, np.int64)), THRESHOLD, CALIBRATION
+        HeldOut(table[:, 0], -np.sort(-table[:, 1:], axis=1), np.ones(60, np.int64)),
+        np.arange(60),
+        THRESHOLD,
+        CALIBRATION,
     )
     assert found.ece_mated == metrics.expected_calibration_error(found.probability, found.correct)
     assert found.ece_non_mated == metrics.expected_calibration_error(found.unknown, found.refused)
-    sure = measure(held([0.999] * 9, [[0.5]] * 9), THRESHOLD, Calibration(slope=5000.0, temperature=0.01))
+    sure = measure(held([0.999] * 9, [[0.5]] * 9), np.arange(9), THRESHOLD, Calibration(slope=5000.0, temperature=0.01))
     assert (sure.ece_mated, sure.ece_non_mated) == pytest.approx((0, 0), abs=1e-9)
 
 
 @pytest.mark.parametrize("own", [[0.95, 0.85], [NAN, NAN]], ids=["somebody alone", "one photo"])
 def test_where_nothing_can_be_asked_nothing_is_claimed(own: list[float]) -> None:
-    found = measure(held(own, [[], []]), THRESHOLD, CALIBRATION)
+    found = measure(held(own, [[], []]), [0, 1], THRESHOLD, CALIBRATION)
     mated = 2 if own[0] == own[0] else 0
     assert found.top1 == Share(mated, mated)
     assert found.tpir == Share(min(mated, 1), mated)
@@ -127,6 +154,6 @@ def test_where_nothing_can_be_asked_nothing_is_claimed(own: list[float]) -> None
 
 
 def test_only_photos_are_measured_as_strangers() -> None:
-    found = measure(held([NAN, NAN], [[0.95], [0.85]]), THRESHOLD, CALIBRATION)
+    found = measure(held([NAN, NAN], [[0.95], [0.85]]), [0, 1], THRESHOLD, CALIBRATION)
     assert found.top1.value is None and found.fpir == Share(1, 2)
     assert set(found.figures()) == {"fpir", "fpir_low", "fpir_high", "ece_non_mated"}

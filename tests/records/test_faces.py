@@ -37,6 +37,49 @@ def put(album: TextAlbum, *paths: str) -> None:
     album.sync()
 
 
+# Bystanders
+
+
+def test_bystanders_are_the_faces_that_are_nobodys_own(text_album: TextAlbum) -> None:
+    """Three faces in a photo that lies under both names, of which each has one; one in a photo of ann alone; two in a
+    photo in which nobody's face was chosen, so that either may be the person's; and one of an intake."""
+    put(text_album, "ann/1.jpg:three", "bob/1.jpg:three", "ann/2.jpg:one", "bob/2.jpg:two")
+    text_album.put(f"{DAY}/ann/3.jpg", "new")
+    text_album.sync(TRAINING, DAY)
+    for content, faces in (("three", 3), ("one", 1), ("two", 2), ("new", 2)):
+        text_album.record(content, faces)
+        text_album.record(content, faces, OTHER)
+    text_album.choose(OTHER)
+    catalog = text_album.catalog.faces
+    assert [*catalog.bystanders(ENCODER)] == []
+
+    def ids(person: str, path: str) -> list[int]:
+        found = catalog.faces_of(person, ENCODER)
+        return [int(found.ids[row]) for row in np.flatnonzero(found.photo == found.paths.index(path))]
+
+    shared, own = f"{TRAINING}/ann/1.jpg", f"{TRAINING}/ann/2.jpg"
+    ann = {shared: ids("ann", shared)[0], own: ids("ann", own)[0]}
+    catalog.choose("ann", ENCODER, RULE, ann)
+    catalog.choose("bob", ENCODER, RULE, {f"{TRAINING}/bob/1.jpg": ids("ann", shared)[2]})
+    (part,) = catalog.bystanders(ENCODER)
+    np.testing.assert_array_equal(part, [text_album.vector("three", 1)])
+    assert part.dtype == np.float32
+    assert sum(map(len, catalog.bystanders(OTHER))) == 2 + 1, "of each photo all but the leftmost"
+    assert [*catalog.bystanders("nobody's")] == []
+
+
+def test_bystanders_come_in_parts(text_album: TextAlbum, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.records.faces._GROUP", 4)
+    put(text_album, *(f"ann/{number}.jpg" for number in range(5)))
+    for number in range(5):
+        text_album.record(f"ann/{number}.jpg", 3)
+    text_album.choose()
+    parts = [*text_album.catalog.faces.bystanders(ENCODER)]
+    assert [part.shape for part in parts] == [(4, 128), (4, 128), (2, 128)]
+    want = [text_album.vector(f"ann/{number}.jpg", face) for number in range(5) for face in (1, 2)]
+    assert sorted(np.concatenate(parts)[:, 0]) == sorted(one[0] for one in want)
+
+
 # What was seen
 
 

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, MienError, ModelError, StorageError
+from mien.learning.figures import Share, wilson
 from mien.learning.openset import Calibration
 from mien.registry import folder as room
 from mien.registry import versions
-from mien.registry.card import Card, FileCard, HeadCard, json_bytes, sealed
+from mien.registry.card import Card, FalseAlarms, FileCard, HeadCard, json_bytes, sealed, worst_first
 from mien.registry.folder import Draft, load_card, load_model, packed
 from mien.storage import files
 
@@ -50,6 +51,16 @@ def folder(models: Path, write: Write) -> Path:
     return models / write(models)
 
 
+def reseal(folder: Path, card: dict[str, Any]) -> None:
+    """Writes this card with its seal, as mien would."""
+    card["run"]["seal"] = ""
+    bare = (json.dumps(card, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    card["run"]["seal"] = hashlib.sha256(bare).hexdigest()
+    (folder / "card.json").write_text(
+        json.dumps(card, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n"
+    )
+
+
 # Writing and reading back
 
 
@@ -66,6 +77,34 @@ def test_what_was_written_is_what_is_loaded(models: Path, draft: Callable[..., D
     assert model.card.packages["numpy"] == np.__version__
     faces = draft(("Ann", "Bo", "Cy", "Di", "Eve")).head.vectors
     np.testing.assert_allclose(model.head.scores(faces), faces @ written.head.vectors.T, atol=1e-6)
+
+
+def test_a_share_on_a_card_has_the_interval_that_training_stated(models: Path, draft: Callable[..., Draft]) -> None:
+    counts = {"top1_hits": 6, "top1_of": 10, "fpir_hits": 1, "fpir_of": 10}
+    metrics = {"top1": 0.6, "top1_low": 0.1, "top1_high": 0.95, "fpir": 0.1}
+    card = load_card(models / versions.write(models, draft(counts=counts, metrics=metrics)))
+    assert (card.share("top1"), card.share("top1").interval) == (Share(6, 10), (0.1, 0.95))
+    assert card.share("fpir").interval == wilson(1, 10), "a model from before the intervals were drawn"
+    assert card.share("tpir") == Share(0, 0)
+
+
+def test_false_alarms_are_kept_by_person(models: Path, draft: Callable[..., Draft]) -> None:
+    some = {
+        "Jose\u0301": FalseAlarms(masked=1, bystanders=4),
+        "Bo": FalseAlarms(masked=2, bystanders=0),
+        "Ann": FalseAlarms(masked=1, bystanders=4),
+        "Cy": FalseAlarms(masked=1, bystanders=5),
+    }
+    card = load_card(models / versions.write(models, draft(false_alarms=some)))
+    assert [person for person, _ in worst_first(card.false_alarms)] == ["Bo", "Cy", "Ann", "Jos\u00e9"]
+    assert card.false_alarms["Jos\u00e9"] == FalseAlarms(masked=1, bystanders=4)
+
+
+def test_a_card_from_before_false_alarms_were_counted_has_none(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_bytes())
+    del card["false_alarms"]
+    reseal(folder, card)
+    assert load_model(folder).card.false_alarms == {}
 
 
 def test_a_folder_moved_elsewhere_still_loads_and_other_files_in_it_do_not_matter(folder: Path, tmp_path: Path) -> None:
@@ -263,17 +302,14 @@ def test_forged_thresholds(folder: Path, old: bytes, new: bytes, monkeypatch: py
         lambda card: card["run"].update(version="../../x"),
         lambda card: card["photos"].update(Ann=["x"]),
         lambda card: card["metrics"].update(top1=None),
+        lambda card: card["false_alarms"].update(Ann={"masked": -1, "bystanders": 0}),
+        lambda card: card["false_alarms"].update(Ann={"masked": 1}),
     ],
 )
 def test_forged_cards(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     card = json.loads((folder / "card.json").read_bytes())
     change(card)
-    card["run"]["seal"] = ""
-    bare = (json.dumps(card, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
-    card["run"]["seal"] = hashlib.sha256(bare).hexdigest()
-    (folder / "card.json").write_text(
-        json.dumps(card, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n"
-    )
+    reseal(folder, card)
     refused(folder, "card.json")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mien.learning.figures import Share
+from mien.registry.card import FalseAlarms
 from mien.report.data import (
     Bin,
     Changes,
@@ -39,6 +40,7 @@ SECTIONS = (
     "Faces answered wrongly",
     "Photos that may be filed under the wrong person",
     "Most confused pairs",
+    "Names that strangers would get",
     "Person by person",
     "People with too few photos",
     "What it was trained on",
@@ -87,6 +89,8 @@ def full() -> ReportData:
         ),
         minimum_photos=20,
         pairs=(ConfusedPair("Ada", "Cleo", 1, 0.93), ConfusedPair("Ada", "Bert", 4, 0.95)),
+        false_alarms=(("Bert", FalseAlarms(masked=3, bystanders=0)), ("Ada", FalseAlarms(masked=1, bystanders=12))),
+        bystanders=1234,
         mistakes=(Mistake(jpeg, "Bert", None, 0.91, "training-images/Bert/1.jpg"),),
         mistake_count=6,
         suspects=(Suspect("training-images/Ada/x.jpg", "Ada", "Bert"),),
@@ -112,6 +116,8 @@ def bare() -> ReportData:
         roc=(),
         rows=(),
         pairs=(),
+        false_alarms=(),
+        bystanders=0,
         mistakes=(),
         mistake_count=0,
         suspects=(),
@@ -134,6 +140,7 @@ def hostile(text: str) -> ReportData:
         threshold_note=text,
         rows=tuple(replace(row, person=text) for row in data.rows),
         pairs=(ConfusedPair(text, text, 1, 0.9),),
+        false_alarms=((text, FalseAlarms(masked=1, bystanders=1)),),
         mistakes=(replace(data.mistakes[0], person=text, answer=text, photo=text),),
         suspects=(Suspect(text, text, text),),
         changes=replace(changes, version=text, people_new=(text,)),
@@ -211,6 +218,7 @@ def test_an_empty_report_says_so_in_sentences() -> None:
         "No face was answered wrongly.",
         "No photo looks more like somebody else",
         "No two people were confused.",
+        "There was no stranger to try it on.",
         "Nobody was measured.",
         "Everybody has at least 20 photos.",
         "No other head was tried.",
@@ -267,6 +275,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
         mistake_count=1234,
         pairs=tuple(ConfusedPair("a", f"{i:04}", i, 0.9) for i in range(900)),
         suspects=data.suspects * 5000,
+        false_alarms=tuple((row.person, FalseAlarms(masked=9, bystanders=0)) for row in people[:777]),
         changes=replace(data.changes, people_new=tuple(row.person for row in people)) if data.changes else None,
     )
     html = render(report)
@@ -275,8 +284,16 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
     assert len(rows_of(html, "people")) == len(rows_of(html, "few")) == 200
     assert len(rows_of(html, "pairs")) == 20
     assert len(rows_of(html, "suspects")) == 100
+    assert len(rows_of(html, "alarms")) == 200
     told = page.text()
-    for hidden in ("1,184 faces more", "1,800 people more", "880 pairs more", "4,900 photos more", "and 1,970 more"):
+    for hidden in (
+        "1,184 faces more",
+        "1,800 people more",
+        "577 people more",
+        "880 pairs more",
+        "4,900 photos more",
+        "and 1,970 more",
+    ):
         assert hidden in told
     assert len(html) < 400_000
 
@@ -288,6 +305,17 @@ def test_worst_people_first_and_whoever_was_not_asked_about_last() -> None:
     assert "few photos" in rows_of(html, "people")[0] and "2 low-quality faces" in rows_of(html, "people")[0]
     assert [re.findall(r"<td>(\d+)</td>", row)[0] for row in rows_of(html, "few")] == ["1", "7"]
     assert "Bert" in rows_of(html, "pairs")[0]
+
+
+def test_whose_names_strangers_would_get() -> None:
+    html = render(full())
+    rows = rows_of(html, "alarms")
+    assert [Page(row).text("tr") for row in rows] == ["Bert30", "Ada112"]
+    told = Page(html).text()
+    assert "Masked faces, of 410" in told and "Bystanders, of 1,234" in told and "may be them" in told
+    assert "No stranger would get the name of 1 other person." in told, "Cleo, who has no row"
+    nobody = Page(render(replace(full(), false_alarms=()))).text()
+    assert "No masked face and no bystander would get a name." in nobody
 
 
 def test_a_change_is_called_one_only_beyond_doubt() -> None:

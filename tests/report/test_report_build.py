@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.registry import versions
+from mien.registry.card import Card
 from mien.stages import train as train_stage
 
 if TYPE_CHECKING:
@@ -75,3 +77,38 @@ def test_the_page_shows_no_face_of_a_photo_that_changed_meanwhile(
 
     monkeypatch.setattr(train_stage, "train", and_then)
     assert faces(three_people) == ["Ada", "Ada", "Ada"]
+
+
+def test_the_page_says_whose_name_strangers_would_get(three_people: Painted) -> None:
+    """Dee is Bo under another name, so each is taken for the other once masked; beside them stand Cy, who may be him,
+    and a stranger, whom nobody knows."""
+    three_people.photo("Bo/two.png", "Bo", "Stranger")
+    three_people.photo("Dee/2.png", "Bo")
+    three_people.photo("Dee/3.png", "Bo", "Cy")
+    learned = three_people.open().train()
+    assert learned.to_json()["trained"]["false_alarms"] == {
+        "masked": 12,
+        "bystanders": 2,
+        "people": [
+            {"person": "Dee", "masked": 4, "bystanders": 0},
+            {"person": "Bo", "masked": 2, "bystanders": 0},
+            {"person": "Cy", "masked": 0, "bystanders": 1},
+        ],
+    }
+    page = (three_people.folder / "models" / learned.version / "report.html").read_text(encoding="utf-8")
+    (section,) = re.findall(r'<section id="alarms".*?</section>', page, re.DOTALL)
+    rows = re.findall(r"<bdi>(\w+)</bdi></th><td>(\d+)</td><td>(\d+)</td>", section)
+    assert rows == [("Dee", "4", "0"), ("Bo", "2", "0"), ("Cy", "0", "1")]
+    assert "Masked faces, of 12" in section and "Bystanders, of 2" in section
+    assert "No stranger would get the name of 1 other person." in section, "Ada's"
+
+
+def test_false_alarms_name_nobody_who_was_removed(three_people: Painted) -> None:
+    three_people.photo("Bo/two.png", "Bo", "Cy")
+    first = three_people.open().train().version
+    three_people.open().remove("Cy")
+    cards = versions.load_cards(three_people.folder / "models")
+    later = {name: card for name, card in cards.items() if name != first and isinstance(card, Card)}
+    assert later and not any(card.false_alarms for card in later.values())
+    first_card = cards[first]
+    assert isinstance(first_card, Card) and "Cy" in first_card.false_alarms, "as in its list of people"

@@ -104,9 +104,26 @@ def test_the_threshold_at_an_fpir_lets_through_what_it_may() -> None:
     assert found.tpir_at_fpir_01 == Share(1, 4), "above the best, 0.699"
 
 
+def test_intervals_are_by_people_and_not_by_photos() -> None:
+    """Half of the people are known on all of their photos, the others on none; one of five strangers is named on each,
+    and whether she is among the strangers decides where the threshold lies."""
+    people = ("Ada", "Bo", "Cy", "Dee", "Flo", "Gus")
+    own = (["0"] * n + [".9" if n % 2 else ".1"] + ["0"] * (5 - n) for n in range(6))
+    mated = [" ".join([person, *scores]) for person, scores in zip(people, own, strict=True)]
+    rival = [f"{one} .2" for one in mated]  # of a seventh, who is nobody's name here
+    strangers = ["Q0 .95 0 0 0 0 0 0", *(f"Q{n} .5 0 0 0 0 0 0" for n in range(1, 5))]
+    found = measured(0.8, *rival * 20, *strangers * 20, people=(*people, "Hal"))
+    assert (found.top1, found.fpir) == (Share(60, 120), Share(20, 100))
+    assert found.top1.low < 0.2 and found.top1.high > 0.8, "Wilson's would be 41 to 59 %"
+    assert found.fpir.low == 0 and found.fpir.high >= 0.6, "Wilson's would be 13 to 29 %"
+    assert found.tpir_at_fpir_1 == Share(0, 120) and found.tpir_at_fpir_1.high >= 0.6, "Wilson's would be 0 to 3 %"
+    assert found.to_json()["intervals"]["tpir_at_fpir_1"] == list(found.tpir_at_fpir_1.interval)
+
+
 def test_without_strangers_or_without_acquaintances_there_is_nothing_to_say() -> None:
     told = measured(0.8, "Ada .9 .1", people=("Ada", "Bo")).to_json()
     assert (told["top1"], told["tpir"], told["fpir"], told["tpir_at_fpir_1"]) == (1.0, 1.0, None, None)
+    assert told["intervals"]["tpir"] and told["intervals"]["tpir_at_fpir_1"] is None is told["intervals"]["fpir"]
     told = measured(0.8, "Eve .9 .1", people=("Ada", "Bo")).to_json()
     assert (told["top1"], told["tpir"], told["fpir"], told["tpir_at_fpir_1"]) == (None, None, 1.0, None)
     assert Share(0, 0).interval == (0.0, 1.0)

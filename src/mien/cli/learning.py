@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ import typer
 from mien.cli.albums import Json
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
-from mien.errors import NEEDS_HUMAN, PhotoError
+from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
-from mien.text.words import count, percent
+from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -248,5 +249,27 @@ def report(
     say(printable(str(page)))
     if page.parent.name != album.version:
         entry("note", f"{album.version}, in use, was made from it by enrolling or removing, and is not measured", "33")
+    _print_false_alarms(page.parent)
     if show and sys.stdout.isatty():
         typer.launch(page.as_uri())
+
+
+def _print_false_alarms(version: Path) -> None:
+    """Whose names strangers would get, as the card in the folder of a version says: the first few people."""
+    from mien.registry.card import worst_first
+    from mien.registry.folder import load_card
+
+    with contextlib.suppress(ModelError):  # the page can be read without
+        card = load_card(version)
+        found = worst_first(card.false_alarms)
+        if not found:
+            return
+        (worst, first), *others = found
+        masked, bystanders = card.share("fpir").of, card.counts.get("bystanders", 0)
+        told = (
+            f"the name of {worst} would go to {first.masked:,} of {count(masked, 'masked face')} and"
+            f" {first.bystanders:,} of {count(bystanders, 'bystander')}, who may be them"
+        )
+        named = [f"{person} ({one.masked:,} and {one.bystanders:,})" for person, one in others[: FEW - 1]]
+        rest = [count(len(others) - len(named), "person more", "people more")] if len(others) > len(named) else []
+        entry("strangers", f"{told}; then comes {listed([*named, *rest])}" if others else told)

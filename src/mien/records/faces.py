@@ -7,7 +7,7 @@ encoders saw and chose stands side by side, so that their models can be compared
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -277,6 +277,24 @@ class Faces:
             for row in connection.execute(self._chosen(encoder, None)):
                 found.setdefault(self._people.name_of(row.person), set()).add(row.sha256)
         return {person: sorted(found[person]) for person in sorted(found)}
+
+    def bystanders(self, encoder: str) -> Iterator[Floats]:
+        """The embeddings (n, D) of faces that are nobody's own, in photos in training-images whose own face was chosen,
+        a part at a time; no part if there are none. Each face comes once, in however many folders its photo lies."""
+        own = sa.select(chosen.c.face).where(chosen.c.encoder == encoder)
+        photos_of = sa.select(files.c.sha256).join_from(chosen, files)
+        photos_of = photos_of.where(chosen.c.encoder == encoder, files.c.shelf == TRAINING)
+        query = (
+            sa.select(faces.c.id)
+            .where(faces.c.encoder == encoder, faces.c.sha256.in_(photos_of), faces.c.id.not_in(own))
+            .order_by(faces.c.sha256, faces.c.number)
+        )
+        with self._catalog.transaction() as connection:
+            found = connection.scalars(query).all()
+        for group in in_groups(found, _GROUP):
+            with self._catalog.transaction() as connection:
+                rows = connection.scalars(sa.select(faces.c.embedding).where(faces.c.id.in_(group))).all()
+            yield _rows(b"".join(rows), len(rows))
 
     def _chosen(self, encoder: str, person: str | None) -> sa.Select[str, str]:
         query = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
@@ -65,6 +66,14 @@ class HeadCard(Part):
     tried: dict[str, float]
 
 
+class FalseAlarms(Part):
+    """How many faces would get one person's name that are, or may be, somebody else's: of masked faces, and of
+    bystanders; see `mien.learning.false_alarms`."""
+
+    masked: _Count
+    bystanders: _Count
+
+
 class FileCard(Part):
     """A file of the model: its size and its SHA-256."""
 
@@ -82,7 +91,8 @@ class RunCard(Part):
 
 class Card(Part):
     """card.json. `photos` are the SHA-256 of the photos used, by person; `counts` and `metrics` what training counted
-    and measured; `packages` the versions of the libraries that it ran with."""
+    and measured; `false_alarms` has everybody whose name a stranger would get; `packages` the versions of the libraries
+    that it ran with."""
 
     format: Literal[1] = 1
     encoder: EncoderCard
@@ -91,15 +101,24 @@ class Card(Part):
     photos: dict[str, list[_Sha256]]
     counts: dict[str, _Count]
     metrics: dict[str, float]
+    false_alarms: dict[_Name, FalseAlarms] = {}
     packages: dict[str, str]
     files: Annotated[dict[Literal["model.onnx", "labels.txt", "thresholds.json"], FileCard], Field(min_length=3)]
     run: RunCard
 
     def share(self, name: str) -> Share:
-        """A share that training measured ("top1"), of nothing if it did not."""
+        """A share that training measured ("top1") with the interval that it stated, of nothing if it did not."""
         from mien.learning.figures import Share  # `classify` needs a card, and no figures
 
-        return Share(self.counts.get(f"{name}_hits", 0), self.counts.get(f"{name}_of", 0))
+        low, high = (self.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        stated = None if low is None or high is None else (low, high)
+        return Share(self.counts.get(f"{name}_hits", 0), self.counts.get(f"{name}_of", 0), stated)
+
+
+def worst_first(false_alarms: Mapping[str, FalseAlarms]) -> tuple[tuple[str, FalseAlarms], ...]:
+    """Everybody with their false alarms: who has the most masked faces first, then the most bystanders."""
+    ranked = sorted(false_alarms.items(), key=lambda one: (-one[1].masked, -one[1].bystanders, one[0]))
+    return tuple(ranked)
 
 
 def json_bytes(part: Part) -> bytes:

@@ -12,7 +12,7 @@ import shutil
 import stat
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +30,7 @@ from mien.registry.card import (
     REMEDY,
     Card,
     EncoderCard,
+    FalseAlarms,
     FileCard,
     HeadCard,
     Part,
@@ -68,7 +69,8 @@ class _Rule(Part):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Draft:
     """A model that is to be written, its head scoring in the order of `people`; the rest is for its card: who made the
-    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, and when it was made."""
+    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, when it was made, and false
+    alarms by person."""
 
     people: Sequence[str]
     head: FittedHead
@@ -80,6 +82,7 @@ class Draft:
     counts: Mapping[str, int]
     metrics: Mapping[str, float]
     created: datetime
+    false_alarms: Mapping[str, FalseAlarms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +155,7 @@ def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
             "photos": {unicodedata.normalize("NFC", person): sorted(photos) for person, photos in draft.photos.items()},
             "counts": dict(draft.counts),
             "metrics": dict(draft.metrics),
+            "false_alarms": {unicodedata.normalize("NFC", name): one for name, one in draft.false_alarms.items()},
             "packages": {name: _installed(name) for name in _PACKAGES},
             "files": {
                 name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()

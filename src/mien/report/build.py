@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mien.engines import threads
 from mien.errors import PhotoError
-from mien.learning.figures import BINS, Share, tpir_at_fpir
+from mien.learning.figures import BINS, Share, counted, tpir_at_fpir
 from mien.learning.openset import mislabelled
 from mien.open_album import OpenAlbum
-from mien.registry.card import Card
+from mien.registry.card import Card, worst_first
 from mien.report.data import (
     Bin,
     Changes,
@@ -107,12 +107,15 @@ def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version
             _bins(
                 np.concatenate([measured.probability, measured.unknown]),
                 np.concatenate([measured.correct, measured.refused]),
+                np.concatenate([faces.person[mated], faces.person[masked]]),
             ),
         ),
         histogram=_histogram(own[mated], rival[masked]),
         roc=_curve(own[mated], right[mated], rival[masked]),
         rows=tuple(person_row(number, person) for number, person in enumerate(names)),
         minimum_photos=album.settings.minimum,
+        false_alarms=worst_first(trained.draft.false_alarms),
+        bystanders=trained.bystanders,
         pairs=_pairs(names, faces.person, held.rival, rival, mated & ~right),
         mistakes=tuple(mistakes),
         mistake_count=len(wrong),
@@ -148,11 +151,12 @@ def _share(hits: Bools, of: Bools) -> Share:
     return Share(int(hits.sum()), int(of.sum()))
 
 
-def _bins(probability: Scores, correct: Bools) -> tuple[Bin, ...]:
-    """Answers by their probability, in `BINS` equal slices; a slice without an answer is left out."""
+def _bins(probability: Scores, correct: Bools, person: NDArray[np.int64]) -> tuple[Bin, ...]:
+    """Answers, each to a face of a person, by their probability, in `BINS` equal slices; a slice without an answer is
+    left out."""
     number = np.minimum((probability * BINS).astype(int), BINS - 1)
     slices = (number == one for one in np.unique(number))
-    return tuple(Bin(float(probability[mine].mean()), _share(correct & mine, mine)) for mine in slices)
+    return tuple(Bin(float(probability[mine].mean()), counted(correct[mine], person[mine])) for mine in slices)
 
 
 def _curve(own: Scores, right: Bools, non_mated: Scores) -> tuple[tuple[float, float], ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mien.learning.figures import Share
+from mien.registry.card import FalseAlarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class ReportData:
     the threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has
     everybody, in any order; whoever has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than
     the page shows, the surest mistake first; `mistake_count` is how many there were. `suspects` come most suspicious
-    first. `changes` is None for an album's first model.
+    first. `false_alarms` has everybody whose name a stranger would get, worst first, and `bystanders` is how many faces
+    in the photos are nobody's own. `changes` is None for an album's first model.
     """
 
     album: str
@@ -151,6 +153,8 @@ class ReportData:
     rows: tuple[PersonRow, ...]
     minimum_photos: int
     pairs: tuple[ConfusedPair, ...]
+    false_alarms: tuple[tuple[str, FalseAlarms], ...]
+    bystanders: int
     mistakes: tuple[Mistake, ...]
     mistake_count: int
     suspects: tuple[Suspect, ...]
@@ -160,9 +164,9 @@ class ReportData:
 def difference(before: Share, after: Share) -> tuple[float, float, float] | None:
     """How far a share moved, and the 95 % interval of that: (after - before, low, high); None if either is empty.
 
-    Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I: the two Wilson
-    intervals combined. It takes the two samples for independent; two trainings share most photos, which makes the
-    interval wider than it need be.
+    Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I: the intervals of
+    the two shares combined, there Wilson's and here those of `Share`. It takes the two samples for independent; two
+    trainings share most photos, which makes the interval wider than it need be.
     """
     if before.value is None or after.value is None:
         return None

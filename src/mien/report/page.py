@@ -65,6 +65,7 @@ def render(report: ReportData) -> str:
             mistakes=_first(report.mistakes, MOST_MISTAKES, report.mistake_count),
             suspects=_first(report.suspects, MOST_SUSPECTS),
             pairs=_first(pairs, MOST_PAIRS),
+            alarms=_first(report.false_alarms, MOST_ROWS),
             people=_first(sorted(report.rows, key=_worst_first), MOST_ROWS),
             few=_first(few, MOST_ROWS),
             **_charts(report),

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.crossval import HeldOut, held_out_among, pictures, split
-from mien.learning.figures import SHARES, Share
+from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import Decision, PairedAnswers, decide
 from mien.learning.head import HeadOption, Ints, weights
 from mien.learning.openset import choose_threshold, mislabelled
@@ -198,6 +198,9 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
     def answers(of: Bools, before: Bools, after: Bools) -> PairedAnswers:
         return PairedAnswers(before[of], after[of], picture[of])
 
+    def share(good: Bools, of: Bools) -> Share:
+        return counted(good[of], faces.person[of])
+
     decision = decide(
         answers(mated, old.right, new.right),
         faces.person[mated],
@@ -212,10 +215,10 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
         champion=champion.model.version,
         challenger=challenger.model.version,
         decision=decision,
-        top1=(_counted(old.held.right, mated), _counted(new.held.right, mated)),
+        top1=(share(old.held.right, mated), share(new.held.right, mated)),
         flips=_flips(faces, old, new, mated),
         newcomers=tuple(faces.people[one] for one in np.flatnonzero(newcomer)),
-        recognised=_counted(recognised, of_new & newcomer[faces.person] & new.held.mated),
+        recognised=share(recognised, of_new & newcomer[faces.person] & new.held.mated),
         taken_for_newcomers=_taken_for(faces, new, own, newcomer),
         doubted=int(doubted.sum()),
         unasked=int(np.sum(certain & ~mated)),
@@ -349,7 +352,7 @@ def difference(before: Model, after: Model, compared: Compared | Incomparable | 
         people_removed=tuple(sorted(then.keys() - now.keys())),
         added=_missing(then, now),
         removed=_missing(now, then),
-        figures={name: (_figure(before, name), _figure(after, name)) for name in SHARES},
+        figures={name: (before.card.share(name), after.card.share(name)) for name in SHARES},
         compared=compared,
     )
 
@@ -412,15 +415,6 @@ def _missing(there: Mapping[str, Sequence[str]], here: Mapping[str, Sequence[str
     """The photos `here` that are not `there`, by person."""
     found = {person: tuple(sorted({*photos} - {*there.get(person, ())})) for person, photos in sorted(here.items())}
     return {person: photos for person, photos in found.items() if photos}
-
-
-def _figure(model: Model, name: str) -> Share:
-    counts = model.card.counts
-    return Share(counts.get(f"{name}_hits", 0), counts.get(f"{name}_of", 0))
-
-
-def _counted(good: Bools, of: Bools) -> Share:
-    return Share(int(np.sum(good & of)), int(of.sum()))
 
 
 def _share(share: Share) -> dict[str, Any]:

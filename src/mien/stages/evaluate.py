@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PhotoError, UsageError
-from mien.learning.figures import SHARES, Share, expected_calibration_error, threshold_at_fpir
+from mien.learning.figures import SHARES, Share, counted, counted_at_fpir, expected_calibration_error
 from mien.open_album import OpenAlbum
 from mien.recogniser import Recogniser
 from mien.text.words import listed
@@ -88,17 +88,13 @@ class Evaluated:
     def to_json(self) -> dict[str, Any]:
         """The report as `mien evaluate --json` prints it; fractions, null where there was nothing to count."""
         shares = {name: getattr(self, name) for name in SHARES}
+        if not self.fpir.of:  # no threshold can be swept over nobody: null, not a figure that means something else
+            shares |= dict.fromkeys(("tpir_at_fpir_1", "tpir_at_fpir_01"), Share(0, 0))
         return {
             "model": self.model,
             "face": self.face,
             "threshold": self.threshold,
-            "top1": self.top1.value,
-            "top3": self.top3.value,
-            # Without strangers no threshold can be swept over them: null, not a figure that means something else.
-            "tpir_at_fpir_1": self.tpir_at_fpir_1.value if self.fpir.of else None,
-            "tpir_at_fpir_01": self.tpir_at_fpir_01.value if self.fpir.of else None,
-            "tpir": self.tpir.value,
-            "fpir": self.fpir.value,
+            **{name: share.value for name, share in shares.items()},
             "ece": self.ece,
             "ece_mated": self.ece_mated,
             "ece_non_mated": self.ece_non_mated,
@@ -166,16 +162,18 @@ def evaluate(
             answered.append(_probe(chosen, person))
     progress.finish()
 
+    number = {person: place for place, person in enumerate(sorted({person for _, person in probes}))}
+    whose = np.array([number[person] for _, person in probes], np.int64)
     mated = np.array([person in known for _, person in probes], bool)
     best = np.array([probe.best for probe in answered], np.float64)
     rank = np.array([probe.rank for probe in answered], np.float64)
     right, named = mated & (rank == 1), np.array([probe.named is not None for probe in answered], bool)
 
     def of_mated(hits: NDArray[np.bool_]) -> Share:
-        return Share(int(hits[mated].sum()), int(mated.sum()))
+        return counted(hits[mated], whose[mated])
 
     def at_fpir(fpir: float) -> Share:
-        return of_mated(right & (best >= threshold_at_fpir(best[~mated], fpir)))
+        return counted_at_fpir(best[mated], right[mated], whose[mated], best[~mated], whose[~mated], fpir)
 
     sure = np.array([probe.probability for probe in answered], np.float64)
     correct = np.where(mated, right & named, ~named)
@@ -193,7 +191,7 @@ def evaluate(
         tpir_at_fpir_1=at_fpir(0.01),
         tpir_at_fpir_01=at_fpir(0.001),
         tpir=of_mated(right & named),
-        fpir=Share(int(named[~mated].sum()), int((~mated).sum())),
+        fpir=counted(named[~mated], whose[~mated]),
         ece_mated=calibration_error(mated),
         ece_non_mated=calibration_error(~mated),
         no_face=missed,

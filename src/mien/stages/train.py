@@ -20,11 +20,12 @@ import numpy as np
 
 from mien.errors import NoFaceError, UsageError
 from mien.learning.crossval import HeldOut, held_out, log_loss, split
+from mien.learning.false_alarms import count_bystanders, count_masked
 from mien.learning.figures import ModelFigures, measure
-from mien.learning.head import HeadOption, weights
+from mien.learning.head import FittedHead, HeadOption, weights
 from mien.learning.openset import Threshold, fit_open_set
 from mien.open_album import OpenAlbum
-from mien.registry.card import HeadCard
+from mien.registry.card import FalseAlarms, HeadCard, worst_first
 from mien.registry.folder import Draft, Model
 from mien.types import Cosines, Floats
 
@@ -44,7 +45,8 @@ class Trained:
     """A model that is not written yet (`draft`), and how good it is.
 
     `faces` is what it was made of; `left_out` of the photos contradict their person's others and did not count. `held`
-    are the scores of heads fitted without the faces asked about, and `measured` what they come to.
+    are the scores of heads fitted without the faces asked about, and `measured` what they come to. `bystanders` is how
+    many faces of the album are nobody's own.
     """
 
     draft: Draft
@@ -53,6 +55,7 @@ class Trained:
     left_out: int
     held: HeldOut
     measured: ModelFigures
+    bystanders: int
 
     @property
     def people(self) -> int:
@@ -93,6 +96,14 @@ class Trained:
             "fpir": self.threshold.fpir,
             "note": self.note,
             "measured": self.measured.figures(),
+            "false_alarms": {
+                "masked": self.measured.fpir.of,
+                "bystanders": self.bystanders,
+                "people": [
+                    {"person": person, "masked": one.masked, "bystanders": one.bystanders}
+                    for person, one in worst_first(self.draft.false_alarms)
+                ],
+            },
         }
 
 
@@ -109,13 +120,14 @@ def train(album: OpenAlbum) -> Trained:
     people, weight = len(faces.people), weights(faces.overall)
     option, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)
     threshold, calibration = fit_open_set(held, faces.person, people, settings.fpir, option.scale, cosines)
-    measured = measure(held, threshold, calibration)
+    measured = measure(held, faces.person, threshold, calibration)
     head = option.fit_for(cosines)(faces.embeddings, faces.person, people, weight)
 
     photos: dict[str, list[str]] = defaultdict(list)
     for person, sha256 in zip(faces.person, faces.sha256, strict=True):
         photos[faces.people[person]].append(sha256)
     left_out = int(np.sum(~head.counted))
+    false_alarms, bystanders = _false_alarms(album, faces.people, held, head, threshold.value)
     draft = Draft(
         people=faces.people,
         head=head,
@@ -124,11 +136,30 @@ def train(album: OpenAlbum) -> Trained:
         encoder=album.encoder_card,
         chosen=HeadCard(name=option.name, tried=tried),
         photos=photos,
-        counts={"photos": len(faces.sha256), "left_out": left_out, **measured.counts()},
+        counts={
+            "photos": len(faces.sha256),
+            "left_out": left_out,
+            "bystanders": bystanders,
+            **measured.counts(),
+        },
         metrics=measured.figures(),
         created=album.clock(),
+        false_alarms=false_alarms,
     )
-    return Trained(draft, cosines, faces, left_out, held, measured)
+    return Trained(draft, cosines, faces, left_out, held, measured, bystanders)
+
+
+def _false_alarms(
+    album: OpenAlbum, people: Sequence[str], held: HeldOut, head: FittedHead, threshold: float
+) -> tuple[dict[str, FalseAlarms], int]:
+    """Everybody whose name strangers would get, with how many; and how many bystanders there are."""
+    masked = count_masked(held, len(people), threshold)
+    named, bystanders = count_bystanders(head, album.catalog.faces.bystanders(album.encoder), threshold)
+    found = {
+        people[number]: FalseAlarms(masked=int(masked[number]), bystanders=int(named[number]))
+        for number in np.flatnonzero(masked + named).tolist()
+    }
+    return found, bystanders
 
 
 def choose_head(
