@@ -28,6 +28,7 @@ case "$*" in
     rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python
     case "$*" in *--without-pip*) touch .venv/without-pip ;; esac ;;
   "-m pip"*) exit $PIP_FAILS ;;
+  "tools/first_encoder.py") echo "one line"; exit $ENCODER_FAILS ;;
   *) echo "ran: $*" ;;
 esac
 """
@@ -49,11 +50,12 @@ class Checkout:
         self.python.chmod(0o755)
 
     def install(
-        self, *arguments: str, lacks: str = "", too_old: int = 0, pip_fails: int = 0
+        self, *arguments: str, lacks: str = "", too_old: int = 0, pip_fails: int = 0, encoder_fails: int = 0
     ) -> subprocess.CompletedProcess[str]:
         """Run scripts/install from elsewhere; `log` starts empty each time."""
         (self.root / "log").write_text("")
         choices = {"PYTHON": str(self.python), "LACKS": lacks, "TOO_OLD": str(too_old), "PIP_FAILS": str(pip_fails)}
+        choices["ENCODER_FAILS"] = str(encoder_fails)
         command = [str(self.root / "scripts/install"), *arguments]
         return subprocess.run(
             command, cwd="/", env={"PATH": os.environ["PATH"], **choices}, capture_output=True, text=True, check=False
@@ -87,6 +89,19 @@ def test_does_nothing_when_nothing_changed(checkout: Checkout) -> None:
     (checkout.root / "requirements/run.txt").write_text("one==2\n")
     checkout.install()
     assert len(checkout.asked()) == 2  # the packages and mien again, in the same environment
+
+
+def test_the_best_encoder_is_tried_once_and_is_no_condition(checkout: Checkout) -> None:
+    def tried() -> int:
+        return (checkout.root / "log").read_text().count("tools/first_encoder.py")
+
+    first = checkout.install("--", "program", encoder_fails=1)
+    assert first.returncode == 0 and first.stdout == "ran: program\n" and tried() == 1
+    assert "no encoder was added; mien goes on with its own" in first.stderr
+    again = checkout.install("--", "program")
+    assert again.returncode == 0 and tried() == 0
+    by_itself = checkout.install()
+    assert by_itself.returncode == 0 and tried() == 1 and "one line" in by_itself.stderr and not by_itself.stdout
 
 
 def test_development_environment_is_enough_to_run(checkout: Checkout) -> None:

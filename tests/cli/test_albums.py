@@ -50,14 +50,14 @@ def test_without_a_terminal_nothing_is_asked(mien: Mien, tmp_path: Path) -> None
 def test_on_a_terminal_the_basis_is_asked(
     mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, basis: str
 ) -> None:
-    monkeypatch.setattr("mien.cli.albums._asked", lambda: True)
+    monkeypatch.setattr("mien.cli.albums.asked", lambda: True)
     result = mien("init", tmp_path / "a", typed=typed)
     assert "lawful basis" in result.stdout
     assert Album(tmp_path / "a").settings.basis == basis
 
 
 def test_leaving_the_question_makes_no_album(mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.albums._asked", lambda: True)
+    monkeypatch.setattr("mien.cli.albums.asked", lambda: True)
     result = mien("init", tmp_path / "a", typed="")
     assert result.exit_code == 130
     assert "Stopped." in result.stderr and not (tmp_path / "a").exists()

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, b"")
         match address.kind:
             case "elsewhere":
-                self._send(302, b"", Location=f"http://localhost:{address.server_port}/other")
+                self._send(302, b"", headers={"Location": f"http://localhost:{address.server_port}/other"})
             case "cut once" if not wanted:
                 self._send(200, body[: len(body) // 2], len(body))
             case "cut always":
@@ -87,17 +88,24 @@ class _Handler(BaseHTTPRequestHandler):
             case _ if wanted:
                 start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 part = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
-                self._send(206, body[start:], **part)
+                self._send(206, body[start:], headers=part)
             case _:
                 self._send(200, body)
         return None
 
-    def _send(self, status: int, body: bytes, declared: int | None = None, close: bool = True, **headers: str) -> None:
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        declared: int | None = None,
+        close: bool = True,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if declared is None else declared))
         self.send_header("ETag", '"one"')
         for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = close and declared is not None
@@ -239,6 +247,19 @@ def test_what_is_no_plain_file_or_too_large_is_not_read(
         os.mkfifo(one.onnx)
         with pytest.raises(EncoderError, match="is no plain file"):
             add_encoder(one.toml)
+    assert left(home) == []
+
+
+def test_a_hostile_ir_leaves_nothing(tiny: Callable[..., TinyEncoder], home: Path) -> None:
+    one = tiny()
+    one.describe({"name": "tiny.xml"}, {"name": "tiny.bin"})
+    entities = b'<!DOCTYPE net [<!ENTITY a SYSTEM "file:///etc/passwd">]><net version="10">&a;</net>'
+    for hostile in (entities, b"<net", b"\0" * 1000, b""):
+        (one.folder / "tiny.xml").write_bytes(hostile)
+        (one.folder / "tiny.bin").write_bytes(b"1234")
+        with pytest.raises(EncoderError, match="The encoder tiny") as caught:
+            add_encoder(one.toml)
+        assert caught.value.remedy
     assert left(home) == []
 
 
@@ -402,7 +423,7 @@ def test_no_room_is_told_before_anything_comes(
 ) -> None:
     one = tiny()
     offered(one, address)
-    monkeypatch.setattr(obtain.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(StorageError, match=r"is on a disk with 1 MB free, where 10 MB are needed") as caught:
         add_encoder(one.toml, connect=connect)
     assert "MIEN_HOME" in caught.value.remedy

@@ -73,7 +73,7 @@ def test_models_of_two_encoders_are_compared_on_the_same_photos(own: TinyEncoder
     second = Album(album, encoder="tiny").train().version
     found = Album(album).difference(first, second)
     assert found.encoder[0] != found.encoder[1]
-    assert isinstance(found.compared.to_json() if found.compared else None, dict)
+    assert isinstance(found.compared, Compared)
 
 
 def test_without_the_encoder_its_model_says_what_to_do(own: TinyEncoder, album: Path) -> None:
@@ -145,7 +145,7 @@ def test_eight_bits_are_kept_if_nothing_is_lost_and_time_is_won(
     said: QuantisedKind,
 ) -> None:
     """The network is really made, and really seen with; only the verdict is the test's."""
-    real = module.compare_encoders
+    real = stage.compare_encoders
 
     def judged(seen: Any) -> ComparedEncoders:
         compared = real(seen)

@@ -39,7 +39,7 @@ def seen_by(name: str, own: Floats, keep: int = PEOPLE * EACH) -> SeenBy:
         embeddings=np.eye(keep, 4, dtype=np.float32),
         overall=np.ones(keep, np.float32),
     )
-    measured = measure(held, threshold, Calibration(20.0, 0.1))
+    measured = measure(held, OWNER[rows], threshold, Calibration(20.0, 0.1))
     return SeenBy(EncoderChoice(name), fake_eyes(1, name), 1000, faces, "prototypes", held, measured)
 
 

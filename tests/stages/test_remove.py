@@ -238,7 +238,7 @@ def test_the_command_says_where_the_photos_are_and_who_still_knows(mien: Mien, t
 def test_deleting_is_asked_for(mien: Mien, trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = mien("-C", trained.folder, "remove", "Bo", "--delete")
     assert refused.exit_code == 2 and "3 files of Bo would be deleted" in refused.stderr
-    monkeypatch.setattr("mien.cli.albums._asked", lambda: True)
+    monkeypatch.setattr("mien.cli.albums.asked", lambda: True)
     assert mien("-C", trained.folder, "remove", "Bo", "--delete", typed="n\n").exit_code == 130
     assert len(files(trained, "training-images/Bo")) == 3
     assert mien("-C", trained.folder, "remove", "Bo", "--delete", typed="y\n").exit_code == 0

@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def test_every_file_is_what_the_manifest_says(file: str) -> None:
 
 
 def test_nothing_is_shipped_that_the_manifest_does_not_know() -> None:
-    assert {path.name for path in DATA.iterdir()} == {*weights.manifest(), "manifest.json"}
+    there = {path.name for path in DATA.iterdir()} - {"encoders"}  # which a release build alone has: docs/releasing.md
+    assert there == {*weights.manifest(), "manifest.json"}
     assert {entry.licence for entry in weights.manifest().values()} <= {"CC0-1.0", "BSD-3-Clause"}
 
 
@@ -82,3 +84,11 @@ def test_the_trees_are_plain_arrays() -> None:
 def test_the_manifest_is_written_as_its_readers_expect() -> None:
     text = (DATA / "manifest.json").read_text(encoding="utf-8")
     assert text == json.dumps(json.loads(text), indent=2) + "\n"
+
+
+def test_the_repository_never_holds_an_encoder_that_a_release_brings_along() -> None:
+    root = DATA.parents[3]
+    assert "/src/mien/seeing/data/encoders/" in (root / ".gitignore").read_text("utf-8").splitlines()
+    if (root / ".git").exists():
+        listed = ["git", "-C", str(root), "ls-files", "src/mien/seeing/data/encoders"]
+        assert subprocess.run(listed, capture_output=True, text=True, check=True).stdout == ""

@@ -49,7 +49,7 @@ class AddedEncoder:
 def describe_encoder(encoder: str | os.PathLike[str]) -> Description:
     """The description of an encoder: of one that mien knows, by its name, or in the TOML file of this path. Raises
     EncoderError."""
-    return _wanted(encoder).description
+    return wanted_encoder(encoder).description
 
 
 def add_encoder(
@@ -69,7 +69,7 @@ def add_encoder(
 
     Raises EncoderError, StorageError, BusyError and UsageError, and then nothing has changed.
     """
-    wanted = _wanted(encoder)
+    wanted = wanted_encoder(encoder)
     description = wanted.description
     description.require_licence(commercial)
     if files is None and (there := _same(description)):
@@ -77,14 +77,9 @@ def add_encoder(
     if not description.files:
         raise EncoderError(wanted.about, "names no files", "Name them in its description, as docs/encoders.md shows.")
     with shelf.at_work("encoders add") as place:
-        if files is not None:
-            found = from_disk(wanted, Path(files))
-        else:
-            found = obtained(wanted, place, progress or Silent(), connect or _client(), mirror)
-        from mien.encoders.prepare import prepare
-
-        networks: dict[Precision, bytes] = {"fp32": prepare(description, found, wanted.about)}
-        return AddedEncoder(shelf.keep(description, networks | _quantised(description.name, networks["fp32"])), False)
+        data = network_of(wanted, place, files, mirror, progress or Silent(), connect)
+        networks: dict[Precision, bytes] = {"fp32": data, **_quantised(description.name, data)}
+        return AddedEncoder(shelf.keep(description, networks), False)
 
 
 def remove_encoder(name: str) -> None:
@@ -94,7 +89,27 @@ def remove_encoder(name: str) -> None:
         shelf.remove(name)
 
 
-def _wanted(encoder: str | os.PathLike[str]) -> Wanted:
+def network_of(
+    wanted: Wanted,
+    place: Path,
+    files: str | os.PathLike[str] | None,
+    mirror: str,
+    progress: Progress,
+    connect: Connect | None = None,
+) -> bytes:
+    """The network that is to be kept of a wanted encoder. Files that are fetched lie in the folder `place` while they
+    come; all else as for `add_encoder`."""
+    from mien.encoders.prepare import prepare
+
+    if files is not None:
+        found = from_disk(wanted, Path(files))
+    else:
+        found = obtained(wanted, place, progress, connect or _client(), mirror)
+    return prepare(wanted.description, found, wanted.about)
+
+
+def wanted_encoder(encoder: str | os.PathLike[str]) -> Wanted:
+    """What is wanted by a name or by the path of a description. Raises EncoderError."""
     called = os.fspath(encoder)
     if called in known():
         return Wanted(known()[called], called)
