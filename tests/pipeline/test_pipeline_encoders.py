@@ -17,6 +17,8 @@ from mien.encoders import shelf
 from mien.errors import EncoderError, EncoderMismatchError, NoFaceError
 from mien.pipeline import encoders as module
 from mien.registry.folder import load_model
+from mien.stages import compare_encoders as stage
+from mien.stages.compare import Compared
 from mien.stages.compare_encoders import ComparedEncoders, EncoderRow
 from mien.text.models import EncoderKind, QuantisedKind
 from mien.types import Finding
