@@ -104,11 +104,12 @@ def test_machine_names_the_processor_and_the_versions(protocol: Any) -> None:
 
 def test_figure_knows_whether_its_aim_is_met(benchmarks: Any) -> None:
     plain = benchmarks("accuracy").plain
-    assert plain("top-1", 578, 579, 0.998).met  # 99.83 %
-    assert not plain("top-1", 577, 579, 0.998).met  # 99.65 %
+    assert plain("top-1", 578, 579, (0.998, 1)).met  # 99.83 %
+    assert not plain("top-1", 577, 579, (0.998, 1)).met  # 99.65 %
+    assert not plain("FPIR", 74, 3587, (0.005, 0.02)).met and plain("FPIR", 18, 3587, (0.005, 0.02)).met
     assert plain("top-1", 0, 579).met
-    assert "MISSED" in str(plain("top-1", 577, 579, 0.998))
-    assert "0 of 0" in str(plain("top-1", 0, 0))
+    assert "MISSED" in str(plain("top-1", 577, 579, (0.998, 1)))
+    assert " - " in str(plain("top-1", 0, 0))
 
 
 def test_figures_of_an_evaluation(benchmarks: Any) -> None:
@@ -121,9 +122,9 @@ def test_figures_of_an_evaluation(benchmarks: Any) -> None:
         "tpir": 0.5,
         "fpir": 0.5,
     }
-    found |= {"tpir_at_fpir_1": 0.25, "tpir_at_fpir_01": None}
+    found |= {"tpir_at_fpir_1": 0.25, "tpir_at_fpir_01": None, "ece": 0.02}
     found["intervals"] = {name: [0.125, 1.0] for name in found} | {"tpir_at_fpir_01": None}
-    told = benchmarks("accuracy").figures("lfw", found)
+    told = benchmarks("accuracy").figures("lfw", found, {("lfw", "calibration error (ECE)"): (0, 0.015)})
     assert "12.5 to 100.0" in str(told[0]), "the interval is that of the evaluation"
     assert "3.0 to  56.4" in str(told[-1]), "and Wilson's of a plain count"
     rows = {figure.name: (figure.hits, figure.of) for figure in told}
@@ -133,8 +134,10 @@ def test_figures_of_an_evaluation(benchmarks: Any) -> None:
         "TPIR at FPIR 1 %": (1, 4),
         "TPIR at the model's own threshold": (2, 4),
         "FPIR at the model's own threshold": (1, 2),
+        "calibration error (ECE)": (0, 0),
         "no face found": (1, 6),
     }
+    assert "<= 1.5  MISSED" in str(told[-2])
 
 
 def test_the_face_asked_about(benchmarks: Any) -> None:
