@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mien.encoders.shelf import BUILT_IN, PREFERRED, kept, known
 from mien.errors import EncoderError
@@ -26,7 +27,8 @@ ADD = ("-m", "mien", "encoders", "add", NAME, "--yes")
 
 def first_encoder(environment: Mapping[str, str] = os.environ, words: Sequence[str] = ADD, limit: float = LIMIT) -> str:
     """The line to be said. `words` are those of the Python that adds the encoder."""
-    later = f"add it later: {quoted(sys.executable)} {' '.join(ADD)}"
+    program = os.path.relpath(Path(sys.executable).with_name("mien"))
+    later = f"add it later: {quoted(program)} encoders add {NAME}"
     try:
         kept(NAME).network("fp32").read()
         return f"the encoder {NAME} is there"

@@ -205,9 +205,10 @@ def _require_room(shelf: Path, size: int) -> None:
 
 def _explained(error: FetchError, file: EncoderFile, wanted: Wanted) -> EncoderError:
     """The same for who wants an encoder: the web room's remedies are about sources of photos."""
-    what, first = error.what, ""
-    without_rules = error.__cause__  # where robots.txt could not be had, for the same reason as the file
-    match without_rules.kind if isinstance(without_rules, FetchError) else error.kind:
+    below = error.__cause__  # of a file whose site's robots.txt was not to be had: why not
+    cause = below if isinstance(below, FetchError) else error
+    what, first = cause.what, ""
+    match cause.kind:
         case FetchFault.HOST:
             what = "is at a host that the encoder's description does not list"
             first = "Its files were moved there, or somebody leads you astray; a file is known by its hash. "
@@ -218,7 +219,7 @@ def _explained(error: FetchError, file: EncoderFile, wanted: Wanted) -> EncoderE
             first = "There is another file now. "
         case kind if kind in _PASSING:
             first = "Check your network, and run the same command again. Or: "
-    return EncoderError(error.about, what, f"{first}{wanted.by_hand}")
+    return EncoderError(cause.about, what, f"{first}{wanted.by_hand}")
 
 
 class _Telling:
