@@ -211,6 +211,12 @@ class ErrorKind(Kind):
     MODEL = ("ModelError", "a model cannot be used", _AGAIN, True)
     DAMAGED = ("DamagedModelError", "a file of a model is not what it was", "Make a new one: mien train", True)
     ENCODER = ("EncoderMismatchError", "the model was made with another encoder", "Make a new one: mien train", True)
+    NO_ENCODER = (
+        "EncoderError",
+        "the encoder that is set cannot be had or used",
+        "See what there is: mien encoders. " + _AGAIN,
+        True,
+    )
     BUSY = ("BusyError", "another run was at work in the album", "Run `mien daily` again.", True)
     STORAGE = ("StorageError", "the disk is full, read-only, or forbids to write", "Free some space. " + _AGAIN, True)
     NETWORK_DRIVE = ("NetworkDriveError", "the catalog cannot live on a network drive", _AGAIN, True)
