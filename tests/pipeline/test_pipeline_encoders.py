@@ -20,7 +20,7 @@ from mien.registry.folder import load_model
 from mien.stages import compare_encoders as stage
 from mien.stages.compare import Compared
 from mien.stages.compare_encoders import ComparedEncoders, EncoderRow
-from mien.text.models import EncoderKind, QuantisedKind
+from mien.text.encoders import EncoderKind, QuantisedKind
 from mien.types import Finding
 
 if TYPE_CHECKING:

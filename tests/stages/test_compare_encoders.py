@@ -16,7 +16,7 @@ from mien.records.faces import TrainingSet
 from mien.stages import compare_encoders as module
 from mien.stages.compare_encoders import SeenBy, compare_encoders, mcnemar, milliseconds
 from mien.testing import COSINES, fake_eyes
-from mien.text.models import EncoderKind
+from mien.text.encoders import EncoderKind
 from mien.types import EncoderChoice, Floats
 
 PEOPLE, EACH = 5, 12

@@ -11,7 +11,7 @@ from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened, place
 from mien.errors import UsageError
-from mien.text.models import EncoderKind
+from mien.text.encoders import EncoderKind
 from mien.text.shell import command
 from mien.text.words import count, listed, percent
 

@@ -19,7 +19,7 @@ from mien.open_album import OpenAlbum
 from mien.stages.align import look
 from mien.stages.compare_encoders import ComparedEncoders, SeenBy, compare_encoders
 from mien.stages.train import train
-from mien.text.models import EncoderKind, QuantisedKind
+from mien.text.encoders import EncoderKind, QuantisedKind
 from mien.text.shell import command
 from mien.types import EncoderChoice, Finding
 

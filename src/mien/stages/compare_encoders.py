@@ -19,7 +19,7 @@ from mien.learning.crossval import HeldOut
 from mien.learning.figures import ModelFigures, threshold_at_fpir
 from mien.records.faces import TrainingSet
 from mien.seeing.eyes import Eyes
-from mien.text.models import EncoderKind
+from mien.text.encoders import EncoderKind
 from mien.text.words import Figure
 from mien.types import EncoderChoice, Finding
 

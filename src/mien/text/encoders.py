@@ -18,3 +18,53 @@ class Advice(Kind):
         "{better} gives more faces their right name, and takes a third of the time",
         "Use it: {how}",
     )
+
+
+class EncoderKind(Kind):
+    """How an encoder compares with the one in use, by the album's own photos: of `of` pictures `won` are named rightly
+    with the new one only and `lost` with the old one only; `p` is the chance of so uneven a count if both were equal.
+    """
+
+    BETTER = (
+        "better",
+        "{name} is better than {current} here: it names {won:photo} rightly that {current} does not, and misses"
+        " {lost} that {current} names ({p:p}, {of:photo} compared).",
+    )
+    WORSE = (
+        "worse",
+        "Stay with {current}: {name} misses {lost:photo} that {current} names rightly, and names {won} that {current}"
+        " does not ({p:p}, {of:photo} compared).",
+    )
+    FASTER = (
+        "faster",
+        "{name} and {current} are equally good on these photos, as far as {of:photo} can tell ({won} won, {lost} lost,"
+        " {p:p}); {name} takes {part:%} of the time.",
+    )
+    EVEN = (
+        "even",
+        "Nothing here speaks for a change: {name} and {current} are equally good on these photos, as far as {of:photo}"
+        " can tell ({won} won, {lost} lost, {p:p}), and {name} is no faster.",
+    )
+    TOO_FEW = (
+        "too few",
+        "{of:photo} of {people:person|people} are too few to compare encoders by.",
+        "Add photos, at least five of each of ten people.",
+    )
+
+
+class QuantisedKind(Kind):
+    """What became of an encoder that was made anew in 8-bit numbers."""
+
+    KEPT = (
+        "kept",
+        "Kept: the album's figures did not fall beyond chance ({lost:photo} lost, {won} won of {of:,}, {p:p}), and a"
+        " face takes {part:%} of the time.",
+    )
+    FELL = (
+        "fell",
+        "Not kept: with 8-bit numbers {lost:photo} of {of:,} are lost and {won} won ({p:p}), more than chance.",
+    )
+    NO_FASTER = (
+        "no faster",
+        "Not kept: on this processor a face takes {part:%} of the time, so that 8-bit numbers bring nothing.",
+    )
