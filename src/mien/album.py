@@ -36,6 +36,7 @@ from mien.text.words import listed
 if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder
     from mien.intake import Collected
+    from mien.learning.cosines import Measured
     from mien.pipeline.daily import Daily
     from mien.pipeline.encoders import Quantised
     from mien.pipeline.learn import Learned
@@ -206,6 +207,14 @@ class Album:
 
         with self._writing("encoders compare") as album:
             return compare(album, list(names))
+
+    def measure_encoder(self, name: str) -> Measured:
+        """What this album's people show of the cosines of an encoder on this machine, and how sure that is. Raises
+        EncoderError where they are too few."""
+        from mien.pipeline.encoders import measure
+
+        with self._writing("encoders add") as album:
+            return measure(album, name)
 
     def quantise(self, name: str) -> Quantised:
         """Makes an encoder of 8-bit numbers by this album's own faces, and keeps it if the album's figures do not fall

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import ModelError
+from mien.errors import EncoderError, ModelError
 from mien.protocols import Progress
 from mien.settings import Settings
 from mien.storage.layout import Layout
@@ -26,6 +26,7 @@ from mien.text.names import nfc
 from mien.types import EncoderChoice
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
+    from mien.learning.cosines import Measured
     from mien.learning.head import Fit, HeadOption
     from mien.protocols import Source
     from mien.records.catalog import Catalog
@@ -143,26 +144,36 @@ class OpenAlbum:
 
     @cached_property
     def cosines(self) -> Cosines:
-        """What is true of the cosines of the encoder that the settings ask for."""
-        return self._cosines_of(self.eyes())
+        """What is true of the cosines of the encoder that the settings ask for. Raises as `measured` does."""
+        return self.eyes().encoder.cosines or self.measured.cosines
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What the album's own people show of this encoder's cosines. Raises EncoderError where they are too few."""
+        return self._measured(self.eyes())
 
     def cosines_of(self, model: Model) -> Cosines:
         """What is true of the cosines of the encoder that a model was trained with, whether or not this version of mien
         still cuts chips as it did then."""
-        return self._cosines_of(self._as_trained(model.card.encoder.choice))
+        eyes = self._as_trained(model.card.encoder.choice)
+        return eyes.encoder.cosines or self._measured(eyes).cosines
 
     def _as_trained(self, choice: EncoderChoice) -> Eyes:
         """Eyes with the encoder of a model, run where the settings say."""
         return self.tools.eyes(replace(choice, provider=self.settings.provider, commercial=self.settings.commercial))
 
-    def _cosines_of(self, eyes: Eyes) -> Cosines:
-        """What was measured of the encoder; if nobody did, what the album's own people show."""
-        if eyes.encoder.cosines is not None:
-            return eyes.encoder.cosines
-        from mien.learning.cosines import of_album
+    def _measured(self, eyes: Eyes) -> Measured:
+        from mien.learning.cosines import FEWEST_PEOPLE, measure
 
         faces = self.catalog.faces.training_set(eyes.encoder_id)
-        return of_album(faces.embeddings, faces.person).cosines
+        try:
+            return measure(faces.embeddings, faces.person)
+        except ValueError as error:
+            raise EncoderError(
+                f"The encoder {eyes.encoder.id}",
+                f"has no figures of its own, and this album cannot show any: {error}",
+                f"Have at least {FEWEST_PEOPLE} people with three photos each, or measure it by tools/fit_defaults.py.",
+            ) from error
 
     @cached_property
     def encoder(self) -> str:

@@ -128,7 +128,7 @@ def test_an_empty_album_says_what_to_do(mien: Mien, painted: Painted) -> None:
     assert rows(result.stdout) == {
         "album": str(painted.folder),
         "basis": "painted squares",
-        "encoder": "dlib-resnet; retail-0095 gives more faces their right name, and takes a third of the time. "
+        "encoder": "dlib-resnet; retail-0095 gives more faces their right name, in little more than half the time. "
         "Add it: mien encoders add retail-0095",
         "photos": "0 of 0 people",
         "model": "none",

@@ -10,7 +10,7 @@ import typer
 from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened, place
-from mien.errors import UsageError
+from mien.errors import AlbumError, EncoderError, UsageError
 from mien.text.encoders import EncoderKind
 from mien.text.shell import command
 from mien.text.words import count, listed, percent
@@ -86,8 +86,22 @@ def add(
         entry("added", f"{one.name}, in {where}")
         entry("sha256", one.network("fp32").sha256)
     if one.description.cosines is None:
-        entry("cosines", "nobody measured them for this encoder, so each album measures its own people")
+        _measure(context, album, one.name)
     entry("next", command(album.folder if album else Path("ALBUM"), "train", "--encoder", one.name))
+
+
+def _measure(context: typer.Context, album: Album | None, name: str) -> None:
+    """Says how sure an album can be of an encoder whose cosines nobody measured."""
+    if album is None:
+        entry("cosines", "nobody measured them for this encoder, so each album measures its own people")
+        return
+    try:
+        with Reporter(notes=False) as progress:
+            measured = opened(context, progress).measure_encoder(name)
+    except (EncoderError, AlbumError) as error:
+        entry("cosines", printable(str(error)), "33")
+    else:
+        entry("cosines", f"{measured.finding.why}. {measured.finding.remedy}", "33")
 
 
 @app.command(name="remove", short_help="Remove an encoder that you added.")

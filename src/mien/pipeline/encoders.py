@@ -25,6 +25,7 @@ from mien.types import EncoderChoice, Finding
 
 if TYPE_CHECKING:
     from mien.encoders.shelf import Kept
+    from mien.learning.cosines import Measured
 
 
 def compare(album: OpenAlbum, names: Sequence[str]) -> ComparedEncoders:
@@ -40,6 +41,13 @@ def compare(album: OpenAlbum, names: Sequence[str]) -> ComparedEncoders:
     for choice in choices:  # before anything takes time
         album.seen_by(choice).eyes()
     return compare_encoders([_seen_by(album, choice) for choice in choices])
+
+
+def measure(album: OpenAlbum, name: str) -> Measured:
+    """What the album's people show of an encoder whose cosines nobody measured. Raises EncoderError."""
+    view = album.seen_by(EncoderChoice(name))
+    look(view)
+    return view.measured
 
 
 def _seen_by(album: OpenAlbum, choice: EncoderChoice) -> SeenBy:

@@ -10,13 +10,24 @@ class Advice(Kind):
 
     ADD = (
         "add",
-        "{better} gives more faces their right name, and takes a third of the time",
+        "{better} gives more faces their right name, in little more than half the time",
         "Add it: {how}",
     )
     TRAIN = (
         "train",
-        "{better} gives more faces their right name, and takes a third of the time",
+        "{better} gives more faces their right name, in little more than half the time",
         "Use it: {how}",
+    )
+
+
+class CosinesKind(Kind):
+    """On what the figures of an encoder's cosines rest, from which thresholds and margins come."""
+
+    OWN = (
+        "own",
+        "nobody measured them on many people, so they come from this album's {people:person|people} and {faces:photo}:"
+        " where 1 % of strangers is asked for, {low:%} to {high:%} may get a name",
+        "More people make that narrower.",
     )
 
 
