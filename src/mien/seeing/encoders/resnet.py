@@ -50,10 +50,7 @@ NEAR_DUPLICATE = 0.995
 different pictures between 0.99 and this; among the 531 photos of `wild`, which are from the web, 26 pairs are above:
 copies, crops and moments of one scene, as far as they were looked at (5 pairs)."""
 
-SOFTMAX = (40.0, 0.3)
-"""The best of nine pairs on the training photos of LFW and `wild` by their calibrated loss."""
-
-COSINES = Cosines(CURVE, SLOPE, TEMPERATURE, MISLABELLED, CONTRADICTED, SAME_FACE, NEAR_DUPLICATE, SOFTMAX)
+COSINES = Cosines(CURVE, SLOPE, TEMPERATURE, MISLABELLED, CONTRADICTED, SAME_FACE, NEAR_DUPLICATE)
 """What is true of the ResNet's cosines. Measured with "fp32"; "int8" embeds much the same (cosine above 0.997)."""
 
 
