@@ -1,6 +1,6 @@
 """How often the gate promotes and refuses: challengers that are as good as the champion, and some that are not.
 
-    python benchmarks/gate.py [--data ../shared/data] [--cache FILE] [--draws 40] [--heads prototypes nearest]
+    python benchmarks/gate.py [--data ../shared/data] [--cache FILE] [--draws 40] [--heads prototypes normalised]
 
 Albums are drawn from made-up faces, from LFW's people with 5 or more photos and from `wild`; each photo is looked at
 once (minutes; kept in --cache, the same file as of benchmarks/heads.py). For each draw a champion of a part of the
@@ -23,7 +23,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from heads import SETS, look
+from heads import SETS, cache_of, look
 from mien.learning.head import Ints
 from mien.learning.openset import Calibration, choose_threshold
 from mien.records.faces import TrainingSet
@@ -31,7 +31,8 @@ from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
 from mien.registry.folder import Model, OnnxHead
 from mien.stages.compare import Compared, Contender, compare_on
 from mien.testing import COSINES
-from mien.wiring import HEADS
+from mien.types import EncoderChoice
+from mien.wiring import HEADS, make_eyes
 from protocol import DATA, machine, split
 
 FEWEST = 5
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cache", type=Path, help="an .npz file to keep the embeddings in")
     parser.add_argument("--draws", type=int, default=40, help="albums drawn of each kind")
-    parser.add_argument("--heads", nargs="+", default=["prototypes", "nearest"], help="heads of both models")
+    parser.add_argument("--heads", nargs="+", default=["prototypes", "normalised"], help="heads of both models")
     arguments = parser.parse_args()
     print(machine())
     print(f"\n{arguments.draws} draws each\n{'':<56} promoted  overall  strangers  people")
@@ -113,7 +114,9 @@ def albums(data: Path, cache: Path | None) -> Iterator[tuple[str, Draw]]:
     for name, face in SETS:
         if not (data / name).is_dir():
             continue
-        seen = look(split(data / name), face, cache and cache.with_stem(f"{cache.stem}-{name}"))
+        seen = look(
+            split(data / name), face, cache_of(cache, name, make_eyes(EncoderChoice()).encoder_id), EncoderChoice()
+        )
         photos = [file for file in sorted(seen) if seen[file].probe >= 0]
         several = {person for person, count in Counter(file.parent.name for file in photos).items() if count >= FEWEST}
         photos = [file for file in photos if file.parent.name in several]

@@ -1,16 +1,17 @@
 """Every head on the same faces: what it brings, on what, at what cost.
 
-    python benchmarks/heads.py [--data ../shared/data] [--cache FILE] [--photos 10 5]
+    python benchmarks/heads.py [--data ../shared/data] [--cache FILE] [--photos 10 5] [--encoder NAME]
 
-The protocols of benchmarks/accuracy.py, from embeddings: each photo is looked at once (minutes; kept in --cache), then
-each head is fitted on everyone's first 10 or 5 photos. Beside the probes it prints what training itself sees, the
-cross-validated cost by which a head is chosen, and "chosen" marks the head that `mien train` takes.
+The protocols of benchmarks/accuracy.py, from embeddings: each photo is looked at once (minutes; kept in --cache, a file
+for each set and encoder), then each head is fitted on everyone's first 10 or 5 photos. Beside the probes it prints what
+training itself sees, the cross-validated cost of each head, and "chosen" marks the head that `mien train` takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,23 +23,22 @@ from mien.engines import threads as pool
 from mien.learning import figures as metrics
 from mien.learning.crossval import held_out, log_loss
 from mien.learning.crossval import split as folds
-from mien.learning.head import FittedHead, HeadOption, weights
-from mien.learning.openset import fit_open_set, identify
+from mien.learning.head import PLAIN, FittedHead, HeadOption, weights
+from mien.learning.openset import fit_open_set, identify, scale_of
 from mien.learning.own_face import choose_faces
 from mien.records.faces import TrainingSet
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
 from mien.stages.train import choose_head
-from mien.testing import COSINES
-from mien.types import EncoderChoice, Floats, SeenPhoto
+from mien.types import Cosines, EncoderChoice, Floats, SeenPhoto
 from mien.wiring import HEADS, make_eyes
-from protocol import DATA, Split, machine, split
+from protocol import DATA, Split, add_encoder, chosen, described, machine, split
 
 SETS: tuple[tuple[str, Pick], ...] = (("lfw", "centre"), ("wild", "largest"))
 
 
 class Seen(NamedTuple):
-    """Of one photo: its hash, all its faces' embeddings (F, 128), sides and qualities (F,), and the probe's number."""
+    """Of one photo: its hash, all its faces' embeddings (F, D), sides and qualities (F,), and the probe's number."""
 
     sha256: str
     embeddings: Floats
@@ -52,45 +52,58 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cache", type=Path, help="an .npz file to keep the embeddings in")
     parser.add_argument("--photos", type=int, nargs="+", default=[10, 5], help="photos a person to fit on")
+    add_encoder(parser)
     arguments = parser.parse_args()
-    print(machine())
+    choice = chosen(arguments)
+    eyes = make_eyes(choice)
+    cosines = eyes.encoder.cosines
+    if cosines is None:
+        parser.error(f"nobody measured the cosines of {choice.name}; tools/fit_defaults.py does")
+    print(f"{machine()}\n{described(choice)}")
     for name, face in SETS:
         parts = split(arguments.data / name)
-        seen = look(parts, face, arguments.cache and arguments.cache.with_stem(f"{arguments.cache.stem}-{name}"))
+        seen = look(parts, face, cache_of(arguments.cache, name, eyes.encoder_id), choice)
         for photos in arguments.photos:
-            compare(name, parts, seen, photos)
+            compare(name, parts, seen, photos, cosines)
 
 
-def look(parts: Split, face: Pick, cache: Path | None) -> dict[Path, Seen]:
+def cache_of(cache: Path | None, name: str, encoder: str) -> Path | None:
+    """The file that keeps the embeddings of one set by one encoder."""
+    return cache and cache.with_stem(f"{cache.stem}-{name}-{encoder}")
+
+
+def look(parts: Split, face: Pick, cache: Path | None, choice: EncoderChoice) -> dict[Path, Seen]:
     """Every photo of a set, from the cache where it is there."""
     files = [*parts.enrolled, *parts.mated, *parts.strangers]
     if cache and cache.is_file():
-        with np.load(cache, allow_pickle=False) as stored:
-            edges = np.cumsum([0, *stored["faces"]])
-            return {
-                file: Seen(
-                    str(stored["sha256"][i]),
-                    stored["embeddings"][edges[i] : edges[i + 1]],
-                    stored["sides"][edges[i] : edges[i + 1]],
-                    stored["quality"][edges[i] : edges[i + 1]],
-                    int(stored["probe"][i]),
-                )
-                for i, file in enumerate(files)
-            }
-    make = partial(make_eyes, EncoderChoice())
+        return dict(zip(files, kept(cache), strict=True))
+    make = partial(make_eyes, choice)
     found = {file: _seen(seen, face) for file, seen in pool.run(files, make, Eyes.see_file, in_order=True)}
     if cache:
-        rows = list(found.values())
-        np.savez(
-            cache,
-            sha256=np.array([row.sha256 for row in rows]),
-            faces=np.array([len(row.embeddings) for row in rows]),
-            embeddings=np.concatenate([row.embeddings for row in rows]),
-            sides=np.concatenate([row.sides for row in rows]),
-            quality=np.concatenate([row.quality for row in rows]),
-            probe=np.array([row.probe for row in rows]),
-        )
+        keep(cache, list(found.values()))
     return found
+
+
+def kept(cache: Path) -> Iterator[Seen]:
+    """The photos of a cache. Each of its arrays is read once: every access to one reads all of it."""
+    with np.load(cache, allow_pickle=False) as file:
+        stored = {name: file[name] for name in file.files}
+    ends = np.cumsum(stored["faces"])[:-1]
+    columns = (np.split(stored[name], ends) for name in ("embeddings", "sides", "quality"))
+    return map(Seen, stored["sha256"].tolist(), *columns, stored["probe"].tolist())
+
+
+def keep(cache: Path, rows: list[Seen]) -> None:
+    size = max(row.embeddings.shape[-1] for row in rows)
+    np.savez(
+        cache,
+        sha256=np.array([row.sha256 for row in rows]),
+        faces=np.array([len(row.embeddings) for row in rows]),
+        embeddings=np.concatenate([row.embeddings.reshape(-1, size) for row in rows]),
+        sides=np.concatenate([row.sides for row in rows]),
+        quality=np.concatenate([row.quality for row in rows]),
+        probe=np.array([row.probe for row in rows]),
+    )
 
 
 def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
@@ -99,40 +112,51 @@ def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
     chosen = pick_face(seen.photo, seen.faces, face)
     return Seen(
         seen.photo.sha256,
-        np.array([one.embedding.vector for one in seen.faces], np.float32).reshape(-1, 128),
+        np.array([one.embedding.vector for one in seen.faces], np.float32),
         np.array([one.quality.size for one in seen.faces], np.float32),
         np.array([one.quality.overall for one in seen.faces], np.float32),
         -1 if chosen is None else seen.faces.index(chosen),
     )
 
 
-def compare(name: str, parts: Split, seen: dict[Path, Seen], photos: int) -> None:
+def compare(name: str, parts: Split, seen: dict[Path, Seen], photos: int, cosines: Cosines) -> None:
     """A table: a line a head."""
     faces = enrol(parts, seen, photos)
     people, weight = len(faces.people), weights(faces.overall)
-    chosen, _, _ = choose_head(faces, weight, COSINES, HEADS, "auto")
+    taken = choose_head(faces, weight, cosines, HEADS, "auto").option
     truth = np.array([parts.people.index(file.parent.name) for file in parts.mated])
     print(f"\n{name}, {photos} photos of {people} people; {len(parts.mated)} mated, {len(parts.strangers)} non-mated")
     print(
         f"{'head':<20} {'cost':>7} {'s':>6} {'top-1':>7} {'@ 1 %':>7} {'@ 0.1 %':>7} {'TPIR':>7} {'FPIR':>7} {'ECE':>6}"
     )
     for option in HEADS:
-        if len(faces.sha256) - people < option.fewest_spare:
-            print(f"{option.name:<20} too few photos")
+        if why := option.hindrance(len(faces.sha256), people):
+            print(f"{option.name:<20} {why}")
             continue
-        print(line(option, faces, weight, parts, seen, truth) + (" chosen" if option is chosen else ""), flush=True)
+        mark = " chosen" if option is taken else ""
+        print(line(option, faces, weight, parts, seen, truth, cosines) + mark, flush=True)
 
 
 def line(
-    option: HeadOption, faces: TrainingSet, weight: Floats, parts: Split, seen: dict[Path, Seen], truth: np.ndarray
+    option: HeadOption,
+    faces: TrainingSet,
+    weight: Floats,
+    parts: Split,
+    seen: dict[Path, Seen],
+    truth: np.ndarray,
+    cosines: Cosines,
 ) -> str:
-    people, fit, started = len(faces.people), option.fit_for(COSINES), time.process_time()
-    fold = folds(faces.sha256, faces.person, faces.embeddings, COSINES)
+    people, fit, started = len(faces.people), option.fit_for(cosines), time.process_time()
+    fold = folds(faces.sha256, faces.person, faces.embeddings, cosines)
     held = held_out(fit, faces.embeddings, faces.person, people, weight, fold)
     cost = float(log_loss(held, faces.person).mean())
     head = fit(faces.embeddings, faces.person, people, weight)
     seconds = time.process_time() - started
-    threshold, calibration = fit_open_set(held, faces.person, people, 0.01, option.scale, COSINES)
+    scale = PLAIN
+    if option is not HEADS[0]:
+        plain = held_out(HEADS[0].fit_for(cosines), faces.embeddings, faces.person, people, weight, fold)
+        scale = scale_of(held.best_rival, plain.best_rival, faces.person)
+    threshold, calibration = fit_open_set(held, faces.person, people, 0.01, scale, cosines)
     mated, strangers = probes(head, seen, parts.mated), probes(head, seen, parts.strangers)
     right = (mated.argmax(axis=1) == truth) & np.isfinite(mated[:, 0])
     best, worst = mated.max(axis=1), strangers.max(axis=1)

@@ -27,7 +27,7 @@ from protocol import machine
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "album" / "people"
 PEOPLE, PHOTOS = 4, 4
-HEAVY = ("typer", "rich", "numpy", "cv2", "PIL", "pydantic", "onnxruntime", "sqlalchemy", "scipy", "onnx")
+HEAVY = ("typer", "rich", "numpy", "cv2", "PIL", "pydantic", "onnxruntime", "sqlalchemy", "onnx")
 
 
 class Start(NamedTuple):

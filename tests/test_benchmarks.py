@@ -242,3 +242,30 @@ def test_collecting_notices_what_should_not_be(benchmarks: Any, tmp_path: Path) 
         collect.arrived(tmp_path)
     with pytest.raises(SystemExit, match="all arrived"):
         collect.check("all arrived", False)
+
+
+def test_embeddings_of_any_size_come_back_from_the_cache_and_each_array_is_read_once(
+    benchmarks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads, random = benchmarks("heads"), np.random.default_rng(0)
+    rows = [
+        heads.Seen(f"{n:064x}", *(random.random(shape).astype(np.float32) for shape in ((n, 256), n, n)), n - 1)
+        for n in (2, 1, 3)
+    ]
+    nobody = heads.Seen("f" * 64, *(np.array([], np.float32) for _ in range(3)), -1)
+    heads.keep(tmp_path / "cache.npz", [rows[0], nobody, *rows[1:]])
+    read: list[str] = []
+    get = np.lib.npyio.NpzFile.__getitem__
+
+    def counted(file: Any, name: str) -> Any:
+        read.append(name)
+        return get(file, name)
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", counted)
+    found = list(heads.kept(tmp_path / "cache.npz"))
+    assert len(read) == len(set(read)) == 6
+    assert found.pop(1).embeddings.shape == (0, 256)
+    for one, other in zip(found, rows, strict=True):
+        assert (one.sha256, one.probe) == (other.sha256, other.probe)
+        for part in ("embeddings", "sides", "quality"):
+            np.testing.assert_array_equal(getattr(one, part), getattr(other, part))

@@ -18,7 +18,7 @@ def imported_by(*arguments: str | Path) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
-TRAINING = {"sqlalchemy", "scipy", "onnx", "sklearn", "matplotlib", "pydantic_settings", "filelock", "psutil", "jinja2"}
+TRAINING = {"sqlalchemy", "onnx", "sklearn", "matplotlib", "pydantic_settings", "filelock", "psutil", "jinja2"}
 
 
 def test_help_imports_no_library_but_that_of_the_command_line() -> None:

@@ -27,7 +27,7 @@ from mien.types import EncoderChoice
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
     from mien.learning.cosines import Measured
-    from mien.learning.head import Fit, HeadOption
+    from mien.learning.head import HeadOption
     from mien.protocols import Source
     from mien.records.catalog import Catalog
     from mien.records.files import Changes, Entry
@@ -51,14 +51,13 @@ EyesFor = Callable[[EncoderChoice], "Eyes"]
 class Tools:
     """What verbs are handed, as `mien.wiring` makes it: they know no concrete tool.
 
-    `eyes` are made for the encoder that the settings ask for. `heads` are those that training chooses from;
-    `enrolments`, by the name of a head, fit the part of one person alone, for the cosines of an encoder. `sources`
-    opens sources by name, whose connections end with the ExitStack.
+    `eyes` are made for the encoder that the settings ask for. `heads` are those that training chooses from, the first
+    of which scores cosines to one mean a person. `sources` opens sources by name, whose connections end with the
+    ExitStack.
     """
 
     eyes: EyesFor
     heads: tuple[HeadOption, ...]
-    enrolments: Mapping[str, Callable[[Cosines], Fit]]
     sources: Callable[[Layout, Settings, Sequence[str], ExitStack], dict[str, Callable[[], Source]]]
 
 

@@ -103,7 +103,9 @@ class Settings(BaseModel):
     )
     skip_multi: bool = Field(default=False, description="true: leave out training photos that show several faces.")
     head: str = Field(
-        default="auto", min_length=1, description='Which head to train: "auto" chooses by cross-validation.'
+        default="auto",
+        min_length=1,
+        description='Which head to train: prototypes, normalised, or "auto" to choose.',
     )
     minimum: int = Field(default=20, ge=1, description="Photos that each person should have, 1 or more.")
     catalog: Path | None = Field(

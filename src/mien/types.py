@@ -166,7 +166,6 @@ class Cosines:
     `contradicted`: so far below the median of its person's faces does a face lie that the others contradict.
     `same_face`: from this cosine on the faces in two pictures that look alike are one and the same face.
     `near_duplicate`: from this cosine on two faces of a person are of one picture: a copy, a crop, the next of a burst.
-    `softmax` (scale, pull): by what the softmax head multiplies cosines, and how strongly it is held to the means.
     """
 
     curve: tuple[float, float, float, float]
@@ -176,7 +175,6 @@ class Cosines:
     contradicted: float
     same_face: float
     near_duplicate: float
-    softmax: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

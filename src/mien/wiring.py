@@ -10,12 +10,9 @@ from urllib.parse import urlsplit
 
 from mien.encoders.shelf import kept
 from mien.errors import SourceError
-from mien.learning.head import HeadOption, Scale
-from mien.learning.heads.nearest import with_nearest
-from mien.learning.heads.normalised import FEWEST, normalised
+from mien.learning.head import HeadOption
+from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
 from mien.learning.heads.prototypes import prototypes
-from mien.learning.heads.several import with_several
-from mien.learning.heads.softmax import MOST_WORK, with_softmax
 from mien.open_album import EyesFor, Tools
 from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
@@ -45,55 +42,21 @@ def make_eyes(choice: EncoderChoice) -> Eyes:
     return Eyes(YuNet(), MMOD(trees), trees, network, views)
 
 
-def _several(cosines: Cosines) -> Fit:
-    return with_several(prototypes(cosines))
-
-
-def _nearest(cosines: Cosines) -> Fit:
-    return with_nearest(prototypes(cosines))
-
-
 def _normalised(cosines: Cosines) -> Fit:
     return normalised(prototypes(cosines))
 
 
-def _normalised_nearest(cosines: Cosines) -> Fit:
-    return normalised(_nearest(cosines))
-
-
-def _softmax(cosines: Cosines) -> Fit:
-    return with_softmax(prototypes(cosines), cosines)
-
-
 HEADS = (
-    HeadOption("prototypes", prototypes, 0.0),
-    HeadOption("several", _several, -0.001),
-    HeadOption("nearest", _nearest, -0.0035),
-    HeadOption("normalised", _normalised, -0.004, Scale(0.347, 0.651), FEWEST),
-    HeadOption("normalised-nearest", _normalised_nearest, -0.0145, Scale(0.347, 0.649), FEWEST),
-    HeadOption("softmax", _softmax, 0.0, Scale(-0.121, 1.118), most_work=MOST_WORK, only_if_named=True),
+    HeadOption("prototypes", prototypes, formerly=("several", "nearest", "softmax")),
+    HeadOption("normalised", _normalised, FEWEST_PEOPLE, FEWEST_SPARE, formerly=("normalised-nearest",)),
 )
-"""The heads that `train` chooses from, the simpler first, with what each brought on the training photos of LFW and
-`wild`, and the scale of its scores in galleries of 10 to 60 LFW people (docs/benchmarks.md). Softmax must be asked
-for: it pushes the people of the album apart, so masking them cannot show how it treats real strangers, and those it
-names more often."""
-
-
-ENROLMENTS: dict[str, Callable[[Cosines], Fit]] = {
-    "prototypes": prototypes,
-    "several": _several,
-    "nearest": _nearest,
-    "normalised": prototypes,
-    "normalised-nearest": _nearest,
-    "softmax": prototypes,
-}
-"""For each head what it makes of one person alone, whose embeddings its transform was applied to. Softmax takes the
-mean that it starts from."""
+"""The heads that `train` chooses from (docs/benchmarks.md): the first scores plain cosines, and each later one is taken
+wherever it can be had and does no harm (`mien.stages.train.choose_head`)."""
 
 
 def tools(eyes: EyesFor = make_eyes) -> Tools:
     """Everything that verbs are handed; `eyes` for whoever sees by other means."""
-    return Tools(eyes, HEADS, ENROLMENTS, open_sources)
+    return Tools(eyes, HEADS, open_sources)
 
 
 SOURCES = "mien.sources"

@@ -97,6 +97,24 @@ def test_a_head_with_another_scale_of_score_has_the_threshold_of_that_scale(peop
     assert other.value == pytest.approx(scale.offset + scale.spread * one.value)
 
 
+def test_the_scale_of_a_head_is_estimated_on_the_album() -> None:
+    held, owner, _ = album(5, 3)
+    found = gallery.scale_of(0.35 + 0.65 * held.best_rival, held.best_rival, owner)
+    assert found == pytest.approx((0.35, 0.65))
+    assert gallery.scale_of(held.best_rival, held.best_rival, owner) == pytest.approx(PLAIN)
+
+
+@pytest.mark.parametrize("rivals", [[-np.inf, -np.inf], [0.9, -np.inf], [0.9, 0.9]], ids=str)
+def test_where_nobody_or_everybody_is_alike_the_scale_is_the_plain_one(rivals: list[float]) -> None:
+    assert gallery.scale_of(rivals, rivals, [0, 1]) == PLAIN
+
+
+def test_somebody_with_many_photos_does_not_weigh_more_in_the_scale() -> None:
+    plain, other = np.array([0.8, 0.9, *[0.9] * 50]), np.array([0.4, 0.6, *[0.6] * 50])
+    owner = np.array([0, 1, *[1] * 50])
+    assert gallery.scale_of(other, plain, owner) == pytest.approx(gallery.scale_of(other[:2], plain[:2], owner[:2]))
+
+
 def test_somebody_with_many_photos_does_not_decide_alone() -> None:
     few = np.concatenate([np.full(400, 0.90), [0.97]])
     owner = np.concatenate([np.arange(400), [0]])

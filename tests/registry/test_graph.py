@@ -16,8 +16,6 @@ from mien.testing import COSINES
 from mien.types import Floats
 from mien.wiring import HEADS
 
-every_head = pytest.mark.parametrize("option", HEADS, ids=lambda option: option.name)
-
 
 def unit(rows: int, seed: int) -> Floats:
     found = np.random.default_rng(seed).normal(size=(rows, 128)) * 0.03 + np.eye(128)[0]
@@ -29,14 +27,22 @@ def fitted(option: HeadOption) -> FittedHead:
     return option.fit_for(COSINES)(unit(len(owner), 0), owner, 5, np.ones(len(owner), np.float32))
 
 
+NEAREST = replace(fitted(HEADS[0]), exemplars=unit(9, 2), owner=np.array([0, 1, 1, 2, 2, 2, 3, 4, 4]), share=0.6)
+"""A head with exemplars, as earlier versions of mien made them: single faces beside the prototype."""
+
+every_form = pytest.mark.parametrize(
+    "head", [*map(fitted, HEADS), NEAREST], ids=[*(option.name for option in HEADS), "with exemplars"]
+)
+
+
 def scores(data: bytes, faces: Floats) -> Floats:
     (found,) = open_session(data).run(["scores"], {"embedding": faces})
     return np.asarray(found)
 
 
-@every_head
-def test_the_network_gives_the_same_scores_for_any_number_of_faces_of_any_length(option: HeadOption) -> None:
-    head, faces = fitted(option), unit(7, 1) * np.float32(1.47)
+@every_form
+def test_the_network_gives_the_same_scores_for_any_number_of_faces_of_any_length(head: FittedHead) -> None:
+    faces = unit(7, 1) * np.float32(1.47)
     data = head_graph(head)
     for batch in (faces, faces[:1], faces[:0]):
         found = scores(data, batch)
@@ -45,16 +51,15 @@ def test_the_network_gives_the_same_scores_for_any_number_of_faces_of_any_length
 
 
 def test_people_without_exemplars_have_the_same_scores_too() -> None:
-    head = fitted(next(option for option in HEADS if option.name == "nearest"))
+    head = NEAREST
     for person in (0, 2, 4):
         kept = head.owner != person
         fewer = replace(head, exemplars=head.exemplars[kept], owner=head.owner[kept])
         np.testing.assert_allclose(scores(head_graph(fewer), unit(7, 1)), fewer.scores(unit(7, 1)), atol=1e-5)
 
 
-@every_head
-def test_the_same_head_is_the_same_bytes_with_all_weights_inside(option: HeadOption) -> None:
-    head = fitted(option)
+@every_form
+def test_the_same_head_is_the_same_bytes_with_all_weights_inside(head: FittedHead) -> None:
     data = head_graph(head)
     turned = None if head.transform is None else head.transform.copy(order="F")
     assert head_graph(replace(head, vectors=head.vectors.copy(order="F"), transform=turned)) == data
@@ -64,9 +69,9 @@ def test_the_same_head_is_the_same_bytes_with_all_weights_inside(option: HeadOpt
     np.testing.assert_array_equal(by_name["prototypes"].T, head.vectors)
 
 
-@every_head
-def test_it_is_the_file_that_onnx_would_write(option: HeadOption) -> None:
-    data = head_graph(fitted(option))
+@every_form
+def test_it_is_the_file_that_onnx_would_write(head: FittedHead) -> None:
+    data = head_graph(head)
     model = onnx.load_model_from_string(data)
     onnx.checker.check_model(model, full_check=True)
     assert model.SerializeToString(deterministic=True) == data
@@ -75,9 +80,8 @@ def test_it_is_the_file_that_onnx_would_write(option: HeadOption) -> None:
 # Back again
 
 
-@every_head
-def test_a_network_gives_back_its_head_to_be_written_again(option: HeadOption) -> None:
-    head = fitted(option)
+@every_form
+def test_a_network_gives_back_its_head_to_be_written_again(head: FittedHead) -> None:
     data = head_graph(head)
     back = head_of_graph(data)
     np.testing.assert_allclose(back.scores(unit(7, 1)), head.scores(unit(7, 1)), atol=1e-6)
@@ -95,11 +99,8 @@ def another_network() -> bytes:
     return bytes(onnx.helper.make_model(graph).SerializeToString())
 
 
-NEAREST = next(option for option in HEADS if option.name == "nearest")
-
-
 def broken(**parts: Any) -> bytes:
-    return head_graph(replace(fitted(NEAREST), **parts))
+    return head_graph(replace(NEAREST, **parts))
 
 
 @pytest.mark.parametrize(
@@ -108,14 +109,14 @@ def broken(**parts: Any) -> bytes:
         b"",
         b"no network at all",
         another_network(),
-        broken(owner=np.full(len(fitted(NEAREST).owner), 5)),
-        broken(owner=fitted(NEAREST).owner[::-1]),
-        broken(owner=fitted(NEAREST).owner[1:]),
+        broken(owner=np.full(len(NEAREST.owner), 5)),
+        broken(owner=NEAREST.owner[::-1]),
+        broken(owner=NEAREST.owner[1:]),
         broken(vectors=np.full((5, 128), np.nan, np.float32)),
         broken(share=1.5),
-        head_graph(fitted(NEAREST))[:-1],
-        head_graph(fitted(NEAREST)) + b"\x0d1234",
-        head_graph(fitted(NEAREST)).replace(b"max", b"add"),
+        head_graph(NEAREST)[:-1],
+        head_graph(NEAREST) + b"\x0d1234",
+        head_graph(NEAREST).replace(b"max", b"add"),
         b"\xff" * 20,
         broken(transform=np.eye(127, dtype=np.float32)),
     ],

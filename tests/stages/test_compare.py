@@ -38,7 +38,7 @@ Bools = NDArray[np.bool_]
 OLD, NEW = "2026-11-23-001", "2026-11-24-001"
 
 
-PROTOTYPES = HeadOption("prototypes", prototypes, 0.0)
+PROTOTYPES = HeadOption("prototypes", prototypes)
 
 
 def faces_of(owner: Sequence[int] | Ints, seed: int = 0, spread: float = 0.03) -> TrainingSet:
@@ -267,7 +267,6 @@ WIDE = Cosines(
     contradicted=0.12,
     same_face=0.95,
     near_duplicate=0.98,
-    softmax=(10.0, 0.3),
 )
 """What is about true of the cosines of `seen_otherwise`."""
 

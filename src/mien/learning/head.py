@@ -5,12 +5,12 @@ There is one way to score, to save and to load a head, whichever way it was fitt
     unit = normalised(embedding @ transform)
     score of a person = share * unit . prototype + (1 - share) * the highest unit . exemplar of that person
 
-Every part is a cosine, so the score is one too, and the threshold applies to it whichever head it was.
+Every part is a cosine, so the score is one too, and the threshold applies to it whichever head it was. Today's heads
+keep no exemplars; models of earlier versions do.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -90,24 +90,21 @@ PLAIN = Scale(0.0, 1.0)
 class HeadOption:
     """A head that may be chosen for a model.
 
-    `fit_for` gives its `Fit` for an encoder's cosines, and `scale` says how its scores of strangers lie. `prior_cost`
-    is how many nats a face it cost more than prototypes on other albums (less than 0: better). It needs an album of
-    `fewest_spare` photos more than people, and of at most `most_work` photos times people. A head that is
-    `only_if_named` is chosen only for a user who names it.
+    `fit_for` gives its `Fit` for an encoder's cosines. It needs an album of `fewest_people`, and of `fewest_spare`
+    photos more than people. `formerly` are names of heads that earlier versions of mien had: a model with one of them
+    is compared as if it had this one.
     """
 
     name: str
     fit_for: Callable[[Cosines], Fit]
-    prior_cost: float
-    scale: Scale = PLAIN
+    fewest_people: int = 1
     fewest_spare: int = 0
-    most_work: float = math.inf
-    only_if_named: bool = False
+    formerly: tuple[str, ...] = ()
 
     def hindrance(self, photos: int, people: int) -> str | None:
         """Why this head cannot be had for an album of so many photos and people, in words; None if it can."""
+        if people < self.fewest_people:
+            return HeadKind.TOO_FEW_PEOPLE.say({"fewest": self.fewest_people})
         if photos - people < self.fewest_spare:
             return HeadKind.TOO_FEW_PHOTOS.say({"fewest": self.fewest_spare})
-        if photos * people > self.most_work:
-            return HeadKind.TOO_SLOW.say({"photos": photos, "people": people})
         return None

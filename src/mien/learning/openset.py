@@ -106,7 +106,35 @@ def fit_open_set(
     owner, best = np.asarray(person, dtype=np.intp), held.best_rival
     threshold = choose_threshold(best, owner, people, fpir, cosines, held.own, scale)
     kept = ~mislabelled(best, held.own, cosines)
-    return threshold, calibrate(held.own[kept], held.rivals[kept], owner[kept], threshold.value, cosines)
+    return threshold, calibrate(
+        held.own[kept],
+        held.rivals[kept],
+        owner[kept],
+        threshold.value,
+        Calibration(cosines.slope, cosines.temperature),
+    )
+
+
+def scale_of(rivals: ArrayLike, plain_rivals: ArrayLike, person: ArrayLike) -> Scale:
+    """The scale of a head's scores of strangers, estimated on the album itself.
+
+    `rivals` (N,) are the masked scores of its faces under that head, `plain_rivals` (N,) those of the same faces as
+    cosines to one mean a person; mean and standard deviation are made equal, each person counting alike. `PLAIN` where
+    nobody can be masked or all are alike.
+    """
+    found, plain = np.asarray(rivals, dtype=np.float64), np.asarray(plain_rivals, dtype=np.float64)
+    usable = np.isfinite(found) & np.isfinite(plain)
+    if not usable.any():
+        return PLAIN
+    weight = _person_weights(np.asarray(person, dtype=np.intp)[usable])
+    middle, plain_middle = (float(np.average(some[usable], weights=weight)) for some in (found, plain))
+    spread, plain_spread = (
+        float(np.average((some[usable] - mean) ** 2, weights=weight)) ** 0.5
+        for some, mean in ((found, middle), (plain, plain_middle))
+    )
+    if spread == 0 or plain_spread == 0:
+        return PLAIN
+    return Scale(middle - spread / plain_spread * plain_middle, spread / plain_spread)
 
 
 def mislabelled(non_mated: ArrayLike, own: ArrayLike, cosines: Cosines) -> NDArray[np.bool_]:
@@ -194,18 +222,20 @@ def _person_weights(person: NDArray[np.intp]) -> Vector:
     return 1.0 / np.bincount(person)[person]
 
 
-def calibrate(own: ArrayLike, others: ArrayLike, person: ArrayLike, threshold: float, cosines: Cosines) -> Calibration:
-    """Fits the two numbers of a `Calibration` on the gallery's own faces; the encoder's where these say nothing.
+def calibrate(
+    own: ArrayLike, others: ArrayLike, person: ArrayLike, threshold: float, usual: Calibration
+) -> Calibration:
+    """Fits the two numbers of a `Calibration` on the gallery's own faces; the `usual` ones where these say nothing.
 
     `own` (N,) leave-one-out scores (nan: an only face), `others` (N, K) rivals' scores, best first. Each person
     weighs alike, and mated faces together as much as non-mated ones. Both losses are convex in the number fitted
-    (slope, or one over the temperature), and so is the prior, x - log(x) of its ratio to the encoder's value: one
+    (slope, or one over the temperature), and so is the prior, x - log(x) of its ratio to the usual value: one
     minimum, found by golden section.
     """
     mine, rival = np.asarray(own, dtype=np.float64), np.asarray(others, dtype=np.float64)
     mated = np.isfinite(mine)
     if not (rival.shape[1] and mated.any()):
-        return Calibration(cosines.slope, cosines.temperature)
+        return usual
     owner = np.asarray(person, dtype=np.intp)
     each, each_mated = _person_weights(owner), _person_weights(owner[mated])
     each, each_mated = each / each.sum(), each_mated / each_mated.sum()
@@ -222,7 +252,7 @@ def calibrate(own: ArrayLike, others: ArrayLike, person: ArrayLike, threshold: f
         return float(each_mated @ total) * int(mated.sum())
 
     # Six digits: the last bits of a sum differ between processors and need not reach the model's files.
-    slope, sharpness = _least_cost(open_loss, cosines.slope), _least_cost(closed_loss, 1 / cosines.temperature)
+    slope, sharpness = _least_cost(open_loss, usual.slope), _least_cost(closed_loss, 1 / usual.temperature)
     return Calibration(slope=float(f"{slope:.6g}"), temperature=float(f"{1 / sharpness:.6g}"))
 
 

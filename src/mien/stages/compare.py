@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import Decision, PairedAnswers, decide
-from mien.learning.head import HeadOption, Ints, weights
-from mien.learning.openset import choose_threshold, mislabelled
+from mien.learning.head import PLAIN, HeadOption, Ints, weights
+from mien.learning.openset import choose_threshold, mislabelled, scale_of
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
@@ -167,7 +167,7 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
     is the one that has seen all of today's album. Near-duplicates that the champion's encoder alone would notice may
     then stand in different folds. That flatters the champion, and the gate errs towards the model in use anyway.
     """
-    known_heads = {head.name: head for head in heads}
+    known_heads = {name: head for head in heads for name in (head.name, *head.formerly)}
     for model in (champion.model, challenger.model):
         if model.card.head.name not in known_heads:
             figures = {"version": model.version, "head": model.card.head.name}
@@ -184,9 +184,9 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
     both = learned & _people_of(faces, of_old & seen)
     picture = pictures(faces.person, faces.embeddings, challenger.cosines)
     fold = split(faces.sha256, faces.person, faces.embeddings, challenger.cosines)
-    old = _Asked.about(replace(champion, faces=view), fold[rows], of_old[rows], both, old_head, fpir)
+    old = _Asked.about(replace(champion, faces=view), fold[rows], of_old[rows], both, old_head, heads[0], fpir)
     old = old.placed(rows, len(of_new))
-    new = _Asked.about(challenger, fold, of_new, both, new_head, fpir)
+    new = _Asked.about(challenger, fold, of_new, both, new_head, heads[0], fpir)
 
     own = of_new & both[faces.person]
     asked = own & seen
@@ -257,27 +257,31 @@ class _Asked:
 
     @classmethod
     def about(
-        cls, contender: Contender, fold: Ints, photos: Bools, both: Bools, head: HeadOption, fpir: float
+        cls,
+        contender: Contender,
+        fold: Ints,
+        photos: Bools,
+        both: Bools,
+        head: HeadOption,
+        plain: HeadOption,
+        fpir: float,
     ) -> _Asked:
-        """Asks about the people (P,) whom `both` models know; of `photos` (N,) the model was made."""
+        """Asks about the people (P,) whom `both` models know; of `photos` (N,) the model was made. `plain` is the head
+        whose scores are cosines to one mean a person."""
         faces, cosines = contender.faces, contender.cosines
-        held, beside = held_out_among(
-            head.fit_for(cosines),
-            faces.embeddings,
-            faces.person,
-            len(faces.people),
-            weights(faces.overall),
-            fold,
-            photos,
-            both,
-            ~both,
-        )
+
+        def ask(option: HeadOption, *sides: Bools) -> list[HeldOut]:
+            given = faces.embeddings, faces.person, len(faces.people), weights(faces.overall)
+            return held_out_among(option.fit_for(cosines), *given, fold, photos, *sides)
+
+        held, beside = ask(head, both, ~both)
         own = photos & both[faces.person]
         _, owner = np.unique(faces.person[own], return_inverse=True)
         if not len(owner):
             return cls(held, beside, np.inf)
         rival, people = held.best_rival[own], int(both.sum())
-        threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], head.scale)
+        scale = PLAIN if head is plain else scale_of(rival, ask(plain, both)[0].best_rival[own], owner)
+        threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], scale)
         return cls(held, beside, threshold.value)
 
     def placed(self, rows: Ints, count: int) -> _Asked:

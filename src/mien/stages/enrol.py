@@ -9,18 +9,17 @@ over: they were fitted on other photos, and the card counts by how many, so that
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mien.errors import ModelError, NoFaceError
-from mien.learning.head import Fit, FittedHead, transformed, weights
+from mien.errors import NoFaceError
+from mien.learning.head import FittedHead, transformed, weights
 from mien.open_album import OpenAlbum
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.registry.folder import Draft, Model, load_fitted
-from mien.types import Cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,9 @@ class Enrolled:
 def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
     """Writes a version of `model` (made by the encoder in use) that knows `person` (NFC) as the catalog does.
 
-    Making the version the current one is the caller's decision. Raises NoFaceError if no photo of the person shows a
-    face; ModelError for a head that this version of mien does not know; DamagedModelError, StorageError.
+    The person gets a mean, whatever head it is, in the directions that the head's transform gives. Making the version
+    the current one is the caller's decision. Raises NoFaceError if no photo of the person shows a face;
+    DamagedModelError, StorageError.
     """
     faces = album.catalog.faces.training_set(model.encoder_id, person)
     if not faces.sha256:
@@ -49,8 +49,10 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
         return Enrolled(model.version, len(faces.sha256), 0)
     head = load_fitted(album.layout.models / model.version, model)
     embeddings = faces.embeddings if head.transform is None else transformed(faces.embeddings, head.transform)
-    fit = _enrolment(album, model)(album.cosines)
+    fit = album.tools.heads[0].fit_for(album.cosines)
     own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall))
+    if head.share < 1:  # of an earlier version, in which everybody has exemplars beside the mean
+        own = replace(own, exemplars=own.vectors, owner=np.zeros(1, np.int64))
     people, head = _placed(model.people, head, person, own)
     photos = {**model.card.photos, person: faces.sha256}
     return Enrolled(_write(album, model, people, head, photos, changed), len(faces.sha256), changed)
@@ -67,18 +69,6 @@ def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:
     photos = {name: some for name, some in model.card.photos.items() if name != person}
     changed = len(model.card.photos.get(person, ()))
     return Enrolled(_write(album, model, people, head, photos, changed), 0, changed)
-
-
-def _enrolment(album: OpenAlbum, model: Model) -> Callable[[Cosines], Fit]:
-    """What makes one person's own part of the model's head, of embeddings that its transform was applied to."""
-    name = model.card.head.name
-    if name not in album.tools.enrolments:
-        raise ModelError(
-            f"The model {model.version}",
-            f"has a head that this version of mien does not know: {name}",
-            "Make a new model with `mien train`.",
-        )
-    return album.tools.enrolments[name]
 
 
 def _write(

@@ -108,5 +108,5 @@ class ThresholdKind(Kind):
 class HeadKind(Kind):
     """Why a head cannot be had for an album."""
 
+    TOO_FEW_PEOPLE = ("too few people", "needs {fewest:,} people")
     TOO_FEW_PHOTOS = ("too few photos", "needs {fewest:,} photos more than people")
-    TOO_SLOW = ("too slow", "is too slow for {photos:photo} of {people:person|people}")

@@ -18,9 +18,10 @@ PART = 0.25
 """How much of the covariance is the album's; the rest is the identity, towards which it is shrunk. 0.2 to 0.4 are alike
 on the training photos of LFW's 25 people; one half and more names more strangers."""
 
-FEWEST = 150
-"""Differences (photos less people) from which on the covariance is worth having. Measured on LFW: with 12 people of 7
-photos it fits the album's own pictures so well that strangers are named many times too often; with 25 it helps."""
+FEWEST_PEOPLE, FEWEST_SPARE = 5, 150
+"""People, and differences (photos less people), from which on the covariance is worth having (docs/benchmarks.md). Of
+5 to 10 people from the web it takes back a third to all of the errors; of 2 people too little is known of how
+strangers' scores lie: in one album of twenty 15 % of them were named where 1 % was asked for."""
 
 
 def normalised(fit: Fit) -> Fit:
