@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from mien.types import EncoderChoice
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared/data"
 
@@ -29,7 +31,7 @@ def hard() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def seen(hard: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return hard.see(DATA, tmp_path_factory.mktemp("hard") / "album", "fp32", 1)
+    return hard.see(DATA, tmp_path_factory.mktemp("hard") / "album", EncoderChoice(views=1))
 
 
 def test_no_traceback_and_an_exit_code_that_says_some_are_unreadable(seen: Any) -> None:

@@ -115,7 +115,7 @@ def test_what_two_encoders_chose_is_kept_side_by_side(three_people: Painted) -> 
 
     def eyes(choice: EncoderChoice) -> Eyes:
         own = three_people.eyes(choice)
-        return replace(own, detector=ColourBlind("fake-int8")) if precision == "int8" else own
+        return replace(own, detector=ColourBlind("fake-int8")) if choice.precision == "int8" else own
 
     def align(precision: str) -> Aligned:
         return Album(three_people.folder, eyes=eyes, precision=precision).align()

@@ -89,7 +89,9 @@ def opened(models: Path, person: str, photos: int) -> OpenAlbum:
     """An album with so many photos of a person, as far as `enrol` may ask it."""
     known = SimpleNamespace(faces=OnePerson(person, training((person, photos))))
     place, tools = SimpleNamespace(models=models), wiring.tools()
-    asked = SimpleNamespace(catalog=known, layout=place, tools=tools, eyes=fake_eyes, clock=lambda: NOON)
+    asked = SimpleNamespace(
+        catalog=known, layout=place, tools=tools, eyes=fake_eyes, cosines=COSINES, clock=lambda: NOON
+    )
     return cast("OpenAlbum", asked)
 
 

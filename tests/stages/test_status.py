@@ -104,7 +104,9 @@ def test_faces_that_were_seen_and_not_chosen(trained: Painted) -> None:
 
 def test_settings_that_the_model_was_not_made_with(trained: Painted) -> None:
     assert stale(trained, fpir=0.05) == ["the model's FPIR is 0.01, the setting 0.05"]
-    other = "the model was made with other settings of precision or views, or by another version of mien"
+    other = (
+        "the model was made with another encoder, other settings of precision or views, or by another version of mien"
+    )
     for setting in ({"views": 2}, {"precision": "int8"}):
         assert stale(trained, **setting) == ["9 photos not seen yet with the present settings", other]
 
