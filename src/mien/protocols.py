@@ -51,7 +51,7 @@ class Encoder(Protocol):
 
     @property
     def cosines(self) -> Cosines:
-        """What is true of the cosines between its embeddings; `tools/fit_defaults.py` measures most of it."""
+        """What is true of the cosines between its embeddings; `tools/fit_defaults.py` measures it."""
         ...
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:
