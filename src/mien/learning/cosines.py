@@ -109,8 +109,9 @@ def measure(embeddings: Floats, person: ArrayLike) -> Measured:
     `temperature` are fitted in such galleries. `mislabelled` is a part of the lead that a face's own person has;
     `contradicted` lies as many standard deviations below a person's own faces as above strangers; `same_face` and
     `near_duplicate` are parts of the usual distance of two photos of a person. Few wrong labels change little, as the
-    margins rest on medians. The result depends on nothing but its arguments. Raises ValueError with fewer than `FEWEST_PEOPLE` people of three
-    photos, and where embeddings tell nobody apart.
+    margins rest on medians. The result depends on nothing but its arguments.
+
+    Raises ValueError with fewer than `FEWEST_PEOPLE` people of three photos, and where embeddings tell nobody apart.
     """
     sample = _Sample.of(np.asarray(embeddings, np.float32), np.unique(np.asarray(person), return_inverse=True)[1])
     if (several := int(np.sum(sample.photos >= 3))) < FEWEST_PEOPLE:
