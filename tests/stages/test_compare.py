@@ -33,6 +33,7 @@ from mien.storage.layout import Shelf
 from mien.testing import COSINES
 from mien.text.models import IncomparableKind
 from mien.types import Cosines, Finding, Floats
+from mien.wiring import HEADS
 
 Bools = NDArray[np.bool_]
 OLD, NEW = "2026-11-23-001", "2026-11-24-001"
@@ -255,6 +256,13 @@ def test_one_person_in_common_has_no_rivals() -> None:
     found = compared(faces, old=faces.person < 2, new=faces.person > 0)
     assert found.decision.overall.of == 6 and found.decision.strangers.of == 0
     assert list(found.decision.people) == ["P1"] and found.newcomers == ("P2",)
+
+
+def test_a_head_of_an_earlier_version_is_compared_as_the_one_that_took_its_place() -> None:
+    faces = faces_of(np.repeat(np.arange(8), 12))
+    old, new = model(OLD, photos_of(faces), head="nearest"), model(NEW, photos_of(faces))
+    found = compare_on(Contender(old, faces, COSINES), Contender(new, faces, COSINES), HEADS)
+    assert isinstance(found, Compared) and found.decision.promote and not found.flips
 
 
 # Two encoders
