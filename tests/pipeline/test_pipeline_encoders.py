@@ -80,6 +80,7 @@ def test_from_a_file_to_a_trained_album(own: Own, album: Path) -> None:
     before = Album(album).models()[0].version
     learned = Album(album, encoder="mine").train()
     assert learned.aligned.computed == 0  # what comparing has seen is remembered
+    assert learned.trained and learned.trained.own_cosines and learned.trained.own_cosines.people == 6
     model = load_model(album / "models" / learned.version)
     assert (model.card.encoder.name, model.card.encoder.views) == ("mine", 1)
     assert model.card.encoder.id.startswith("mine-fp32-")

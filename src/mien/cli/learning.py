@@ -193,6 +193,8 @@ def _print_trained(version: str, trained: Trained) -> None:
     if len(trained.tried) > 1:
         entry("head", f"{trained.head}, the best of {len(trained.tried)} by cross-validation")
     entry("unknown", f"below a score of {trained.threshold.value:.3f}. {trained.note}")
+    if trained.own_cosines:
+        entry("cosines", f"{trained.own_cosines.finding.why}. {trained.own_cosines.finding.remedy}", "33")
     if trained.left_out:
         what = count(trained.left_out, "photo contradicts", "photos contradict")
         entry("doubted", f"{what} the person's others (a wrong label?) and did not count", "33")

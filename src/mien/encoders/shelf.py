@@ -287,6 +287,6 @@ def _verified(file: Path, sha256: str, size: int) -> bytes:
 def _damaged(folder: Path) -> EncoderError:
     return EncoderError(
         f"The encoder {folder.name}",
-        f"is not what it was when it was added: {folder} was changed",
+        f"is not what it was when it was added, or another version of mien added it: see {folder}",
         f"Add it again: {command(None, 'encoders', 'add', folder.name)}",
     )

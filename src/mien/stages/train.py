@@ -31,6 +31,7 @@ from mien.types import Cosines, Floats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mien.learning.cosines import Measured
     from mien.learning.head import Ints
     from mien.records.faces import TrainingSet
 
@@ -50,7 +51,8 @@ class Trained:
 
     `faces` is what it was made of; `left_out` of the photos contradict their person's others and did not count. `held`
     are the scores of heads fitted without the faces asked about, and `measured` what they come to. `bystanders` is how
-    many faces of the album are nobody's own.
+    many faces of the album are nobody's own. `own_cosines` is what the album showed of an encoder whose cosines nobody
+    had measured, None for another.
     """
 
     draft: Draft
@@ -60,6 +62,7 @@ class Trained:
     held: HeldOut
     measured: ModelFigures
     bystanders: int
+    own_cosines: Measured | None
 
     @property
     def people(self) -> int:
@@ -99,6 +102,7 @@ class Trained:
             "threshold": self.threshold.value,
             "fpir": self.threshold.fpir,
             "note": self.note,
+            "cosines": None if self.own_cosines is None else self.own_cosines.finding.to_json(),
             "measured": self.measured.figures(),
             "false_alarms": {
                 "masked": self.measured.fpir.of,
@@ -150,7 +154,8 @@ def train(album: OpenAlbum) -> Trained:
         created=album.clock(),
         false_alarms=false_alarms,
     )
-    return Trained(draft, cosines, faces, left_out, held, measured, bystanders)
+    own = None if album.eyes().encoder.cosines else album.measured
+    return Trained(draft, cosines, faces, left_out, held, measured, bystanders, own)
 
 
 def _false_alarms(
