@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 def make(folder: Path, photos: Path, days: int, people: int, per_day: int) -> None:
     """A new album in `folder` whose source is the folder drop/, and what arrives in it on each day: also broken files,
     copies, somebody else's photo, and names that are taken already."""
-    album = Album.create(folder / "album", "simulated")
+    album = Album.create(folder / "album", "simulated", "dlib-resnet")
     with (album.folder / "mien.toml").open("a", encoding="utf-8") as file:
         file.write(f'\n[sources.drop]\nkind = "folder"\npath = "{(folder / "drop").as_posix()}"\n')
         file.write('basis = "simulated"\nlicence = "CC0-1.0"\n')

@@ -53,7 +53,7 @@ def live(folder: Path, days: int) -> int:
         _copy(sorted(person.glob("*.jpg"))[TRAIN:], probes / person.name)
     for stranger in strangers:
         _copy(sorted(stranger.glob("*.jpg")), probes / stranger.name)
-    album = Album.create(folder / "album", "rendered people, who do not exist")
+    album = Album.create(folder / "album", "rendered people, who do not exist", "dlib-resnet")
     settings = album.folder / "mien.toml"
     settings.write_text(settings.read_text("utf-8") + MIEN_TOML.format(drop=drop.absolute().as_posix()), "utf-8")
 

@@ -51,7 +51,7 @@ def make(target: Path) -> None:
     """Makes the album at `target`, in place of the one there, and writes what it holds beside it."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, drop, hand = (Path(temporary, name) for name in ("album", "drop", "hand"))
-        Album.create(folder, BASIS)
+        Album.create(folder, BASIS, "dlib-resnet")
         with (folder / "mien.toml").open("a", encoding="utf-8") as file:
             file.write(SETTINGS)
 

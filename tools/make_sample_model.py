@@ -25,7 +25,7 @@ BASIS = "rendered people, who do not exist"
 def make(people: Path, target: Path) -> None:
     """Trains on the folders of photos in `people` and puts the model into `target`, in place of the one there."""
     with tempfile.TemporaryDirectory() as folder:
-        album = Album.create(Path(folder, "album"), BASIS)
+        album = Album.create(Path(folder, "album"), BASIS, "dlib-resnet")
         for person in sorted(people.iterdir()):
             album.add(person.name, person)
         version = album.train().version

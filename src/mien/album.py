@@ -106,12 +106,15 @@ class Album:
         self._clock = clock
 
     @classmethod
-    def create(cls, folder: StrPath, basis: str = "personal", *, progress: Progress | None = None) -> Self:
+    def create(
+        cls, folder: StrPath, basis: str = "personal", encoder: str = "", *, progress: Progress | None = None
+    ) -> Self:
         """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it. Its
-        encoder is the best one that is on this machine."""
-        from mien.encoders.shelf import best
+        `encoder` is the best one that is on this machine if none is named. Raises EncoderError where one is named that
+        is not there."""
+        from mien.encoders.shelf import best, kept
 
-        create_album(Path(folder), basis, best().name)
+        create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name)
         return cls(folder, progress=progress)
 
     @staticmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mien import add_encoder, list_encoders
+from mien import Album, add_encoder, list_encoders
 from mien.encoders import shelf
 from mien.encoders.description import Description
 from mien.encoders.listing import advice
@@ -83,3 +83,10 @@ def test_every_entry_says_what_a_user_must_know(one: Description) -> None:
     assert one.trained_on or one.note
     assert all(file.url.startswith("https://") for file in one.files if file.url)
     assert all(bool(file.url) == bool(file.sha256) == bool(file.bytes) for file in one.files)
+
+
+def test_a_new_album_takes_the_encoder_that_is_named(home: Path, tmp_path: Path) -> None:
+    assert Album.create(tmp_path / "one", "x", "dlib-resnet").settings.encoder == "dlib-resnet"
+    with pytest.raises(EncoderError, match="is not on this machine"):
+        Album.create(tmp_path / "two", "x", "retail-0095")
+    assert not (tmp_path / "two").exists()

@@ -33,6 +33,10 @@ def init(
         str | None,
         typer.Option(metavar="WORDS", help='Why you may recognise these people: "consent", "contract", "personal", …'),
     ] = None,
+    encoder: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Its encoder, one that mien encoders lists.", show_default="the best here"),
+    ] = "",
 ) -> None:
     """Make an album: a folder with mien.toml and training-images/<person>/."""
     from mien import Album
@@ -43,7 +47,7 @@ def init(
         if asked():
             say("Recognising people needs a lawful basis: consent, contract, legitimate interest, or personal.")
             basis = typer.prompt("Yours", default=basis)
-    album = Album.create(folder, basis)
+    album = Album.create(folder, basis, encoder)
     entry("album", str(folder))
     entry("basis", album.settings.basis)
     _print_encoder(album.settings.encoder, advice(album.settings.encoder, folder))
