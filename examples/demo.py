@@ -50,10 +50,8 @@ def whole_job(target: Path) -> int:
     started = time.monotonic()
     album, probes, groups, annotated = (target / name for name in ("album", "probes", "groups", "annotated"))
 
-    print(
-        "The people in these photos were rendered by a computer; none of them exists. The encoder is the one inside the"
-    )
-    print("package, so that this demo prints the same everywhere; for photos of real people mien prefers retail-0095.")
+    print("The people in these photos were rendered by a computer; none of them exists.")
+    print("The encoder is the one in the package; for photos of real people mien prefers retail-0095.")
     title("1. An album: a folder of photos for each person")
     mien("init", album, "--basis", "rendered people, who do not exist", "--encoder", "dlib-resnet")
     people, strangers = folders(SAMPLE / "people"), folders(SAMPLE / "strangers")
