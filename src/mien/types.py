@@ -166,6 +166,8 @@ class Cosines:
     `contradicted`: so far below the median of its person's faces does a face lie that the others contradict.
     `same_face`: from this cosine on the faces in two pictures that look alike are one and the same face.
     `near_duplicate`: from this cosine on two faces of a person are of one picture: a copy, a crop, the next of a burst.
+    `normalised` (offset, spread): where the scores of strangers lie under a normalised head, beside cosines to one mean
+    a person (`mien.learning.head.Scale`); None where each album measures its own.
     """
 
     curve: tuple[float, float, float, float]
@@ -175,6 +177,7 @@ class Cosines:
     contradicted: float
     same_face: float
     near_duplicate: float
+    normalised: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -308,12 +308,15 @@ def test_normalisation_is_tried_from_5_people_and_150_photos_more_than_people_on
     assert found.held.mated.all()
 
 
-def test_the_scale_of_the_chosen_head_is_that_of_the_album() -> None:
+def test_the_scale_of_the_chosen_head_is_that_of_the_encoder_or_else_of_the_album() -> None:
     """Under it masked faces score as they do as plain cosines, of which the curve of strangers is."""
     faces = faces_of(20, 12)
     weight = np.ones(len(faces.person), np.float32)
-    plain = choose_head(faces, weight, COSINES, HEADS, "prototypes")
-    found = choose_head(faces, weight, COSINES, HEADS, "normalised")
+    known, unknown = replace(COSINES, normalised=(0.3, 0.7)), replace(COSINES, normalised=None)
+    assert choose_head(faces, weight, known, HEADS, "normalised").scale == (0.3, 0.7)
+    assert choose_head(faces, weight, known, HEADS, "prototypes").scale == PLAIN
+    plain = choose_head(faces, weight, unknown, HEADS, "prototypes")
+    found = choose_head(faces, weight, unknown, HEADS, "normalised")
     assert plain.scale == PLAIN and found.scale != PLAIN
     moved = found.scale.offset + found.scale.spread * plain.held.best_rival
     assert moved.mean() == pytest.approx(found.held.best_rival.mean(), abs=1e-6)

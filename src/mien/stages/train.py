@@ -205,10 +205,20 @@ def choose_head(
             best = option
     return Choice(
         option=best,
-        scale=PLAIN if best is heads[0] else scale_of(held[best.name].best_rival, plain.best_rival, faces.person),
+        scale=_scale(best, heads[0], cosines, held[best.name], plain, faces.person),
         tried={name: round(float(cost.mean()), 6) for name, cost in costs.items()},
         held=held[best.name],
     )
+
+
+def _scale(
+    option: HeadOption, first: HeadOption, cosines: Cosines, held: HeldOut, plain: HeldOut, person: Ints
+) -> Scale:
+    """How the scores of a head lie beside those of the `first` one: as was measured of the encoder, else as the
+    album's masked faces under both show it."""
+    if option is first:
+        return PLAIN
+    return Scale(*cosines.normalised) if cosines.normalised else scale_of(held.best_rival, plain.best_rival, person)
 
 
 def _available(heads: Sequence[HeadOption], photos: int, people: int) -> list[HeadOption]:
