@@ -21,6 +21,7 @@ from mien.stages.compare import Compared
 from mien.stages.compare_encoders import ComparedEncoders, EncoderRow
 from mien.storage import weights
 from mien.text.encoders import EncoderKind, QuantisedKind
+from mien.text.findings import StaleKind
 from mien.text.words import percent
 from mien.types import Finding
 
@@ -224,3 +225,12 @@ def test_the_built_in_encoder_is_not_quantised_and_a_small_album_cannot(own: Own
         shutil.rmtree(person)
     with pytest.raises(NoFaceError, match="at least 16"):
         Album(album).quantise("mine")
+
+
+def test_status_answers_without_the_encoder(own: Own, album: Path) -> None:
+    Album(album, encoder="mine").train()
+    shelf.remove("mine")
+    found = Album(album, encoder="mine").status()
+    assert found.photos == 36 and found.model
+    assert [finding.kind for finding in found.stale] == [StaleKind.NO_ENCODER]
+    assert "the encoder mine is not on this machine" in found.stale[0].why

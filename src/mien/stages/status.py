@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.encoders.listing import advice
-from mien.errors import ModelError
+from mien.errors import EncoderError, ModelError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
 from mien.records.files import Drift
@@ -74,16 +74,20 @@ def status(album: OpenAlbum) -> Status:
     training = walk(album.layout, [TRAINING])
     waiting = walk(album.layout, album.layout.intakes())
     on_disk = Counter(file.person for file in training.files)
-    seen = album.catalog.faces.on([TRAINING], album.encoder).files
+    try:
+        seen = album.catalog.faces.on([TRAINING], album.encoder).files
+        missing = list[Finding]()
+    except EncoderError:
+        seen, missing = (), [Finding(StaleKind.NO_ENCODER, figures={"encoder": album.settings.encoder})]
     faces = Counter(file.person for file in seen if file.own >= 0)
     damaged = None
     try:
         model = album.model()
     except ModelError as error:
         model, damaged = None, error
-    stale = _unseen(album, sum(not file.seen for file in seen))
+    stale = missing or _unseen(album, sum(not file.seen for file in seen))
     stale += _drifted(album.catalog.files.drift(training))
-    if model:
+    if model and not missing:
         stale += _behind(album, model)
     return Status(
         folder=album.folder,

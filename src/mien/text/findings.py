@@ -110,6 +110,11 @@ class StaleKind(Kind):
         "other settings",
         "the model was made with another encoder, other settings of precision or views, or by another version of mien",
     )
+    NO_ENCODER = (
+        "no encoder",
+        "the encoder {encoder} is not on this machine, or cannot be used: nothing can be seen or answered with it"
+        " (mien encoders)",
+    )
     OTHER_FPIR = ("other fpir", "the model's FPIR is {of_model:g}, the setting {set:g}")
     ENROLLED = (
         "enrolled",
