@@ -173,7 +173,9 @@ def test_a_mistake_in_a_table_is_named_with_its_place(tmp_path: Path, text: str,
     [
         ("", 'encoder = "new"\n\n'),
         ('# encoder = "old"\n', 'encoder = "new"\n'),
-        ('basis = "x"\nencoder="old" # mine\n', 'basis = "x"\nencoder = "new"\n'),
+        ('basis = "x"\nencoder="old" # mine\n', 'basis = "x"\nencoder = "new"  # mine\n'),
+        ('basis = "x"\r\nencoder = "old"\r\n', 'basis = "x"\r\nencoder = "new"\r\n'),
+        ('# [of my own]\nencoder = "old"\n', '# [of my own]\nencoder = "new"\n'),
         ('# encoder = "a"\nencoder = "b"\n', '# encoder = "a"\nencoder = "new"\n'),
         (
             'basis = "x"\n[sources.a]\nkind = "folder"\n',

@@ -178,14 +178,17 @@ class Album:
         with self._writing("align") as album:
             return align_training(album)
 
-    def train(self) -> Learned:
+    def train(self, keep_encoder: bool = False) -> Learned:
         """Aligns, then makes a model of all faces and puts it into use, whatever it is worth; none is made where one
-        was made of the same photos before."""
+        was made of the same photos before. With `keep_encoder` the encoder that it was made with is written into
+        mien.toml, as that of the album from now on; see `use_encoder`."""
         from mien.pipeline.learn import learn
         from mien.pipeline.use import put_into_use
 
         with self._writing("train") as album:
             learned = learn(album)
+            if keep_encoder:  # before the model is in use: the next run must not go back to another encoder
+                self.use_encoder(album.settings.encoder)
             put_into_use(album, learned.version, "train")
             return learned
 
@@ -195,9 +198,9 @@ class Album:
         from mien.settings import with_value
         from mien.storage.files import write_atomically
 
-        file = self._layout.settings_file
+        file = Path(os.path.realpath(self._layout.settings_file))  # it may be a link
         try:
-            text = with_value(file.read_text("utf-8-sig"), "encoder", name)
+            text = with_value(file.read_bytes().decode("utf-8-sig"), "encoder", name)
         except (OSError, ValueError) as error:
             remedy = f"Write into it yourself: encoder = {json.dumps(name)}"
             raise AlbumError(str(file), "could not be changed", remedy) from error
@@ -223,9 +226,10 @@ class Album:
         """Makes an encoder of 8-bit numbers by this album's own faces, and keeps it if the album's figures do not fall
         and it is faster here. Raises EncoderError, and MissingExtraError without the extra "int8"."""
         from mien.pipeline.encoders import quantise
+        from mien.wiring import eyes_with
 
         with self._writing("encoders quantise") as album:
-            return quantise(album, name)
+            return quantise(album, name, eyes_with)
 
     # Photos that arrive
 

@@ -129,12 +129,14 @@ class OpenAlbum:
         eyes = self.tools.eyes(self.settings.choice)
         return replace(eyes, tracebacks=self.layout.tracebacks) if self.writes else eyes
 
-    def seen_by(self, choice: EncoderChoice) -> OpenAlbum:
-        """The same album as another encoder sees it; both share their databases."""
+    def seen_by(self, choice: EncoderChoice, tools: Tools | None = None) -> OpenAlbum:
+        """The same album as another encoder sees it, by these `tools` if any are given; both share their databases."""
         wanted = {"encoder": choice.name, "precision": choice.precision, "views": choice.views}
         other = replace(self, settings=self.settings.model_copy(update=wanted))
         for name in ("tools", "ledger", "catalog"):  # which each is opened once in an album's life
             other.__dict__[name] = getattr(self, name)
+        if tools is not None:
+            other.__dict__["tools"] = tools
         return other
 
     def eyes_of(self, model: Model) -> Eyes:
@@ -143,8 +145,16 @@ class OpenAlbum:
 
     @cached_property
     def cosines(self) -> Cosines:
-        """What is true of the cosines of the encoder that the settings ask for. Raises as `measured` does."""
-        return self.eyes().encoder.cosines or self.measured.cosines
+        """What is true of the cosines of the encoder that the settings ask for: as was measured of it; else as the
+        model in use holds, for which the album measured them; else as the album shows now. Raises as `measured`
+        does."""
+        eyes = self.eyes()
+        if eyes.encoder.cosines is not None:
+            return eyes.encoder.cosines
+        model = self.sound_model()
+        if model and model.encoder_id == eyes.encoder_id and model.card.cosines is not None:
+            return model.card.cosines
+        return self.measured.cosines
 
     @cached_property
     def measured(self) -> Measured:
@@ -155,7 +165,7 @@ class OpenAlbum:
         """What is true of the cosines of the encoder that a model was trained with, whether or not this version of mien
         still cuts chips as it did then."""
         eyes = self._as_trained(model.card.encoder.choice)
-        return eyes.encoder.cosines or self._measured(eyes).cosines
+        return eyes.encoder.cosines or model.card.cosines or self._measured(eyes).cosines
 
     def _as_trained(self, choice: EncoderChoice) -> Eyes:
         """Eyes with the encoder of a model, run where the settings say."""

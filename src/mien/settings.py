@@ -243,20 +243,22 @@ def template(basis: str, encoder: str = "") -> str:
 
 
 def with_value(text: str, key: str, value: str) -> str:
-    """The text of a mien.toml with another value of a setting, all else as it was. Raises ValueError where its form is
-    too unusual to be changed."""
+    """The text of a mien.toml with another value of a setting, all else as it was, comments and ends of lines too.
+    Raises ValueError where its form is too unusual to be changed."""
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
-    tables = (place for place, line in enumerate(lines) if re.match(r"\s*#?\s*\[", line))
+    tables = (place for place, line in enumerate(lines) if re.match(r"\s*\[|# \[(sources|people)\.", line))
     end = next(tables, len(lines))
     wanted = f"{key} = {_toml_string(value)}"
     for pattern in (rf"\s*{key}\s*=", rf"\s*#\s*{key}\s*="):  # one that is set goes before one that is explained
         place = next((place for place in range(end) if re.match(pattern, lines[place])), None)
         if place is not None:
-            lines[place] = wanted
+            comment = re.search(r"""["']\s*(#[^"']*)$""", lines[place])
+            lines[place] = f"{wanted}  {comment[1]}" if comment else wanted
             break
     else:
         lines[end:end] = [wanted, ""]
-    changed = "\n".join(lines) + "\n"
+    changed = end_of_line.join(lines) + end_of_line
     before, after = tomllib.loads(text), tomllib.loads(changed)
     if after != before | {key: value}:
         raise ValueError(key)

@@ -24,6 +24,7 @@ from mien.text.fetching import SourceFault
 from mien.text.words import listed
 
 if TYPE_CHECKING:
+    from mien.encoders.shelf import Kept
     from mien.learning.head import Fit
     from mien.protocols import Source
     from mien.settings import Settings
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
 def make_eyes(choice: EncoderChoice) -> Eyes:
     """The tools by which photos are seen. They open their sessions when first used, so this is cheap. Raises
     EncoderError where the encoder is not on this machine, or its licence does not allow what it is wanted for."""
-    encoder = kept(choice.name)
+    return eyes_with(kept(choice.name), choice)
+
+
+def eyes_with(encoder: Kept, choice: EncoderChoice) -> Eyes:
+    """The same with an encoder at hand, whatever the choice calls it."""
     encoder.description.require_licence(choice.commercial)
     views: Views = cast("Views", choice.views) or encoder.description.views
     trees = FivePointTrees()

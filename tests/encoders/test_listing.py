@@ -90,3 +90,32 @@ def test_a_new_album_takes_the_encoder_that_is_named(home: Path, tmp_path: Path)
     with pytest.raises(EncoderError, match="is not on this machine"):
         Album.create(tmp_path / "two", "x", "retail-0095")
     assert not (tmp_path / "two").exists()
+
+
+def test_a_kill_while_an_encoder_is_replaced_loses_nothing(tiny: Callable[..., TinyEncoder], home: Path) -> None:
+    """Killed between the two renames, old and new both lie aside."""
+    add_encoder(tiny().toml)
+    before = kept("tiny").network("fp32").sha256
+    (home / "tiny").rename(home / ".mien-old-tiny")
+    with shelf.at_work("test"):
+        pass
+    assert kept("tiny").network("fp32").sha256 == before
+    assert not (home / ".mien-old-tiny").exists()
+
+
+def test_a_damaged_encoder_of_ones_own_is_added_again_by_its_description(
+    tiny: Callable[..., TinyEncoder], home: Path
+) -> None:
+    add_encoder(tiny().toml)
+    (home / "tiny/fp32.onnx").write_bytes(b"x")
+    with pytest.raises(EncoderError, match=r"Add it again: mien encoders add tiny\.toml"):
+        kept("tiny").network("fp32").read()
+
+
+@pytest.mark.parametrize(
+    "points", [[[1, 1]] * 5, [[1, 1], [2, 1], [3, 1], [1, 1], [3, 1]], [[0, 0], [400, 400]] * 2 + [[1, 9]]]
+)
+def test_a_template_must_be_a_face(tiny: Callable[..., TinyEncoder], home: Path, points: list[list[int]]) -> None:
+    one = tiny(template=points)
+    with pytest.raises(EncoderError, match="the points of its template must lie"):
+        add_encoder(one.toml)

@@ -249,6 +249,17 @@ def test_an_encoder_with_a_template_gets_its_points_where_it_wants_them(close_up
     assert tuple(map(len, eyes.encoder_chips(picture(half), seen.face))) == (64,) * 4
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 0.0])
+def test_embeddings_that_are_no_numbers_cost_the_photo(number: float) -> None:
+    class Broken(FakeEncoder):
+        def encode(self, chips: NDArray[np.uint8]) -> Floats:
+            return np.full((len(chips), 128), number, np.float32)
+
+    eyes = replace(fake_eyes(), encoder=Broken("broken"))
+    error = eyes.see_read(lambda: picture(draw_photo([(RED, (20, 30, 120, 130))])), "ada.jpg")
+    assert isinstance(error, PhotoError) and "no usable numbers" in str(error)
+
+
 def test_a_close_up_is_made_only_where_the_encoder_wants_one() -> None:
     looks: list[tuple[int, ...]] = []
 

@@ -10,7 +10,7 @@ import typer
 from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened, place
-from mien.errors import AlbumError, EncoderError, UsageError
+from mien.errors import AlbumError, MienError, UsageError
 from mien.text.encoders import EncoderKind
 from mien.text.shell import command
 from mien.text.words import count, listed, percent
@@ -98,7 +98,7 @@ def _measure(context: typer.Context, album: Album | None, name: str) -> None:
     try:
         with Reporter(notes=False) as progress:
             measured = opened(context, progress).measure_encoder(name)
-    except (EncoderError, AlbumError) as error:
+    except MienError as error:  # the encoder was added all the same
         entry("cosines", printable(str(error)), "33")
     else:
         entry("cosines", f"{measured.finding.why}. {measured.finding.remedy}", "33")
@@ -121,7 +121,12 @@ def _album(context: typer.Context) -> Album | None:
     from mien import Album
 
     here = place(context).folder
-    return opened(context) if here != Path() or Album.is_at(here) else None
+    if here != Path():
+        return opened(context)
+    try:
+        return opened(context) if Album.is_at(here) else None
+    except AlbumError:  # a mien.toml that cannot be read is no reason not to list encoders
+        return None
 
 
 def _print_encoders(found: tuple[ListedEncoder, ...]) -> None:

@@ -83,10 +83,7 @@ def train(
 ) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     with Reporter(notes=as_json) as progress:
-        album = opened(context, progress, encoder=encoder)
-        learned = album.train()
-    if encoder is not None:
-        album.use_encoder(encoder)
+        learned = opened(context, progress, encoder=encoder).train(keep_encoder=encoder is not None)
     if as_json:
         say_json(learned.to_json())
     else:

@@ -103,6 +103,18 @@ class Description(Part):
             raise ValueError(f"it must be one of dlib, {', '.join(TEMPLATES)}, or five points")
         return value
 
+    @model_validator(mode="after")
+    def _a_face(self) -> Description:
+        points = self.alignment.template
+        if points is None:
+            return self
+        xs, ys = zip(*points, strict=True)
+        if not (min(*xs, *ys) >= 0 and max(*xs, *ys) <= self.side):
+            raise ValueError("the points of its template must lie in the chip, whose side is given")
+        if max(xs) - min(xs) < self.side / 20 or max(ys) - min(ys) < self.side / 20:
+            raise ValueError("the points of its template must lie apart, as eyes, nose and mouth do")
+        return self
+
     @field_validator("files")
     @classmethod
     def _one_network(cls, value: tuple[EncoderFile, ...]) -> tuple[EncoderFile, ...]:
@@ -149,7 +161,7 @@ def parse(text: str, about: str) -> Description:
         what = first["msg"].removeprefix("Value error, ")
         said = {"missing": "is missing", "extra_forbidden": "is no key of a description"}.get(first["type"])
         raise EncoderError(
-            f"{where} in {about}", said or f"will not do: {what[:1].lower()}{what[1:]}", _REMEDY
+            f"{where} in {about}" if where else about, said or f"will not do: {what[:1].lower()}{what[1:]}", _REMEDY
         ) from error
 
 

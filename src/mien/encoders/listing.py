@@ -96,6 +96,8 @@ def advice(encoder: str, album: Path | None) -> Finding | None:
     better = shelf.PREFERRED[0]
     if encoder != BUILT_IN:
         return None
-    if better not in shelf.names():
+    try:
+        shelf.kept(better)
+    except EncoderError:
         return Finding(Advice.ADD, figures={"better": better, "how": command(None, "encoders", "add", better)})
     return Finding(Advice.TRAIN, figures={"better": better, "how": command(album, "train", "--encoder", better)})

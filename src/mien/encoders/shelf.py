@@ -45,6 +45,7 @@ PREFERRED: Final = ("retail-0095", BUILT_IN)
 _ENTRIES = resources.files("mien.encoders") / "entries"
 _FILE = "encoder.json"
 _SHIPPED = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
+_ASIDE: Final = ".mien-old-"
 _UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}(\.tmp)?")
 
 
@@ -81,6 +82,11 @@ class Kept:
         return self.networks[precision]
 
 
+def network_of(data: bytes) -> Network:
+    """A network that is at hand and not kept."""
+    return Network(hashlib.sha256(data).hexdigest(), len(data), lambda: data)
+
+
 class _Stored(Part):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     bytes: int = Field(ge=1)
@@ -113,8 +119,8 @@ def kept(name: str) -> Kept:
                 return _read(folder)
     there = names()
     remedy = f"Here there is {there[0]}." if len(there) == 1 else f"Here there are {listed(there)}."
-    if name in known():
-        remedy = f"Add it: {command(None, 'encoders', 'add', name)}"
+    if re.fullmatch(NAME, name):
+        remedy = f"Add it: {command(None, 'encoders', 'add', _addable(name))}. {remedy}"
     raise EncoderError(f"The encoder {name}", "is not on this machine", remedy)
 
 
@@ -184,7 +190,7 @@ def keep(description: Description, networks: Mapping[Precision, bytes], shelf: P
             one: _Stored(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for one, data in networks.items()
         },
     )
-    new, old = (shelf / f".mien-{secrets.token_hex(8)}" for _ in range(2))
+    new, old = shelf / f".mien-{secrets.token_hex(8)}", shelf / f"{_ASIDE}{description.name}"
     try:
         make_folder(new)
         for precision, data in networks.items():
@@ -220,6 +226,12 @@ def remove(name: str) -> None:
 
 
 def _remove_unfinished(shelf: Path) -> None:
+    for aside in shelf.glob(f"{_ASIDE}*"):  # killed while it was replaced, an encoder goes back to its name
+        folder = shelf / aside.name.removeprefix(_ASIDE)
+        if folder.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(folder)
     for left in [one for one in shelf.iterdir() if _UNFINISHED.fullmatch(one.name)]:
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -288,5 +300,10 @@ def _damaged(folder: Path) -> EncoderError:
     return EncoderError(
         f"The encoder {folder.name}",
         f"is not what it was when it was added, or another version of mien added it: see {folder}",
-        f"Add it again: {command(None, 'encoders', 'add', folder.name)}",
+        f"Add it again: {command(None, 'encoders', 'add', _addable(folder.name))}",
     )
+
+
+def _addable(name: str) -> str:
+    """How an encoder is named to `mien encoders add`: one that mien does not know by its description."""
+    return name if name in known() else f"{name}.toml"

@@ -280,6 +280,9 @@ def _own_and_strange(sample: _Sample) -> _Apart:
     """Cosines of faces to the mean of their person's other faces, and to the means of other people, of those who have
     three photos or more."""
     known = sample.those(sample.photos >= 3)
+    if known.people > MOST_ENROLLED:
+        some = np.linspace(0, known.people - 1, MOST_ENROLLED).astype(int)
+        known = known.those(np.isin(np.arange(known.people), some))
     sums = np.add.reduceat(known.faces, np.searchsorted(known.owner, np.arange(known.people)), axis=0)
     rest = sums[known.owner] - known.faces
     own = np.einsum("nd,nd->n", rest, known.faces) / np.maximum(np.linalg.norm(rest, axis=1), 1e-9)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mien.errors import NEEDS_HUMAN, MienError, ModelError
+from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import collect, learn
 from mien.pipeline.remove import expire, is_anything_over
@@ -295,9 +295,9 @@ def _counted(kind: StepKind, name: str, number: int) -> list[Finding]:
 
 
 def _is_usable(album: OpenAlbum, model: Model) -> bool:
-    """Whether this version of mien can see as the model does."""
+    """Whether this version of mien can see as the model does, on this machine."""
     try:
         album.eyes_of(model)
-    except ModelError:
+    except (ModelError, EncoderError):
         return False
     return True

@@ -7,8 +7,9 @@ nothing twice. The album is open for writing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +27,16 @@ from mien.types import EncoderChoice, Finding
 if TYPE_CHECKING:
     from mien.encoders.shelf import Kept
     from mien.learning.cosines import Measured
+    from mien.seeing.eyes import Eyes
 
 
 def compare(album: OpenAlbum, names: Sequence[str]) -> ComparedEncoders:
     """Compares the album's encoder with those of these names. Raises EncoderError for one that is not on this
     machine, EmptyAlbumError and NoFaceError."""
-    choices = [album.settings.choice, *(EncoderChoice(name) for name in names if name != album.settings.encoder)]
+    choices = [
+        album.settings.choice,
+        *(EncoderChoice(name) for name in dict.fromkeys(names) if name != album.settings.encoder),
+    ]
     if len(choices) == 1:
         raise EncoderError(
             f"The encoder {album.settings.encoder}",
@@ -40,7 +45,7 @@ def compare(album: OpenAlbum, names: Sequence[str]) -> ComparedEncoders:
         )
     for choice in choices:  # before anything takes time
         album.seen_by(choice).eyes()
-    return compare_encoders([_seen_by(album, choice) for choice in choices])
+    return compare_encoders([_seen_by(album.seen_by(choice), choice, _size(choice)) for choice in choices])
 
 
 def measure(album: OpenAlbum, name: str) -> Measured:
@@ -50,11 +55,11 @@ def measure(album: OpenAlbum, name: str) -> Measured:
     return view.measured
 
 
-def _seen_by(album: OpenAlbum, choice: EncoderChoice) -> SeenBy:
-    view = album.seen_by(choice)
+def _seen_by(view: OpenAlbum, choice: EncoderChoice, size: int) -> SeenBy:
+    """What training makes of the album as this encoder sees it, whose network has `size` bytes."""
     look(view)
     trained = train(view)
-    return SeenBy(choice, view.eyes(), _size(choice), trained.faces, trained.head, trained.held, trained.measured)
+    return SeenBy(choice, view.eyes(), size, trained.faces, trained.head, trained.held, trained.measured)
 
 
 def _size(choice: EncoderChoice) -> int:
@@ -86,42 +91,46 @@ class Quantised:
         return {"kept": self.kept, "said": self.said.to_json(), **self.compared.to_json()}
 
 
-def quantise(album: OpenAlbum, name: str) -> Quantised:
+def quantise(album: OpenAlbum, name: str, eyes_with: Callable[[Kept, EncoderChoice], Eyes]) -> Quantised:
     """Makes the encoder `name` of 8-bit numbers by the album's own faces, and keeps it for all albums if the figures of
-    this one do not fall beyond chance and it is faster on this processor. Stopped on the way, the new network may be
-    there unjudged; the same command judges it again. Raises EncoderError, MissingExtraError, NoFaceError."""
+    this one do not fall beyond chance and it is faster on this processor. Raises EncoderError, MissingExtraError,
+    NoFaceError. `eyes_with` makes eyes with an encoder that is not kept yet."""
     from mien.encoders import shelf
     from mien.encoders.quantise import in_eight_bits
 
-    encoder, before = shelf.kept(name), EncoderChoice(name)
+    encoder, before, after = shelf.kept(name), EncoderChoice(name), EncoderChoice(name, "int8")
     if encoder.folder is None:
         raise EncoderError(
             f"The encoder {name}",
             "came with mien as it is, and cannot be changed",
             "Set precision in mien.toml where it comes in 8 bits, too.",
         )
+    if "int8" in encoder.networks:
+        raise EncoderError(
+            f"The encoder {name}",
+            "has a network of 8-bit numbers, which models may have been made with",
+            "To make another, remove the encoder and add it again: models made with the old one then need training.",
+        )
     view = album.seen_by(before)
     look(view)
     full = encoder.network("fp32").read()
-    networks: dict[shelf.Precision, bytes] = {"fp32": full, "int8": in_eight_bits(full, _chips(view))}
-    with shelf.at_work("mien encoders quantise"):
-        shelf.keep(encoder.description, networks)
-    keeping = False
-    try:
-        pair = [_seen_by(album, before), _seen_by(album, EncoderChoice(name, "int8"))]
-        compared = compare_encoders(pair)
-        figures = dict(compared.said[0].figures)
-        if compared.said[0].kind == EncoderKind.WORSE:
-            kind = QuantisedKind.FELL
-        elif compared.rows[1].milliseconds > FASTER * compared.rows[0].milliseconds:
-            kind = QuantisedKind.NO_FASTER
-        else:
-            kind, keeping = QuantisedKind.KEPT, True
-    finally:
-        if not keeping:
-            with shelf.at_work("mien encoders quantise"):
-                shelf.keep(encoder.description, {"fp32": full})
-    return Quantised(keeping, Finding(kind, figures=figures), compared)
+    eight = in_eight_bits(full, _chips(view))
+    trial = replace(encoder, networks={**encoder.networks, "int8": shelf.network_of(eight)})
+    tools = replace(album.tools, eyes=partial(eyes_with, trial))
+    pair = [
+        _seen_by(album.seen_by(before), before, len(full)),
+        _seen_by(album.seen_by(after, tools), after, len(eight)),
+    ]
+    compared = compare_encoders(pair)
+    if compared.said[0].kind == EncoderKind.WORSE:
+        kind = QuantisedKind.FELL
+    elif compared.rows[1].milliseconds > FASTER * compared.rows[0].milliseconds:
+        kind = QuantisedKind.NO_FASTER
+    else:
+        kind = QuantisedKind.KEPT
+        with shelf.at_work("mien encoders quantise"):
+            shelf.keep(encoder.description, {"fp32": full, "int8": eight})
+    return Quantised(kind is QuantisedKind.KEPT, Finding(kind, figures=dict(compared.said[0].figures)), compared)
 
 
 def _chips(view: OpenAlbum) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import NoFaceError, UsageError
+from mien.errors import EncoderError, NoFaceError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
@@ -133,9 +133,13 @@ def _expired_people(album: OpenAlbum) -> list[str]:
 
 def _spare(album: OpenAlbum) -> None:
     """Takes a model out of use that cannot be changed as it would have to be: a damaged one, or one of another encoder
-    than is set now. The training of this very run makes another."""
+    than is set now, or of one that cannot be had. The training of this very run makes another, if one can be made."""
     model = album.sound_model()
-    if model is None or model.encoder_id != album.encoder:
+    try:
+        can_be_changed = model is not None and model.encoder_id == album.encoder
+    except EncoderError:
+        can_be_changed = False
+    if not can_be_changed:
         versions.retire(album.layout.models)
 
 

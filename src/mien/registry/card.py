@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import DamagedModelError
-from mien.types import EncoderChoice
+from mien.types import Cosines, EncoderChoice
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -91,8 +91,8 @@ class RunCard(Part):
 
 class Card(Part):
     """card.json. `photos` are the SHA-256 of the photos used, by person; `counts` and `metrics` what training counted
-    and measured; `false_alarms` has everybody whose name a stranger would get; `packages` the versions of the libraries
-    that it ran with."""
+    and measured; `cosines` what the album showed of an encoder of which nobody had measured them; `false_alarms` has
+    everybody whose name a stranger would get; `packages` the versions of the libraries that it ran with."""
 
     format: Literal[1] = 1
     encoder: EncoderCard
@@ -101,6 +101,7 @@ class Card(Part):
     photos: dict[str, list[_Sha256]]
     counts: dict[str, _Count]
     metrics: dict[str, float]
+    cosines: Cosines | None = None
     false_alarms: dict[_Name, FalseAlarms] = {}
     packages: dict[str, str]
     files: Annotated[dict[Literal["model.onnx", "labels.txt", "thresholds.json"], FileCard], Field(min_length=3)]

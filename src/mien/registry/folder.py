@@ -42,7 +42,7 @@ from mien.registry.card import (
 )
 from mien.registry.graph import head_graph, head_of_graph
 from mien.storage.files import storage_error, write_atomically
-from mien.types import Floats
+from mien.types import Cosines, Floats
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -69,8 +69,8 @@ class _Rule(Part):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Draft:
     """A model that is to be written, its head scoring in the order of `people`; the rest is for its card: who made the
-    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, when it was made, and false
-    alarms by person."""
+    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, when it was made, false
+    alarms by person, and the cosines that the album itself showed of its encoder."""
 
     people: Sequence[str]
     head: FittedHead
@@ -83,6 +83,7 @@ class Draft:
     metrics: Mapping[str, float]
     created: datetime
     false_alarms: Mapping[str, FalseAlarms] = field(default_factory=dict)
+    cosines: Cosines | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +156,7 @@ def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
             "photos": {unicodedata.normalize("NFC", person): sorted(photos) for person, photos in draft.photos.items()},
             "counts": dict(draft.counts),
             "metrics": dict(draft.metrics),
+            "cosines": draft.cosines,
             "false_alarms": {unicodedata.normalize("NFC", name): one for name, one in draft.false_alarms.items()},
             "packages": {name: _installed(name) for name in _PACKAGES},
             "files": {

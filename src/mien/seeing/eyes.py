@@ -249,7 +249,14 @@ class Eyes:
 
     def _encode(self, chips: NDArray[np.uint8]) -> Floats:
         with self._guarded("encoder", self.encoder):
-            return self.encoder.encode(chips)
+            rows = self.encoder.encode(chips)
+        if not (np.isfinite(rows).all() and rows.any(axis=1).all()):
+            raise ToolError(
+                f"The encoder {self.encoder.id}",
+                "gives no usable numbers for a face: infinite or none, or all 0",
+                "Use another encoder, or mend this one: its network computes something that it cannot for every face.",
+            )
+        return rows
 
     def _guarded(self, role: str, tool: Detector | Landmarker | Encoder) -> AbstractContextManager[None]:
         return guarded(f"The {role} {tool.id}", tool, self.tracebacks)

@@ -163,4 +163,4 @@ def mcnemar(won: int, lost: int) -> float:
     """The chance that won + lost tosses of a coin fall so unevenly, or more so; 1 where there is none."""
     tosses, fewer = won + lost, min(won, lost)
     tail = sum(math.comb(tosses, k) for k in range(fewer + 1))
-    return min(1.0, tail / 2.0 ** (tosses - 1))
+    return min(1.0, 2 * tail / (1 << tosses))  # whole numbers, which may be larger than any float

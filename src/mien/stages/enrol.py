@@ -91,6 +91,7 @@ def _write(
         counts=model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed},
         metrics=model.card.metrics,
         created=album.clock(),
+        cosines=model.card.cosines,
     )
     return versions.write(album.layout.models, draft)
 

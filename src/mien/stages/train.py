@@ -26,7 +26,8 @@ from mien.learning.openset import Threshold, fit_open_set, scale_of
 from mien.open_album import OpenAlbum
 from mien.registry.card import FalseAlarms, HeadCard, worst_first
 from mien.registry.folder import Draft, Model
-from mien.types import Cosines, Floats
+from mien.text.models import ThresholdKind
+from mien.types import Cosines, Finding, Floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +90,10 @@ class Trained:
     @property
     def note(self) -> str:
         """Where the threshold comes from, in words."""
-        return " ".join(finding.why for finding in self.threshold.findings)
+        findings = self.threshold.findings
+        if self.own_cosines:  # of this encoder nobody has measured strangers beforehand
+            findings = (Finding(ThresholdKind.OWN, figures=findings[0].figures), *findings[1:])
+        return " ".join(finding.why for finding in findings)
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -118,13 +122,16 @@ class Trained:
 def train(album: OpenAlbum) -> Trained:
     """Chooses a head and fits a model of all chosen faces, as the settings say. Raises NoFaceError if no photo shows a
     face, UsageError if the head wanted cannot be had."""
-    faces, settings, cosines = album.catalog.faces.training_set(album.encoder), album.settings, album.cosines
+    faces, settings = album.catalog.faces.training_set(album.encoder), album.settings
     if not faces.sha256:
         raise NoFaceError(
             str(album.folder),
             "has no photo in which a face was found",
             "Add photos that show faces, larger ones if you can.",
         )
+    known = album.eyes().encoder.cosines
+    own = None if known else album.measured
+    cosines = known or album.measured.cosines
     people, weight = len(faces.people), weights(faces.overall)
     option, scale, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)
     threshold, calibration = fit_open_set(held, faces.person, people, settings.fpir, scale, cosines)
@@ -153,8 +160,8 @@ def train(album: OpenAlbum) -> Trained:
         metrics=measured.figures(),
         created=album.clock(),
         false_alarms=false_alarms,
+        cosines=None if known else cosines,
     )
-    own = None if album.eyes().encoder.cosines else album.measured
     return Trained(draft, cosines, faces, left_out, held, measured, bystanders, own)
 
 
