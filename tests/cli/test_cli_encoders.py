@@ -16,6 +16,10 @@ from mien import Album
 from mien.cli import answers
 from mien.encoders.shelf import keep, kept, known
 from mien.errors import EncoderError
+from mien.pipeline.encoders import Quantised
+from mien.storage import weights
+from mien.text.encoders import QuantisedKind
+from mien.types import Finding
 
 if TYPE_CHECKING:
     from conftest import TinyEncoder
@@ -151,3 +155,47 @@ def test_an_album_that_cannot_be_written_to_is_not_advised(home: Path, album: Pa
     (album / ".mien").chmod(0o500)
     assert Album(album).advice() is None
     (album / ".mien").chmod(0o700)
+
+
+MINE = """
+name = "mine"
+licence = "CC0-1.0"
+commercial = true
+side = 150
+layout = "nhwc"
+template = "dlib"
+dimensions = 128
+
+[[files]]
+name = "mine.onnx"
+"""
+
+
+def test_an_encoder_of_ones_own_is_measured_and_compared_in_an_album(
+    mien: Callable[..., Any], home: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dlib's network, as somebody would bring it; only whether 8 bits are worth it here is the test's."""
+    (tmp_path / "mine.toml").write_text(MINE, "utf-8")
+    (tmp_path / "mine.onnx").write_bytes(weights.load("resnet.onnx"))
+    said = mien("-C", album, "encoders", "add", tmp_path / "mine.toml", "--yes")
+    assert said.exit_code == 0
+    assert "measuring   nobody measured its cosines, so it looks at this album's photos" in said.stdout
+    assert "they come from this album's 6 people and 36 photos: where 1 % of strangers" in said.stdout
+
+    said = mien("-C", album, "encoders", "compare", "mine")
+    assert said.exit_code == 0
+    heading, dlib, mine, *rest = said.stdout.splitlines()
+    assert heading.split()[0] == "encoder" and dlib.split()[0] == "dlib-resnet" and mine.split()[0] == "mine"
+    assert dlib.endswith("22.4 MB") and "36 photos of the album, each asked about by a head fitted without it;" in rest
+    assert any(line.startswith(("mine", "Nothing here", "Stay with")) for line in rest)
+    found = json.loads(mien("-C", album, "encoders", "compare", "mine", "--json").stdout)
+    assert [one["name"] for one in found["encoders"]] == ["dlib-resnet", "mine"]
+
+    compared = Album(album).compare_encoders(["mine"])
+    figures = {**compared.said[0].figures, "part": 0.5}
+    made = Quantised(True, Finding(QuantisedKind.KEPT, figures=figures), compared)
+    monkeypatch.setattr(Album, "quantise", lambda self, name: made)
+    said = mien("-C", album, "encoders", "quantise", "mine")
+    assert said.exit_code == 0 and "takes 50.0 % of the time" in said.stdout
+    assert 'to use it   write precision = "int8" into mien.toml and train' in said.stdout
+    assert json.loads(mien("-C", album, "encoders", "quantise", "mine", "--json").stdout)["kept"]

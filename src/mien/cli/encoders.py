@@ -95,6 +95,7 @@ def _measure(context: typer.Context, album: Album | None, name: str) -> None:
     if album is None:
         entry("cosines", "nobody measured them for this encoder, so each album measures its own people")
         return
+    entry("measuring", "nobody measured its cosines, so it looks at this album's photos; Ctrl-C leaves it added")
     try:
         with Reporter(notes=False) as progress:
             measured = opened(context, progress).measure_encoder(name)
