@@ -75,7 +75,14 @@ TREE = (
     "people/x.jpg",
     "other/Cy/1.jpg",
 )
-HIDDEN = ("people/.trash/Ada/1.jpg", "people/Ada/.x.jpg", "people/Ada/@eaDir/1.jpg", "people/Ada/", "people/Ada//3.jpg")
+HIDDEN = (
+    "people/.trash/Ada/1.jpg",
+    "people/Ada/.x.jpg",
+    "people/Ada/@eaDir/1.jpg",
+    "people/#recycle/1.jpg",
+    "people/Ada/",
+    "people/Ada//3.jpg",
+)
 FOUND = {("Ada/1.jpg", "Ada"), ("Ada/a/2.jpg", "Ada"), ("Bo/1.PNG", "Bo")}
 
 

@@ -41,7 +41,7 @@ def test_keeps_the_promises(tmp_path: Path) -> None:
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
     put(tmp_path / "drop", "Bo/1.jpg", "Ada/b/2.jpg", "Ada/c.jpg", "Ada/notes.txt", "Ada/.hidden.jpg", ".git/x.jpg")
-    put(tmp_path / "drop", "Ada/@eaDir/small.jpg", "Ada/a/3.HEIC")
+    put(tmp_path / "drop", "Ada/@eaDir/small.jpg", "Ada/a/3.HEIC", "#recycle/4.jpg", "Ada/@Recycle/5.jpg")
     assert told(drop(tmp_path)) == [
         ("Ada/c.jpg", "Ada"),
         ("Ada/a/3.HEIC", "Ada"),

@@ -86,7 +86,12 @@ def test_hidden_things_and_small_copies_are_passed_over(layout: Layout) -> None:
         "ann/.thumbs/4.jpg",
         "ann/@eaDir/5.jpg",
         "__MACOSX/6.jpg",
+        "#recycle/7.jpg",
+        "ann/@Recycle/8.jpg",
+        "$RECYCLE.BIN/9.jpg",
+        "System Volume Information/10.jpg",
     )
+    (layout.training / "lost+found").mkdir()
     assert walk(layout, [TRAINING]) == Shelved((TRAINING,), ("ann",), (), ())
 
 

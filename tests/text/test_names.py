@@ -31,7 +31,7 @@ def test_a_name_is_kept_in_one_form() -> None:
 IMPOSSIBLE = [
     "", " ", ".", "..", "../x", "a/b", "a\\b", "a\0b", "a\nb", "a\u2028b", ".hidden", "dot.", "space ", " space",
     "con", "NUL", "Aux.txt", "com1", "LPT9.x", "COM¹", "nul .x", "c:", "what?", "a*", "<b>", 'a"b', "a|b",
-    "x" * 201, "é" * 101, "@eaDir", "caf\udce9",
+    "x" * 201, "é" * 101, "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "lost+found", "FOUND.000", "caf\udce9",
 ]
 # fmt: on
 

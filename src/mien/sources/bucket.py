@@ -18,9 +18,10 @@ from pydantic import Field, field_validator
 
 from mien.errors import FetchError, MissingExtraError
 from mien.protocols import Sink, Source, Web
-from mien.sources.common import Options, fetch_error, file_name, offered, passed_over, read_options, source_error
+from mien.sources.common import Options, fetch_error, file_name, offered, read_options, source_error
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
 from mien.text.fetching import FetchFault, SourceFault
+from mien.text.names import is_of_systems
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -155,7 +156,7 @@ class _Bucket:
 
     def _offer(self, key: str, stamp: str) -> Offer | FetchError | None:
         path = key[len(self.root) + 1 :]
-        if kind_of_name(path) != "photo" or any(map(passed_over, path.split("/"))):
+        if kind_of_name(path) != "photo" or any(map(is_of_systems, path.split("/"))):
             return None
         person = person_in(self.pattern, path)
         return offered(self.name, Offer(path, person, file_name(path), stamp)) if person else None

@@ -15,7 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from mien.errors import FetchError, SourceError
 from mien.protocols import Sink, Web
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.names import BESIDE_PHOTOS
 from mien.text.words import listed
 from mien.types import Offer, Page, Receipt
 
@@ -155,12 +154,6 @@ def first_page(name: str, web: Web, url: str) -> Page:
 
 
 # Files below a folder
-
-
-def passed_over(name: str) -> bool:
-    """Whether a file or folder of this name is never a person's or a photo: it is hidden, or made by a network drive
-    or an archive beside the photos."""
-    return name.startswith(".") or name in BESIDE_PHOTOS
 
 
 def inside(folder: Path, path: str) -> Path | None:

@@ -20,7 +20,6 @@ from mien.sources.common import (
     file_stamp,
     inside,
     offered,
-    passed_over,
     read_below,
     read_options,
     source_error,
@@ -30,6 +29,7 @@ from mien.sources.common import (
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
 from mien.sources.table import open_table, table_rows
 from mien.text.fetching import FetchFault, SourceFault
+from mien.text.names import is_of_systems
 from mien.text.words import count
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
@@ -142,10 +142,10 @@ def _walk(name: str, top: Path) -> Iterator[tuple[str, str] | FetchError]:
     and photo that cannot be read. Links to folders are not followed, nor links that lead out of `top`."""
     unread: list[OSError] = []
     for here, folders, files in os.walk(top, onerror=unread.append):
-        kept = [each for each in sorted(folders) if not passed_over(each)]
+        kept = [each for each in sorted(folders) if not is_of_systems(each)]
         folders[:] = [each for each in kept if inside(top, str(Path(here, each))) == Path(here, each)]
         for file in sorted(files):
-            if passed_over(file) or kind_of_name(file) != "photo":
+            if is_of_systems(file) or kind_of_name(file) != "photo":
                 continue
             path = Path(here, file)
             below = path.relative_to(top).as_posix()

@@ -12,7 +12,7 @@ from mien.errors import UsageError
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, shown
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
-from mien.text.names import BESIDE_PHOTOS, is_unicode, nfc
+from mien.text.names import is_of_systems, is_unicode, nfc
 from mien.text.words import Figure
 from mien.vision.sniff import kind_of_name
 
@@ -95,8 +95,8 @@ def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
     """(photo, its path relative to what was named) for every photo, folders in order of name, each photo once.
 
     A file named outright is taken whatever it is called; in folders, at any depth, only what looks like a photo by its
-    name, and nothing hidden or in one of `BESIDE_PHOTOS`. Links to folders are not followed. Raises UsageError for a
-    path that is not there, and if there is no photo at all.
+    name, and nothing hidden or that systems put beside photos. Links to folders are not followed. Raises UsageError for
+    a path that is not there, and if there is no photo at all.
     """
     found: dict[Path, Path] = {}
     named = list(named)
@@ -125,7 +125,7 @@ def _photos_in(folder: Path) -> Iterator[Path]:
 
 def _is_visible(name: str) -> bool:
     """Whether a walk takes notice of it: hidden files and what systems put beside photos are passed over."""
-    return not name.startswith(".") and name not in BESIDE_PHOTOS
+    return not is_of_systems(name)
 
 
 def _walk(top: Path, start: str, strict: bool) -> Shelved:

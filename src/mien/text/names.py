@@ -14,8 +14,14 @@ FILE_NAME = "mien.toml"
 LONGEST_NAME = 200
 """Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
 
-BESIDE_PHOTOS = frozenset({"@eaDir", "__MACOSX"})
-"""Folders that network drives and archives put beside photos, full of small copies of them. No person is called so."""
+_OF_SYSTEMS = re.compile(
+    r"@eadir|@tmp|#recycle|#snapshot"  # Synology: small copies of the photos, bins, earlier states
+    r"|@recycle|@recently-snapshot"  # QNAP
+    r"|\$recycle\.bin|recycler|recycled|system volume information|found\.[0-9]{3}"  # Windows, and its disk check
+    r"|__macosx|network trash folder|temporary items"  # macOS, in archives and on shares
+    r"|lost\+found",  # each ext4 disk
+    re.IGNORECASE,
+)
 
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
@@ -49,11 +55,17 @@ def _problem(name: str) -> str | None:
         return "it begins with a dot, which hides a folder"
     if name != name.strip() or name.endswith("."):
         return "it begins or ends with a space, or ends with a dot"
-    if name in BESIDE_PHOTOS or _WINDOWS_DEVICE.fullmatch(name):
+    if is_of_systems(name) or _WINDOWS_DEVICE.fullmatch(name):
         return "it is reserved by some systems"
     if len(name.encode()) > LONGEST_NAME:
         return f"it is longer than {LONGEST_NAME} bytes"
     return None
+
+
+def is_of_systems(name: str) -> bool:
+    """Whether a file or folder of this name is never a person's and no photo: it is hidden, or systems put it beside
+    photos, full of small copies or of what was deleted."""
+    return name.startswith(".") or _OF_SYSTEMS.fullmatch(name) is not None
 
 
 def folded(name: str) -> str:
