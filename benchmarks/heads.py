@@ -21,10 +21,10 @@ import numpy as np
 from figures import fpir_at
 from mien.engines import threads as pool
 from mien.learning import figures as metrics
-from mien.learning.crossval import held_out, log_loss
+from mien.learning.crossval import HeldOut, held_out, log_loss
 from mien.learning.crossval import split as folds
-from mien.learning.head import PLAIN, FittedHead, HeadOption, weights
-from mien.learning.openset import fit_open_set, identify, scale_of
+from mien.learning.head import Fit, FittedHead, HeadOption, weights
+from mien.learning.openset import fit_open_set, identify, scale_for
 from mien.learning.own_face import choose_faces
 from mien.records.faces import TrainingSet
 from mien.seeing.eyes import Eyes
@@ -148,14 +148,18 @@ def line(
 ) -> str:
     people, fit, started = len(faces.people), option.fit_for(cosines), time.process_time()
     fold = folds(faces.sha256, faces.person, faces.embeddings, cosines)
-    held = held_out(fit, faces.embeddings, faces.person, people, weight, fold)
+
+    def judged(by: Fit) -> HeldOut:
+        return held_out(by, faces.embeddings, faces.person, people, weight, fold)
+
+    held = judged(fit)
     cost = float(log_loss(held, faces.person).mean())
     head = fit(faces.embeddings, faces.person, people, weight)
     seconds = time.process_time() - started
-    scale = PLAIN
-    if option is not HEADS[0]:
-        plain = held_out(HEADS[0].fit_for(cosines), faces.embeddings, faces.person, people, weight, fold)
-        scale = scale_of(held.best_rival, plain.best_rival, faces.person)
+    plain = HEADS[0]
+    scale = scale_for(
+        option, plain, cosines, held.best_rival, lambda: judged(plain.fit_for(cosines)).best_rival, faces.person
+    )
     threshold, calibration = fit_open_set(held, faces.person, people, 0.01, scale, cosines)
     mated, strangers = probes(head, seen, parts.mated), probes(head, seen, parts.strangers)
     right = (mated.argmax(axis=1) == truth) & np.isfinite(mated[:, 0])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mien.learning import figures as metrics
 from mien.learning import openset as gallery
 from mien.learning.crossval import FOLDS, HeldOut, held_out
-from mien.learning.head import PLAIN, FittedHead, Ints, Scale
+from mien.learning.head import PLAIN, FittedHead, HeadOption, Ints, Scale
 from mien.learning.heads.prototypes import prototypes
 from mien.learning.openset import Calibration, Threshold
 from mien.testing import COSINES
@@ -95,6 +95,20 @@ def test_a_head_with_another_scale_of_score_has_the_threshold_of_that_scale(peop
     )
     assert other.default == pytest.approx(scale.offset + scale.spread * one.default)
     assert other.value == pytest.approx(scale.offset + scale.spread * one.value)
+
+
+def test_the_scale_is_the_encoders_where_it_has_one_and_the_album_is_not_asked() -> None:
+    plain, other = (HeadOption(name, prototypes) for name in ("plain", "other"))
+
+    def never() -> list[float]:
+        raise AssertionError("nothing had to be computed")
+
+    measured, unknown = replace(COSINES, normalised=(0.3, 0.7)), replace(COSINES, normalised=None)
+    assert gallery.scale_for(plain, plain, measured, [0.5], never, [0]) == PLAIN
+    assert gallery.scale_for(other, plain, measured, [0.5, 0.6], never, [0, 1]) == (0.3, 0.7)
+    rivals, base = np.array([0.5, 0.7, 0.6]), np.array([0.2, 0.6, 0.4])
+    asked = gallery.scale_for(other, plain, unknown, rivals, lambda: base, [0, 1, 2])
+    assert asked == gallery.scale_of(rivals, base, [0, 1, 2]) == pytest.approx((0.4, 0.5))
 
 
 def test_the_scale_of_a_head_is_estimated_on_the_album() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.learning.crossval import HeldOut, golden_section
-from mien.learning.head import PLAIN, Scale
+from mien.learning.head import PLAIN, HeadOption, Scale
 from mien.text.models import ThresholdKind
 from mien.text.words import Figure
 from mien.types import Candidate, Cosines, Finding, Floats, Prediction
@@ -113,6 +113,21 @@ def fit_open_set(
         threshold.value,
         Calibration(cosines.slope, cosines.temperature),
     )
+
+
+def scale_for(
+    head: HeadOption,
+    plain: HeadOption,
+    cosines: Cosines,
+    rivals: ArrayLike,
+    plain_rivals: Callable[[], ArrayLike],
+    person: ArrayLike,
+) -> Scale:
+    """How the scores of `head` lie beside those of `plain`, which are cosines to one mean a person: as was measured of
+    the encoder, else as `scale_of` finds it on the album. `plain_rivals` is asked only then."""
+    if head is plain:
+        return PLAIN
+    return Scale(*cosines.normalised) if cosines.normalised else scale_of(rivals, plain_rivals(), person)
 
 
 def scale_of(rivals: ArrayLike, plain_rivals: ArrayLike, person: ArrayLike) -> Scale:

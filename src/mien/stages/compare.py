@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import Decision, PairedAnswers, decide
-from mien.learning.head import PLAIN, HeadOption, Ints, weights
-from mien.learning.openset import choose_threshold, mislabelled, scale_of
+from mien.learning.head import HeadOption, Ints, weights
+from mien.learning.openset import choose_threshold, mislabelled, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
@@ -280,7 +280,7 @@ class _Asked:
         if not len(owner):
             return cls(held, beside, np.inf)
         rival, people = held.best_rival[own], int(both.sum())
-        scale = PLAIN if head is plain else scale_of(rival, ask(plain, both)[0].best_rival[own], owner)
+        scale = scale_for(head, plain, cosines, rival, lambda: ask(plain, both)[0].best_rival[own], owner)
         threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], scale)
         return cls(held, beside, threshold.value)
 

@@ -21,8 +21,8 @@ from mien.errors import NoFaceError, UsageError
 from mien.learning.crossval import HeldOut, held_out, log_loss, split
 from mien.learning.false_alarms import count_bystanders, count_masked
 from mien.learning.figures import ModelFigures, measure
-from mien.learning.head import PLAIN, FittedHead, HeadOption, Scale, weights
-from mien.learning.openset import Threshold, fit_open_set, scale_of
+from mien.learning.head import FittedHead, HeadOption, Scale, weights
+from mien.learning.openset import Threshold, fit_open_set, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.card import FalseAlarms, HeadCard, worst_first
 from mien.registry.folder import Draft, Model
@@ -212,20 +212,10 @@ def choose_head(
             best = option
     return Choice(
         option=best,
-        scale=_scale(best, heads[0], cosines, held[best.name], plain, faces.person),
+        scale=scale_for(best, heads[0], cosines, held[best.name].best_rival, lambda: plain.best_rival, faces.person),
         tried={name: round(float(cost.mean()), 6) for name, cost in costs.items()},
         held=held[best.name],
     )
-
-
-def _scale(
-    option: HeadOption, first: HeadOption, cosines: Cosines, held: HeldOut, plain: HeldOut, person: Ints
-) -> Scale:
-    """How the scores of a head lie beside those of the `first` one: as was measured of the encoder, else as the
-    album's masked faces under both show it."""
-    if option is first:
-        return PLAIN
-    return Scale(*cosines.normalised) if cosines.normalised else scale_of(held.best_rival, plain.best_rival, person)
 
 
 def _available(heads: Sequence[HeadOption], photos: int, people: int) -> list[HeadOption]:
