@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import Album, open_album, wiring
+from mien import Album, add_encoder, open_album, wiring
 from mien.encoders.shelf import BUILT_IN
 from mien.errors import PhotoError
 from mien.learning.head import FittedHead
@@ -39,6 +39,7 @@ from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model
 from mien.seeing.eyes import Eyes, Views
 from mien.settings import Settings
+from mien.storage import weights
 from mien.storage.layout import TRAINING, Layout, Shelf, create_album
 from mien.storage.walk import walk
 from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
@@ -479,3 +480,38 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which the encoders of the test's own user are kept; it is not there yet."""
     monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
     return tmp_path / "home/encoders"
+
+
+OWN = """
+name = "mine"
+licence = "CC0-1.0"
+commercial = {commercial}
+side = 150
+layout = "nhwc"
+template = "dlib"
+dimensions = 128
+
+[[files]]
+name = "mine.onnx"
+"""
+
+
+class Own:
+    """An encoder of the user's own: dlib's network, as somebody would bring it, without figures of its cosines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def add(self, weights_file: str = "resnet.onnx", commercial: bool = True) -> None:
+        (self.folder / "mine.toml").write_text(OWN.format(commercial=str(commercial).lower()), "utf-8")
+        (self.folder / "mine.onnx").write_bytes(weights.load(weights_file))
+        add_encoder(self.folder / "mine.toml")
+
+
+@pytest.fixture
+def own(tmp_path: Path, home: Path) -> Own:
+    """An encoder of the user's own that was added."""
+    one = Own(tmp_path / "mine")
+    one.add()
+    return one

@@ -15,12 +15,11 @@ from mien.cli import answers
 from mien.encoders.shelf import keep, kept, known
 from mien.errors import EncoderError
 from mien.pipeline.encoders import Quantised
-from mien.storage import weights
 from mien.text.encoders import QuantisedKind
 from mien.types import Finding
 
 if TYPE_CHECKING:
-    from conftest import TinyEncoder
+    from conftest import Own, TinyEncoder
 
 
 def retail() -> None:
@@ -158,27 +157,11 @@ def test_an_album_that_cannot_be_written_to_is_not_advised(
     assert Album(album).advice() is None
 
 
-MINE = """
-name = "mine"
-licence = "CC0-1.0"
-commercial = true
-side = 150
-layout = "nhwc"
-template = "dlib"
-dimensions = 128
-
-[[files]]
-name = "mine.onnx"
-"""
-
-
 def test_an_encoder_of_ones_own_is_measured_and_compared_in_an_album(
-    mien: Callable[..., Any], home: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mien: Callable[..., Any], own: Own, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """dlib's network, as somebody would bring it; only whether 8 bits are worth it here is the test's."""
-    (tmp_path / "mine.toml").write_text(MINE, "utf-8")
-    (tmp_path / "mine.onnx").write_bytes(weights.load("resnet.onnx"))
-    said = mien("-C", album, "encoders", "add", tmp_path / "mine.toml", "--yes")
+    """Only whether 8 bits are worth it here is the test's."""
+    said = mien("-C", album, "encoders", "add", own.folder / "mine.toml", "--yes")
     assert said.exit_code == 0
     assert "measuring   nobody measured its cosines, so it looks at this album's photos" in said.stdout
     assert "they come from this album's 6 people and 36 photos: where 1 % of strangers" in said.stdout

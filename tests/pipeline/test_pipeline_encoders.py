@@ -7,11 +7,11 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mien import Album, add_encoder
+from mien import Album
 from mien.encoders import shelf
 from mien.errors import EncoderError, EncoderMismatchError, NoFaceError
 from mien.pipeline import encoders as module
@@ -19,45 +19,13 @@ from mien.registry.folder import load_model
 from mien.stages import compare_encoders as stage
 from mien.stages.compare import Compared
 from mien.stages.compare_encoders import ComparedEncoders, EncoderRow
-from mien.storage import weights
 from mien.text.encoders import EncoderKind, QuantisedKind
 from mien.text.findings import StaleKind
 from mien.text.words import percent
 from mien.types import Finding
 
-DESCRIPTION = """
-name = "mine"
-licence = "CC0-1.0"
-commercial = {commercial}
-side = 150
-layout = "nhwc"
-template = "dlib"
-dimensions = 128
-
-[[files]]
-name = "mine.onnx"
-"""
-
-
-class Own:
-    """An encoder of the user's own: dlib's network, as somebody would bring it, without figures of its cosines."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-
-    def add(self, weights_file: str = "resnet.onnx", commercial: bool = True) -> None:
-        (self.folder / "mine.toml").write_text(DESCRIPTION.format(commercial=str(commercial).lower()), "utf-8")
-        (self.folder / "mine.onnx").write_bytes(weights.load(weights_file))
-        add_encoder(self.folder / "mine.toml")
-
-
-@pytest.fixture
-def own(tmp_path: Path, home: Path) -> Own:
-    """An encoder of the user's own that was added."""
-    one = Own(tmp_path / "mine")
-    one.add()
-    return one
+if TYPE_CHECKING:
+    from conftest import Own
 
 
 def encoders_in(folder: Path) -> dict[str, int]:

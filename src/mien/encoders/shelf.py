@@ -44,7 +44,7 @@ PREFERRED: Final = ("retail-0095", BUILT_IN)
 
 _ENTRIES = resources.files("mien.encoders") / "entries"
 _FILE = "encoder.json"
-_SHIPPED = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
+_SHIPPED: Final[Mapping[Precision, str]] = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
 _ASIDE: Final = ".mien-old-"
 _UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}(\.tmp)?")
 
@@ -164,6 +164,7 @@ def known() -> Mapping[str, Description]:
     return {one.name: one for one in map(_entry, files)}
 
 
+@cache
 def _entry(file: str) -> Description:
     return parse((_ENTRIES / file).read_text("utf-8"), file)
 
@@ -184,12 +185,9 @@ def keep(description: Description, networks: Mapping[Precision, bytes], shelf: P
     shelf = shelf or home()
     make_folder(shelf)
     folder = shelf / description.name
-    card = _Card(
-        description=description,
-        networks={
-            one: _Stored(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for one, data in networks.items()
-        },
-    )
+    at_hand = {precision: network_of(data) for precision, data in networks.items()}
+    stored = {precision: _Stored(sha256=one.sha256, bytes=one.size) for precision, one in at_hand.items()}
+    card = _Card(description=description, networks=stored)
     new, old = shelf / f".mien-{secrets.token_hex(8)}", shelf / f"{_ASIDE}{description.name}"
     try:
         make_folder(new)
@@ -252,9 +250,8 @@ def _bundled() -> Path:
 @cache
 def _built_in() -> Kept:
     shipped = {precision: weights.manifest()[file] for precision, file in _SHIPPED.items()}
-    networks: dict[Precision, Network] = {
-        "fp32": Network(shipped["fp32"].sha256, shipped["fp32"].bytes, partial(weights.load, _SHIPPED["fp32"])),
-        "int8": Network(shipped["int8"].sha256, shipped["int8"].bytes, partial(weights.load, _SHIPPED["int8"])),
+    networks = {
+        precision: Network(one.sha256, one.bytes, partial(weights.load, one.file)) for precision, one in shipped.items()
     }
     return Kept(_entry(f"{BUILT_IN}.toml"), networks, None)
 

@@ -43,9 +43,10 @@ def compare(album: OpenAlbum, names: Sequence[str]) -> ComparedEncoders:
             "is the album's own, and there is nothing to compare it with",
             f"Name another one: {command(None, 'encoders')} lists them.",
         )
-    for choice in choices:  # before anything takes time
-        album.seen_by(choice).eyes()
-    return compare_encoders([_seen_by(album.seen_by(choice), choice, _size(choice)) for choice in choices])
+    views = {choice: album.seen_by(choice) for choice in choices}
+    for view in views.values():  # before anything takes time
+        view.eyes()
+    return compare_encoders([_seen_by(view, choice, _size(choice)) for choice, view in views.items()])
 
 
 def measure(album: OpenAlbum, name: str) -> Measured:
@@ -65,8 +66,7 @@ def _seen_by(view: OpenAlbum, choice: EncoderChoice, size: int) -> SeenBy:
 def _size(choice: EncoderChoice) -> int:
     from mien.encoders.shelf import kept
 
-    encoder: Kept = kept(choice.name)
-    return encoder.network(choice.precision).size
+    return kept(choice.name).network(choice.precision).size
 
 
 # 8-bit numbers
@@ -117,11 +117,8 @@ def quantise(album: OpenAlbum, name: str, eyes_with: Callable[[Kept, EncoderChoi
     eight = in_eight_bits(full, _chips(view))
     trial = replace(encoder, networks={**encoder.networks, "int8": shelf.network_of(eight)})
     tools = replace(album.tools, eyes=partial(eyes_with, trial))
-    pair = [
-        _seen_by(album.seen_by(before), before, len(full)),
-        _seen_by(album.seen_by(after, tools), after, len(eight)),
-    ]
-    compared = compare_encoders(pair)
+    trying = album.seen_by(after, tools)
+    compared = compare_encoders([_seen_by(view, before, len(full)), _seen_by(trying, after, len(eight))])
     if compared.said[0].kind == EncoderKind.WORSE:
         kind = QuantisedKind.FELL
     elif compared.rows[1].milliseconds > FASTER * compared.rows[0].milliseconds:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import stat
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +41,7 @@ from mien.registry.card import (
 )
 from mien.registry.graph import head_graph, head_of_graph
 from mien.storage.files import storage_error, write_atomically
+from mien.text.names import nfc
 from mien.types import Cosines, Floats
 
 if TYPE_CHECKING:
@@ -153,11 +153,11 @@ def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
             "encoder": draft.encoder,
             "head": draft.chosen,
             "people": len(draft.people),
-            "photos": {unicodedata.normalize("NFC", person): sorted(photos) for person, photos in draft.photos.items()},
+            "photos": {nfc(person): sorted(photos) for person, photos in draft.photos.items()},
             "counts": dict(draft.counts),
             "metrics": dict(draft.metrics),
             "cosines": draft.cosines,
-            "false_alarms": {unicodedata.normalize("NFC", name): one for name, one in draft.false_alarms.items()},
+            "false_alarms": {nfc(name): one for name, one in draft.false_alarms.items()},
             "packages": {name: _installed(name) for name in _PACKAGES},
             "files": {
                 name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
@@ -199,7 +199,7 @@ def _installed(package: str) -> str:
 
 def _labels(people: Sequence[str]) -> bytes:
     """labels.txt. Raises AlbumError for names that it could not give back."""
-    names = [unicodedata.normalize("NFC", person) for person in people]
+    names = [nfc(person) for person in people]
     for name in names:
         if name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name):
             raise AlbumError(f"The name {name!r}", "is not one line of text", "Rename the person's folder.")

@@ -148,22 +148,16 @@ class Eyes:
     def chip(self, picture: Picture, face: Face, size: int) -> Pixels:
         """OpenFace's `outerEyesAndNose` chip of a face that was seen in the picture, (size, size, 3) uint8 RGB. Raises
         ToolError where a landmarker fails that mien did not bring."""
-        pixels = np.ascontiguousarray(np.rot90(picture.pixels, face.turn))
-        height, width = picture.pixels.shape[:2]
-        landmarks = turn_points(face.landmarks * picture.scale, face.turn, width, height)
+        pixels, landmarks = _upright(picture, face)
         (points,) = self._points(pixels, [square_from_landmarks(landmarks)])
         return openface_chip(pixels, points, size)
 
     def encoder_chips(self, picture: Picture, face: Face) -> NDArray[np.uint8]:
         """(views, size, size, 3) uint8 RGB: the chips that the encoder is given of a face that was seen in the
         picture. Raises ToolError where a landmarker fails that mien did not bring."""
-        pixels = np.ascontiguousarray(np.rot90(picture.pixels, face.turn))
-        height, width = picture.pixels.shape[:2]
-        landmarks = turn_points(face.landmarks * picture.scale, face.turn, width, height)
+        pixels, landmarks = _upright(picture, face)
         upright = replace(face, landmarks=landmarks)
-        (views,) = self._views(pixels, [upright], [upright])
-        size = self.encoder.size
-        return np.stack([warp(pixels, chip_to_image, size)[:, ::step] for chip_to_image, step in views[: self.views]])
+        return self._chips(pixels, [upright], [upright])
 
     def _find(self, pixels: Pixels) -> _Turned:
         """All faces. Where the picture shows none at `FIRST_SIDE`, or none good enough, other sizes, quarter turns and
@@ -199,11 +193,15 @@ class Eyes:
     def _embed(self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]) -> Floats:
         """(N, D) unit embeddings of N faces, each given as it was found and with the landmarks of its close-up; an
         embedding is the mean over the views."""
+        each = unit(self._encode(self._chips(pixels, faces, close_ups)))
+        return unit(each.reshape(len(faces), self.views, -1).mean(axis=1))
+
+    def _chips(self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]) -> NDArray[np.uint8]:
+        """(N * views, size, size, 3) uint8: the chips of N faces, face by face, given as for `_embed`."""
         size, chips = self.encoder.size, []
         for views in self._views(pixels, faces, close_ups):
             chips += [warp(pixels, chip_to_image, size)[:, ::step] for chip_to_image, step in views[: self.views]]
-        each = unit(self._encode(np.stack(chips)))
-        return unit(each.reshape(len(faces), self.views, -1).mean(axis=1))
+        return np.stack(chips)
 
     def _views(
         self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]
@@ -281,6 +279,13 @@ def _scaled(face: Face, scale: float) -> Face:
     x0, y0, x1, y1 = face.box
     box: Box = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
     return replace(face, box=box, landmarks=face.landmarks * np.float32(scale))
+
+
+def _upright(picture: Picture, face: Face) -> tuple[Pixels, Floats]:
+    """The picture turned so that the face stands upright, and the face's landmarks in it."""
+    height, width = picture.pixels.shape[:2]
+    landmarks = turn_points(face.landmarks * picture.scale, face.turn, width, height)
+    return np.ascontiguousarray(np.rot90(picture.pixels, face.turn)), landmarks
 
 
 def _turned_back(face: Face, found: _Turned) -> Face:

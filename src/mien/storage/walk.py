@@ -117,21 +117,16 @@ def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
 
 def _photos_in(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder):
-        folders[:] = sorted(filter(_is_visible, folders))
+        folders[:] = sorted(name for name in folders if not is_of_systems(name))
         for name in sorted(files):
-            if _is_visible(name) and kind_of_name(name) == "photo":
+            if not is_of_systems(name) and kind_of_name(name) == "photo":
                 yield Path(here, name)
 
 
-def _is_visible(name: str) -> bool:
-    """Whether a walk takes notice of it: hidden files and what systems put beside photos are passed over."""
-    return not is_of_systems(name)
-
-
 def _walk(top: Path, start: str, strict: bool) -> Shelved:
-    """A person is a folder directly in `top`, with photos at any depth; what is not visible is passed over. Links to
-    photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A `strict`
-    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
+    """A person is a folder directly in `top`, with photos at any depth; what is hidden or of systems is passed over.
+    Links to photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A
+    `strict` walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
     people: set[str] = set()
     files: list[ShelfFile] = []
     left_out: list[LeftOut] = []
@@ -143,7 +138,7 @@ def _walk(top: Path, start: str, strict: bool) -> Shelved:
         except OSError:
             left_out.append(LeftOut(prefix.rstrip("/"), LeftOutKind.UNREADABLE))
             continue
-        for entry in filter(lambda one: _is_visible(one.name), entries):
+        for entry in (one for one in entries if not is_of_systems(one.name)):
             path = prefix + entry.name
             if not is_unicode(entry.name):
                 left_out.append(LeftOut(path.encode(errors="replace").decode(), LeftOutKind.NOT_UNICODE))
