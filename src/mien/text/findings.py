@@ -188,7 +188,7 @@ class StepKind(Kind):
     PEOPLE_REMOVED = ("people removed", "{photos:photo} of {people:removed person|removed people} passed over")
     PHOTOS_REMOVED = ("photos removed", "{photos:photo} passed over, taken out before")
     LEFT_REMOVED = ("left, removed", "{photos:,} left in the intake, as the person or the photo was removed")
-    PRUNED = ("pruned", "{versions:older version} deleted, as keep = {keep}")
+    PRUNED = ("pruned", "{versions:older model} deleted, as keep = {keep} in mien.toml")
     COLLECTED = ("collected", "{photos:new photo} from {sources:source}")
     SOURCES_FAILED = ("sources failed", "{sources:source} failed")
     REFUSED = ("refused", "{files:file} refused")
