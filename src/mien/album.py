@@ -107,6 +107,7 @@ class Album:
         self._given = settings
         self._eyes = eyes
         self._progress = progress or Silent()
+        self._settled: tuple[Finding, ...] = ()
         self._clock = clock
 
     @classmethod
@@ -142,6 +143,12 @@ class Album:
         """What is set for it; a new `Album` reads them anew."""
         return self._settings
 
+    @property
+    def settled(self) -> tuple[Finding, ...]:
+        """What was done first by the last method that writes, to make the album as its removals say: interrupted ones
+        are finished, and whoever has photos in training-images again is back; see `mien.pipeline.remove.settle`."""
+        return self._settled
+
     def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
         is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
@@ -167,7 +174,8 @@ class Album:
         """What `remove` would take out."""
         from mien.stages.remove import leaving
 
-        return leaving(self._layout, nfc(person), _paths(photos), everywhere).files
+        files = leaving(self._layout, nfc(person), _paths(photos), everywhere).files
+        return tuple(file for file in files if not file.is_relative_to(self._layout.aligned))
 
     def remove(
         self,
@@ -286,8 +294,8 @@ class Album:
         wrong in a way that mien foresees stands in the answer."""
         from mien.pipeline.daily import daily
 
-        with self._writing("daily", settled=False) as album:  # the loop does that, and keeps what came of it
-            return daily(album)
+        with self._writing("daily") as album:
+            return daily(album, self.settled)
 
     def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
@@ -462,13 +470,13 @@ class Album:
     @contextlib.contextmanager
     def _writing(self, command: str, settled: bool = True) -> Iterator[OpenAlbum]:
         """The album, for a command that writes, and as its removals say if it is to be `settled`."""
+        self._settled = ()
         layout, progress = self._layout, self._progress
         with open_album.for_writing(layout, self._settings, self._tools, command, self._clock, progress) as album:
             if settled and album.ledger.removals:
                 from mien.pipeline.remove import settle
 
-                for finding in settle(album):
-                    progress.note(finding.line)
+                self._settled = tuple(settle(album))
             yield album
 
     def _reading(self) -> contextlib.AbstractContextManager[OpenAlbum]:

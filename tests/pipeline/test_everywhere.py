@@ -255,7 +255,7 @@ def test_it_is_asked_for(club: Painted, mien: Mien, monkeypatch: pytest.MonkeyPa
         file.write(f'[people."{NFD}"]\nuntil = 2040-01-01\n')
     result = mien("-C", club.folder, "remove", NAME, "--everywhere", typed="y\n")
     said = " ".join(result.stdout.split())
-    assert result.exit_code == 0 and f"files of {NAME}." in said and "deleted with their pages" in said
+    assert result.exit_code == 0 and f"files of {NAME}." in said and "deleted, pages too" in said
     assert f"mien.toml still names {NAME}" in said and "not reached" in said and "backups" in said
 
 

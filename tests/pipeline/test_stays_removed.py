@@ -26,22 +26,6 @@ Mien = Callable[..., Any]
 START = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
-class Notes:
-    """A progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def start(self, title: str, total: int | None) -> None: ...
-
-    def advance(self, steps: int = 1) -> None: ...
-
-    def note(self, line: str) -> None:
-        self.lines.append(line)
-
-    def finish(self) -> None: ...
-
-
 class Club:
     """An album with a source, a folder, and a clock that goes on by a day a call."""
 
@@ -49,7 +33,6 @@ class Club:
         self.painted, self.folder, self.training = painted, painted.folder, painted.training
         self.drop = painted.folder.parent / "drop"
         self.now = START
-        self.notes = Notes()
         with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
             file.write('[sources.drop]\nkind = "folder"\npath = "../drop"\nbasis = "consent"\nlicence = "own work"\n')
         for person in ("Ada", "Bo", "Cy"):
@@ -59,7 +42,7 @@ class Club:
     def open(self, **settings: Any) -> Album:
         self.now += timedelta(days=1)
         now = self.now
-        return self.painted.open(clock=lambda: now, progress=self.notes, **settings)
+        return self.painted.open(clock=lambda: now, **settings)
 
     def arrive(self, path: str, of: str) -> Path:
         return self.painted.paint(self.drop / path, of)
@@ -135,12 +118,22 @@ def test_photos_that_somebody_puts_back_into_training_images_count(club: Club) -
     club.open().remove("Ada")
     shutil.move(club.folder / "removed-images/Ada", club.training / "Ada")
     club.arrive("Ada/new.png", "Ada")
-    done = club.open().daily()
+    album = club.open()
+    done = album.daily()
     expired = done.run.step("expire")
     assert expired and "1 removed person back, with photos in training-images" in expired.line
-    assert any(line.startswith("Ada, who was removed on") for line in club.notes.lines)
+    (settled,) = album.settled
+    assert settled.line.startswith("Ada, who was removed on") and settled.people == ("Ada",)
     assert (club.training / "Ada/new.png").is_file() and "Ada" in club.known()
     assert club.open().status().removed == ()
+
+
+def test_whoever_is_back_is_told_by_the_command_line(club: Club, mien: Mien) -> None:
+    club.open().remove("Ada")
+    shutil.move(club.folder / "removed-images/Ada", club.training / "Ada")
+    result = mien("-C", club.folder, "merge")
+    assert "Ada, who was removed on" in result.stderr and "is learned from these" in result.stderr
+    assert mien("-C", club.folder, "merge").stderr == ""
 
 
 def test_an_empty_folder_brings_nobody_back(club: Club) -> None:
@@ -302,9 +295,12 @@ def test_a_model_in_use_that_knows_them_all_the_same_is_changed(club: Club) -> N
     shutil.rmtree(club.folder / "models")
     shutil.copytree(club.folder.parent / "backup", club.folder / "models")
     assert "Ada" in club.known()
-    club.open().merge()
+    album = club.open()
+    album.merge()
     assert club.known() == ("Bo", "Cy")
-    assert any("the model in use knew Ada" in line for line in club.notes.lines)
+    assert ["the model in use knew Ada" in finding.line for finding in album.settled] == [True]
+    album.merge()
+    assert album.settled == ()
 
 
 # How it is told

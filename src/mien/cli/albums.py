@@ -139,14 +139,14 @@ def _print_removed(album: Album, person: str, removed: Removed, done: str) -> No
         ends = " to ".join(dict.fromkeys((removed.older[0], removed.older[-1])))
         earlier = f"{count(len(removed.older), 'version')}, {ends}"
         entry("earlier", f"still on disk and still know {printable(person)}: {earlier}", "33")
-        entry("", f"{command(album.folder, 'models', 'drop', removed.older[-1])} deletes one", "33")
+        entry("", f"{command(album.folder, 'models', 'drop', *removed.older[:SHOWN])} deletes them", "33")
 
 
 def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
     """What went with a person of whom everything was deleted, and what mien cannot reach."""
     if removed.dropped:
         ends = " to ".join(dict.fromkeys((removed.dropped[0], removed.dropped[-1])))
-        entry("models", f"{count(len(removed.dropped), 'version')} deleted with their pages: {ends}")
+        entry("models", f"{count(len(removed.dropped), 'version')} deleted, pages too: {ends}")
     if removed.version:
         entry("", f"{command(album.folder, 'train')} makes a new page, and measures without the person")
     if removed.mentioned:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import collect, learn
-from mien.pipeline.remove import expire, is_anything_over, settle
+from mien.pipeline.remove import expire, is_anything_over
 from mien.pipeline.use import history, keep_out, prune, put_into_use
 from mien.records.runs import Run, Step
 from mien.registry import versions
@@ -97,15 +97,15 @@ def _step_json(step: Step) -> dict[str, Any]:
     }
 
 
-def daily(album: OpenAlbum) -> Daily:
-    """The whole loop, or what is left of today's if it was killed; the album is open for writing. Foreseen errors end
-    the run and stand in it; any other leaves it to be resumed."""
+def daily(album: OpenAlbum, settled: Sequence[Finding] = ()) -> Daily:
+    """The whole loop, or what is left of today's if it was killed; the album is open for writing, and `settled` is what
+    was made as its removals say. Foreseen errors end the run and stand in it; any other leaves it to be resumed."""
     now, runs = album.clock(), album.ledger.runs
     run = runs.unfinished(COMMAND)
     if run and run.date != now.date():  # its photos wait where they were, and today's run takes them along
         runs.finish(run.id, now, "failed")
         run = None
-    loop = _Loop(album, run or runs.begin(COMMAND, now.date(), now))
+    loop = _Loop(album, run or runs.begin(COMMAND, now.date(), now), settled)
     if run:
         runs.resume(run.id)
         album.progress.note(RunNote.GOES_ON.say({"run": run.id}))
@@ -142,8 +142,9 @@ def _tell(album: OpenAlbum, finished: Daily) -> Came:
 class _Loop:
     """One run: its steps in order, each remembered as soon as it is done."""
 
-    def __init__(self, album: OpenAlbum, run: Run) -> None:
+    def __init__(self, album: OpenAlbum, run: Run, settled: Sequence[Finding]) -> None:
         self._album, self.run = album, run.id
+        self._settled = Counter[object](finding.kind for finding in settled)
         self._done: dict[str, Came] = {
             step.name: (dict(step.figures), list(step.findings)) for step in run.steps if step.outcome == "done"
         }
@@ -185,19 +186,12 @@ class _Loop:
         return self._done[step][0][name]
 
     def _expire(self) -> Came:
-        settled: Counter[object] = Counter(finding.kind for finding in self._settle())
         gone = expire(self._album)
         found = [Finding(StepKind.EXPIRED, figures={"photos": gone})] if gone else []
-        found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", settled[kind])]
+        found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
         if "expire" in self._interrupted and is_anything_over(self._album):
             found.append(Finding(StepKind.EXPIRED_BEFORE))
         return {"photos": gone}, found or [Finding(StepKind.NOTHING_EXPIRED)]
-
-    def _settle(self) -> list[Finding]:
-        found = settle(self._album) if self._album.ledger.removals else []
-        for finding in found:
-            self._album.progress.note(finding.line)  # the ledger remembers no name of whoever was forgotten
-        return found
 
     def _collect(self) -> Came:
         names = list(self._album.settings.sources)
@@ -299,7 +293,7 @@ _SETTLED: Mapping[object, StepKind] = {
     RemovalKind.FINISHED: StepKind.REMOVAL_FINISHED,
     RemovalKind.UNFINISHED: StepKind.REMOVAL_UNFINISHED,
 }
-"""How the summary counts what was made as the removals say."""
+"""How the summary counts what was made as the removals say: the ledger remembers no name of whoever was forgotten."""
 
 _FOUND: Mapping[object, StepKind] = {
     FindingKind.CLOSED: StepKind.FOUND_UNREADABLE,

@@ -59,13 +59,14 @@ def one_before(album: OpenAlbum) -> str:
     model than the one in use. Raises ModelError if there is none."""
     current, there = album.version, versions.names(album.layout.models)
     past = [one for one in history(album) if one[0] in there]
-    version = previous(past, current) if current else None
+    first = version = previous(past, current) if current else None
     while version and _as_used(album, version) == current:
         version = previous(past, version)
     if version is None:
+        without = ": without those who were removed, none is another than the one in use" if first else ""
         raise ModelError(
             str(album.folder),
-            "has no earlier model to go back to",
+            f"has no earlier model to go back to{without}",
             "`mien models` lists those there are; promote one by its name.",
         )
     return version
