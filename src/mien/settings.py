@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import AlbumError, MienError, UsageError
-from mien.text.names import FILE_NAME, nfc
+from mien.text.names import FILE_NAME
 from mien.text.words import listed
 from mien.types import EncoderChoice
 
@@ -135,12 +135,6 @@ class Settings(BaseModel):
     def choice(self) -> EncoderChoice:
         """The encoder that is asked for."""
         return EncoderChoice(self.encoder, self.precision, self.views, self.provider, self.commercial)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Everybody whom the settings name (NFC)."""
-        here = (name for source in self.sources.values() for pair in (source.people or {}).items() for name in pair)
-        return frozenset(map(nfc, (*self.people, *here)))
 
     @field_validator("views", "workers", "fpir", "chip_size", "minimum", "keep", mode="before")
     @classmethod

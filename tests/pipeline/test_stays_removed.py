@@ -208,6 +208,38 @@ def test_whose_time_was_over_stays_out_when_mien_toml_says_nothing_any_more(club
     assert club.people() == ["Bo", "Cy"] and [one.name for one in club.open().status().removed] == [""]
 
 
+def test_what_a_source_may_not_be_used_for_comes_back_when_its_day_is_put_off(club: Club) -> None:
+    settings = club.folder / "mien.toml"
+    before = settings.read_text("utf-8")
+    settings.write_text(f"{before}until = {club.now.date() - timedelta(days=400)}\n", "utf-8")
+    assert club.open().daily().figure("expire", "photos") == 9
+    assert club.people() == [] and club.open().status().removed == ()
+    settings.write_text(before, "utf-8")
+    club.open().daily()
+    assert club.people() == ["Ada", "Bo", "Cy"]
+
+
+def test_a_removal_that_was_killed_is_finished_by_the_next_command(
+    club: Club, mien: Mien, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.stages.remove.remove_empty", kill)
+        with pytest.raises(Killed):
+            club.open().remove("Ada")
+    assert "Ada" in club.known()
+    club.arrive("Ada/new.png", "Ada")
+    result = mien("-C", club.folder, "collect")
+    assert "the removal of Ada, which was interrupted, is finished" in result.stderr
+    assert "Ada" not in club.known() and "passed over" in result.stdout
+    assert club.people() == ["Bo", "Cy"]
+
+
 # Models
 
 

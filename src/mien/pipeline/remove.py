@@ -6,13 +6,15 @@ Each may be repeated without harm. The album is open for writing.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import EncoderError, MienError, ModelError, NoFaceError, PhotoError, UsageError
+from mien.errors import EncoderError, MienError, ModelError, NoFaceError, PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
@@ -61,9 +63,11 @@ class Removed:
         }
 
 
-def remove(album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: bool = False) -> Removed:
-    """Takes `person` (NFC), or some photos, out of the album and out of the model in use; they may not come back until
-    a human brings them. Raises UsageError."""
+def remove(
+    album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: bool = False, may_return: bool = False
+) -> Removed:
+    """Takes `person` (NFC), or some photos, out of the album and out of the model in use. They may not come back until
+    a human brings them; photos may if it is said that they `may_return`. Raises UsageError."""
     model, removals = album.model(), album.ledger.removals
     plan = leaving(album.layout, person, photos)
     known = person in album.catalog.files.people(TRAINING) or bool(model and person in model.people)
@@ -72,7 +76,7 @@ def remove(album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: b
     if model and photos:  # or who stays could not be enrolled anew
         model.require_encoder(album.encoder)
     _enter(album, person)
-    hashes = _hashes(plan) if photos else []
+    hashes = _hashes(plan) if photos and not may_return else []
     if photos:
         removals.remove_photos(person, hashes, album.clock())
     else:
@@ -103,6 +107,11 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     _enter(album, person)
     removals.begin(person, album.clock(), "everywhere")
     take_out(layout, plan, delete=True)
+    for folder in plan.folders:
+        if os.path.lexists(folder):
+            raise StorageError(
+                str(folder), "could not be emptied", "Check its permissions, and those of the folders in it."
+            )
     for shelf in (TRAINING, *layout.intakes()):
         for leftover in layout.shelf(shelf).rglob(HALF_WRITTEN):  # a killed run's, of nobody knows whom
             remove_file(leftover)
@@ -113,7 +122,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     dropped = forget(album, person)
     forget_all(layout.journals)
     photos = tuple(file for file in plan.files if not file.is_relative_to(layout.aligned))
-    return Removed(photos, (), (), album.version, (), dropped, person in album.settings.names)
+    return Removed(photos, (), (), album.version, (), dropped, _is_mentioned(album, person))
 
 
 def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
@@ -159,8 +168,9 @@ def settle(album: OpenAlbum) -> list[Finding]:
                 else:
                     remove(album, removal.name, delete=removal.pending == "deleted")
                 found.append(Finding(RemovalKind.FINISHED, (removal.name,)))
-            except MienError as error:
-                figures: dict[str, Figure] = {"why": error.message.rstrip(".")}
+            except (MienError, OSError) as error:
+                why = error.message.rstrip(".") if isinstance(error, MienError) else str(error)
+                figures: dict[str, Figure] = {"why": why}
                 found.append(Finding(RemovalKind.UNFINISHED, (removal.name,), figures=figures))
     for person in _back(album):
         if (removal_of := removals.of_exactly(person)) and not removal_of.pending:
@@ -209,6 +219,15 @@ def _is_known(album: OpenAlbum, person: str) -> bool:
         or ledger.removals.of_exactly(person)
         or versions.knowing(album.layout.models, person)
     )
+
+
+def _is_mentioned(album: OpenAlbum, person: str) -> bool:
+    """Whether mien.toml has the name as a word of its own."""
+    try:
+        text = nfc(album.layout.settings_file.read_text("utf-8", errors="replace"))
+    except OSError:
+        return False
+    return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) is not None
 
 
 def _nobody(album: OpenAlbum, person: str) -> UsageError:
@@ -310,7 +329,7 @@ def _take_out(album: OpenAlbum, person: str, files: Sequence[Path] = ()) -> int:
     model = album.sound_model()
     if not leaving(album.layout, person).folders and not (model and person in model.people):
         return 0
-    return len(remove(album, person, files).files)
+    return len(remove(album, person, files, may_return=True).files)  # from another source, or when the day is put off
 
 
 def _unlearn_photos(album: OpenAlbum, over: dict[str, set[str]]) -> None:
