@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from mien.pipeline.encoders import Quantised
     from mien.pipeline.learn import Learned
     from mien.pipeline.remove import Removed
+    from mien.pipeline.use import Dropped
     from mien.protocols import Progress
     from mien.recogniser import PhotoLike, Recogniser
+    from mien.records.removals import Removal
     from mien.registry.folder import Model
     from mien.seeing.eyes import Eyes
     from mien.settings import Settings
@@ -67,14 +69,16 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied. And
-    if the person was to be enrolled, which of the copied photos cannot be decoded, and the model that is in use now."""
+    """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied; and
+    since when the person had been kept out as one who was removed, if so. If the person was to be enrolled, which of
+    the copied photos cannot be decoded, and the model that is in use now."""
 
     added: tuple[Path, ...]
     known: int
     failures: tuple[PhotoError, ...]
     unreadable: tuple[PhotoError, ...] = ()
     enrolled: Enrolled | None = None
+    back: Removal | None = None
 
 
 def _local_time() -> datetime:
@@ -103,6 +107,7 @@ class Album:
         self._given = settings
         self._eyes = eyes
         self._progress = progress or Silent()
+        self._settled: tuple[Finding, ...] = ()
         self._clock = clock
 
     @classmethod
@@ -138,6 +143,12 @@ class Album:
         """What is set for it; a new `Album` reads them anew."""
         return self._settings
 
+    @property
+    def settled(self) -> tuple[Finding, ...]:
+        """What was done first by the last method that writes, to make the album as its removals say: interrupted ones
+        are finished, and whoever has photos in training-images again is back; see `mien.pipeline.remove.settle`."""
+        return self._settled
+
     def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
         is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
@@ -153,23 +164,39 @@ class Album:
             model = self._to_enrol_in(album) if enrol else None
             added = add(album, name, files)
             if model is None:
-                return Added(added.added, added.known, added.failures)
+                return Added(added.added, added.known, added.failures, back=added.back)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
-        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled)
+        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled, added.back)
 
-    def files_of(self, person: str, photos: StrPath | Iterable[StrPath] = ()) -> tuple[Path, ...]:
+    def files_of(
+        self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False
+    ) -> tuple[Path, ...]:
         """What `remove` would take out."""
         from mien.stages.remove import leaving
 
-        return leaving(self._layout, nfc(person), _paths(photos)).files
+        files = leaving(self._layout, nfc(person), _paths(photos), everywhere).files
+        return tuple(file for file in files if not file.is_relative_to(self._layout.aligned))
 
-    def remove(self, person: str, photos: StrPath | Iterable[StrPath] = (), delete: bool = False) -> Removed:
-        """Takes a person, or some photos of a person, out of the album, and out of the model in use at once. The photos
-        go to removed-images, or with `delete` for good. Raises UsageError if nobody has that name."""
-        from mien.pipeline.remove import remove
+    def remove(
+        self,
+        person: str,
+        photos: StrPath | Iterable[StrPath] = (),
+        delete: bool = False,
+        everywhere: bool = False,
+    ) -> Removed:
+        """Takes a person, or some photos of a person, out of the album, and out of the model in use at once. No source
+        brings them back before somebody adds them again. The photos go to removed-images, or with `delete` for good.
 
-        with self._writing("remove") as album:
-            return remove(album, nfc(person), _paths(photos), delete)
+        With `everywhere`, all of a person is deleted: photos, also those set aside before, what was seen in them, every
+        version that knows the person with its page, journals, records, the name. Interrupted, it is finished by the
+        next command that writes. Raises UsageError if nobody has that name, and for photos and `everywhere`."""
+        from mien.pipeline.remove import remove, remove_everywhere
+
+        some = _paths(photos)
+        if everywhere and some:
+            raise UsageError("everywhere", "is of a whole person, and photos are named", "Leave one of the two out.")
+        with self._writing("remove", settled=False) as album:  # what was interrupted may be this very removal
+            return remove_everywhere(album, nfc(person)) if everywhere else remove(album, nfc(person), some, delete)
 
     def align(self) -> Aligned:
         """Sees what is new, chooses each person's faces, writes their chips."""
@@ -268,7 +295,7 @@ class Album:
         from mien.pipeline.daily import daily
 
         with self._writing("daily") as album:
-            return daily(album)
+            return daily(album, self.settled)
 
     def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
@@ -321,21 +348,37 @@ class Album:
             has_catalog = self._layout.catalog_file.is_file()
             return difference(one, other, compare(album, one, other) if has_catalog else None)
 
-    def promote(self, version: str) -> None:
-        """Puts a version into use, whatever it is worth. Raises ModelError if there is none of this name."""
-        from mien.pipeline.use import put_into_use
+    def promote(self, version: str) -> str:
+        """Puts a version into use, whatever it is worth: the version that is in use then. That is another where this
+        one knows people who were removed: the same without them. Raises ModelError if there is none of this name."""
+        from mien.pipeline.use import bring_into_use
 
         with self._writing("promote") as album:
-            put_into_use(album, version, "promote")
+            return bring_into_use(album, version, "promote")
 
     def rollback(self) -> str:
-        """Goes back to the version that was in use before this one. Raises ModelError if there is none."""
-        from mien.pipeline.use import one_before, put_into_use
+        """Goes back to the version that was in use before this one, as `promote` does. Raises ModelError if there is
+        none."""
+        from mien.pipeline.use import bring_into_use, one_before
 
         with self._writing("rollback") as album:
-            version = one_before(album)
-            put_into_use(album, version, "rollback")
-            return version
+            return bring_into_use(album, one_before(album), "rollback")
+
+    def drop(self, versions: str | Iterable[str]) -> Dropped:
+        """Deletes versions, each with its page. Raises ModelError, with nothing deleted, if one is in use or there is
+        none of its name."""
+        from mien.pipeline.use import drop
+
+        with self._writing("drop") as album:
+            return drop(album, [versions] if isinstance(versions, str) else versions)
+
+    def prune(self) -> Dropped:
+        """Deletes old versions: of the newest the setting `keep` says how many stay. So do the one in use, the one that
+        a rollback goes back to, and the one whose page `report` shows."""
+        from mien.pipeline.use import prune
+
+        with self._writing("prune") as album:
+            return prune(album)
 
     def show(self, photo: StrPath) -> Shown:
         """Everything that is known of a photo, in the album or not. Raises PhotoError."""
@@ -352,10 +395,10 @@ class Album:
 
         with self._reading() as album:
             model = self._model(album, None)
-        pages = [self._layout.models / one / REPORT for one in versions.of_same_training(self._layout.models, model)]
-        page = next((page for page in pages if page.is_file()), None)
+        page = versions.page_of(self._layout.models, model)
         if page is None:
-            raise ModelError(str(pages[0]), "is missing", f"Make a new model: {command(self.folder, 'train')}")
+            missing = self._layout.models / model.version / REPORT
+            raise ModelError(str(missing), "is missing", f"Make a new model: {command(self.folder, 'train')}")
         return page
 
     def check(self) -> Checked:
@@ -424,9 +467,17 @@ class Album:
         with self._reading() as album:
             return status(album)
 
-    def _writing(self, command: str) -> contextlib.AbstractContextManager[OpenAlbum]:
-        """The album, for a command that writes."""
-        return open_album.for_writing(self._layout, self._settings, self._tools, command, self._clock, self._progress)
+    @contextlib.contextmanager
+    def _writing(self, command: str, settled: bool = True) -> Iterator[OpenAlbum]:
+        """The album, for a command that writes, and as its removals say if it is to be `settled`."""
+        self._settled = ()
+        layout, progress = self._layout, self._progress
+        with open_album.for_writing(layout, self._settings, self._tools, command, self._clock, progress) as album:
+            if settled and album.ledger.removals:
+                from mien.pipeline.remove import settle
+
+                self._settled = tuple(settle(album))
+            yield album
 
     def _reading(self) -> contextlib.AbstractContextManager[OpenAlbum]:
         """The album, for a command that reads."""
@@ -465,11 +516,21 @@ class Album:
         from mien.registry.folder import load_model
 
         if folder is not None:
-            return load_model(Path(folder))
+            return self._without_removed(album, load_model(Path(folder)))
         current = album.model()
         if current is None:
             raise ModelError(str(self.folder), "has no model yet", f"Make one: {command(self.folder, 'train')}")
         return current
+
+    def _without_removed(self, album: OpenAlbum, model: Model) -> Model:
+        """A model from anywhere, as if it did not know who was removed from the album. Raises ModelError where it knows
+        nobody else."""
+        from mien.text.models import UseKind
+
+        removed = album.removed_among(model.people)
+        if removed:
+            self._progress.note(UseKind.ANSWERS_WITHOUT.say({"version": model.version, "names": removed}))
+        return model.without(removed) if removed else model
 
 
 def classify(

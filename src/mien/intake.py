@@ -19,6 +19,7 @@ from typing import Any
 from mien.errors import AlbumError, FetchError, PhotoError, SourceError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, FailedFetch, Fetch, Outcome
+from mien.records.removals import Removal
 from mien.settings import SourceSettings
 from mien.storage.files import sync_folder
 from mien.storage.hidden_file import Arrived, remove_hidden
@@ -51,11 +52,12 @@ class Trouble:
 class SourceCollected:
     """How a source fared.
 
-    `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had of
-    that person already, `known` those that are as they were, `passed_over` those of people who are not to be taken, and
-    `left` those for the next run, as `limit` was reached. `wanted` are (person, location) of what a dry run would
-    fetch. `over_since` is the last day on which its photos might be used, if the source was not asked for that; `error`
-    says why it was not asked to its end.
+    `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had
+    of that person already, `known` those that are as they were, `passed_over` those of people who are not to be
+    taken, and `left` those for the next run, as `limit` was reached. `removed` are (person, when they were removed,
+    photos) of those who may not come back, and `removed_photos` counts photos that were taken out of the person's
+    before. `wanted` are (person, location) of what a dry run would fetch. `over_since` is the last day on which its
+    photos might be used, if the source was not asked for that; `error` says why it was not asked to its end.
     """
 
     source: str
@@ -65,6 +67,8 @@ class SourceCollected:
     refused: tuple[Trouble, ...] = ()
     failed: tuple[Trouble, ...] = ()
     passed_over: int = 0
+    removed: tuple[tuple[str, Removal, int], ...] = ()
+    removed_photos: int = 0
     left: int = 0
     wanted: tuple[tuple[str, str], ...] = ()
     over_since: date | None = None
@@ -86,6 +90,10 @@ class SourceCollected:
             "refused": [one.to_json() for one in self.refused],
             "failed": [one.to_json() for one in self.failed],
             "passed_over": self.passed_over,
+            "removed": [
+                {"person": person, "on": removal.on, "photos": photos} for person, removal, photos in self.removed
+            ],
+            "removed_photos": self.removed_photos,
             "left": self.left,
             "wanted": [{"person": person, "location": location} for person, location in self.wanted],
             "over_since": self.over_since.isoformat() if self.over_since else None,
@@ -199,8 +207,11 @@ class Intake:
         return self._folders.namesake(person)
 
     def place(self, person: str, name: str, arrived: Arrived) -> tuple[Outcome, str]:
-        """Gives a photo its name in the intake, unless the album has these bytes of that person; and where it lies."""
+        """Gives a photo its name in the intake, unless the album has these bytes of that person, or had them until they
+        were taken out; and where it lies."""
         key, layout = (person, arrived.sha256), self._album.layout
+        if self._album.ledger.removals.has_photo(*key):
+            return "removed", ""
         if path := self._fetched.get(key):
             return "duplicate", path
         if path := self._strays.get(key):
@@ -215,7 +226,7 @@ class Intake:
     def keep(self, fetch: Fetch) -> None:
         """Remembers how a photo came, sooner or later."""
         self._fetches.append(fetch)
-        if fetch.outcome != "refused":
+        if fetch.outcome in ("placed", "duplicate"):
             self._fetched.setdefault((fetch.person, fetch.sha256), fetch.path)
         if len(self._fetches) >= GROUP:
             self.write()

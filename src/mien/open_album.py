@@ -9,19 +9,21 @@ needs none.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import EncoderError, ModelError
 from mien.protocols import Progress
 from mien.settings import Settings
-from mien.storage.layout import Layout
-from mien.storage.walk import walk
+from mien.storage.layout import TRAINING, Layout, shelf_of
+from mien.storage.walk import LeftOut, has_photo, walk
+from mien.text.findings import LeftOutKind
 from mien.text.names import nfc
 from mien.types import EncoderChoice
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlche
     from mien.records.catalog import Catalog
     from mien.records.files import Changes, Entry
     from mien.records.ledger import Ledger
+    from mien.records.removals import Removal
     from mien.registry.card import EncoderCard
     from mien.registry.folder import Model
     from mien.seeing.eyes import Eyes
@@ -115,13 +118,43 @@ class OpenAlbum:
 
         return Entry(self.settings.basis, self.until, self.clock())
 
+    def removal_of(self, person: str) -> Removal | None:
+        """When the person of this name, in whatever spelling, was removed; None also for whoever has a photo in
+        training-images, which a human has put there since."""
+        removal = self.ledger.removals.of(person)
+        return None if removal is None or has_photo(self.layout, person) else removal
+
+    def removed_among(self, people: Iterable[str]) -> tuple[str, ...]:
+        """Those of `people` who were removed."""
+        return tuple(person for person in people if self.removal_of(person)) if self.ledger.removals else ()
+
     def sync(self, shelves: Sequence[Shelf]) -> tuple[Shelved, Changes]:
-        """Walks these shelves and makes the catalog know what lies there. Raises AlbumError without training-images, if
-        that is one of them."""
+        """Walks these shelves and makes the catalog know what lies there, but for what waits in an intake of people who
+        were removed. Raises AlbumError without training-images, if that is one of them."""
         from mien.vision.images import file_sha256
 
-        shelved = walk(self.layout, shelves)
+        shelved = self._without_removed(walk(self.layout, shelves))
         return shelved, self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
+
+    def _without_removed(self, shelved: Shelved) -> Shelved:
+        """`shelved` without what waits in an intake of people who were removed: it is left out, and not even seen."""
+        if not self.ledger.removals:
+            return shelved
+        removed = {person: removal for person in shelved.people if (removal := self.removal_of(person))}
+        left = [
+            LeftOut(file.path, LeftOutKind.PERSON_REMOVED, {"person": file.person, "on": removal.on})
+            for file in shelved.files
+            if shelf_of(file.path) != TRAINING and (removal := removed.get(file.person))
+        ]
+        gone = {one.path for one in left}
+        files = tuple(file for file in shelved.files if file.path not in gone)
+        there = {file.person for file in files}
+        return replace(
+            shelved,
+            people=tuple(person for person in shelved.people if person in there or person not in removed),
+            files=files,
+            left_out=tuple(sorted([*shelved.left_out, *left], key=attrgetter("path"))),
+        )
 
     def eyes(self) -> Eyes:
         """The tools by which photos are seen, as the settings ask for them; where the album is open for writing, the

@@ -108,6 +108,11 @@ class Settings(BaseModel):
         description='Which head to train: prototypes, normalised, or "auto" to choose.',
     )
     minimum: int = Field(default=20, ge=1, description="Photos that each person should have, 1 or more.")
+    keep: int = Field(
+        default=30,
+        ge=0,
+        description="Models that `mien daily` keeps, beside the one in use and the one before; 0 keeps all.",
+    )
     catalog: Path | None = Field(
         default=None,
         description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
@@ -131,7 +136,7 @@ class Settings(BaseModel):
         """The encoder that is asked for."""
         return EncoderChoice(self.encoder, self.precision, self.views, self.provider, self.commercial)
 
-    @field_validator("views", "workers", "fpir", "chip_size", "minimum", mode="before")
+    @field_validator("views", "workers", "fpir", "chip_size", "minimum", "keep", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: object) -> object:
         if isinstance(value, bool):

@@ -113,6 +113,8 @@ def test_there_is_no_sentence_in_a_ledger(tmp_path: Path) -> None:
             history.source_ran(SourceRun("club", NOON, NOON, 1, 2, 3, 4, 5, source_fault))
         history.promoted("2026-11-23-001", NOON, "daily", None)
         history.expire(["club"])
+        ledger.removals.begin("bob", NOON, "everywhere")
+        ledger.removals.remove_photos("Zoë", ["b" * 64], NOON)
         run = runs.begin("daily", NOON.date(), NOON).id
         for family in FAMILIES:
             runs.begin_step(run, family.__name__, NOON)
@@ -122,7 +124,7 @@ def test_there_is_no_sentence_in_a_ledger(tmp_path: Path) -> None:
         runs.finish(run, NOON, "done")
     with closing(sqlite3.connect(file)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert len(tables) == 8
+        assert len(tables) == 10
         for table in tables:
             columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")]
             rows = database.execute(f'SELECT * FROM "{table}"').fetchall()

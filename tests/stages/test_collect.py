@@ -648,6 +648,8 @@ def test_it_is_told_to_programs(desk: Desk) -> None:
                 "refused": [],
                 "failed": [{"location": "bob/01.jpg", "kind": "gone", "message": "It is gone. Ask."}],
                 "passed_over": 0,
+                "removed": [],
+                "removed_photos": 0,
                 "left": 0,
                 "wanted": [],
                 "over_since": None,

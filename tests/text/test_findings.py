@@ -10,9 +10,9 @@ import pytest
 
 from mien import errors
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.findings import ErrorKind, FindingKind, LeftOutKind, StaleKind, StepKind, kind_of
+from mien.text.findings import ErrorKind, FindingKind, LeftOutKind, RemovalKind, StaleKind, StepKind, kind_of
 from mien.text.kinds import Kind
-from mien.text.models import GateKind, IncomparableKind
+from mien.text.models import GateKind, IncomparableKind, UseKind
 from mien.text.words import fill
 
 STORED: tuple[type[Kind], ...] = (
@@ -25,7 +25,7 @@ STORED: tuple[type[Kind], ...] = (
     FetchFault,
 )
 """Families of kinds that a ledger may hold as findings."""
-OTHERS: tuple[type[Kind], ...] = (LeftOutKind, StaleKind)
+OTHERS: tuple[type[Kind], ...] = (LeftOutKind, StaleKind, RemovalKind, UseKind)
 
 
 def figures(words: str) -> dict[str, object]:

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING
 from mien.text.shell import command
-from mien.text.words import count, percent
+from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mien import Album
+    from mien.pipeline.remove import Removed
+    from mien.records.removals import Removal
     from mien.stages.status import PersonStatus, Status
     from mien.types import Finding
 
@@ -71,6 +74,8 @@ def add(
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     with Reporter(notes=False) as progress:
         added = opened(context, progress).add(person, photos, enrol)
+    if added.back:
+        entry("back", f"{printable(person)}, who was removed on {added.back.on}, may come from sources again")
     known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
     say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
     for error in added.failures:
@@ -92,17 +97,38 @@ def remove(
         typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the photos instead of setting them aside.")] = False,
+    everywhere: Annotated[
+        bool,
+        typer.Option(
+            "--everywhere",
+            help="Delete all that the album holds of the person: photos, also those set aside, models and their pages, "
+            "journals, records, the name.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Take a person, or some photos of theirs, out of the album and out of the model in use. No training is needed."""
+    """Take a person, or some photos of theirs, out of the album and out of the model in use. No training is needed.
+    They do not come back until somebody adds them again."""
     album = opened(context)
-    if delete and not yes:
-        files = count(len(album.files_of(person, photos or ())), "file")
+    if (delete or everywhere) and not yes:
+        files = count(len(album.files_of(person, photos or (), everywhere)), "file")
+        what = f"{files} of {person}, and all else that is of them here," if everywhere else f"{files} of {person}"
         if not asked():
-            raise UsageError(f"{files} of {person}", "would be deleted", "Say --yes to have that done.")
-        typer.confirm(f"Delete {files} of {printable(person)} for good?", abort=True)
-    removed = album.remove(person, photos or (), delete)
-    done = "Deleted" if delete else "Set aside"
+            raise UsageError(what, "would be deleted", "Say --yes to have that done.")
+        typer.confirm(f"Delete {printable(what.rstrip(','))} for good?", abort=True)
+    removed = album.remove(person, photos or (), delete, everywhere)
+    if as_json:
+        say_json(removed.to_json())
+    else:
+        _print_removed(album, person, removed, "Deleted" if delete or everywhere else "Set aside")
+        if everywhere:
+            _print_out_of_reach(album, person, removed)
+    if removed.missing:
+        raise typer.Exit(UsageError.exit_code)
+
+
+def _print_removed(album: Album, person: str, removed: Removed, done: str) -> None:
     say(f"{done} {count(len(removed.files), 'file')} of {printable(person)}.")
     if removed.now:
         entry("now in", str(album.folder / "removed-images"))
@@ -113,8 +139,24 @@ def remove(
         ends = " to ".join(dict.fromkeys((removed.older[0], removed.older[-1])))
         earlier = f"{count(len(removed.older), 'version')}, {ends}"
         entry("earlier", f"still on disk and still know {printable(person)}: {earlier}", "33")
-    if removed.missing:
-        raise typer.Exit(UsageError.exit_code)
+        entry("", f"{command(album.folder, 'models', 'drop', *removed.older[:SHOWN])} deletes them", "33")
+
+
+def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
+    """What went with a person of whom everything was deleted, and what mien cannot reach."""
+    if removed.dropped:
+        ends = " to ".join(dict.fromkeys((removed.dropped[0], removed.dropped[-1])))
+        entry("models", f"{count(len(removed.dropped), 'version')} deleted, pages too: {ends}")
+    if removed.version:
+        entry("", f"{command(album.folder, 'train')} makes a new page, and measures without the person")
+    if removed.mentioned:
+        entry("mien.toml", f"still names {printable(person)}: take that out yourself", "33")
+    entry(
+        "not reached",
+        "photos of others that show the person or carry the name; copies that you made: of photos, of the album, of "
+        "its models, by --annotate, by convert; backups",
+        "33",
+    )
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -146,12 +188,21 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
     else:
         entry("model", "none")
+    if found.removed:
+        entry("removed", f"{_who(found.removed)}; nobody brings them back but `mien add`")
     for number, finding in enumerate(found.stale):
         entry("" if number else "stale", finding.why, "33")
     if next_step := _next_step(found):
         entry("next", next_step)
     else:
         entry("stale", "nothing", "32")
+
+
+def _who(removed: tuple[Removal, ...]) -> str:
+    """Those who were removed, the last ones by name."""
+    named = [f"{printable(one.name)} ({one.on})" for one in removed if one.name][-SHOWN:]
+    rest = len(removed) - len(named)
+    return listed([*named, *([count(rest, "other")] if rest else [])]) if named else count(rest, "person", "people")
 
 
 def _print_encoder(encoder: str, advice: Finding | None) -> None:

@@ -60,7 +60,7 @@ def collect(
     if as_json:
         say_json(found.to_json())
     else:
-        _print_collected(found)
+        _print_collected(found, album.folder)
         if found.photos:
             entry("next", f"{command(album.folder, 'merge')}, or daily for all that follows")
     if any(source.error for source in found.sources):
@@ -176,7 +176,7 @@ def _print_sources(found: tuple[SourceStatus, ...]) -> None:
             entry(one.name, f"{one.problem.why}. {one.problem.remedy}", "33")
 
 
-def _print_collected(found: Collected) -> None:
+def _print_collected(found: Collected, folder: Path) -> None:
     verb = "would come" if found.dry_run else "came"
     for source in found.sources:
         if source.error:
@@ -185,6 +185,10 @@ def _print_collected(found: Collected) -> None:
             entry(source.source, f"passed over: its photos might be used until {source.over_since}", "33")
         else:
             entry(source.source, _fared(source, found.dry_run))
+        for person, removal, photos in source.removed[:SHOWN]:
+            entry("passed over", f"{count(photos, 'photo')} of {person}, who was removed on {removal.on}", "33")
+            entry("", f"{command(folder, 'add', person, 'PHOTO')} brings that person back", "33")
+        say_more(len(source.removed))
         people = source.wanted if found.dry_run else ()
         for person, location in people[:SHOWN]:
             say(f"{'':<12}{printable(person)}  {printable(location)}")
@@ -204,6 +208,7 @@ def _fared(source: SourceCollected, dry_run: bool) -> str:
         (source.known, "known"),
         (source.duplicates, "had already"),
         (source.passed_over, "of other people passed over"),
+        (source.removed_photos, "passed over, as they were taken out before"),
         (source.left, "left for the next run, as the limit is reached"),
     ):
         if number:
@@ -228,7 +233,7 @@ def _print_merged(merged: Merged) -> None:
         parts.append(f"{count(len(merged.duplicates), 'duplicate')} dropped")
     entry("merged", "; ".join(parts))
     for number, one in enumerate(merged.left[:SHOWN]):
-        entry("" if number else "left", f"{shown(one.path)} {one.reason}", "33")
+        entry("" if number else "left", f"{shown(one.path)} {one.reason}. {one.kind.remedy}".rstrip(" ."), "33")
     say_more(len(merged.left))
 
 

@@ -112,7 +112,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the current model on a folder of <person>/ photos; people it does not know are strangers."""
-    with Reporter(notes=as_json) as progress:
+    with Reporter(notes=as_json or model is not None) as progress:  # of a model that is named there may be more to say
         found = opened(context, progress).evaluate(photos, face=face.value, model=model)
     if as_json:
         say_json(found.to_json())

@@ -16,6 +16,7 @@ from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
+    from mien.pipeline.use import Dropped
     from mien.stages.compare import Difference
     from mien.stages.convert import Converted
     from mien.stages.models import Version
@@ -59,14 +60,47 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="V", help="A version, as `mien models` names it.")],
 ) -> None:
     """Put a model into use, whatever it is worth. One step; whoever has the old one open keeps it."""
-    opened(context).promote(version)
-    entry("model", f"{version} is in use")
+    with Reporter() as progress:
+        entry("model", f"{opened(context, progress).promote(version)} is in use")
 
 
 @app.command(name="rollback", short_help="Go back to the model that was in use before.")
 def rollback(context: typer.Context) -> None:
     """Go back to the model that was in use before. The daily run does not undo that by the same photos."""
-    entry("model", f"{opened(context).rollback()} is in use again")
+    with Reporter() as progress:
+        entry("model", f"{opened(context, progress).rollback()} is in use again")
+
+
+@app.command(name="drop", short_help="Delete models.")
+def drop(
+    context: typer.Context,
+    versions: Annotated[list[str], typer.Argument(metavar="V...", help="Versions, as `mien models` names them.")],
+    as_json: Json = False,
+) -> None:
+    """Delete models with their pages. The one in use stays: put another into use first."""
+    _print_dropped(opened(context).drop(versions), as_json)
+
+
+@app.command(name="prune", short_help="Delete old models.")
+def prune(
+    context: typer.Context,
+    keep: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="How many of the newest stay, instead of mien.toml's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Delete old models. The newest stay, the one in use, the one that a rollback goes back to, and the one whose page
+    `mien report` shows. `mien daily` does the same."""
+    _print_dropped(opened(context, keep=keep).prune(), as_json)
+
+
+def _print_dropped(dropped: Dropped, as_json: bool) -> None:
+    if as_json:
+        say_json(dropped.to_json())
+        return
+    named = f": {_some(dropped.versions)}" if dropped.versions else ""
+    entry("deleted", f"{count(len(dropped.versions), 'model')}{named}")
+    entry("left", count(dropped.left, "model"))
 
 
 def show(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mien.cli.console import printable, tell
+
 if TYPE_CHECKING:
     from mien import Album
     from mien.open_album import EyesFor
@@ -30,8 +32,16 @@ def place(context: typer.Context) -> Place:
 
 
 def opened(context: typer.Context, progress: Progress | None = None, **settings: Any) -> Album:
-    """The album there; `settings` are the command's flags."""
+    """The album there; `settings` are the command's flags. What had to be settled before the command could do its work
+    is told at its end."""
     from mien import Album
 
     here = place(context)
-    return Album(here.folder, eyes=here.eyes, progress=progress, **settings)
+    album = Album(here.folder, eyes=here.eyes, progress=progress, **settings)
+    context.call_on_close(lambda: _tell(album))
+    return album
+
+
+def _tell(album: Album) -> None:
+    for finding in album.settled:
+        tell(printable(finding.line))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import collect, learn
 from mien.pipeline.remove import expire, is_anything_over
-from mien.pipeline.use import history, keep_out, put_into_use
+from mien.pipeline.use import history, keep_out, prune, put_into_use
 from mien.records.runs import Run, Step
 from mien.registry import versions
 from mien.registry.folder import Model
@@ -28,7 +28,7 @@ from mien.stages.align import align
 from mien.stages.check import check
 from mien.stages.compare import Incomparable, compare
 from mien.stages.merge import merge
-from mien.text.findings import ErrorKind, FindingKind, RunNote, StepKind
+from mien.text.findings import ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
 from mien.text.words import Figure
 from mien.types import Finding
 
@@ -97,15 +97,15 @@ def _step_json(step: Step) -> dict[str, Any]:
     }
 
 
-def daily(album: OpenAlbum) -> Daily:
-    """The whole loop, or what is left of today's if it was killed; the album is open for writing. Foreseen errors end
-    the run and stand in it; any other leaves it to be resumed."""
+def daily(album: OpenAlbum, settled: Sequence[Finding] = ()) -> Daily:
+    """The whole loop, or what is left of today's if it was killed; the album is open for writing, and `settled` is what
+    was made as its removals say. Foreseen errors end the run and stand in it; any other leaves it to be resumed."""
     now, runs = album.clock(), album.ledger.runs
     run = runs.unfinished(COMMAND)
     if run and run.date != now.date():  # its photos wait where they were, and today's run takes them along
         runs.finish(run.id, now, "failed")
         run = None
-    loop = _Loop(album, run or runs.begin(COMMAND, now.date(), now))
+    loop = _Loop(album, run or runs.begin(COMMAND, now.date(), now), settled)
     if run:
         runs.resume(run.id)
         album.progress.note(RunNote.GOES_ON.say({"run": run.id}))
@@ -142,8 +142,9 @@ def _tell(album: OpenAlbum, finished: Daily) -> Came:
 class _Loop:
     """One run: its steps in order, each remembered as soon as it is done."""
 
-    def __init__(self, album: OpenAlbum, run: Run) -> None:
+    def __init__(self, album: OpenAlbum, run: Run, settled: Sequence[Finding]) -> None:
         self._album, self.run = album, run.id
+        self._settled = Counter[object](finding.kind for finding in settled)
         self._done: dict[str, Came] = {
             step.name: (dict(step.figures), list(step.findings)) for step in run.steps if step.outcome == "done"
         }
@@ -187,6 +188,7 @@ class _Loop:
     def _expire(self) -> Came:
         gone = expire(self._album)
         found = [Finding(StepKind.EXPIRED, figures={"photos": gone})] if gone else []
+        found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
         if "expire" in self._interrupted and is_anything_over(self._album):
             found.append(Finding(StepKind.EXPIRED_BEFORE))
         return {"photos": gone}, found or [Finding(StepKind.NOTHING_EXPIRED)]
@@ -201,6 +203,10 @@ class _Loop:
         errors = [source for source in came.sources if source.error]
         found = [Finding(StepKind.COLLECTED, figures={"photos": came.photos, "sources": len(names)})]
         found += _counted(StepKind.SOURCES_FAILED, "sources", len(errors))
+        if removed := [photos for source in came.sources for _, _, photos in source.removed]:
+            people = len({removal.key for source in came.sources for _, removal, _ in source.removed})
+            found.append(Finding(StepKind.PEOPLE_REMOVED, figures={"photos": sum(removed), "people": people}))
+        found += _counted(StepKind.PHOTOS_REMOVED, "photos", sum(source.removed_photos for source in came.sources))
         found += _counted(StepKind.REFUSED, "files", refused) + _counted(StepKind.NOT_HAD, "photos", failed)
         found += [Finding(one.error.kind, figures={"source": one.source}) for one in errors if one.error]
         return {"photos": came.photos, "refused": refused, "failed": failed}, found
@@ -225,8 +231,10 @@ class _Loop:
         held = [photo for finding in self._done["check"][1] if finding.kind in HELD for photo in finding.photos]
         merged = merge(self._album, hold=held)
         moved, dropped, left = len(merged.moved), len(merged.duplicates), len(merged.left)
+        removed = sum(one.kind in (LeftOutKind.PERSON_REMOVED, LeftOutKind.PHOTO_REMOVED) for one in merged.left)
         found = [Finding(StepKind.MERGED if moved else StepKind.NOTHING_MERGED, figures={"photos": moved})]
-        found += _counted(StepKind.DUPLICATES, "photos", dropped) + _counted(StepKind.LEFT, "photos", left)
+        found += _counted(StepKind.DUPLICATES, "photos", dropped) + _counted(StepKind.LEFT, "photos", left - removed)
+        found += _counted(StepKind.LEFT_REMOVED, "photos", removed)
         return {"moved": moved, "duplicates": dropped, "left": left}, found
 
     def _train(self) -> Came:
@@ -269,11 +277,23 @@ class _Loop:
         version = self._figure("train", "version")
         if self._figure("evaluate", "promote"):
             put_into_use(self._album, version, COMMAND)
-            return {"version": version}, [Finding(StepKind.PROMOTED, figures={"version": version})]
-        keep_out(self._album, version)
-        current = self._album.version
-        return {"version": current}, [Finding(StepKind.STAYS, figures={"version": current})]
+            found = [Finding(StepKind.PROMOTED, figures={"version": version})]
+        else:
+            keep_out(self._album, version)
+            version = self._album.version
+            found = [Finding(StepKind.STAYS, figures={"version": version})]
+        if pruned := len(prune(self._album).versions):
+            figures = {"versions": pruned, "keep": self._album.settings.keep}
+            found.append(Finding(StepKind.PRUNED, figures=figures))
+        return {"version": version, "pruned": pruned}, found
 
+
+_SETTLED: Mapping[object, StepKind] = {
+    RemovalKind.BACK: StepKind.BACK,
+    RemovalKind.FINISHED: StepKind.REMOVAL_FINISHED,
+    RemovalKind.UNFINISHED: StepKind.REMOVAL_UNFINISHED,
+}
+"""How the summary counts what was made as the removals say: the ledger remembers no name of whoever was forgotten."""
 
 _FOUND: Mapping[object, StepKind] = {
     FindingKind.CLOSED: StepKind.FOUND_UNREADABLE,

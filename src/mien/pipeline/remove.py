@@ -6,12 +6,15 @@ Each may be repeated without harm. The album is open for writing.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mien.errors import EncoderError, NoFaceError, UsageError
+from mien.errors import EncoderError, MienError, ModelError, NoFaceError, PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
@@ -19,42 +22,107 @@ from mien.registry import versions
 from mien.registry.folder import Model
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
-from mien.stages.remove import leaving, take_out
-from mien.storage.files import remove_file
+from mien.stages.remove import Leaving, leaving, take_out
+from mien.storage.files import HALF_WRITTEN, remove_file
 from mien.storage.journals import forget as forget_in_journals
+from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
-from mien.text.names import quoted_name
+from mien.storage.walk import has_photo
+from mien.text.findings import RemovalKind
+from mien.text.names import nfc, quoted_name
+from mien.text.words import Figure
+from mien.types import Finding
+from mien.vision.images import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
     """What `remove` took out: `files` where they lay, and where they are `now`, nothing if they were deleted; `missing`
-    are those named that are not there. The model `version` is in use, None for none; `older` ones know the person."""
+    are those named that are not there. The model `version` is in use, None for none; `older` ones know the person.
+    Where everything of a person was deleted, `dropped` are the versions that were, and `mentioned` says whether
+    mien.toml, which is the user's, still has the name."""
 
     files: tuple[Path, ...]
     now: tuple[Path, ...]
     missing: tuple[Path, ...]
     version: str | None
     older: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    mentioned: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "files": list(map(str, self.files)),
+            "now": list(map(str, self.now)),
+            "missing": list(map(str, self.missing)),
+            "version": self.version,
+            "older": list(self.older),
+            "dropped": list(self.dropped),
+            "mentioned": self.mentioned,
+        }
 
 
-def remove(album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: bool = False) -> Removed:
-    """Takes `person` (NFC), or some photos, out of the album and out of the model in use. Raises UsageError."""
-    model = album.model()
+def remove(
+    album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: bool = False, may_return: bool = False
+) -> Removed:
+    """Takes `person` (NFC), or some photos, out of the album and out of the model in use. They may not come back until
+    a human brings them; photos may if it is said that they `may_return`. Raises UsageError."""
+    model, removals = album.model(), album.ledger.removals
     plan = leaving(album.layout, person, photos)
     known = person in album.catalog.files.people(TRAINING) or bool(model and person in model.people)
-    if not plan.folders and not known:
-        raise UsageError(quoted_name(person), f"is nobody's name in {album.folder}", "`mien status` names all people.")
+    if not plan.folders and not known and not _is_pending(album, person):
+        raise _nobody(album, person)
     if model and photos:  # or who stays could not be enrolled anew
         model.require_encoder(album.encoder)
+    _enter(album, person)
+    hashes = _hashes(plan) if photos and not may_return else []
+    if photos:
+        removals.remove_photos(person, hashes, album.clock())
+    else:
+        removals.begin(person, album.clock(), "deleted" if delete else "aside")
     places = take_out(album.layout, plan, delete)
     album.sync([TRAINING, *album.layout.intakes()])
+    there = {file.sha256 for file in album.catalog.files.of_photos(hashes) if file.person == person}
+    removals.bring_photos_back(person, there)  # a copy went, and the photo stays
     remove_stale_chips(album)
     if model and person in model.people:
         unlearn(album, model, person)
+    if not photos:
+        forget_in_journals(album.layout.journals, person)
+        removals.finish(person)
     version = album.version
     older = tuple(one for one in versions.knowing(album.layout.models, person) if one != version)
     return Removed(plan.files, places, plan.missing, version, older)
+
+
+def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
+    """Deletes everything of `person` (NFC) in the album: photos, also those that were set aside, chips, what was seen
+    in them, all versions that know the person, journals, tracebacks, records, and the name. That the person was removed
+    is kept, without the name. Raises UsageError if nothing is known of anybody of this name."""
+    layout, removals = album.layout, album.ledger.removals
+    plan = leaving(layout, person, everywhere=True)
+    if not plan.folders and not _is_known(album, person):
+        raise _nobody(album, person)
+    _enter(album, person)
+    removals.begin(person, album.clock(), "everywhere")
+    take_out(layout, plan, delete=True)
+    for folder in plan.folders:
+        if os.path.lexists(folder):
+            raise StorageError(
+                str(folder), "could not be emptied", "Check its permissions, and those of the folders in it."
+            )
+    for shelf in (TRAINING, *layout.intakes()):
+        for leftover in layout.shelf(shelf).rglob(HALF_WRITTEN):  # a killed run's, of nobody knows whom
+            remove_file(leftover)
+    album.sync([TRAINING, *layout.intakes()])
+    remove_stale_chips(album)
+    album.catalog.compact()
+    _take_out_of_use(album, person)
+    dropped = forget(album, person)
+    forget_all(layout.journals)
+    photos = tuple(file for file in plan.files if not file.is_relative_to(layout.aligned))
+    return Removed(photos, (), (), album.version, (), dropped, _is_mentioned(album, person))
 
 
 def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
@@ -70,15 +138,126 @@ def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
         versions.retire(album.layout.models)
 
 
-def forget(album: OpenAlbum, person: str) -> None:
+def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
     """Lets no trace of the name `person` (NFC) stay in what mien wrote: in no version, journal or record. The photos
-    must have left the album before."""
-    for version in versions.knowing(album.layout.models, person):
-        versions.drop(album.layout.models, version)
+    must have left the album before, and the model in use must not know them. The versions that were deleted, among
+    them those of which nobody can say any more whom they know."""
+    models = album.layout.models
+    dropped = versions.knowing(models, person, damaged_too=True)
+    for version in dropped:
+        versions.drop(models, version)
+    versions.sweep(models)
     forget_in_journals(album.layout.journals, person)
     for traceback in album.layout.tracebacks.glob("*"):  # any may name a file of theirs
         remove_file(traceback)
-    album.ledger.people.forget(person)
+    album.ledger.forget(person)
+    return tuple(dropped)
+
+
+def settle(album: OpenAlbum) -> list[Finding]:
+    """Makes the album as its removals say: finishes those that were interrupted, lets in again whoever has photos in
+    training-images, which a human has put there, and takes whoever was removed out of the model in use. What there is
+    to be said of that."""
+    removals = album.ledger.removals
+    found = []
+    for removal in removals.people():
+        if removal.pending:
+            try:
+                if removal.pending == "everywhere":
+                    remove_everywhere(album, removal.name)
+                else:
+                    remove(album, removal.name, delete=removal.pending == "deleted")
+                found.append(Finding(RemovalKind.FINISHED, (removal.name,)))
+            except (MienError, OSError) as error:
+                why = error.message.rstrip(".") if isinstance(error, MienError) else str(error)
+                figures: dict[str, Figure] = {"why": why}
+                found.append(Finding(RemovalKind.UNFINISHED, (removal.name,), figures=figures))
+    for person in _back(album):
+        if (removal_of := removals.of_exactly(person)) and not removal_of.pending:
+            removals.bring_back(removal_of)
+            found.append(Finding(RemovalKind.BACK, (person,), figures={"on": removal_of.on}))
+    return found + _unlearn_removed(album)
+
+
+def _back(album: OpenAlbum) -> list[str]:
+    """Those who were removed and have a photo in training-images."""
+    people = sorted({nfc(entry.name) for entry in _folders_in(album.layout.training)})
+    there = (person for person in people if album.ledger.removals.of_exactly(person))
+    return [person for person in there if has_photo(album.layout, person)]
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if entry.is_dir()]
+    except OSError:  # a drive that is not connected
+        return []
+
+
+def _unlearn_removed(album: OpenAlbum) -> list[Finding]:
+    """Takes whoever was removed out of the model in use, which somebody has put there by other means than mien's."""
+    found = []
+    model = album.sound_model() if album.ledger.removals.people() else None
+    for person in album.removed_among(model.people) if model else ():
+        removal, before = album.removal_of(person), album.sound_model()
+        if removal and not removal.pending and before:
+            unlearn(album, before, person)
+            figures: dict[str, Figure] = {"on": removal.on, "version": album.version or "none"}
+            found.append(Finding(RemovalKind.UNLEARNED, (person,), figures=figures))
+    return found
+
+
+def _is_pending(album: OpenAlbum, person: str) -> bool:
+    removal = album.ledger.removals.of_exactly(person)
+    return bool(removal and removal.pending)
+
+
+def _is_known(album: OpenAlbum, person: str) -> bool:
+    """Whether anything of the person is left in what mien wrote, or was deleted before."""
+    ledger = album.ledger
+    return bool(
+        ledger.people.id_of(person)
+        or ledger.removals.of_exactly(person)
+        or versions.knowing(album.layout.models, person)
+    )
+
+
+def _is_mentioned(album: OpenAlbum, person: str) -> bool:
+    """Whether mien.toml has the name as a word of its own."""
+    try:
+        text = nfc(album.layout.settings_file.read_text("utf-8", errors="replace"))
+    except OSError:
+        return False
+    return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) is not None
+
+
+def _nobody(album: OpenAlbum, person: str) -> UsageError:
+    return UsageError(quoted_name(person), f"is nobody's name in {album.folder}", "`mien status` names all people.")
+
+
+def _enter(album: OpenAlbum, person: str) -> None:
+    """Gives the person an id if there is none: the catalog need not have been aligned yet."""
+    entry = album.entry()
+    album.ledger.people.enter([person], entry.basis, entry.now, entry.until)
+
+
+def _hashes(plan: Leaving) -> list[str]:
+    """The photos among the files; what cannot be read has none."""
+    hashes = []
+    for file in plan.files:
+        with contextlib.suppress(PhotoError):
+            hashes.append(file_sha256(file))
+    return hashes
+
+
+def _take_out_of_use(album: OpenAlbum, person: str) -> None:
+    """Lets the model in use not know `person` any more, whatever state it is in."""
+    try:
+        model = album.model()
+    except ModelError:  # nobody can say whom it knows
+        versions.retire(album.layout.models)
+        return
+    if model and person in model.people:
+        unlearn(album, model, person)
 
 
 def expire(album: OpenAlbum) -> int:
@@ -95,6 +274,8 @@ def expire(album: OpenAlbum) -> int:
     gone = 0
     for person in people:
         gone += _take_out(album, person)
+        _enter(album, person)
+        album.ledger.removals.begin(person, album.clock(), "aside")  # also of whom there was nothing to take out
         forget(album, person)
     over: dict[str, set[str]] = defaultdict(set)
     for person, sha256 in photos:
@@ -148,7 +329,7 @@ def _take_out(album: OpenAlbum, person: str, files: Sequence[Path] = ()) -> int:
     model = album.sound_model()
     if not leaving(album.layout, person).folders and not (model and person in model.people):
         return 0
-    return len(remove(album, person, files).files)
+    return len(remove(album, person, files, may_return=True).files)  # from another source, or when the day is put off
 
 
 def _unlearn_photos(album: OpenAlbum, over: dict[str, set[str]]) -> None:

@@ -25,9 +25,9 @@ from mien.text.fetching import FetchFault, SourceFault
 HAND: Final = "hand"
 """The source of photos that somebody put in by `mien add`. No source in mien.toml may be called so."""
 
-Outcome = Literal["placed", "duplicate", "refused", "expired"]
-"""Of a fetch: put into the album; left out because the album has these bytes of that person; no picture; or not to be
-used any more, since the last day of its source is over."""
+Outcome = Literal["placed", "duplicate", "refused", "removed", "expired"]
+"""Of a fetch: put into the album; left out because the album has these bytes of that person; no picture; taken out of
+that person's photos before; or not to be used any more, since the last day of its source is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Fetch:
     `person` is the name in the album; `sha256` and `bytes` (their number) are of what came; `phash` is "" for what is
     no picture. `stamp`, `licence` and `robots` are as in Offer and Receipt, `basis` that of the source. `checked_at` is
     when the source last said that this is still it. `path` is where it lay, relative to the album: where it was placed,
-    or its double if it is a duplicate, "" if it was refused, for the `fault` (a kind of `mien.text.photos`).
+    or its double if it is a duplicate, "" if it did not come in; it was refused for the `fault` (a kind of
+    `mien.text.photos`).
     """
 
     source: str
@@ -178,7 +179,7 @@ class History:
     def count(self, source: str) -> int:
         """How many different photos a source ever brought."""
         query = sa.select(sa.func.count(fetches.c.sha256.distinct()))
-        query = query.where(fetches.c.source == source, fetches.c.outcome != "refused")
+        query = query.where(fetches.c.source == source, fetches.c.outcome.not_in(("refused", "removed")))
         with self._ledger.transaction() as connection:
             return connection.scalar(query) or 0
 

@@ -6,6 +6,7 @@ Every other room of records holds ids; names go in and come out here, and wherev
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mien.records.database import Database, execute_many
-from mien.records.schema import findings, people
+from mien.records.schema import failures, findings, people, removals
 from mien.records.times import text_of
 from mien.text.names import nfc
 
@@ -89,12 +90,18 @@ class People:
         return {given: self._ids[name] for given, name in wanted.items()}
 
     def forget(self, name: str) -> None:
-        """Deletes the name of a person and all that the ledger knows of them: how their photos came, what was found. No
-        harm if there is nobody of this name."""
+        """Deletes the name of a person and all that the ledger knows of them: how their photos came, what was found.
+        That they were removed is kept, without the name. No harm if there is nobody of this name."""
         person = self.id_of(name)
         if person:
+            theirs = removals.c.person == person
+            spelt = {form: unicodedata.normalize(form, name) for form in ("NFC", "NFD")}.values()
+            naming = sa.or_(*(failures.c.location.contains(one, autoescape=True) for one in spelt))
             with self._ledger.transaction(write=True) as connection:
                 connection.execute(sa.delete(findings).where(findings.c.people.contains(f'"{person}"')))
+                connection.execute(sa.delete(failures).where(failures.c.person.is_(None), naming))
+                connection.execute(sa.delete(removals).where(theirs, removals.c.photo != ""))
+                connection.execute(sa.update(removals).where(theirs).values(pending=None))
                 connection.execute(sa.delete(people).where(people.c.id == person))
             self._read()
         self._ledger.compact()  # also where a kill came between the two

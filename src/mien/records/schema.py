@@ -2,6 +2,7 @@
 
     ledger    people <- fetches, failures, findings             what cannot be made again
               source_runs     runs <- steps <- findings     promotions
+              removals        salts                          and who may not come back
     catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
               choices     chips
 
@@ -9,10 +10,10 @@ A person's name stands in a column of its own in `people` alone. Every other row
 also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
 rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
 
-These are the first tables, schema 1 of either; an album of any later version of mien opens them. Whoever changes a
-table appends a step to `CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and
-keeps an album of that version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the
-schema, as the ledger keeps them: a kind may get other words, but never another key.
+An album of any later version of mien opens tables of schema 1. Whoever changes a table appends a step to
+`CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
+version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the schema, as the ledger
+keeps them: a kind may get other words, but never another key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,20 @@ LEDGER = sa.MetaData()
 
 CATALOG_STEPS: tuple[Migration, ...] = ()
 """The nth step brings a catalog of schema n to n + 1."""
-LEDGER_STEPS: tuple[Migration, ...] = ()
+
+
+def _remember_who_was_removed(connection: sa.Connection) -> None:
+    """2: who was removed, and which photos were."""
+    connection.exec_driver_sql(
+        "CREATE TABLE removals (key TEXT NOT NULL, photo TEXT NOT NULL, form TEXT NOT NULL, person TEXT, "
+        "at TEXT NOT NULL, pending TEXT, PRIMARY KEY (key, photo), "
+        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE SET NULL) WITHOUT ROWID"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_removals_person ON removals (person)")
+    connection.exec_driver_sql("CREATE TABLE salts (purpose TEXT NOT NULL, salt TEXT NOT NULL, PRIMARY KEY (purpose))")
+
+
+LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed,)
 """The same for ledgers."""
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
@@ -122,6 +136,23 @@ promotions = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("how", sa.Text, nullable=False),
     sa.Column("before", sa.Text),
+)
+removals = sa.Table(
+    "removals",
+    LEDGER,
+    sa.Column("key", sa.Text, primary_key=True),  # a keyed hash of the person's name
+    sa.Column("photo", sa.Text, primary_key=True),  # SHA-256; "" for the person as a whole
+    sa.Column("form", sa.Text, nullable=False),  # a keyed hash of what all spellings of the name have in common
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="SET NULL"), index=True),  # null once they are forgotten
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("pending", sa.Text),  # how, while it is not finished
+    sqlite_with_rowid=False,
+)
+salts = sa.Table(
+    "salts",
+    LEDGER,
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("salt", sa.Text, nullable=False),  # random, of this album alone
 )
 
 # The catalog. `person` is an id of the ledger's `people`.

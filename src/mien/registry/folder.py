@@ -10,8 +10,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -53,7 +53,9 @@ THRESHOLDS: Final = "thresholds.json"
 CARD: Final = "card.json"
 REPORT: Final = "report.html"
 CURRENT: Final = "current"
-LARGEST = {NETWORK: 1 << 30, LABELS: 1 << 26, THRESHOLDS: 1 << 16, CARD: 1 << 28, CURRENT: 64}
+LAST: Final = "last"
+"""Names a version that was dropped, so that no other gets its name."""
+LARGEST = {NETWORK: 1 << 30, LABELS: 1 << 26, THRESHOLDS: 1 << 16, CARD: 1 << 28, CURRENT: 64, LAST: 64}
 """Bytes, above what a model of a hundred thousand people and a million photos needs. More is not read."""
 
 _PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
@@ -92,11 +94,14 @@ class OnnxHead:
 
     people: tuple[str, ...]
     session: InferenceSession
+    columns: tuple[int, ...] | None = None
+    """Of the network's scores those that are of `people`; None for all."""
 
     def scores(self, embeddings: Floats) -> Floats:
         """(N, P) float32 for (N, D) float32; see `mien.protocols.Head`."""
         (found,) = self.session.run(["scores"], {"embedding": np.ascontiguousarray(embeddings, dtype=np.float32)})
-        return np.asarray(found, dtype=np.float32)
+        scores = np.asarray(found, dtype=np.float32)
+        return scores if self.columns is None else scores[:, list(self.columns)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +130,19 @@ class Model:
     def enrolled_since_fit(self) -> int:
         """Photos enrolled or withdrawn without training."""
         return self.card.counts.get(ENROLLED_SINCE_FIT, 0)
+
+    def without(self, some: Collection[str]) -> Model:
+        """The same model, which answers as if it did not know `some` of its people. Raises ModelError where it knows
+        nobody else."""
+        columns = tuple(number for number, person in enumerate(self.people) if person not in some)
+        if not columns:
+            raise ModelError(
+                f"The model {self.version}",
+                "knows nobody but people who were removed",
+                "`mien add` brings a person back.",
+            )
+        people = tuple(self.people[number] for number in columns)
+        return replace(self, people=people, head=OnnxHead(people, self.head.session, columns))
 
     def require_encoder(self, encoder_id: str) -> None:
         """Raises EncoderMismatchError unless the model was made from this encoder's embeddings."""

@@ -18,6 +18,7 @@ from mien.registry.card import VERSION, Card, damaged, same_but_for_run
 from mien.registry.folder import (
     CURRENT,
     LABELS,
+    LAST,
     REPORT,
     THRESHOLDS,
     Draft,
@@ -60,9 +61,18 @@ def current(models: Path) -> str | None:
 
 def load(models: Path, version: str) -> Model:
     """The model of this name. Raises ModelError if there is none, DamagedModelError."""
+    require(models, version)
+    return load_model(models / version)
+
+
+def require(models: Path, version: str, unused: bool = False) -> None:
+    """Raises ModelError if there is no version of this name, or it is in use and is to be `unused`."""
     if version not in names(models):
         raise ModelError(str(models), f"holds no version {version!r}", "`mien models` names those there are.")
-    return load_model(models / version)
+    if unused and version == current(models):
+        raise ModelError(
+            f"The model {version}", "is in use", "Put another into use first: `mien models promote VERSION`."
+        )
 
 
 def load_cards(models: Path) -> dict[str, Card | DamagedModelError]:
@@ -76,15 +86,42 @@ def load_cards(models: Path) -> dict[str, Card | DamagedModelError]:
     return found
 
 
-def knowing(models: Path, person: str) -> list[str]:
-    """The versions that know `person` (NFC), oldest first. One whose labels cannot be read is passed over."""
+def people(models: Path, version: str) -> tuple[str, ...]:
+    """Whom a version knows. Raises DamagedModelError."""
+    file = models / version / LABELS
+    return parse_labels(file, read_plain(file))
+
+
+def knowing(models: Path, person: str, damaged_too: bool = False) -> list[str]:
+    """The versions that know `person` (NFC), oldest first, and those that may, as their labels cannot be read, if they
+    are asked for too."""
     found = []
     for version in names(models):
-        with contextlib.suppress(DamagedModelError):
-            file = models / version / LABELS
-            if person in parse_labels(file, read_plain(file)):
-                found.append(version)
+        try:
+            knows = person in people(models, version)
+        except DamagedModelError:
+            knows = damaged_too
+        if knows:
+            found.append(version)
     return found
+
+
+def page_of(models: Path, model: Model) -> Path | None:
+    """The page about `model`: where people were enrolled or removed since the training which measured, that of the
+    version which was trained."""
+    pages = (models / one / REPORT for one in of_same_training(models, model))
+    return next((page for page in pages if page.is_file()), None)
+
+
+def twin(models: Path, draft: Draft) -> str | None:
+    """The newest sound version that is the model of `draft`, if there is one; only the times of the two differ."""
+    for version in reversed(names(models)):
+        with contextlib.suppress(DamagedModelError):
+            card, _ = packed(draft, version)
+            if same_but_for_run(load_card(models / version), card):
+                load_model(models / version)
+                return version
+    return None
 
 
 def of_same_training(models: Path, model: Model) -> list[str]:
@@ -110,7 +147,7 @@ def write(models: Path, draft: Draft, report: Callable[[str], bytes] | None = No
     """
     try:
         models.mkdir(parents=True, exist_ok=True)
-        _sweep(models)
+        sweep(models)
         version = _next(models, draft.created)
     except OSError as error:
         raise storage_error(models, error) from error
@@ -143,12 +180,12 @@ def retire(models: Path) -> None:
 
 
 def drop(models: Path, version: str) -> None:
-    """Deletes a version that is not in use, in one step. Raises ModelError if it is in use, StorageError."""
-    if version == current(models):
-        raise ModelError(
-            f"The model {version}", "is in use", "Put another into use first: `mien models promote VERSION`."
-        )
-    leaving = unfinished(models / version)  # what `_sweep` clears away should this be killed
+    """Deletes a version that is not in use, with its page, in one step; no other is ever called so. Raises ModelError
+    if it is in use or not there, StorageError."""
+    require(models, version, unused=True)
+    leaving = unfinished(models / version)  # what `sweep` clears away should this be killed
+    if version == names(models)[-1]:
+        write_atomically(models / LAST, f"{version}\n".encode())
     try:
         shutil.rmtree(leaving, ignore_errors=True)
         os.rename(models / version, leaving)  # noqa: PTH104 - the call whose atomicity is documented
@@ -170,13 +207,21 @@ def _twin(models: Path, card: Card, with_report: bool) -> str | None:
 
 def _next(models: Path, now: datetime) -> str:
     """The name of the next version. A clock that was set back must not sort a new model before an old one: the day is
-    never before the newest's."""
+    never before the newest's. The history goes on knowing versions that were dropped: none gets their names."""
     day, counter = f"{now:%Y-%m-%d}", 1
-    if existing := names(models):
-        newest, last = _age(existing[-1])
-        if newest >= day:
+    for existing in [*names(models)[-1:], *_last(models)]:
+        newest, last = _age(existing)
+        if (newest, last + 1) > (day, counter):
             day, counter = newest, last + 1
     return f"{day}-{counter:03d}"
+
+
+def _last(models: Path) -> list[str]:
+    """The name of the newest version that was dropped when none was newer."""
+    with contextlib.suppress(DamagedModelError):
+        version = read_plain(models / LAST).decode("ascii", errors="replace").rstrip()
+        return [version] if re.fullmatch(VERSION, version) else []
+    return []
 
 
 def _age(version: str) -> tuple[str, int]:
@@ -184,12 +229,15 @@ def _age(version: str) -> tuple[str, int]:
     return version[:10], int(version[11:])
 
 
-def _sweep(models: Path) -> None:
-    """Removes what a killed run left: only names that mien makes, and through no link."""
-    for entry in models.iterdir():
-        if not _LEFTOVER.fullmatch(entry.name):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+def sweep(models: Path) -> None:
+    """Removes what a killed run left: only names that mien makes, and through no link. Raises StorageError."""
+    try:
+        for entry in models.iterdir() if models.is_dir() else ():
+            if not _LEFTOVER.fullmatch(entry.name):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        raise storage_error(models, error) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from mien.errors import PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, Fetch
+from mien.records.removals import Removal
 from mien.storage.files import make_folder, storage_error, write_new
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
@@ -24,21 +25,25 @@ from mien.vision.sniff import kind_of_name
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied."""
+    """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied, and
+    since when the person had been kept out as one who was removed, if so."""
 
     added: tuple[Path, ...]
     known: int
     failures: tuple[PhotoError, ...]
+    back: Removal | None
 
 
 def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     """Copies `photos` in under `person`, a valid name. One that cannot be read is reported, and the others go in; the
-    catalog knows them after this, also if a full disk or Ctrl-C came between. The album is open for writing.
+    catalog knows them after this, also if a full disk or Ctrl-C came between. Whoever was removed, and whichever of
+    these photos was, may come in from elsewhere again. The album is open for writing.
 
     Raises UsageError for a file that is no photo by its name, AlbumError, StorageError.
     """
     placed: dict[Path, Path] = {}
     known, failures = 0, []
+    removal = album.removal_of(person)
     try:
         for photo in photos:
             try:
@@ -52,8 +57,13 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
                 placed[target] = photo
     finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
         album.sync([TRAINING])
-        album.ledger.history.record(_fetch(album, person, photo, target) for target, photo in placed.items())
-    return Added(tuple(placed), known, tuple(failures))
+        fetches = [_fetch(album, person, photo, target) for target, photo in placed.items()]
+        album.ledger.history.record(fetches)
+        if removal and (placed or known):
+            album.ledger.removals.bring_back(removal)
+        if album.ledger.removals:
+            album.ledger.removals.bring_photos_back(person, [one.sha256 for one in fetches])
+    return Added(tuple(placed), known, tuple(failures), removal if placed or known else None)
 
 
 def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:

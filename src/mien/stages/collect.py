@@ -103,6 +103,8 @@ class _SourceRun:
         self._before: dict[str, Known] = album.ledger.history.known(name)
         self._brought: Counter[str] = Counter()
         self._duplicates = self._known = self._passed_over = self._left = 0
+        self._kept_out: Counter[str] = Counter()
+        self._photos_kept_out = 0
         self._refused: list[Trouble] = []
         self._failed: list[Trouble] = []
         self._error: SourceError | None = None
@@ -152,7 +154,13 @@ class _SourceRun:
             known=self._known,
             refused=tuple(self._refused),
             failed=tuple(self._failed),
-            passed_over=self._passed_over,
+            passed_over=self._passed_over - self._kept_out.total(),
+            removed=tuple(
+                (person, removal, photos)
+                for person, photos in sorted(self._kept_out.items())
+                if (removal := self._album.removal_of(person))
+            ),
+            removed_photos=self._photos_kept_out,
             left=self._left,
             wanted=wanted,
             error=self._error,
@@ -246,14 +254,19 @@ class _SourceRun:
             what = f"is of somebody whose name will not do: {error.message.rstrip('.')}"
             remedy = f'Give them one in the table people of this source in {FILE_NAME}: {{"name there" = "name here"}}.'
             raise FetchError(offer.location, what, remedy, FetchFault.PERSON) from error
+        until = self._album.until.get(name)
+        if until and until < self._day:
+            return None
+        if self._album.removal_of(name):
+            self._kept_out[name] += 1
+            return None
         if other := self._intake.namesake(name):
             what = f"is of {name}, whom not every disk can tell from {other}"
             remedy = (
                 f"Say in the table people of this source in {FILE_NAME} whether {name} is {other} or somebody else."
             )
             raise FetchError(offer.location, what, remedy, FetchFault.PERSON)
-        until = self._album.until.get(name)
-        return None if until and until < self._day else name
+        return name
 
     # Their bytes
 
@@ -324,6 +337,8 @@ class _SourceRun:
             self._drop(arrived)
         if arrived.error:
             self._refused.append(self._trouble(offer.location, arrived.error))
+        elif outcome == "removed":
+            self._photos_kept_out += 1
         elif outcome == "placed":
             self._brought[wanted.person] += 1
         else:

@@ -9,7 +9,7 @@ over: they were fitted on other photos, and the card counts by how many, so that
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,7 +55,8 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
         own = replace(own, exemplars=own.vectors, owner=np.zeros(1, np.int64))
     people, head = _placed(model.people, head, person, own)
     photos = {**model.card.photos, person: faces.sha256}
-    return Enrolled(_write(album, model, people, head, photos, changed), len(faces.sha256), changed)
+    draft = _draft(album, model, people, head, photos, changed)
+    return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed)
 
 
 def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:
@@ -63,24 +64,35 @@ def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:
 
     Making it the current one is the caller's decision. Raises DamagedModelError, StorageError.
     """
-    if len(model.people) == 1:
+    draft = without(album, model, [person])
+    if draft is None:
         return None
-    people, head = _placed(model.people, load_fitted(album.layout.models / model.version, model), person, None)
-    photos = {name: some for name, some in model.card.photos.items() if name != person}
-    changed = len(model.card.photos.get(person, ()))
-    return Enrolled(_write(album, model, people, head, photos, changed), 0, changed)
+    return Enrolled(versions.write(album.layout.models, draft), 0, len(model.card.photos.get(person, ())))
 
 
-def _write(
+def without(album: OpenAlbum, model: Model, some: Collection[str]) -> Draft | None:
+    """`model` without `some` of its people, as it would be written; None if it knows nobody else. Raises
+    DamagedModelError."""
+    if len(model.people) == len(some):
+        return None
+    people, head = [*model.people], load_fitted(album.layout.models / model.version, model)
+    for person in some:
+        people, head = _placed(people, head, person, None)
+    photos = {name: theirs for name, theirs in model.card.photos.items() if name not in some}
+    changed = sum(len(model.card.photos.get(person, ())) for person in some)
+    return _draft(album, model, people, head, photos, changed)
+
+
+def _draft(
     album: OpenAlbum,
     model: Model,
     people: Sequence[str],
     head: FittedHead,
     photos: Mapping[str, Sequence[str]],
     changed: int,
-) -> str:
-    """Writes `model` with another head, made of `photos`, of which so many came or went."""
-    draft = Draft(
+) -> Draft:
+    """`model` with another head, made of `photos`, of which so many came or went."""
+    return Draft(
         people=people,
         head=head,
         threshold=model.threshold,
@@ -93,7 +105,6 @@ def _write(
         created=album.clock(),
         cosines=model.card.cosines,
     )
-    return versions.write(album.layout.models, draft)
 
 
 def _placed(
@@ -102,7 +113,7 @@ def _placed(
     """The sorted `people` and their head with `own`, a head of `person` alone, in the place of that person's rows, or
     between those of the neighbours; without these rows where there is no `own`."""
     at = bisect_left(people, person)
-    after = at + (people[at : at + 1] == (person,))
+    after = at + (person in people[at : at + 1])
     first, last = np.searchsorted(head.owner, [at, after])
     new = [] if own is None else [own]
     shift = at + len(new) - after

@@ -133,6 +133,7 @@ class _Merging:
         self._layout, self._hold = album.layout, hold
         self._hashes = {file.path: file.sha256 for file in album.catalog.files.on(intakes)}
         self._broken = album.catalog.faces.broken(intakes)
+        self._removals = album.ledger.removals
         self._folders = PersonFolders(album.layout, TRAINING)
         self._there: dict[tuple[str, str], list[str]] = {}
         for file in album.catalog.files.on([TRAINING]):
@@ -147,6 +148,8 @@ class _Merging:
             return LeftOut(path, *self._broken[path])
         if path not in self._hashes:
             return LeftOut(path, LeftOutKind.UNREADABLE)
+        if self._removals.has_photo(photo.person, self._hashes[path]):
+            return LeftOut(path, LeftOutKind.PHOTO_REMOVED, about)
         if flaw := _flaw(path, self._layout.file(path)):
             return flaw
         if other := self._folders.namesake(photo.person):

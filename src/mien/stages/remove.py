@@ -31,12 +31,16 @@ class Leaving:
     missing: tuple[Path, ...]
 
 
-def leaving(layout: Layout, person: str, photos: Sequence[Path] = ()) -> Leaving:
+def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere: bool = False) -> Leaving:
     """What is meant by `person` (NFC) and `photos`: files of that person, by their path or by their path in the
-    person's folder; without any, all that is in there. Raises UsageError for what is no file of that person."""
-    folders = _folders(layout, person)
+    person's folder; without any, all that is in there. Raises UsageError for what is no file of that person.
+
+    `everywhere` are the person's folders in removed-images and aligned-images too."""
+    folders = _folders(layout, person, everywhere)
     if not photos:
         files = [Path(here, name) for folder in folders for here, _, names in os.walk(folder) for name in names]
+        if everywhere:
+            files += [link for link in _links(layout, person, folders) if link not in files]
         return Leaving(person, folders, tuple(sorted(files)), ())
     found: set[Path] = set()
     missing = []
@@ -68,12 +72,27 @@ def take_out(layout: Layout, plan: Leaving, delete: bool) -> tuple[Path, ...]:
     return tuple(now)
 
 
-def _folders(layout: Layout, person: str) -> tuple[Path, ...]:
+def _folders(layout: Layout, person: str, everywhere: bool) -> tuple[Path, ...]:
     """A person's folders, where they wait to be merged too, or they would come back: on some disks José and José,
     differently spelt, are two."""
-    tops = (layout.require_training(), *map(layout.shelf, layout.intakes()))
-    entries = (entry for top in tops for entry in top.iterdir())
+    layout.require_training()
+    entries = (entry for top in _tops(layout, everywhere) for entry in top.iterdir())
     return tuple(sorted(entry for entry in entries if nfc(entry.name) == person and _is_real_folder(entry)))
+
+
+def _tops(layout: Layout, everywhere: bool) -> list[Path]:
+    tops = [layout.training, *map(layout.shelf, layout.intakes())]
+    if everywhere:
+        tops += [top for top in (layout.removed, layout.aligned) if top.is_dir() and not top.is_symlink()]
+    return tops
+
+
+def _links(layout: Layout, person: str, folders: Sequence[Path]) -> list[Path]:
+    """Links to folders that have the person's name, or lie in the person's folders: they go, and where they lead does
+    not."""
+    below = [Path(here, name) for folder in folders for here, names, _ in os.walk(folder) for name in names]
+    named = [entry for top in _tops(layout, True) for entry in top.iterdir() if nfc(entry.name) == person]
+    return [entry for entry in (*below, *named) if entry.is_symlink()]
 
 
 def _is_real_folder(entry: Path) -> bool:

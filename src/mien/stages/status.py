@@ -12,6 +12,7 @@ from mien.errors import EncoderError, ModelError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
 from mien.records.files import Drift
+from mien.records.removals import Removal
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING
 from mien.storage.walk import walk
@@ -43,7 +44,8 @@ class ModelStatus:
 class Status:
     """`encoder` is the one that the settings name, and `advice` what a better one would bring. `stale` is what the
     model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are not merged yet.
-    `damaged` says what is wrong with the model in use, if it cannot be loaded."""
+    `damaged` says what is wrong with the model in use, if it cannot be loaded. `removed` may not come back until a
+    human adds them again."""
 
     folder: Path
     basis: str
@@ -58,6 +60,7 @@ class Status:
     model: ModelStatus | None
     damaged: ModelError | None
     stale: tuple[Finding, ...]
+    removed: tuple[Removal, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -66,6 +69,7 @@ class Status:
             "advice": self.advice.line if self.advice else None,
             "damaged": str(self.damaged) if self.damaged else None,
             "stale": [finding.why for finding in self.stale],
+            "removed": [{"person": one.name or None, "on": one.on} for one in self.removed],
         }
 
 
@@ -103,6 +107,7 @@ def status(album: OpenAlbum) -> Status:
         model=_model_status(model) if model else None,
         damaged=damaged,
         stale=tuple(stale),
+        removed=tuple(one for one in album.ledger.removals.people() if one.name not in training.people),
     )
 
 

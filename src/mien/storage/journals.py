@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.errors import PhotoError
 from mien.storage import leftovers
-from mien.storage.files import storage_error
+from mien.storage.files import remove_file, storage_error
 from mien.text.answers import ClassifyNote
 from mien.text.names import nfc
 from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
@@ -110,6 +110,26 @@ def forget(folder: Path, person: str) -> None:
             continue
         except OSError as error:
             raise storage_error(file, error) from error
+
+
+def forget_model(folder: Path, model: str) -> None:
+    """Removes every journal in `folder` with answers by this version of a model, which nobody can give again. Raises
+    StorageError if a journal cannot be removed."""
+    about = f'"model": {json.dumps(model)}'
+    for file in sorted(folder.glob(_PATTERN)):
+        try:
+            if about in file.read_text(encoding="utf-8", errors="replace"):
+                file.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise storage_error(file, error) from error
+
+
+def forget_all(folder: Path) -> None:
+    """Removes every journal in `folder`. Raises StorageError if one cannot be removed."""
+    for file in folder.glob(_PATTERN):
+        remove_file(file)
 
 
 def _may_name(file: Path, person: str) -> bool:

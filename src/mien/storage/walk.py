@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from mien.errors import UsageError
-from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, shown
+from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, is_real_folder, shown
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
 from mien.text.names import is_of_systems, is_unicode, nfc
@@ -76,6 +76,16 @@ def walk(layout: Layout, shelves: Sequence[Shelf]) -> Shelved:
         tuple(file for one in walks for file in one.files),
         tuple(one for each in walks for one in each.left_out),
     )
+
+
+def has_photo(layout: Layout, person: str) -> bool:
+    """Whether the person of this name (NFC) has a photo in training-images. A folder that cannot be looked into has
+    none."""
+    try:
+        entries = [one for one in os.scandir(layout.training) if nfc(one.name) == person and is_real_folder(one)]
+    except OSError:
+        return False
+    return any(photo for entry in entries for photo in _photos_in(Path(entry.path)))
 
 
 def people_below(folder: Path) -> list[tuple[Path, str]]:

@@ -96,6 +96,16 @@ class LeftOutKind(Kind):
     SAME_IN_LETTERS = ("same in letters", "is of {person}, and the album has {other}: they differ in letter case only")
     NO_FOLDER = ("no folder", "is of {person}, whose folder is a link or cannot be opened")
     NO_NAME = ("no name", "is of {person}, which cannot be a person's name")
+    PERSON_REMOVED = (
+        "person removed",
+        "is of {person}, who was removed on {on}",
+        "`mien add` brings a person back.",
+    )
+    PHOTO_REMOVED = (
+        "photo removed",
+        "is one that was taken out of the photos of {person} before",
+        "`mien add` brings a photo back.",
+    )
 
 
 class StaleKind(Kind):
@@ -124,6 +134,26 @@ class StaleKind(Kind):
     LEFT_ALBUM = ("left album", "{photos:photo} in the model and no longer in the album")
 
 
+class RemovalKind(Kind):
+    """What is said of people who were removed, when an album is opened."""
+
+    FINISHED = ("finished", "the removal of {person}, which was interrupted, is finished")
+    UNFINISHED = (
+        "unfinished",
+        "the removal of {person} was interrupted and cannot be finished: {why}",
+        "The next command tries again.",
+        True,
+    )
+    BACK = (
+        "back",
+        "{person}, who was removed on {on}, has photos in training-images again, and is learned from these",
+    )
+    UNLEARNED = (
+        "unlearned",
+        "the model in use knew {person}, who was removed on {on}: {version} does not, and is in use now",
+    )
+
+
 class RunNote(Kind):
     """What the daily loop has to say before its first step."""
 
@@ -146,7 +176,19 @@ class StepKind(Kind):
         "Look into removed-images: delete what you may not keep.",
         True,
     )
+    BACK = ("back", "{people:removed person|removed people} back, with photos in training-images")
+    REMOVAL_FINISHED = ("removal finished", "{people:removal} finished that had been interrupted")
+    REMOVAL_UNFINISHED = (
+        "removal unfinished",
+        "{people:removal} that cannot be finished",
+        "Remove the person again, with the same command: the message says what is in the way.",
+        True,
+    )
     NO_SOURCE = ("no source", "no source is configured")
+    PEOPLE_REMOVED = ("people removed", "{photos:photo} of {people:removed person|removed people} passed over")
+    PHOTOS_REMOVED = ("photos removed", "{photos:photo} passed over, taken out before")
+    LEFT_REMOVED = ("left, removed", "{photos:,} left in the intake, as the person or the photo was removed")
+    PRUNED = ("pruned", "{versions:older model} deleted, as keep = {keep} in mien.toml")
     COLLECTED = ("collected", "{photos:new photo} from {sources:source}")
     SOURCES_FAILED = ("sources failed", "{sources:source} failed")
     REFUSED = ("refused", "{files:file} refused")

@@ -67,6 +67,13 @@ class GateKind(Kind):
     )
 
 
+class UseKind(Kind):
+    """What is said of a version that knows people who were removed."""
+
+    WITHOUT = ("without", "{asked} knows {names:and}, removed since: {version} is the same without, and is in use")
+    ANSWERS_WITHOUT = ("answers without", "{version} knows {names:and}, removed since, and answers without")
+
+
 class IncomparableKind(Kind):
     """Why two models cannot be asked the same."""
 
