@@ -26,6 +26,7 @@ FACE = {
     "score",
     "threshold",
     "candidates",
+    "reason",
 }
 
 

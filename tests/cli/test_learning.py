@@ -204,9 +204,9 @@ def probes(three_people: Painted, tmp_path: Path, mien: Mien) -> Path:
     mien("-C", three_people.folder, "train")
     folder = tmp_path / "probes"
     for number in (1, 2):
-        three_people.paint(folder / f"Ada/{number}.png", "Ada")
+        three_people.paint(folder / f"Ada/{number}.png", "Ada", sides=(100,))
     three_people.paint(folder / "Ada/3.png", "Bo", "Ada", "Bo", sides=(90, 60, 20))
-    three_people.paint(folder / "Cy/1.png", "Cy")
+    three_people.paint(folder / "Cy/1.png", "Cy", sides=(100,))
     three_people.paint(folder / "Dee/1.png", "Stranger")
     return folder
 
