@@ -127,12 +127,14 @@ def identification(data: Path, choice: EncoderChoice, work: Path, misses: bool) 
     trained = checked(mien("-C", album, "train", "--json", settings=settings))
     evaluated = checked(mien("-C", album, "evaluate", probes, "--face", FACE[name], "--json"), codes=(0, 6))
     found = json.loads(evaluated.out)
+    apart = f", of which it sets {found['set_apart']} probes apart" if found["set_apart"] else ""
+    found = found["counting_all"] or found  # the protocol leaves no probe out, copies of enrolled photos included
     if (found["mated"], found["non_mated"]) != (len(photos.mated), len(photos.strangers)):
         sys.exit(f"{name}: mien counted {found['mated']} mated and {found['non_mated']} other probes")
     return Result(
         name,
         f"{len(photos.people)} people enrolled with {len(photos.enrolled)} photos, face: {FACE[name]}; "
-        f"trained in {trained.seconds:.0f} s, evaluated in {evaluated.seconds:.0f} s",
+        f"trained in {trained.seconds:.0f} s, evaluated in {evaluated.seconds:.0f} s{apart}",
         figures(name, found, AIMS.get(choice.name, {})),
         missed(json.loads(trained.out)["version"], album, probes, photos.people, FACE[name]) if misses else [],
     )

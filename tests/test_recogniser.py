@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -24,8 +24,8 @@ from mien.recogniser import Recogniser
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
-from mien.testing import FakeDetector
-from mien.types import Answer, Face, Pixels
+from mien.testing import FakeDetector, FakeEncoder
+from mien.types import Answer, Face, LeastQuality, Pixels
 from mien.wiring import make_eyes
 
 if TYPE_CHECKING:
@@ -333,3 +333,62 @@ def test_one_recogniser_answers_like_an_album(trained_album: Path, sample: Path)
     for answer in answers:
         assert answer.to_json()["faces"] == expected.to_json()["faces"]
         assert answer.photo and expected.photo and answer.photo.width == expected.photo.width
+
+
+# Why a face is unknown, and what makes a name doubtful
+
+
+def asking(trained: Painted, least: LeastQuality) -> Callable[[Model], Eyes]:
+    """Eyes of an encoder that asks so much of a face."""
+
+    def eyes(model: Model) -> Eyes:
+        made = trained.eyes_of(model)
+        return replace(made, encoder=replace(cast("FakeEncoder", made.encoder), least=least))
+
+    return eyes
+
+
+def reasons(answer: Answer) -> list[str | None]:
+    return [str(face.prediction.reason.kind) if face.prediction.reason else None for face in answer.faces]
+
+
+def test_faces_below_the_size_that_the_encoder_needs_are_unknown_for_that(
+    trained: Painted, model: Model, tmp_path: Path
+) -> None:
+    crowd = trained.paint(tmp_path / "crowd.png", "Ada", "Bo", "Stranger", sides=(100, 40, 100))
+    with Recogniser(model, asking(trained, LeastQuality(60, 0))) as recogniser:
+        answer, alone = recogniser.answer(crowd), recogniser.answer(crowd, top=1)
+    assert names(answer) == names(alone) == ["Ada", None, None]
+    assert reasons(answer) == reasons(alone) == [None, "too small", "nobody"]
+    assert answer.faces[1].prediction.candidates[0].person == "Bo", "whom programs may still look up"
+    assert answer.to_json()["faces"][1]["reason"] == "too small"
+    assert [len(face.prediction.candidates) for face in alone.faces] == [1, 1, 1]
+    with Recogniser(model, asking(trained, LeastQuality(0, 1.01))) as recogniser:
+        assert set(reasons(recogniser.answer(crowd))) == {"too blurred"}
+
+
+def test_somebody_who_is_in_a_photo_twice_is_doubtful_but_once(trained: Painted, model: Model, tmp_path: Path) -> None:
+    with Recogniser(model, trained.eyes_of) as recogniser:
+        answer = recogniser.answer(trained.paint(tmp_path / "twins.png", "Ada", "Bo", "Ada"))
+    assert names(answer) == ["Ada", "Bo", "Ada"]
+    assert reasons(answer)[1] is None
+    assert sorted(map(str, (reasons(answer)[0], reasons(answer)[2]))) == ["None", "twice"]
+    assert [face.prediction.reason.why for face in answer.faces if face.prediction.reason] == ["Ada is here twice"]
+
+
+def test_a_photo_that_the_model_learned_from_is_told(trained: Painted, model: Model, tmp_path: Path) -> None:
+    with Recogniser(model, trained.eyes_of) as recogniser:
+        learned = recogniser.answer(trained.training / "Ada/ada-1.png")
+        new = recogniser.answer(photo(trained, tmp_path, "Ada"))
+    assert (learned.learned, new.learned) == (("Ada",), ())
+    assert learned.to_json()["learned"] == ["Ada"] and "learned" not in new.to_json()
+
+
+def test_answers_come_with_the_embeddings_for_whoever_compares_photos(
+    trained: Painted, model: Model, tmp_path: Path
+) -> None:
+    file = trained.paint(tmp_path / "a.png", "Ada", "Bo")
+    with Recogniser(model, trained.eyes_of) as recogniser:
+        ((answer, embeddings), (nothing, none)) = recogniser.seen_answers([file, b""])
+    assert names(answer) == ["Ada", "Bo"] and [one.shape for one in embeddings] == [(128,), (128,)]
+    assert nothing.error is not None and none == ()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
-from mien.types import Alignment, Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.types import Alignment, Box, Cosines, Face, Floats, LeastQuality, Offer, Page, Pixels, Receipt
 
 
 class Detector(Protocol):
@@ -68,6 +68,11 @@ class Encoder(Protocol):
     def cosines(self) -> Cosines | None:
         """What is true of the cosines between its embeddings, as `tools/fit_defaults.py` measures it; None where nobody
         did, and each album measures its own people."""
+        ...
+
+    @property
+    def least(self) -> LeastQuality:
+        """What a face must be like for its embedding to tell a name."""
         ...
 
     def encode(self, chips: NDArray[np.uint8]) -> Floats:

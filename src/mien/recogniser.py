@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,11 @@ from PIL import Image
 from mien.engines import threads
 from mien.engines.pool import Pool
 from mien.errors import PhotoError, UsageError
-from mien.learning.openset import identify
+from mien.learning.openset import identify, told
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
-from mien.types import Answer, Floats, NamedFace, Picture, Pixels, SeenFace
+from mien.text.answers import AnswerKind
+from mien.types import Answer, Finding, Floats, LeastQuality, NamedFace, Picture, Pixels, Prediction, SeenFace
 from mien.vision.images import decode, picture_of, read_picture
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
@@ -64,7 +66,7 @@ class Recogniser:
         with self._changing:
             before = self._now()
             same = model.encoder_id == before.model.encoder_id
-            self._in_use = _InUse(model, before.eyes) if same else self._opened(model)
+            self._in_use = _InUse.of(model, before.eyes) if same else self._opened(model)
 
     def answer(self, photo: PhotoLike, top: int = 3) -> Answer:
         """Who is in a photo, with the `top` best candidates for each face, in the thread that asks.
@@ -75,7 +77,7 @@ class Recogniser:
         in_use = self._asked(top)
         ((name, given),) = named([photo])
         with threads.single_opencv_thread():
-            return in_use.answer(name, given, top)
+            return in_use.answer(name, given, top)[0]
 
     def answers(self, photos: Iterable[PhotoLike], top: int = 3) -> Generator[Answer]:
         """An answer for each photo, in their order, from as many threads as `workers` says; see `answer`.
@@ -83,6 +85,10 @@ class Recogniser:
         `photos` may be endless, as a few are taken at a time. The model is the one in use when this is called.
         """
         return self._answers(self._asked(top), photos, top)
+
+    def seen_answers(self, photos: Iterable[PhotoLike], top: int = 3) -> Generator[tuple[Answer, tuple[Floats, ...]]]:
+        """The same, each answer with the embeddings (D,) of its faces, for whoever compares the photos themselves."""
+        return self._seen_answers(self._asked(top), photos, top)
 
     def close(self) -> None:
         """Lets the model and the eyes go. Calls that have begun finish; others raise UsageError."""
@@ -99,7 +105,7 @@ class Recogniser:
 
     def _opened(self, model: Model) -> _InUse:
         first = self._eyes_of(model)  # at once, as it says whether the model can be used at all
-        return _InUse(model, Pool(partial(self._eyes_of, model), threads.threads_for(self._workers), [first]))
+        return _InUse.of(model, Pool(partial(self._eyes_of, model), threads.threads_for(self._workers), [first]))
 
     def _now(self) -> _InUse:
         in_use = self._in_use
@@ -113,7 +119,14 @@ class Recogniser:
         return self._now()
 
     def _answers(self, in_use: _InUse, photos: Iterable[PhotoLike], top: int) -> Generator[Answer]:
-        def work(in_use: _InUse, photo: tuple[str, PhotoLike]) -> Answer:
+        with closing(self._seen_answers(in_use, photos, top)) as answers:
+            for answer, _ in answers:
+                yield answer
+
+    def _seen_answers(
+        self, in_use: _InUse, photos: Iterable[PhotoLike], top: int
+    ) -> Generator[tuple[Answer, tuple[Floats, ...]]]:
+        def work(in_use: _InUse, photo: tuple[str, PhotoLike]) -> tuple[Answer, tuple[Floats, ...]]:
             return in_use.answer(*photo, top)
 
         for _, answer in threads.run(named(photos), lambda: in_use, work, self._workers, in_order=True):
@@ -122,27 +135,62 @@ class Recogniser:
 
 @dataclass(frozen=True, slots=True)
 class _InUse:
-    """A model and the eyes that it was trained with."""
+    """A model and the eyes that it was trained with; `learned` are the people by the SHA-256 of the photos that they
+    were learned from."""
 
     model: Model
     eyes: Pool[Eyes]
+    learned: Mapping[str, tuple[str, ...]]
 
-    def answer(self, name: str, photo: PhotoLike, top: int) -> Answer:
+    @classmethod
+    def of(cls, model: Model, eyes: Pool[Eyes]) -> _InUse:
+        learned: dict[str, tuple[str, ...]] = {}
+        for person, photos in sorted(model.card.photos.items()):
+            for sha256 in photos:
+                learned[sha256] = (*learned.get(sha256, ()), person)
+        return cls(model, eyes, learned)
+
+    def answer(self, name: str, photo: PhotoLike, top: int) -> tuple[Answer, tuple[Floats, ...]]:
+        """The answer for a photo, and the embeddings (D,) of its faces."""
         with self.eyes.borrow() as eyes:
             seen = eyes.see_file(Path(photo)) if is_path(photo) else eyes.see_read(partial(read, photo, name), name)
+            least = eyes.encoder.least
         if isinstance(seen, PhotoError):
-            return Answer(name, self.model.version, None, (), seen)
-        return Answer(name, self.model.version, seen.photo, self._named(seen.faces, top), None)
+            return Answer(name, self.model.version, None, (), seen), ()
+        learned = self.learned.get(seen.photo.sha256, ())
+        named = self._named(seen.faces, top, least)
+        answer = Answer(name, self.model.version, seen.photo, named, None, learned)
+        return answer, tuple(one.embedding.vector for one in seen.faces)
 
-    def _named(self, faces: tuple[SeenFace, ...], top: int) -> tuple[NamedFace, ...]:
+    def _named(self, faces: tuple[SeenFace, ...], top: int, least: LeastQuality) -> tuple[NamedFace, ...]:
+        """The faces with their answers, of which those poorer than the `least` are unknown."""
         if not faces:
             return ()
         model = self.model
         embeddings: Floats = np.stack([one.embedding.vector for one in faces])
-        predictions = identify(model.head.scores(embeddings), model.people, model.threshold, model.calibration, top)
+        scores = model.head.scores(embeddings)
+        found = identify(scores, model.people, model.threshold, model.calibration, max(top, 2))
+        answers = [
+            told(prediction, model.calibration, one.quality, least)
+            for one, prediction in zip(faces, found, strict=True)
+        ]
         return tuple(
-            NamedFace(one.face, one.quality, prediction) for one, prediction in zip(faces, predictions, strict=True)
+            NamedFace(one.face, one.quality, replace(answer, candidates=answer.candidates[:top]))
+            for one, answer in zip(faces, _once(answers), strict=True)
         )
+
+
+def _once(answers: Sequence[Prediction]) -> Iterator[Prediction]:
+    """The answers for the faces of a photo, of which only the surest gives a person's name without doubt."""
+    surest: dict[str, Prediction] = {}
+    for answer in answers:
+        if answer.person is not None:
+            surest[answer.person] = max(surest.get(answer.person, answer), answer, key=lambda one: one.probability)
+    for answer in answers:
+        if answer.person is not None and surest[answer.person] is not answer:
+            yield replace(answer, reason=Finding(AnswerKind.TWICE, (answer.person,)))
+        else:
+            yield answer
 
 
 def as_list(given: PhotoLike | Iterable[PhotoLike]) -> list[PhotoLike]:

@@ -29,7 +29,7 @@ from mien.learning.openset import default_threshold
 from mien.protocols import Detector, Encoder, Head, Landmarker, Sink, Source
 from mien.seeing.eyes import DLIB, Eyes, Views
 from mien.text.fetching import FetchFault
-from mien.types import Alignment, Box, Cosines, Face, Floats, Offer, Page, Pixels, Receipt
+from mien.types import Alignment, Box, Cosines, Face, Floats, LeastQuality, Offer, Page, Pixels, Receipt
 
 Colour = tuple[int, int, int]
 """RGB."""
@@ -39,6 +39,9 @@ DIMENSIONS = 128
 
 COSINES: Cosines = cast("Cosines", known()[BUILT_IN].cosines)
 """What is true of the built-in encoder's cosines."""
+
+ANY_QUALITY = LeastQuality(0.0, 0.0)
+"""What the `FakeEncoder` asks of a face, unless it is told to ask for more."""
 
 _INK = 48
 """A pixel with a channel above this is of a face: JPEG leaves the black around it a little dirty."""
@@ -103,6 +106,7 @@ class FakeEncoder:
     dimensions: int = DIMENSIONS
     alignment: Alignment = DLIB
     cosines: Cosines | None = COSINES
+    least: LeastQuality = ANY_QUALITY
 
     @property
     def weights_sha256(self) -> str:
@@ -248,6 +252,7 @@ def check_encoder(encoder: Encoder, chips: NDArray[np.uint8]) -> None:
     assert len(encoder.weights_sha256) == 64, "weights_sha256 is a SHA-256 in hex"
     template = encoder.alignment.template
     assert template is None or np.shape(template) == (5, 2), "a template is five points, or None"
+    assert encoder.least.size >= 0 and 0 <= encoder.least.sharpness < 1, "a size, and a sharpness in 0..1"
     if encoder.cosines is not None:
         _check_cosines(encoder.cosines)
     assert np.array_equal(encoder.encode(chips[::-1]), rows[::-1]), "a row depends on its place in the batch"

@@ -118,6 +118,15 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class LeastQuality:
+    """The size (pixels) and the sharpness of a face, as in its `Quality`, below which an encoder tells nobody's name.
+    Where nobody measured an encoder, these are the figures of dlib-resnet, which asks for more than retail-0095."""
+
+    size: float = 28.0
+    sharpness: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class Alignment:
     """How chips are cut for an encoder.
 
@@ -198,89 +207,6 @@ class SeenPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A person the probe may be: calibrated `probability`, and `score` on the scale of cosines, see
-    `mien.learning.head`."""
-
-    person: str
-    probability: float
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer for one face. `person` is None for unknown, and then `probability` is that of unknown. `score` is the
-    best candidate's, and `threshold` what it had to reach. `candidates` are ranked, best first."""
-
-    person: str | None
-    probability: float
-    score: float
-    threshold: float
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NamedFace:
-    """A face with the model's answer."""
-
-    face: Face
-    quality: Quality
-    prediction: Prediction
-
-    def to_json(self) -> dict[str, Any]:
-        """The same for programs: box and landmarks in pixels of the upright photo, figures to the digits that mean
-        something."""
-        face, prediction = self.face, self.prediction
-        return {
-            "box": [_rounded(value, 1) for value in face.box],
-            "detector_score": _rounded(face.detector_score, 4),
-            "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
-            "quality": {name: _rounded(value, 4) for name, value in asdict(self.quality).items()},
-            "person": prediction.person,
-            "probability": _rounded(prediction.probability, 6),
-            "score": _rounded(prediction.score, 6),
-            "threshold": _rounded(prediction.threshold, 6),
-            "candidates": [
-                {"person": c.person, "probability": _rounded(c.probability, 6), "score": _rounded(c.score, 6)}
-                for c in prediction.candidates
-            ],
-        }
-
-
-def _rounded(value: float, digits: int) -> float:
-    return round(float(value), digits) + 0.0  # which makes 0.0 of -0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """One photo answered by one model.
-
-    `path` is the photo's as it was given, or "image 2" for the second that has none; `model` the model's version;
-    `faces` go from left to right. Where the photo could not be read, `photo` is None, `faces` is empty and `error` says
-    why.
-    """
-
-    path: str
-    model: str
-    photo: Photo | None
-    faces: tuple[NamedFace, ...]
-    error: PhotoError | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as `mien classify --json` prints it."""
-        found: dict[str, Any] = {
-            "photo": self.path,
-            "width": self.photo.width if self.photo else None,
-            "height": self.photo.height if self.photo else None,
-            "model": self.model,
-            "faces": [named.to_json() for named in self.faces],
-        }
-        if self.error:
-            found["error"] = self.error.to_json()
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that mien has to say of an album, of two models, or of a run, as a kind and figures.
 
@@ -334,3 +260,93 @@ class Finding:
             "remedy": self.remedy,
             "needs_human": self.needs_human,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person the probe may be: calibrated `probability`, and `score` on the scale of cosines, see
+    `mien.learning.head`."""
+
+    person: str
+    probability: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one face. `person` is None for unknown, and then `probability` is that of unknown. `score` is the
+    best candidate's, and `threshold` what it had to reach. `candidates` are ranked, best first. `reason`, whose
+    kind is of `mien.text.answers.AnswerKind`, says why the face is unknown, or what makes the name doubtful; None for a
+    name without doubt."""
+
+    person: str | None
+    probability: float
+    score: float
+    threshold: float
+    candidates: tuple[Candidate, ...]
+    reason: Finding | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedFace:
+    """A face with the model's answer."""
+
+    face: Face
+    quality: Quality
+    prediction: Prediction
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs: box and landmarks in pixels of the upright photo, figures to the digits that mean
+        something."""
+        face, prediction = self.face, self.prediction
+        return {
+            "box": [_rounded(value, 1) for value in face.box],
+            "detector_score": _rounded(face.detector_score, 4),
+            "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
+            "quality": {name: _rounded(value, 4) for name, value in asdict(self.quality).items()},
+            "person": prediction.person,
+            "probability": _rounded(prediction.probability, 6),
+            "score": _rounded(prediction.score, 6),
+            "threshold": _rounded(prediction.threshold, 6),
+            "reason": str(prediction.reason.kind) if prediction.reason else None,
+            "candidates": [
+                {"person": c.person, "probability": _rounded(c.probability, 6), "score": _rounded(c.score, 6)}
+                for c in prediction.candidates
+            ],
+        }
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(float(value), digits) + 0.0  # which makes 0.0 of -0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One photo answered by one model.
+
+    `path` is the photo's as it was given, or "image 2" for the second that has none; `model` the model's version;
+    `faces` go from left to right. Where the photo could not be read, `photo` is None, `faces` is empty and `error` says
+    why. `learned` are the people whom the model learned from this very photo: that it knows them proves nothing.
+    """
+
+    path: str
+    model: str
+    photo: Photo | None
+    faces: tuple[NamedFace, ...]
+    error: PhotoError | None
+    learned: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as `mien classify --json` prints it."""
+        found: dict[str, Any] = {
+            "photo": self.path,
+            "width": self.photo.width if self.photo else None,
+            "height": self.photo.height if self.photo else None,
+            "model": self.model,
+            "faces": [named.to_json() for named in self.faces],
+        }
+        if self.learned:
+            found["learned"] = list(self.learned)
+        if self.error:
+            found["error"] = self.error.to_json()
+        return found

@@ -6,16 +6,23 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from mien.cli import answers
+from mien.text.answers import AnswerKind
+from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
 
 if TYPE_CHECKING:
     from conftest import Painted
 
 Mien = Callable[..., Any]
+GOOD = Quality(80, 1, 1, 1, 1)
 FACE = {
     "box",
     "detector_score",
@@ -26,6 +33,7 @@ FACE = {
     "score",
     "threshold",
     "candidates",
+    "reason",
 }
 
 
@@ -212,3 +220,77 @@ def test_people_who_do_not_exist_are_named(mien: Mien, trained_album: Path, samp
     assert nobody["faces"] == []
     assert group["faces"][0]["person"] == "Amara"
     assert [face["box"][0] for face in group["faces"]] == sorted(face["box"][0] for face in group["faces"])
+
+
+# Why a face is unknown
+
+
+def face(person: str | None, reason: Finding | None = None, quality: Quality = GOOD, score: float = 0.5) -> NamedFace:
+    prediction = Prediction(person, 0.9, score, 0.8, (Candidate("Ada", 0.9, score), Candidate("Bo", 0.05, 0.4)), reason)
+    return NamedFace(Face((1, 2, 30, 40), np.zeros((5, 2), np.float32), 0.9, "told"), quality, prediction)
+
+
+def said(*faces: NamedFace, learned: tuple[str, ...] = ()) -> list[str]:
+    photo = Photo("0" * 64, 100, 100, "PNG", "5a" * 8)
+    return [" ".join(line.split()) for line in answers._text(Answer("a.jpg", "m", photo, faces, None, learned))]
+
+
+def small(size: float) -> NamedFace:
+    return face(None, Finding(AnswerKind.TOO_SMALL, figures={"size": size}), replace(GOOD, size=size), 0.9)
+
+
+NOBODY = Finding(AnswerKind.NOBODY)
+
+
+def test_each_answer_says_its_reason_and_what_is_low_in_the_face() -> None:
+    poor = Quality(30, 0.4, 0.6, 0.5, 0.1)
+    _, *lines = said(
+        face("Ada"),
+        face("Ada", None, poor),
+        face("Ada", Finding(AnswerKind.BARELY, ("Ada",))),
+        face(None, NOBODY),
+        face(None, Finding(AnswerKind.NEARLY, ("Ada",))),
+        face(None, Finding(AnswerKind.BETWEEN, ("Ada", "Bo")), score=0.9),
+        small(18.4),
+        face(None, Finding(AnswerKind.TOO_BLURRED), replace(GOOD, sharpness=0.1)),
+    )
+    assert lines == [
+        "1 Ada 90.0 % then Bo 5.0 % box 1,2 30,40",
+        "2 Ada 90.0 % then Bo 5.0 % box 1,2 30,40 small, 30 px; blurred; turned; badly lit",
+        "3 Ada 90.0 % then Bo 5.0 % box 1,2 30,40 doubtful",
+        "4 unknown 90.0 % nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40",
+        "5 unknown 90.0 % nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40 perhaps Ada",
+        "6 unknown - nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40 Ada or Bo",
+        "7 unknown - box 1,2 30,40 too small to tell, 18 px",
+        "8 unknown - box 1,2 30,40 too blurred to tell",
+    ]
+
+
+def test_many_faces_of_which_nothing_is_to_be_said_are_counted() -> None:
+    first, *lines = said(face("Ada"), *map(small, range(12, 16)), face(None, NOBODY))
+    assert first == "a.jpg 6 faces, left to right" and len(lines) == 3
+    assert lines[1].startswith("6 unknown") and lines[2] == "and 4 unknown faces: 4 too small to tell"
+    _, *lines = said(face("Ada"), *map(small, range(12, 16)), *[face(None, NOBODY)] * 8)
+    assert [line[:5] for line in lines] == ["1 Ada", "and 1"]
+    assert lines[1] == "and 12 unknown faces: 4 too small to tell"
+    _, *lines = said(*[face(None, NOBODY)] * 11)
+    assert lines == ["11 unknown faces"]
+    assert len(said(*[face(None, NOBODY)] * 10)) == 11 and len(said(*map(small, (12, 13, 14)))) == 4
+
+
+def test_a_photo_that_was_learned_from_says_so(mien: Mien, trained: Painted) -> None:
+    assert said(face("Ada"), learned=("Ada",))[0] == "a.jpg 1 face; the model learned Ada from this photo"
+    assert said(learned=("Ada", "Bo")) == ["a.jpg no face found; the model learned Ada and Bo from this photo"]
+    result = mien("-C", trained.folder, "classify", trained.training / "Ada")
+    assert (
+        result.stdout.splitlines()[-1] == "3 photos: 3 faces, 3 named, 0 unknown; 3 photos that the model learned from"
+    )
+    table = mien("-C", trained.folder, "classify", trained.training / "Ada", "--csv").stdout
+    assert [row["learned"] for row in csv.DictReader(io.StringIO(table))] == ["Ada"] * 3
+
+
+def test_the_table_and_json_have_the_reason(mien: Mien, trained: Painted, party: Path) -> None:
+    table = mien("-C", trained.folder, "classify", party / "a.png", "--csv").stdout
+    assert [row["reason"] for row in csv.DictReader(io.StringIO(table))] == ["", "nobody", ""]
+    found = json.loads(mien("-C", trained.folder, "classify", party / "a.png", "--json").stdout)
+    assert [one["reason"] for one in found["faces"]] == [None, "nobody", None]

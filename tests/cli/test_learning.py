@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import islice, product
 from pathlib import Path
@@ -204,9 +205,9 @@ def probes(three_people: Painted, tmp_path: Path, mien: Mien) -> Path:
     mien("-C", three_people.folder, "train")
     folder = tmp_path / "probes"
     for number in (1, 2):
-        three_people.paint(folder / f"Ada/{number}.png", "Ada")
+        three_people.paint(folder / f"Ada/{number}.png", "Ada", sides=(100,))
     three_people.paint(folder / "Ada/3.png", "Bo", "Ada", "Bo", sides=(90, 60, 20))
-    three_people.paint(folder / "Cy/1.png", "Cy")
+    three_people.paint(folder / "Cy/1.png", "Cy", sides=(100,))
     three_people.paint(folder / "Dee/1.png", "Stranger")
     return folder
 
@@ -258,6 +259,19 @@ def test_misses_and_unreadable_photos_are_counted_and_named_once(
     assert result.stdout.count("broken.jpg is empty.") == 1
     found = json.loads(mien("-C", three_people.folder, "evaluate", probes, "--json").stdout)
     assert [one["score"] for one in found["mistakes"] if one["answer"] is None] == [None, None]
+
+
+def test_what_proves_nothing_is_told_and_counted_apart(mien: Mien, three_people: Painted, probes: Path) -> None:
+    shutil.copy2(three_people.training / "Cy/cy-1.png", probes / "Cy")
+    said = text(mien("-C", three_people.folder, "evaluate", probes).stdout)
+    assert "trained on 1 photo that the model was made of; an answer to them proves nothing" in said
+    assert "right name first 75.0 % 3 of 4," in said and "right name first 80.0 % 4 of 5," in said
+    assert "with them the same, counting also the 1 photo set apart\n" in said
+    assert "several 1 photo with several faces, of which the largest was asked about" in said
+    said = text(mien("-C", three_people.folder, "evaluate", three_people.training).stdout)
+    assert "all seen the model was made of all that it was asked about, so nothing was measured." in said
+    before, _, after = said.partition("with them how well 9 photos are remembered\n")
+    assert "right name" not in before and "right name first 100.0 % 9 of 9" in after
 
 
 def test_only_strangers_or_none_can_be_measured_too(mien: Mien, three_people: Painted, probes: Path) -> None:

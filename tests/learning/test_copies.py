@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.learning.copies import Copies, FiledPhoto
+from mien.learning.copies import Copies, FiledPhoto, LearnedPhotos
 from mien.testing import COSINES
 from mien.types import Floats
 from mien.vision.phash import FLAT, NEAR, are_near, near_pairs
@@ -224,3 +224,39 @@ def test_each_look_is_compared_once_however_many_have_it(monkeypatch: pytest.Mon
     assert not any(len(copies.of(number)) for number in range(0, 3000, 10))
     assert compared == [[LOOK, NEAR_LOOK]] and NEAR >= 3
     assert time.process_time() - started < 60
+
+
+# Photos that were learned from
+
+
+SMALL = np.array((0.97, 0.243, 0), np.float32)
+"""Ada's face in a copy so small that it is not the same any more, and Ada's all the same."""
+
+
+def found(
+    sha256: str, phash: str, *faces: Floats, learned: Sequence[FiledPhoto], person: str | None = None
+) -> tuple[str, bool] | None:
+    one = LearnedPhotos(learned, COSINES).find(sha256, phash, [(face, person) for face in faces])
+    return (str(one.photo.person), one.same_file) if one else None
+
+
+def test_a_learned_photo_is_known_by_its_bytes_and_a_copy_by_look_and_face() -> None:
+    learned = [photo("Ada", "a"), photo("Bo", "b", OTHER_LOOK, BO), FiledPhoto("Cy", sha("c"), "", None, False)]
+    assert found(sha("a"), OTHER_LOOK, BO, learned=learned) == ("Ada", True), "whatever it shows"
+    assert found(sha("c"), OTHER_LOOK, learned=learned) == ("Cy", True), "of which the catalog knows nothing"
+    assert found(sha("x"), NEAR_LOOK, BO, ADA_RESIZED, learned=learned) == ("Ada", False)
+    assert found(sha("x"), NEAR_LOOK, SMALL, learned=learned, person="Ada") == ("Ada", False)
+    assert found(sha("x"), NEAR_LOOK, SMALL, learned=learned) is None, "a stranger before the same wall"
+    nearer = [*learned, photo("Ada", "d", OTHER_LOOK, SMALL)]
+    assert found(sha("x"), NEAR_LOOK, SMALL, learned=nearer, person="Ada") is None, "it is more like another photo"
+    assert found(sha("x"), NEAR_LOOK, learned=learned) == ("Ada", False), "too small for a face to be found"
+    assert found(sha("x"), NEAR_LOOK, BO, learned=learned) is None, "another person before the same wall"
+    assert found(sha("x"), OTHER_LOOK, ADA, learned=learned) is None, "another photo of Ada"
+    assert found(sha("x"), FLAT, ADA, learned=[photo("Ada", "a", FLAT)]) is None, "a picture of one colour is no copy"
+
+
+def test_without_cosines_only_the_same_bytes_are_known() -> None:
+    learned = LearnedPhotos([photo("Ada", "a")], None)
+    assert learned.find(sha("x"), LOOK, [(ADA, "Ada")]) is None
+    assert learned.find(sha("a"), LOOK, []) is not None
+    assert LearnedPhotos([], COSINES).find(sha("a"), LOOK, [(ADA, "Ada")]) is None

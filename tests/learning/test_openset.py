@@ -16,7 +16,8 @@ from mien.learning.head import PLAIN, FittedHead, HeadOption, Ints, Scale
 from mien.learning.heads.prototypes import prototypes
 from mien.learning.openset import Calibration, Threshold
 from mien.testing import COSINES
-from mien.types import Floats
+from mien.text.answers import AnswerKind
+from mien.types import Floats, LeastQuality, Quality
 
 fit_prototypes = prototypes(COSINES)
 
@@ -303,3 +304,52 @@ def test_the_same_faces_in_another_order_give_the_same_rule() -> None:
     assert other[1] == one[1]
     assert replace(other[0], value=0, estimated=0) == replace(one[0], value=0, estimated=0)
     assert other[0].value == pytest.approx(one[0].value, abs=1e-12)  # sums may differ in their last bits
+
+
+# What users are told
+
+
+PLAINLY = Quality(100, 1, 1, 1, 1)
+LEAST = LeastQuality(28, 0.3)
+
+
+def told(
+    scores: list[float], quality: Quality = PLAINLY, threshold: float = 0.9
+) -> tuple[str | None, str | None, str, float]:
+    """Who a face is said to be, the reason and its words, and the probability."""
+    rule = Threshold(threshold, 0.01, None, threshold, 0.0, len(scores), 0, 0)
+    calibration = Calibration(200.0, 0.004)
+    names = ("Ada", "Bo", "Cy")[: len(scores)]
+    (prediction,) = gallery.identify(np.array([scores], np.float32), names, rule, calibration, 2)
+    answer = gallery.told(prediction, calibration, quality, LEAST)
+    assert answer.candidates == prediction.candidates and answer.score == prediction.score
+    reason = answer.reason
+    return answer.person, reason.kind if reason else None, reason.why if reason else "", answer.probability
+
+
+def test_a_name_without_doubt_has_no_reason_and_a_doubtful_one_has() -> None:
+    assert told([0.95, 0.8, 0.7])[:3] == ("Ada", None, "")
+    assert told([0.903, 0.8, 0.7])[:3] == ("Ada", AnswerKind.BARELY, "doubtful")
+    assert told([0.95])[:2] == ("Ada", None), "nobody else is there to be taken for"
+
+
+def test_who_is_as_like_somebody_else_is_not_named_by_guess() -> None:
+    person, kind, why, probability = told([0.95, 0.949, 0.7])
+    assert (person, kind, why) == (None, AnswerKind.BETWEEN, "Ada or Bo")
+    assert probability < 0.001, "somebody known it is"
+    assert told([0.95, 0.95, 0.95])[1] == AnswerKind.BETWEEN
+    assert told([0.95, 0.946, 0.7])[0] == "Ada", "less than half as likely"
+
+
+def test_an_unknown_face_is_like_nobody_or_nearly_like_somebody() -> None:
+    assert told([0.8, 0.7, 0.6])[:3] == (None, AnswerKind.NOBODY, "nobody known")
+    assert told([0.898, 0.7, 0.6])[:3] == (None, AnswerKind.NEARLY, "perhaps Ada")
+    assert told([0.898, 0.8979, 0.6])[:3] == (None, AnswerKind.BETWEEN, "Ada or Bo")
+
+
+@pytest.mark.parametrize("score", [0.95, 0.5])
+def test_too_poor_a_face_is_nobodys_whatever_it_scores(score: float) -> None:
+    small, blurred = replace(PLAINLY, size=27.6), replace(PLAINLY, sharpness=0.29)
+    assert told([score, 0.4], small)[:3] == (None, AnswerKind.TOO_SMALL, "too small to tell, 28 px")
+    assert told([score, 0.4], blurred)[:3] == (None, AnswerKind.TOO_BLURRED, "too blurred to tell")
+    assert told([0.95, 0.4], replace(PLAINLY, size=28, sharpness=0.3))[0] == "Ada"

@@ -11,19 +11,20 @@ from PIL import Image
 
 from mien.errors import PhotoError, StorageError, UsageError
 from mien.stages.annotate import LIST, SIDE, annotate, label, plan_copies
+from mien.text.answers import AnswerKind
 from mien.text.photos import PhotoFault
-from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
-from mien.vision.drawing import NAMED, UNKNOWN
+from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
+from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN
 
 if TYPE_CHECKING:
     from conftest import Painted
     from mien.types import Box
 
 
-def named(box: Box, person: str | None, probability: float = 0.97) -> NamedFace:
+def named(box: Box, person: str | None, probability: float = 0.97, reason: Finding | None = None) -> NamedFace:
     face = Face(box, np.zeros((5, 2), np.float32), 0.9, "told")
     candidate = Candidate(person or "Ada", probability, 0.9)
-    return NamedFace(face, Quality(1, 1, 1, 1, 1), Prediction(person, probability, 0.9, 0.8, (candidate,)))
+    return NamedFace(face, Quality(1, 1, 1, 1, 1), Prediction(person, probability, 0.9, 0.8, (candidate,), reason))
 
 
 def answer(file: Path, *faces: NamedFace, error: PhotoError | None = None) -> Answer:
@@ -66,6 +67,27 @@ def test_a_label_says_who_and_how_sure() -> None:
     assert label(named((0, 0, 1, 1), "Ada", 0.972)) == "Ada 97 %"
     assert label(named((0, 0, 1, 1), "Ada", 0.9999)) == "Ada 99 %", "nothing is certain"
     assert label(named((0, 0, 1, 1), None)) == "unknown"
+    reasons = (
+        (Finding(AnswerKind.NOBODY), "unknown"),
+        (Finding(AnswerKind.TOO_SMALL, figures={"size": 12}), "too small"),
+        (Finding(AnswerKind.TOO_BLURRED), "too blurred"),
+        (Finding(AnswerKind.BETWEEN, ("Ada", "Bo")), "Ada or Bo?"),
+        (Finding(AnswerKind.NEARLY, ("Ada",)), "Ada?"),
+    )
+    for reason, words in reasons:
+        assert label(named((0, 0, 1, 1), None, reason=reason)) == words
+    assert label(named((0, 0, 1, 1), "Ada", 0.6, Finding(AnswerKind.BARELY, ("Ada",)))) == "Ada 60 %?"
+
+
+def test_each_reason_has_its_colour(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "a.png")
+    small, between = Finding(AnswerKind.TOO_SMALL, figures={"size": 12}), Finding(AnswerKind.BETWEEN, ("Ada", "Bo"))
+    faces = named((50, 40, 150, 140), None, reason=small), named((250, 40, 350, 140), None, reason=between)
+    assert annotate(answer(tmp_path / "a.png", *faces), tmp_path / "a.png", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as copy:
+        pixels = np.asarray(copy).astype(int)
+    assert np.abs(pixels[90, 50] - TOO_POOR).max() < 30
+    assert np.abs(pixels[90, 250] - DOUBTFUL).max() < 45, "as JPEG shows it"
 
 
 # Where the copies go

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mien.errors import ModelError, UsageError
 from mien.learning.figures import Share
@@ -15,6 +17,7 @@ from mien.protocols import Silent
 from mien.recogniser import Recogniser
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Evaluated, Pick, evaluate, pick_face
+from mien.testing import FakeEncoder
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 class Told:
     """Eyes that see in a file what its name says: "Ada 0.9 0.5" a face that scores so for the model's people."""
+
+    encoder = FakeEncoder()
 
     def see_file(self, file: Path) -> SeenPhoto:
         scores = [float(part) for part in file.name.split()[1:]]
@@ -47,12 +52,13 @@ def model(people: tuple[str, ...], threshold: float) -> Model:
         threshold=SimpleNamespace(value=threshold),
         calibration=Calibration(200.0, 0.004),
         version="told",
+        card=SimpleNamespace(photos={}),
     )
     return cast("Model", known)
 
 
-SILENT = cast("OpenAlbum", SimpleNamespace(progress=Silent()))
-"""All that `evaluate` asks of an album."""
+SILENT = cast("OpenAlbum", SimpleNamespace(progress=Silent(), layout=SimpleNamespace(catalog_file=Path("nowhere"))))
+"""All that `evaluate` asks of an album without a catalog."""
 
 
 def measured(threshold: float, *probes: str, people: tuple[str, ...] = ("Ada", "Bo", "Cy", "Dee")) -> Evaluated:
@@ -151,7 +157,8 @@ def test_memory_does_not_grow_with_the_people_times_the_probes() -> None:
     people = tuple(f"P{number}" for number in range(20_000))
     scores = np.linspace(0, 0.5, len(people), dtype=np.float32)
     face = SeenFace(seen((0, 0, 9, 9), [1.0]).face, Quality(9, 1, 1, 1, 1), Embedding(scores, "told"))
-    eyes = SimpleNamespace(see_file=lambda _: SeenPhoto(Photo("0" * 64, 10, 10, "PNG", "5a" * 8), (face,)))
+    seen_photo = SeenPhoto(Photo("0" * 64, 10, 10, "PNG", "5a" * 8), (face,))
+    eyes = SimpleNamespace(see_file=lambda _: seen_photo, encoder=FakeEncoder())
     probes = [(Path(f"{number}"), "P3") for number in range(300)]
     tracemalloc.start()
     try:
@@ -197,7 +204,7 @@ def test_the_face_in_the_middle_can_be_asked_about(three_people: Painted, tmp_pa
 
 def test_photos_that_cannot_be_read_are_counted_and_named(three_people: Painted, tmp_path: Path) -> None:
     three_people.open().train()
-    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada")
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada", sides=(100,))
     for person in ("Ada", "Eve"):
         (tmp_path / f"probes/{person}").mkdir(exist_ok=True)
         (tmp_path / f"probes/{person}/broken.png").write_bytes(b"")
@@ -211,7 +218,7 @@ def test_photos_that_cannot_be_read_are_counted_and_named(three_people: Painted,
 def test_names_are_compared_in_one_form(three_people: Painted, tmp_path: Path) -> None:
     (three_people.training / "Ada").rename(three_people.training / "Jose\u0301")  # the accent is a character of its own
     three_people.open().train()
-    three_people.paint(tmp_path / "probes/Jos\u00e9/x.png", "Ada")
+    three_people.paint(tmp_path / "probes/Jos\u00e9/x.png", "Ada", sides=(100,))
     found = three_people.open().evaluate(tmp_path / "probes")
     assert (found.top1, found.strangers) == (Share(1, 1), ())
 
@@ -238,3 +245,96 @@ def test_there_must_be_a_model_and_photos(three_people: Painted, tmp_path: Path)
     three_people.paint(tmp_path / "probes/Ada/x.png", "Ada")
     with pytest.raises(UsageError, match="largest or centre"):
         three_people.open().evaluate(tmp_path / "probes", face=cast("Pick", "biggest"))
+
+
+# What is set apart
+
+
+def kinds(found: Evaluated) -> dict[str, tuple[tuple[str, ...], list[str]]]:
+    """By kind whom a finding is about, and the names of its photos."""
+    return {str(one.kind): (one.people, [Path(photo).name for photo in one.photos]) for one in found.findings}
+
+
+def test_photos_that_the_model_was_made_of_prove_nothing(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    probes = tmp_path / "probes"
+    shutil.copytree(three_people.training / "Ada", probes / "Ada")
+    with Image.open(three_people.training / "Bo/bo-1.png") as image:
+        (probes / "Bo").mkdir()
+        image.resize((120, 100)).save(probes / "Bo/small.png")
+    three_people.paint(probes / "Bo/new.png", "Cy", sides=(100,))
+    found = three_people.open().evaluate(probes)
+    assert found.top1 == Share(0, 1) and found.set_apart == 4, "the honest figure is that of the new photo"
+    assert kinds(found) == {"trained on": ((), ["ada-1.png", "ada-2.png", "ada-3.png"]), "copies": ((), ["small.png"])}
+    assert [Path(one.photo).name for one in found.mistakes] == ["new.png"]
+    told = found.to_json()
+    assert (told["top1"], told["mated"], told["set_apart"]) == (0.0, 1, 4)
+    assert (told["counting_all"]["top1"], told["counting_all"]["mated"]) == (0.8, 5)
+    assert told["counting_all"]["counting_all"] is None
+    assert [one["kind"] for one in told["findings"]] == ["trained on", "copies"]
+
+
+def test_where_nothing_is_new_nothing_is_measured(three_people: Painted) -> None:
+    three_people.open().train()
+    found = three_people.open().evaluate(three_people.training)
+    assert [str(one.kind) for one in found.findings] == ["all seen", "trained on"]
+    told = found.to_json()
+    assert (told["top1"], told["tpir"], told["mated"], told["people"]) == (None, None, 0, 0)
+    assert told["counting_all"]["top1"] == 1.0
+
+
+def test_without_a_catalog_the_same_files_are_known_still(three_people: Painted) -> None:
+    three_people.open().train()
+    for file in (three_people.folder / ".mien").glob("catalog.sqlite*"):
+        file.unlink()
+    assert three_people.open().evaluate(three_people.training).set_apart == 9
+
+
+def test_a_learned_photo_under_another_name_is_told(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().train()
+    (tmp_path / "probes/Bo").mkdir(parents=True)
+    shutil.copy2(three_people.training / "Ada/ada-1.png", tmp_path / "probes/Bo")
+    found = three_people.open().evaluate(tmp_path / "probes")
+    assert kinds(found)["other name"] == (("Bo", "Ada"), ["ada-1.png"])
+    assert any(one.needs_human for one in found.findings)
+
+
+def test_a_name_that_is_nearly_known_is_no_strangers_by_guess() -> None:
+    people = ("Will Smith", "Ada")
+    probes = ["Will Smiht .9 .1", "Will Smiht .95 .1", "Will Smiht .1 .9", "Eve .1 .2"]
+    files = [(Path(probe), "Eve" if probe.startswith("Eve") else "Will Smiht") for probe in probes]
+    found = evaluate(SILENT, Recogniser(model(people, 0.8), lambda _: cast("Eyes", ToldLast()), 1), files)
+    assert (found.strangers, found.fpir, found.set_apart) == (("Eve",), Share(0, 1), 3)
+    (finding,) = found.findings
+    assert finding.kind == "near name" and finding.people == ("Will Smiht", "Will Smith") and finding.needs_human
+    assert "2 of 3 photos are most like Will Smith" in finding.why and finding.remedy == (
+        "Rename the folder to Will Smith if they are one person."
+    )
+    assert found.counting_all is not None
+    assert found.counting_all.fpir == Share(3, 4) and found.counting_all.strangers == ("Eve", "Will Smiht")
+
+
+def test_a_stranger_whose_name_is_nearly_known_but_not_the_face_counts_and_is_told() -> None:
+    people = ("Will Smith", "Ada")
+    files = [(Path("Will Smiht .1 .9"), "Will Smiht"), (Path("Will Smiht .1 .3"), "Will Smiht")]
+    found = evaluate(SILENT, Recogniser(model(people, 0.8), lambda _: cast("Eyes", ToldLast()), 1), files)
+    assert (found.fpir, found.set_apart, found.counting_all) == (Share(1, 2), 0, None)
+    assert [str(one.kind) for one in found.findings] == ["near name, stranger"]
+
+
+class ToldLast(Told):
+    """The same for names of two words: the scores are the last two words."""
+
+    def see_file(self, file: Path) -> SeenPhoto:
+        return super().see_file(Path("X " + " ".join(file.name.split()[-2:])))
+
+
+@pytest.mark.parametrize(("face", "kind"), [("largest", "several, largest"), ("centre", "several, centre")])
+def test_a_face_that_was_chosen_among_several_is_told(
+    three_people: Painted, tmp_path: Path, face: Pick, kind: str
+) -> None:
+    three_people.open().train()
+    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada", "Bo", sides=(60, 100))
+    three_people.paint(tmp_path / "probes/Ada/y.png", "Ada", sides=(100,))
+    found = three_people.open().evaluate(tmp_path / "probes", face=face)
+    assert kinds(found) == {kind: ((), ["x.png"])}

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ import pytest
 from mien.errors import PhotoError, StorageError
 from mien.storage.journals import Journal, forget, from_journal, remove_old, to_journal
 from mien.storage.leftovers import DAYS
+from mien.text.answers import AnswerKind
 from mien.text.photos import PhotoFault
-from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
+from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
 
 
 def answer(path: Path, person: str | None = "Ada") -> Answer:
     face = Face((1.0, 2.0, 30.5, 40.0), np.arange(10, dtype=np.float32).reshape(5, 2), 0.9, "yunet", 1)
     quality = Quality(33.0, 0.5, 0.25, 1.0, 0.125)
     prediction = Prediction(person, 0.75, 0.9, 0.8, (Candidate("Ada", 0.75, 0.9), Candidate("Bo", 0.1, 0.7)))
+    if person is None:
+        prediction = replace(prediction, reason=Finding(AnswerKind.BETWEEN, ("Ada", "Dee"), figures={"size": 3.0}))
     return Answer(
         str(path),
         "2026-01-01-001",
@@ -45,10 +49,12 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 def test_an_answer_survives_the_journal(tmp_path: Path) -> None:
-    for one in (answer(tmp_path / "a.jpg"), answer(tmp_path / "b.jpg", None), broken(tmp_path / "c.jpg")):
+    learned = replace(answer(tmp_path / "d.jpg"), learned=("Ada", "Bo"))
+    for one in (answer(tmp_path / "a.jpg"), answer(tmp_path / "b.jpg", None), broken(tmp_path / "c.jpg"), learned):
         again = from_journal(json.loads(json.dumps(to_journal(one))))
         assert again.to_json() == one.to_json()
         assert (again.photo, str(again.error)) == (one.photo, str(one.error))
+        assert [face.prediction for face in again.faces] == [face.prediction for face in one.faces]
         assert not one.error or (again.error and again.error.fault is PhotoFault.BREAKS_OFF)
         assert [(f.face.detector, f.face.turn) for f in again.faces] == [
             (f.face.detector, f.face.turn) for f in one.faces
@@ -156,6 +162,11 @@ def test_who_is_forgotten_is_in_no_journal(tmp_path: Path, photos: list[Path]) -
     forget(folder, "Ada")
     assert not ann_lee.exists(), "she was a candidate there"
     forget(tmp_path / "nowhere", "Ada")
+    between = abandoned(folder, "4", answer(photos[0], None))
+    learned = abandoned(folder, "5", replace(answer(photos[0]), learned=("Eve",)))
+    for person, file in (("Dee", between), ("Eve", learned)):
+        forget(folder, person)
+        assert not file.exists(), "she was nearly the answer, or learned from the photo"
 
 
 @pytest.mark.parametrize("torn", [b'{"photo": "a.jpg", "faces": [{"person": "An', b"7", b"\xff", b'{"faces": [{}]}'])

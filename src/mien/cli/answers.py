@@ -7,20 +7,23 @@ import io
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import Reporter, cells, fit, paint, printable, say, tell, widest
+from mien.cli.console import SHOWN, Reporter, cells, fit, paint, printable, say, tell, widest
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
-from mien.text.words import chance, count
+from mien.text.answers import AnswerKind, LowQuality
+from mien.text.words import chance, count, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mien.protocols import Progress
+    from mien.text.kinds import Kind
     from mien.types import Answer, NamedFace
 
 FACE_COLUMNS = (
@@ -38,6 +41,10 @@ FACE_COLUMNS = (
     "threshold",
 )
 CANDIDATE_COLUMNS = ("person", "probability", "score")
+POOR = (AnswerKind.TOO_SMALL, AnswerKind.TOO_BLURRED)
+"""Why a face cannot be recognised, whoever it is."""
+FEW_POOR = 3
+"""Such faces that have a line each in a photo; more are only counted."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With one of these in front a spreadsheet takes a cell for a formula, and runs it."""
 
@@ -73,6 +80,8 @@ def classify(
                 photos=1,
                 faces=len(answer.faces),
                 named=sum(face.prediction.person is not None for face in answer.faces),
+                poor=sum(_reason(face) in POOR for face in answer.faces),
+                learned=bool(answer.learned),
                 faceless=answer.error is None and not answer.faces,
                 unreadable=answer.error is not None,
             )
@@ -110,41 +119,96 @@ def _summary(seen: Counter[str]) -> str:
     line = f"{count(seen['photos'], 'photo')}: {count(seen['faces'], 'face')}"
     if seen["faces"]:
         line += f", {seen['named']:,} named, {seen['faces'] - seen['named']:,} unknown"
+    if seen["poor"]:
+        line += f" ({seen['poor']:,} too small or blurred to tell)"
     if seen["faceless"]:
         line += f"; {count(seen['faceless'], 'photo')} without a face"
+    if seen["learned"]:
+        line += f"; {count(seen['learned'], 'photo')} that the model learned from"
     if seen["unreadable"]:
         line += f"; {count(seen['unreadable'], 'photo')} unreadable"
     return line
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    """A line for the photo and one for each face, in columns."""
+    """A line for the photo and one for each face, in columns; faces of which nothing is to be said but that they are
+    unknown are only counted, where they are many."""
     name = paint(printable(answer.path), "1")
+    learned = f"; the model learned {listed(answer.learned)} from this photo" if answer.learned else ""
     if answer.error:
         what = f"unreadable: it {answer.error.what}. {answer.error.remedy}"
         yield f"{name}  {paint(printable(what), '31')}"
         return
     if not answer.faces:
-        yield f"{name}  {paint('no face found', '2')}"
+        yield f"{name}  {paint(printable(f'no face found{learned}'), '2')}"
         return
     several = len(answer.faces) > 1
-    yield f"{name}  {count(len(answer.faces), 'face')}{', left to right' if several else ''}"
-    who = [face.prediction.person or "unknown" for face in answer.faces]
-    others = [_others(face) for face in answer.faces]
-    wide, wider = widest(who), max(map(cells, others))
-    for number, (face, person, rest) in enumerate(zip(answer.faces, who, others, strict=True), 1):
-        named = face.prediction.person is not None
+    yield f"{name}  {count(len(answer.faces), 'face')}{', left to right' if several else ''}{printable(learned)}"
+    shown, folded = _folded(answer.faces)
+    who = [face.prediction.person or "unknown" for _, face in shown]
+    others = [_others(face) for _, face in shown]
+    wide, wider = widest(who), max(map(cells, others), default=0)
+    for (number, face), person, rest in zip(shown, who, others, strict=True):
+        prediction = face.prediction
         x0, y0, x1, y1 = map(round, face.face.box)
+        sure = chance(prediction.probability) if prediction.person or _by_chance(face) else "-"
+        remarks = printable("; ".join(_remarks(face)))
         yield (
-            f"  {number:>2}  {paint(fit(person, wide), '32' if named else '33')}  "
-            f"{chance(face.prediction.probability):>7}  {fit(rest, wider)}{'  ' if wider else ''}"
+            f"  {number:>2}  {paint(fit(person, wide), '32' if prediction.person else '33')}  "
+            f"{sure:>7}  {fit(rest, wider)}{'  ' if wider else ''}"
             + paint(f"box {x0},{y0} {x1},{y1}", "2")
+            + (f"  {paint(remarks, '33')}" if remarks else "")
         )
+    if folded:
+        yield f"      {paint(_told_of(folded, bool(shown)), '33')}"
+
+
+def _folded(faces: Sequence[NamedFace]) -> tuple[list[tuple[int, NamedFace]], list[NamedFace]]:
+    """The faces with their numbers that have a line each, and those that are only counted: where they are more than
+    `FEW_POOR` the poor ones, and where they are more than `SHOWN` all who are like nobody."""
+    poor = [face for face in faces if _reason(face) in POOR]
+    nobody = [face for face in faces if _reason(face) in (*POOR, AnswerKind.NOBODY)]
+    folded = nobody if len(nobody) > SHOWN else poor if len(poor) > FEW_POOR else []
+    hidden = set(map(id, folded))
+    return [(number, face) for number, face in enumerate(faces, 1) if id(face) not in hidden], folded
+
+
+def _told_of(folded: Sequence[NamedFace], others: bool) -> str:
+    """How many faces have no line of their own, and why."""
+    told = f"{'and ' if others else ''}{count(len(folded), 'unknown face')}"
+    number = Counter(map(_reason, folded))
+    whys = [f"{number[kind]:,} {kind} to tell" for kind in POOR if number[kind]]
+    return f"{told}: {listed(whys)}" if whys else told
+
+
+def _reason(face: NamedFace) -> Kind | None:
+    reason = face.prediction.reason
+    return reason.kind if reason else None
+
+
+def _by_chance(face: NamedFace) -> bool:
+    """Whether it is by the probabilities that a face is unknown."""
+    prediction = face.prediction
+    return _reason(face) not in POOR and prediction.score < prediction.threshold
+
+
+def _remarks(face: NamedFace) -> Iterator[str]:
+    """What is to be said of an answer, and of the face where it is poor."""
+    reason = face.prediction.reason
+    if reason and reason.kind != AnswerKind.NOBODY:
+        yield reason.why
+    quality = asdict(face.quality)
+    for kind in LowQuality.in_quality(quality):
+        if not (reason and reason.kind == f"too {kind}"):  # which says it already
+            yield kind.say(quality)
 
 
 def _others(face: NamedFace) -> str:
-    """The candidates other than the answer, with their probabilities; "" where there are none."""
+    """The candidates other than the answer, with their probabilities; "" where there are none, or they mean nothing as
+    the face is too poor."""
     prediction = face.prediction
+    if _reason(face) in POOR:
+        return ""
     rest = [c for c in prediction.candidates if c.person != prediction.person]
     names = ", ".join(f"{fit(c.person, widest([c.person]))} {chance(c.probability)}" for c in rest)
     return f"{'then' if prediction.person is not None else 'nearest'} {names}" if names else ""
@@ -172,18 +236,20 @@ def _header(top: int) -> list[str]:
         *FACE_COLUMNS,
         *(f"{column}_{rank}" for rank in range(1, top + 1) for column in CANDIDATE_COLUMNS),
         "error",
+        "reason",
+        "learned",
     ]
 
 
 def _rows(answer: Answer, top: int) -> list[list[object]]:
     """A row a face; a photo without one has a single row that says so by being empty."""
-    width = len(_header(top))
+    width, learned = len(_header(top)) - 3, ", ".join(answer.learned)
     if not answer.faces:
-        return [[answer.path, *[""] * (width - 2), str(answer.error or "")]]
+        return [[answer.path, *[""] * (width - 1), str(answer.error or ""), "", learned]]
     rows: list[list[object]] = []
     for number, face in enumerate((named.to_json() for named in answer.faces), 1):
         row = [answer.path, number, *face["box"], face["detector_score"], face["quality"]["overall"]]
         row += [face["person"] or "", face["probability"], face["score"], face["threshold"]]
         row += [one[column] for one in face["candidates"] for column in CANDIDATE_COLUMNS]
-        rows.append([*row, *[""] * (width - len(row))])
+        rows.append([*row, *[""] * (width - len(row)), "", face["reason"] or "", learned])
     return rows

@@ -199,11 +199,38 @@ def _print_trained(version: str, trained: Trained) -> None:
 
 def _print_evaluated(found: Evaluated) -> None:
     entry("model", found.model, "1")
+    _print_probes(found)
+    for finding in found.findings:
+        entry(finding.kind.split(",")[0], f"{finding.why}. {finding.remedy}", "33")
+        if finding.photos:
+            entry("", f"{', '.join(finding.photos[:FEW])}{', …' if len(finding.photos) > FEW else ''}", "2")
+    say()
+    measured = found.top1.of + found.fpir.of > 0
+    if measured:
+        _print_shares(found)
+        say()
+    if found.counting_all:
+        apart = count(found.set_apart, "photo")
+        told = f"the same, counting also the {apart} set apart" if measured else f"how well {apart} are remembered"
+        entry("with them", told)
+        say()
+        _print_shares(found.counting_all)
+        say()
+    if found.no_face:
+        entry("no face", f"found in {count(found.no_face, 'photo')}; they count as misses", "33")
+    _list("wrong", [f"{one.photo}: {one.person} was answered {one.answer or 'unknown'}" for one in found.mistakes])
+    _list("unreadable", [str(error) for _, error in found.failures])
+
+
+def _print_probes(found: Evaluated) -> None:
+    """How many photos of whom were asked about, and who were the strangers."""
     known = f"{found.top1.of:,} of {count(len(found.people), 'person', 'people')} it knows"
     strangers = f"{found.fpir.of:,} of {count(len(found.strangers), 'stranger')}"
     names = ", ".join(found.strangers[:SHOWN]) + (", …" if len(found.strangers) > SHOWN else "")
     entry("photos", f"{known}, {strangers}" + (f": {names}" if names else ""))
-    say()
+
+
+def _print_shares(found: Evaluated) -> None:
     _share("right name first", found.top1)
     _share("right name among the first three", found.top3)
     _share("right name, above the threshold (TPIR)", found.tpir)
@@ -213,11 +240,6 @@ def _print_evaluated(found: Evaluated) -> None:
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
     if found.ece is not None:
         say(f"  {'probabilities are off by (ECE)':<40} {percent(found.ece):>8}")
-    say()
-    if found.no_face:
-        entry("no face", f"found in {count(found.no_face, 'photo')}; they count as misses", "33")
-    _list("wrong", [f"{one.photo}: {one.person} was answered {one.answer or 'unknown'}" for one in found.mistakes])
-    _list("unreadable", [str(error) for _, error in found.failures])
 
 
 def _share(what: str, share: Share) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mien.errors import EncoderError
 from mien.text.shell import command
-from mien.types import Alignment, Cosines
+from mien.types import Alignment, Cosines, LeastQuality
 from mien.vision.geometry import TEMPLATES
 
 NAME: Final = r"[a-z0-9][a-z0-9.-]{0,39}"
@@ -65,7 +65,8 @@ class Description(Part):
     first ("nchw") or last. `template` says where five points of a face lie in a chip: "dlib", another name in
     `mien.vision.geometry.TEMPLATES`, or five points (x, y) in pixels, in the order of `mien.types.Face.landmarks`.
     `close_up`: whether a face is looked at a second time, enlarged, for its points. `views` is the number of views that
-    pays. `cosines` is what is true of its cosines, `measured` on what; without them each album measures its own.
+    pays. `least` is what a face must be like to be recognised. `cosines` is what is true of
+    its cosines, `measured` on what; without them each album measures its own.
     """
 
     name: str = Field(pattern=f"^{NAME}$")
@@ -86,6 +87,7 @@ class Description(Part):
     close_up: bool = True
     dimensions: int = Field(ge=2, le=4096)
     views: Literal[1, 2, 4] = 1
+    least: LeastQuality = LeastQuality()
     measured: str = ""
     cosines: Cosines | None = None
 

@@ -273,13 +273,14 @@ def _read(folder: Path) -> Kept:
 
 
 def _up_to_date(description: Description) -> Description:
-    """The description with what this version of mien knows of its cosines, where it knows the very same files."""
+    """The description with what this version of mien has measured of it, where it knows the very same files."""
     if not (_ENTRIES / f"{description.name}.toml").is_file():
         return description
     latest = _entry(f"{description.name}.toml")
     if latest.files != description.files:
         return description
-    return description.model_copy(update={"cosines": latest.cosines, "measured": latest.measured})
+    measured = {"cosines": latest.cosines, "measured": latest.measured, "least": latest.least}
+    return description.model_copy(update=measured)
 
 
 def _verified(file: Path, sha256: str, size: int) -> bytes:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.head import Ints
 from mien.types import Cosines, Floats
-from mien.vision.phash import FLAT, near_pairs
+from mien.vision.phash import FLAT, near_pairs, near_to, numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +113,48 @@ class Copies:
         known = self._faced | self._faceless
         same = self._same_face(number, others) | self._faceless[others] | self._faceless[number]
         return np.asarray(known[number] & known[others] & same)
+
+
+class Learned(NamedTuple):
+    """A photo that was learned from, and whether another one is the same file, or else a copy of its picture."""
+
+    photo: FiledPhoto
+    same_file: bool
+
+
+class LearnedPhotos:
+    """The photos that a model was made of, by which a photo from elsewhere is told to be one of them or a copy."""
+
+    def __init__(self, photos: Sequence[FiledPhoto], cosines: Cosines | None) -> None:
+        """All faces are by one encoder, whose `cosines` say which are the same; None: nothing is known of the photos
+        but their content, and copies are not told."""
+        self._by_content = {photo.sha256: photo for photo in reversed(photos)}
+        self._faced = [photo for photo in photos if cosines and photo.face is not None]
+        self._least = cosines.same_face if cosines else 1.0
+        self._hash = numbers([photo.phash or FLAT for photo in self._faced])
+        faces = [photo.face for photo in self._faced if photo.face is not None]
+        self._face = np.stack(faces) if faces else np.empty((0, 0), np.float32)
+
+    def find(self, sha256: str, phash: str, faces: Sequence[tuple[Floats, str | None]]) -> Learned | None:
+        """The photo that was learned from and is the same as another one, which shows these `faces`: each its unit
+        embedding (D,) and whom the model takes it for, None for nobody. None if there is no such photo.
+
+        A copy looks alike and shows the learned face, or no face, as it may be too small to be found. The face of a
+        small copy is less like the learned one than `Cosines.same_face` asks; it is taken for the same person, and like
+        no other learned face as much.
+        """
+        if sha256 in self._by_content:
+            return Learned(self._by_content[sha256], True)
+        near = np.flatnonzero(near_to(phash, self._hash)).tolist()
+        if near and not faces:
+            return Learned(self._faced[near[0]], False)
+        for face, person in faces if near else ():
+            cosine = self._face @ face
+            for row in near:
+                is_nearest = self._faced[row].person == person and cosine[row] == cosine.max()
+                if is_nearest or cosine[row] >= self._least:
+                    return Learned(self._faced[row], False)
+        return None
 
 
 def _alike(looks: Sequence[str]) -> dict[str, Ints]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from mien.errors import PhotoError, UsageError
 from mien.recogniser import PhotoLike, read
 from mien.storage.files import make_folder, write_atomically
+from mien.text.answers import AnswerKind
 from mien.text.names import folded
-from mien.types import Answer, Box, NamedFace
-from mien.vision.drawing import draw_names
+from mien.types import Answer, Box, NamedFace, Prediction
+from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN, Colour, draw_names
 from mien.vision.images import encoded
 
 SIDE = 2400
@@ -74,7 +75,7 @@ def annotate(answer: Answer, photo: PhotoLike, copy: Path) -> bool:
         picture.pixels,
         [_scaled(named.face.box, picture.scale) for named in answer.faces],
         [f"{number} {label(named)}" for number, named in enumerate(answer.faces, 1)],
-        [named.prediction.person is not None for named in answer.faces],
+        [_colour(named.prediction) for named in answer.faces],
     )
     make_folder(copy.parent)
     write_atomically(copy, encoded(pixels, "JPEG"))
@@ -87,8 +88,21 @@ def _scaled(box: Box, scale: float) -> Box:
 
 
 def label(named: NamedFace) -> str:
-    """The words below a face's box: "Ada 97 %", at most 99 %, or "unknown"."""
-    prediction = named.prediction
-    if prediction.person is None:
+    """The words below a face's box: "Ada 97 %", at most 99 %, with "?" where that is doubtful; "unknown", "too small",
+    or who it may be: "Ada?", "Ada or Bo?"."""
+    prediction, reason = named.prediction, named.prediction.reason
+    if prediction.person is not None:
+        return f"{prediction.person} {min(99, round(100 * prediction.probability))} %{'?' if reason else ''}"
+    if reason is None or reason.kind == AnswerKind.NOBODY:
         return "unknown"
-    return f"{prediction.person} {min(99, round(100 * prediction.probability))} %"
+    return f"{' or '.join(reason.people)}?" if reason.people else str(reason.kind)
+
+
+def _colour(prediction: Prediction) -> Colour:
+    """The colour of a face's box."""
+    if prediction.reason is None:
+        return NAMED if prediction.person is not None else UNKNOWN
+    kind = prediction.reason.kind
+    if kind in (AnswerKind.TOO_SMALL, AnswerKind.TOO_BLURRED):
+        return TOO_POOR
+    return UNKNOWN if kind == AnswerKind.NOBODY else DOUBTFUL

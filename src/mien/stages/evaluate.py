@@ -2,28 +2,37 @@
 
 Goes in: photos with the names of the people they show, and a recogniser, which is asked as a user asks it. Comes out:
 an `Evaluated`. The probe of a photo is one of its faces, chosen by a rule that does not know the name. People whom the
-model does not know are strangers. Every photo counts: one in which no face was found, or that cannot be read, is a miss
-if its person is enrolled and an unnamed stranger if not.
+model does not know are strangers. A photo in which no face was found, or that cannot be read, is a miss if its person
+is enrolled and an unnamed stranger if not.
+
+What a guess would decide is set apart, said, and counted in figures of its own: photos that the model was made of, or
+copies of them, of which the right answer is known to it; and photos under a name that is nearly somebody's, where the
+answers speak for one person whose name was spelt wrongly.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import PhotoError, UsageError
+from mien.errors import EncoderError, PhotoError, UsageError
+from mien.learning.copies import FiledPhoto, Learned, LearnedPhotos
 from mien.learning.figures import SHARES, Share, counted, counted_at_fpir, expected_calibration_error
 from mien.open_album import OpenAlbum
 from mien.recogniser import Recogniser
+from mien.registry.folder import Model
+from mien.storage.layout import TRAINING
+from mien.text.answers import EvaluateKind
+from mien.text.names import alike_names
 from mien.text.words import listed
-from mien.types import Box, Face, NamedFace, Photo
+from mien.types import Answer, Box, Face, Finding, Floats, NamedFace, Photo
 
 Pick = Literal["largest", "centre"]
 
@@ -59,7 +68,10 @@ class Evaluated:
     names 1 % and 0.1 % of these very strangers. `fpir` is the share of the strangers who get a name at the model's own
     threshold. `ece_mated` and `ece_non_mated` are the calibration errors of the answers' probabilities over the probes
     in which a face was found, None where there is none. `no_face` counts the probes without a face, unreadable ones
-    among them."""
+    among them.
+
+    `findings` are of `EvaluateKind`. `set_apart` probes are in none of these figures; `counting_all` are the same
+    figures with them, under the names that they were given, None where there are none."""
 
     model: str
     face: Pick
@@ -78,6 +90,9 @@ class Evaluated:
     strangers: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     failures: tuple[tuple[str, PhotoError], ...]
+    findings: tuple[Finding, ...] = ()
+    set_apart: int = 0
+    counting_all: Evaluated | None = None
 
     @property
     def ece(self) -> float | None:
@@ -119,14 +134,22 @@ class Evaluated:
                 asdict(one) | {"score": one.score if math.isfinite(one.score) else None} for one in self.mistakes
             ],
             "unreadable": [{"photo": photo, "kind": error.kind} for photo, error in self.failures],
+            "findings": [finding.to_json() for finding in self.findings],
+            "set_apart": self.set_apart,
+            "counting_all": self.counting_all.to_json() if self.counting_all else None,
         }
 
 
 class _Probe(NamedTuple):
-    """What is kept of a probe's answer, so that memory does not grow with the people."""
+    """What is kept of a probe and its answer, so that memory does not grow with the people."""
 
+    photo: str
+    person: str
+    """The name that it was given."""
     best: float
     """The best score; -inf where no face was found."""
+    first: str | None
+    """Who has the best score, None where no face was found."""
     named: str | None
     """The name given, None for unknown."""
     rank: float
@@ -134,6 +157,12 @@ class _Probe(NamedTuple):
     no face was found."""
     probability: float
     """How sure the answer is; nan where no face was found."""
+    faces: int
+    """The faces that the photo shows."""
+    learned: Learned | None
+    """The photo that the model was made of, if it is this one or its copy."""
+    error: PhotoError | None
+    """Why it could not be read."""
 
 
 def evaluate(
@@ -144,30 +173,110 @@ def evaluate(
     if face not in get_args(Pick):
         raise UsageError(face, "is no way to choose a face", f"Choose {listed(get_args(Pick), 'or')}.")
     model = recogniser.model
-    known = frozenset(model.people)
-    failures: list[tuple[str, PhotoError]] = []
-    answered: list[_Probe] = []
-    missed = 0
+    learned = _learned(album, model)
+    asked: list[_Probe] = []
 
     progress = album.progress
     progress.start("Evaluating", len(probes))
-    with closing(recogniser.answers((path for path, _ in probes), top=len(model.people))) as answers:
-        for (path, person), answer in zip(probes, answers, strict=True):
+    with closing(recogniser.seen_answers((path for path, _ in probes), top=len(model.people))) as answers:
+        for (path, person), (answer, embeddings) in zip(probes, answers, strict=True):
             progress.advance()
             if answer.error:
-                failures.append((str(path), answer.error))
                 progress.note(str(answer.error))
-            chosen = pick_face(answer.photo, answer.faces, face) if answer.photo else None
-            missed += chosen is None
-            answered.append(_probe(chosen, person))
+            asked.append(_probe(path, person, answer, face, learned, embeddings))
     progress.finish()
 
-    number = {person: place for place, person in enumerate(sorted({person for _, person in probes}))}
-    whose = np.array([number[person] for _, person in probes], np.int64)
-    mated = np.array([person in known for _, person in probes], bool)
-    best = np.array([probe.best for probe in answered], np.float64)
-    rank = np.array([probe.rank for probe in answered], np.float64)
-    right, named = mated & (rank == 1), np.array([probe.named is not None for probe in answered], bool)
+    likes, apart = _nearly_known(asked, model.people)
+    kept = [probe for probe in asked if not (probe.learned or probe.person in apart)]
+    found = _counted(model, face, kept)
+    return replace(
+        found,
+        findings=(*_of_learned(asked, kept), *likes, *_of_several(kept, face)),
+        set_apart=len(asked) - len(kept),
+        counting_all=_counted(model, face, asked) if len(kept) < len(asked) else None,
+    )
+
+
+def _learned(album: OpenAlbum, model: Model) -> LearnedPhotos:
+    """The photos that the model was made of, as its card lists them; where the catalog still knows their faces, their
+    copies are known as well."""
+    seen: dict[tuple[str, str], FiledPhoto] = {}
+    cosines = None
+    if album.layout.catalog_file.is_file():
+        shelf = album.catalog.faces.on([TRAINING], model.encoder_id)
+        for file in shelf.files:
+            if file.own >= 0:
+                one = FiledPhoto(file.person, file.sha256, file.phash, shelf.embeddings[file.own], False)
+                seen[file.person, file.sha256] = one
+        with suppress(EncoderError):  # nobody knows which faces are of one picture
+            cosines = album.cosines_of(model) if seen else None
+    return LearnedPhotos(
+        [
+            seen.get((person, sha256)) or FiledPhoto(person, sha256, "", None, False)
+            for person, photos in model.card.photos.items()
+            for sha256 in photos
+        ],
+        cosines,
+    )
+
+
+def _of_learned(asked: Sequence[_Probe], kept: Sequence[_Probe]) -> Iterator[Finding]:
+    """What is to be said of probes that the model was made of, and of their copies."""
+    by_name: dict[tuple[str, str], list[str]] = {}
+    same: list[str] = []
+    copies: list[str] = []
+    for probe in asked:
+        if probe.learned:
+            (same if probe.learned.same_file else copies).append(probe.photo)
+            if probe.learned.photo.person != probe.person:
+                by_name.setdefault((probe.person, str(probe.learned.photo.person)), []).append(probe.photo)
+    if not kept and (same or copies):
+        yield Finding(EvaluateKind.ALL_SEEN, figures={"photos": len(asked)})
+    for kind, photos in ((EvaluateKind.TRAINED_ON, same), (EvaluateKind.COPIES, copies)):
+        if photos:
+            yield Finding(kind, photos=tuple(photos), figures={"photos": len(photos)})
+    for people, photos in by_name.items():
+        yield Finding(EvaluateKind.OTHER_NAME, people, tuple(photos), {"photos": len(photos)})
+
+
+def _nearly_known(asked: Sequence[_Probe], people: Sequence[str]) -> tuple[list[Finding], set[str]]:
+    """What is to be said of strangers whose name is nearly that of somebody known, and those of them who are set apart:
+    half or more of their photos are most like that person, so that they may be one."""
+    known = frozenset(people)
+    first: dict[str, list[str | None]] = {}
+    for probe in asked:
+        if probe.person not in known:
+            first.setdefault(probe.person, []).append(probe.first)
+    findings: list[Finding] = []
+    apart: set[str] = set()
+    for person in sorted(first):
+        for other in alike_names(person, people):
+            photos, alike = len(first[person]), first[person].count(other)
+            if 2 * alike >= photos:
+                apart.add(person)
+            kind = EvaluateKind.NEARLY_KNOWN if 2 * alike >= photos else EvaluateKind.NEARLY_KNOWN_STRANGER
+            findings.append(Finding(kind, (person, other), figures={"photos": photos, "alike": alike}))
+    return findings, apart
+
+
+def _of_several(kept: Sequence[_Probe], face: Pick) -> Iterator[Finding]:
+    """What is to be said of probes with several faces, of which a rule chose one."""
+    several = tuple(probe.photo for probe in kept if probe.faces > 1)
+    if several:
+        kind = EvaluateKind.LARGEST if face == "largest" else EvaluateKind.CENTRE
+        yield Finding(kind, photos=several, figures={"photos": len(several)})
+
+
+def _counted(model: Model, face: Pick, probes: Sequence[_Probe]) -> Evaluated:
+    """What these probes and their answers come to."""
+    known = frozenset(model.people)
+    people = [probe.person for probe in probes]
+    number = {person: place for place, person in enumerate(sorted(set(people)))}
+    whose = np.array([number[person] for person in people], np.int64)
+    mated = np.array([person in known for person in people], bool)
+    best = np.array([probe.best for probe in probes], np.float64)
+    rank = np.array([probe.rank for probe in probes], np.float64)
+    right, named = mated & (rank == 1), np.array([probe.named is not None for probe in probes], bool)
 
     def of_mated(hits: NDArray[np.bool_]) -> Share:
         return counted(hits[mated], whose[mated])
@@ -175,7 +284,7 @@ def evaluate(
     def at_fpir(fpir: float) -> Share:
         return counted_at_fpir(best[mated], right[mated], whose[mated], best[~mated], whose[~mated], fpir)
 
-    sure = np.array([probe.probability for probe in answered], np.float64)
+    sure = np.array([probe.probability for probe in probes], np.float64)
     correct = np.where(mated, right & named, ~named)
 
     def calibration_error(of: NDArray[np.bool_]) -> float | None:
@@ -194,16 +303,16 @@ def evaluate(
         fpir=counted(named[~mated], whose[~mated]),
         ece_mated=calibration_error(mated),
         ece_non_mated=calibration_error(~mated),
-        no_face=missed,
-        per_person=_per_person([person for _, person in probes], known, right, named),
-        people=tuple(sorted({person for _, person in probes if person in known})),
-        strangers=tuple(sorted({person for _, person in probes if person not in known})),
+        no_face=sum(probe.first is None for probe in probes),
+        per_person=_per_person(people, known, right, named),
+        people=tuple(sorted({person for person in people if person in known})),
+        strangers=tuple(sorted({person for person in people if person not in known})),
         mistakes=tuple(
-            Mistake(str(path), person, probe.named, probe.best)
-            for (path, person), probe in zip(probes, answered, strict=True)
-            if probe.named != (person if person in known else None)
+            Mistake(probe.photo, probe.person, probe.named, probe.best)
+            for probe in probes
+            if probe.named != (probe.person if probe.person in known else None)
         ),
-        failures=tuple(failures),
+        failures=tuple((probe.photo, probe.error) for probe in probes if probe.error),
     )
 
 
@@ -224,15 +333,36 @@ def _per_person(
     return tuple(results)
 
 
-def _probe(face: NamedFace | None, person: str) -> _Probe:
-    """What is kept of a probe of `person`: of the answer for its face, which ranks everybody; None if none was
-    found."""
-    if face is None:
-        return _Probe(-math.inf, None, math.inf, math.nan)
-    answer = face.prediction
-    own = next((one.score for one in answer.candidates if one.person == person), math.inf)
-    rank = sum(one.score >= own for one in answer.candidates) or math.inf
-    return _Probe(answer.score, answer.person, rank, answer.probability)
+def _probe(
+    path: Path, person: str, answer: Answer, rule: Pick, learned: LearnedPhotos, embeddings: Sequence[Floats]
+) -> _Probe:
+    """What is kept of a photo of `person` and its answer, which ranks everybody."""
+    photo = answer.photo
+    shown = [(vector, _taken_for(one)) for vector, one in zip(embeddings, answer.faces, strict=True)]
+    known = learned.find(photo.sha256, photo.phash, shown) if photo else None
+    chosen = pick_face(photo, answer.faces, rule) if photo else None
+    if chosen is None:
+        return _Probe(str(path), person, -math.inf, None, None, math.inf, math.nan, 0, known, answer.error)
+    said = chosen.prediction
+    own = next((one.score for one in said.candidates if one.person == person), math.inf)
+    return _Probe(
+        photo=str(path),
+        person=person,
+        best=said.score,
+        first=said.candidates[0].person,
+        named=said.person,
+        rank=sum(one.score >= own for one in said.candidates) or math.inf,
+        probability=said.probability,
+        faces=len(answer.faces),
+        learned=known,
+        error=None,
+    )
+
+
+def _taken_for(face: NamedFace) -> str | None:
+    """Who scores enough to be named, even if the face is too poor for it."""
+    said = face.prediction
+    return said.candidates[0].person if said.score >= said.threshold else None
 
 
 class _WithFace(Protocol):

@@ -19,9 +19,9 @@ import numpy as np
 from mien.errors import PhotoError
 from mien.storage import leftovers
 from mien.storage.files import remove_file, storage_error
-from mien.text.answers import ClassifyNote
+from mien.text.answers import AnswerKind, ClassifyNote
 from mien.text.names import nfc
-from mien.types import Answer, Candidate, Face, NamedFace, Photo, Prediction, Quality
+from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
 
 PREFIX = "classify-"
 _PATTERN = f"{PREFIX}*.jsonl"
@@ -99,9 +99,9 @@ def remove_old(folder: Path) -> None:
 
 
 def forget(folder: Path, person: str) -> None:
-    """Removes every journal in `folder` in which `person` was an answer or a candidate; names are compared whole, in
-    NFC. A journal with a line that cannot be read, as after a kill, goes as well, since the name may stand there.
-    Raises StorageError if a journal cannot be removed."""
+    """Removes every journal in `folder` in which `person` was an answer, a candidate or learned; names are compared
+    whole, in NFC. A journal with a line that cannot be read, as after a kill, goes as well, since the name may stand
+    there. Raises StorageError if a journal cannot be removed."""
     for file in sorted(folder.glob(_PATTERN)):
         try:
             if _may_name(file, nfc(person)):
@@ -133,15 +133,17 @@ def forget_all(folder: Path) -> None:
 
 
 def _may_name(file: Path, person: str) -> bool:
-    """Whether `person` (NFC) is an answer or a candidate in a journal, or may be, as a line cannot be read."""
+    """Whether `person` (NFC) occurs in an answer of a journal, or may, as a line cannot be read."""
     with file.open(encoding="utf-8") as lines:
         try:
             for line in lines:
-                for face in json.loads(line)["faces"] if line.strip() else ():
-                    named = (one["person"] for one in (face, *face["candidates"]))
-                    if any(name is not None and nfc(name) == person for name in named):
-                        return True
-        except (ValueError, KeyError, TypeError):
+                answer = json.loads(line) if line.strip() else {"faces": ()}
+                names = list(answer.get("learned", ()))
+                for face, (_, _, people, _) in zip(answer["faces"], answer.get("seen_by", ()), strict=True):
+                    names += [*people, *(one["person"] for one in (face, *face["candidates"]))]
+                if any(name is not None and nfc(name) == person for name in names):
+                    return True
+        except (ValueError, KeyError, TypeError, AttributeError):
             return True
     return False
 
@@ -153,8 +155,15 @@ def to_journal(answer: Answer) -> dict[str, Any]:
         line |= {"sha256": answer.photo.sha256, "format": answer.photo.format, "phash": answer.photo.phash}
     if answer.error:
         line["error"] = [answer.error.about, *answer.error.stored()]
-    line["seen_by"] = [[named.face.detector, named.face.turn] for named in answer.faces]
+    line["seen_by"] = [_unsaid(named) for named in answer.faces]
     return line
+
+
+def _unsaid(named: NamedFace) -> list[object]:
+    """What the JSON of a face leaves out."""
+    reason = named.prediction.reason
+    people, figures = (reason.people, reason.figures) if reason else ((), {})
+    return [named.face.detector, named.face.turn, list(people), dict(figures)]
 
 
 def from_journal(line: Mapping[str, Any]) -> Answer:
@@ -170,15 +179,16 @@ def from_journal(line: Mapping[str, Any]) -> Answer:
                 f["score"],
                 f["threshold"],
                 tuple(Candidate(c["person"], c["probability"], c["score"]) for c in f["candidates"]),
+                Finding(AnswerKind.of(f["reason"]), tuple(people), figures=figures) if f["reason"] else None,
             ),
         )
-        for f, (detector, turn) in zip(line["faces"], line["seen_by"], strict=True)
+        for f, (detector, turn, people, figures) in zip(line["faces"], line["seen_by"], strict=True)
     )
     error = PhotoError.restored(*line["error"]) if "error" in line else None
     photo = None
     if "sha256" in line:
         photo = Photo(line["sha256"], line["width"], line["height"], line["format"], line["phash"])
-    return Answer(line["photo"], line["model"], photo, faces, error)
+    return Answer(line["photo"], line["model"], photo, faces, error, tuple(line.get("learned", ())))
 
 
 def _stamp(photo: Path) -> list[int]:

@@ -11,8 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.types import Box, Pixels
 
-NAMED, UNKNOWN = (46, 160, 67), (110, 118, 129)
-"""RGB colours: green for a face with a name, grey for an unknown one."""
+Colour = tuple[int, int, int]
+"""RGB."""
+
+NAMED, DOUBTFUL, UNKNOWN, TOO_POOR = (46, 160, 67), (191, 135, 0), (110, 118, 129), (130, 80, 160)
+"""Green for a face with a name, amber where that is doubtful or nearly somebody's, grey for an unknown one, violet for
+one that is too small or too blurred to be recognised."""
 
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
 _WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "PingFang.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf")
@@ -21,15 +25,14 @@ Pillow's own font is Latin only. Where no font is installed, boxes stand for let
 who it is."""
 
 
-def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], named: Sequence[bool]) -> Pixels:
-    """A copy of `pixels` (HxWx3 uint8 RGB) with each box outlined and its label below it, or above where there is no
-    room below. `boxes` are in these pixels; `named` says which are green."""
+def draw_names(pixels: Pixels, boxes: Sequence[Box], labels: Sequence[str], colours: Sequence[Colour]) -> Pixels:
+    """A copy of `pixels` (HxWx3 uint8 RGB) with each box outlined in its colour and its label below it, or above where
+    there is no room below. `boxes` are in these pixels."""
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     side = max(image.size)
     line, text = max(2, side // 400), max(12, side // 50)
-    for box, label, is_named in zip(boxes, labels, named, strict=True):
-        colour = NAMED if is_named else UNKNOWN
+    for box, label, colour in zip(boxes, labels, colours, strict=True):
         draw.rectangle([round(v) for v in box], outline=colour, width=line)
         font = _font(text, _fonts_for(label))
         left, top, right, bottom = draw.textbbox((0, 0), label, font=font)

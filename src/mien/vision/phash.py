@@ -44,10 +44,21 @@ def are_near(one: str, other: str) -> bool:
     return FLAT not in (one, other) and (int(one, 16) ^ int(other, 16)).bit_count() <= NEAR
 
 
+def numbers(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """(N,) the hashes as numbers; `FLAT` is 0."""
+    return np.array([int(text, 16) for text in hashes], np.uint64)
+
+
+def near_to(one: str, others: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(N,) whether each of the others, as `numbers` gives them, is near the hash `one`, as `are_near` says."""
+    value = np.uint64(int(one, 16))
+    return np.asarray((np.bitwise_count(others ^ value) <= NEAR) & (others != 0) & (value != 0))
+
+
 def near_pairs(hashes: Sequence[str]) -> NDArray[np.int64]:
     """The pairs of `hashes` that differ in at most `NEAR` bits, as (K, 2) indices, the lower first, sorted. `FLAT` is
     in no pair. Only hashes that share a band are compared, so the time grows with how many do."""
-    values = np.array([int(text, 16) for text in hashes], np.uint64)
+    values = numbers(hashes)
     shown = np.flatnonzero(values)
     found = [np.empty((0, 2), np.int64)]
     for band in range(_BANDS):

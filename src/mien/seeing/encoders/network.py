@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from mien.encoders.shelf import Kept, Precision
-    from mien.types import Alignment, Cosines, Floats
+    from mien.types import Alignment, Cosines, Floats, LeastQuality
 
 
 class NetworkEncoder:
@@ -53,6 +53,10 @@ class NetworkEncoder:
     @property
     def cosines(self) -> Cosines | None:
         return self._kept.description.cosines
+
+    @property
+    def least(self) -> LeastQuality:
+        return self._kept.description.least
 
     @property
     def weights_sha256(self) -> str:
