@@ -68,13 +68,15 @@ StrPath = str | os.PathLike[str]
 @dataclass(frozen=True, slots=True)
 class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied. And
-    if the person was to be enrolled, which of the copied photos cannot be decoded, and the model that is in use now."""
+    if the person was to be enrolled, which of the copied photos cannot be decoded, the model that is in use now, and
+    that the person's face was taken by guess if it was."""
 
     added: tuple[Path, ...]
     known: int
     failures: tuple[PhotoError, ...]
     unreadable: tuple[PhotoError, ...] = ()
     enrolled: Enrolled | None = None
+    guesses: tuple[Finding, ...] = ()
 
 
 def _local_time() -> datetime:
@@ -155,7 +157,8 @@ class Album:
             if model is None:
                 return Added(added.added, added.known, added.failures)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
-        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled)
+            guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
+        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled, guesses)
 
     def files_of(self, person: str, photos: StrPath | Iterable[StrPath] = ()) -> tuple[Path, ...]:
         """What `remove` would take out."""
