@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from mien.learning.own_face import (
     RIVAL,
-    SHARE,
     Alike,
     Centres,
     FolderFaces,
@@ -37,8 +36,9 @@ MEETS = 2
 """A face that may be the own one in its folder and in so many others is company in all of them."""
 
 SURE = 0.001
-"""The share of strangers by whom an identity of one photo may be claimed: one face varies more than the mean of
-several, for which it is `mien.learning.own_face.SHARE`."""
+"""The share of strangers by whom an identity may be claimed. It is less than that by which faces are taken for one
+person's (`mien.learning.own_face.SHARE`): a false claim gives somebody the wrong face without a word, and a missed one
+leaves them undecided."""
 
 MOST_SCORES = 1 << 23
 """Scores computed at once, so that memory does not grow with the square of the album."""
@@ -135,10 +135,9 @@ class _Rivals:
     def meet(self, people: Centres) -> None:
         """Takes in what is known of these people: an identity is claimed by whoever its faces are like, and about as
         like as they are to each other."""
-        usual, sure = (self._alike.limit(people.photos, self._people, share) for share in (SHARE, SURE))
+        limit = self._alike.limit(people.photos, self._people, SURE)
         for rows in _blocks(len(self._all) if len(people) else 0, len(people)):
-            unity = self._unity[rows, None]
-            least = np.where(np.isnan(unity), sure, np.maximum(usual, (usual + unity) / 2))
+            least = np.fmax(limit, (limit + self._unity[rows, None]) / 2)
             self._claimed[rows] |= (self._mean[rows] @ people.vectors.T >= least).any(axis=1)
 
     def by_claims(self, left: Sequence[int]) -> dict[int, Settled]:
