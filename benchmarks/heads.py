@@ -21,11 +21,12 @@ import numpy as np
 from figures import fpir_at
 from mien.engines import threads as pool
 from mien.learning import figures as metrics
+from mien.learning.album_choice import choose_faces
 from mien.learning.crossval import HeldOut, held_out, log_loss
 from mien.learning.crossval import split as folds
 from mien.learning.head import Fit, FittedHead, HeadOption, weights
 from mien.learning.openset import fit_open_set, identify, scale_for
-from mien.learning.own_face import choose_faces
+from mien.learning.own_face import Alike, FolderFaces
 from mien.records.faces import TrainingSet
 from mien.seeing.eyes import Eyes
 from mien.stages.evaluate import Pick, pick_face
@@ -121,7 +122,7 @@ def _seen(seen: SeenPhoto | Exception, face: Pick) -> Seen:
 
 def compare(name: str, parts: Split, seen: dict[Path, Seen], photos: int, cosines: Cosines) -> None:
     """A table: a line a head."""
-    faces = enrol(parts, seen, photos)
+    faces = enrol(parts, seen, photos, cosines)
     people, weight = len(faces.people), weights(faces.overall)
     taken = choose_head(faces, weight, cosines, HEADS, "auto").option
     truth = np.array([parts.people.index(file.parent.name) for file in parts.mated])
@@ -176,13 +177,14 @@ def line(
     return f"{option.name:<20} {cost:>7.4f} {seconds:>6.2f}{shares} {100 * ece:>6.2f}"
 
 
-def enrol(parts: Split, seen: dict[Path, Seen], photos: int) -> TrainingSet:
+def enrol(parts: Split, seen: dict[Path, Seen], photos: int, cosines: Cosines) -> TrainingSet:
     """The faces that `mien align` would choose from everyone's first `photos`."""
     rows: list[tuple[int, str, Floats, float]] = []
-    for number, person in enumerate(parts.people):
-        mine = [seen[file] for file in parts.enrolled if file.parent.name == person][:photos]
-        picked = choose_faces([one.embeddings for one in mine], [one.sides for one in mine])
-        for one, face in zip(mine, picked, strict=True):
+    album = [[seen[file] for file in parts.enrolled if file.parent.name == name][:photos] for name in parts.people]
+    folders = [FolderFaces([one.embeddings for one in mine], [one.sides for one in mine]) for mine in album]
+    chosen = choose_faces(folders, Alike(cosines.curve))
+    for number, (mine, choice) in enumerate(zip(album, chosen, strict=True)):
+        for one, face in zip(mine, choice.faces, strict=True):
             if face is not None:
                 rows.append((number, one.sha256, one.embeddings[face], float(one.quality[face])))
     rows.sort(key=lambda row: row[:2])

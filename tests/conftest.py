@@ -106,6 +106,7 @@ COLOURS: dict[str, Colour] = {
     "Bo": (40, 200, 40),
     "Cy": (40, 40, 200),
     "Stranger": (200, 200, 40),
+    "Freya": (40, 200, 200),
 }
 
 
@@ -211,12 +212,22 @@ class WatchedEyes(Eyes):
         return super().see_file(file)
 
 
+@pytest.fixture(scope="session")
+def new_painted() -> Callable[[Path], Painted]:
+    """Makes an empty album with one view, for eyes that see painted squares, in a folder that is not there yet."""
+
+    def make(folder: Path) -> Painted:
+        Album.create(folder, "painted squares")
+        _with_one_view(folder)
+        return Painted(folder)
+
+    return make
+
+
 @pytest.fixture
-def painted(tmp_path: Path) -> Painted:
-    """An empty album with one view, for eyes that see painted squares."""
-    Album.create(tmp_path / "album", "painted squares")
-    _with_one_view(tmp_path / "album")
-    return Painted(tmp_path / "album")
+def painted(tmp_path: Path, new_painted: Callable[[Path], Painted]) -> Painted:
+    """Such an album."""
+    return new_painted(tmp_path / "album")
 
 
 @pytest.fixture

@@ -244,6 +244,20 @@ def test_collecting_notices_what_should_not_be(benchmarks: Any, tmp_path: Path) 
         collect.check("all arrived", False)
 
 
+def test_scenes_of_faces_are_planted_and_judged(benchmarks: Any) -> None:
+    faces, rng = benchmarks("faces"), np.random.default_rng(0)
+    centres = rng.normal(size=(10, 64))
+    made = centres[:, None] + 0.3 * rng.normal(size=(10, 8, 64))
+    people = dict(
+        zip("abcdefghij", (made / np.linalg.norm(made, axis=2, keepdims=True)).astype(np.float32), strict=True)
+    )
+    alike = faces.Alike((0.0, 0.14, 0.0, 0.0))
+    judged = {name: faces.planted(scene, people, alike, 0) for name, scene in faces.SCENES.items()}
+    assert [said for _, said in judged.values()] == [False] * 10 + [True] * 3
+    assert all(right for right, said in judged.values() if not said)
+    assert faces.planted({"F": ["FM"], "M": ["M"]}, people, alike, 1) == (True, False)
+
+
 def test_embeddings_of_any_size_come_back_from_the_cache_and_each_array_is_read_once(
     benchmarks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,8 @@ StrPath = str | os.PathLike[str]
 class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied; and
     since when the person had been kept out as one who was removed, if so. If the person was to be enrolled, which of
-    the copied photos cannot be decoded, and the model that is in use now."""
+    the copied photos cannot be decoded, the model that is in use now, and that the person's face was taken by guess if
+    it was."""
 
     added: tuple[Path, ...]
     known: int
@@ -79,6 +80,7 @@ class Added:
     unreadable: tuple[PhotoError, ...] = ()
     enrolled: Enrolled | None = None
     back: Removal | None = None
+    guesses: tuple[Finding, ...] = ()
 
 
 def _local_time() -> datetime:
@@ -166,7 +168,8 @@ class Album:
             if model is None:
                 return Added(added.added, added.known, added.failures, back=added.back)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
-        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled, added.back)
+            guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
+        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled, added.back, guesses)
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False

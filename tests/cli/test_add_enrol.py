@@ -47,6 +47,17 @@ def test_a_person_is_enrolled(mien: Mien, trained: Painted, tmp_path: Path) -> N
     assert "1 photo enrolled or removed since the last training" in status and status.count("stale ") == 1
 
 
+def test_a_guess_is_said_when_somebody_is_enrolled(mien: Mien, trained: Painted, tmp_path: Path) -> None:
+    photo = trained.paint(tmp_path / "1.png", "Stranger", "Freya", sides=(90, 60))
+    result = mien("-C", trained.folder, "add", "Bea", photo, "--enrol")
+    assert result.exit_code == 0
+    said = "of 2 faces it was guessed which is Bea's: the left one"
+    assert said in " ".join(result.stdout.split()) and "Cut a photo to the face of Bea" in result.stdout
+    known = trained.paint(tmp_path / "2.png", "Bo", "Freya", sides=(90, 60))
+    sure = mien("-C", trained.folder, "add", "Cem", known, "--enrol")
+    assert sure.exit_code == 0 and "guess" not in sure.stdout, "the other one is Bo"
+
+
 def test_what_cannot_be_enrolled_is_said(mien: Mien, three_people: Painted, tmp_path: Path) -> None:
     photo = three_people.paint(tmp_path / "1.png", "Stranger")
     none = mien("-C", three_people.folder, "add", "Bea", photo, "--enrol")

@@ -57,6 +57,27 @@ def test_what_is_found_by_kind_with_what_to_do(mien: Mien, three_people: Painted
     )
 
 
+def test_a_face_that_was_guessed_is_said_wherever_it_is_used(mien: Mien, three_people: Painted) -> None:
+    three_people.photo("Freya/both.png", "Freya", "Stranger", sides=(60, 90))
+    where = "Freya/both.png: of 2 faces it was guessed which is Freya's: the right one"
+    remedy = (
+        "Cut a photo to the face of Freya, or add one that shows nobody else, if another face may be the right one."
+    )
+    for command in ("align", "train"):
+        result = mien("-C", three_people.folder, command)
+        assert result.exit_code == 0 and f"guessed {where}\n{remedy}" in text(result.stdout)
+    check = mien("-C", three_people.folder, "check")
+    assert check.exit_code == NEEDS_HUMAN and f"undecided {where}\n{remedy}" in text(check.stdout)
+    shown = mien("-C", three_people.folder, "show", "Freya/both.png")
+    assert text(shown.stdout).count(", Freya's own, by guess") == 1
+    report = next(three_people.folder.glob("models/*/report.html")).read_text("utf-8")
+    assert "the right one of 2" in report
+    three_people.photo("Freya/alone.png")
+    assert "guess" not in mien("-C", three_people.folder, "train").stdout
+    assert "undecided" not in mien("-C", three_people.folder, "check").stdout
+    assert "by guess" not in mien("-C", three_people.folder, "show", "Freya/both.png").stdout
+
+
 def test_json_is_for_programs(mien: Mien, three_people: Painted) -> None:
     result = mien("-C", three_people.folder, "check", "--json")
     assert result.exit_code == NEEDS_HUMAN

@@ -4,8 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.learning.own_face import choose_faces, rule
+from mien.learning.album_choice import Choice, choose_faces
+from mien.learning.own_face import Alike, Centres, FolderFaces, Ground, identities, pick, rule, unclear
 from mien.types import Floats
+
+ALIKE = Alike((0.0, 0.14, 0.0, 0.0))
+"""Of faces at random in 64 dimensions, a little widened."""
 
 
 def unit(rng: np.random.Generator, *shape: int) -> Floats:
@@ -18,12 +22,18 @@ def near(rng: np.random.Generator, centre: Floats, noise: float = 0.05) -> Float
     return np.asarray(x / np.linalg.norm(x), np.float32)
 
 
-@given(st.integers(0, 10_000), st.integers(2, 8), st.integers(1, 5))
+def alone(faces: list[Floats], sizes: list[np.ndarray]) -> Choice:
+    """The choice for a person who is the only one of an album."""
+    return choose_faces([FolderFaces(faces, sizes)], ALIKE)[0]
+
+
+@given(st.integers(0, 10_000), st.integers(3, 8), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
 def test_the_face_that_keeps_coming_back_is_chosen_however_small(seed: int, photos: int, bystanders: int) -> None:
     rng = np.random.default_rng(seed)
     person = unit(rng)
-    faces, sizes, truth = [], [], []
+    faces, sizes = [], []
+    truth: list[int | None] = []
     for _ in range(photos):
         place = int(rng.integers(0, bystanders + 1))
         group = [unit(rng) for _ in range(bystanders)]
@@ -33,7 +43,7 @@ def test_the_face_that_keeps_coming_back_is_chosen_however_small(seed: int, phot
         side[place] = 40.0
         sizes.append(side)
         truth.append(place)
-    assert choose_faces(faces, sizes) == truth
+    assert alone(faces, sizes) == Choice(truth, Ground.OWN)
 
 
 def test_a_companion_in_every_group_photo_loses_to_the_portraits() -> None:
@@ -41,16 +51,25 @@ def test_a_companion_in_every_group_photo_loses_to_the_portraits() -> None:
     ada, companion = unit(rng), unit(rng)
     portraits = [near(rng, ada)[None] for _ in range(2)]
     together = [np.stack([near(rng, companion), near(rng, ada)]) for _ in range(6)]
-    faces = portraits + together
     sizes = [np.array([100.0])] * 2 + [np.array([200.0, 100.0])] * 6
-    assert choose_faces(faces, sizes) == [0, 0] + [1] * 6
+    assert alone(portraits + together, sizes) == Choice([0, 0] + [1] * 6, Ground.ALBUM)
 
 
-def test_one_photo_alone_gives_its_largest_face_and_no_face_gives_none() -> None:
+def test_one_photo_alone_gives_its_largest_face_by_guess_and_no_face_gives_none() -> None:
     rng = np.random.default_rng(2)
-    assert choose_faces([unit(rng, 3)], [np.array([10.0, 30.0, 20.0])]) == [1]
-    assert choose_faces([unit(rng, 0), unit(rng, 2)], [np.array([]), np.array([5.0, 9.0])]) == [None, 1]
-    assert choose_faces([], []) == []
+    assert alone([unit(rng, 3)], [np.array([10.0, 30.0, 20.0])]) == Choice([1], Ground.GUESS)
+    assert alone([unit(rng, 1)], [np.array([10.0])]) == Choice([0], Ground.OWN)
+    assert alone([unit(rng, 0), unit(rng, 2)], [np.array([]), np.array([5.0, 9.0])]) == Choice([None, 1], Ground.GUESS)
+    assert alone([unit(rng, 0)], [np.array([])]) == Choice([None], Ground.OWN)
+    assert alone([], []) == Choice([], Ground.OWN)
+    assert choose_faces([], ALIKE) == []
+
+
+def test_two_equal_faces_in_one_photo_count_once() -> None:
+    face = unit(np.random.default_rng(3))
+    twice = np.stack([face, face])
+    assert alone([twice, face[None]], [np.array([9.0, 9.0]), np.array([9.0])]).faces[1] == 0
+    assert alone([twice] * 3, [np.array([8.0, 9.0])] * 3).faces == [1, 1, 1], "the larger one between equals"
 
 
 def test_the_order_of_the_photos_does_not_matter() -> None:
@@ -58,9 +77,9 @@ def test_the_order_of_the_photos_does_not_matter() -> None:
     person = unit(rng)
     faces = [np.stack([unit(rng), near(rng, person, 0.1), unit(rng)]) for _ in range(12)]
     sizes = [rng.uniform(20, 200, 3) for _ in range(12)]
-    straight = choose_faces(faces, sizes)
+    straight = alone(faces, sizes).faces
     order = rng.permutation(12)
-    shuffled = choose_faces([faces[i] for i in order], [sizes[i] for i in order])
+    shuffled = alone([faces[i] for i in order], [sizes[i] for i in order]).faces
     assert [straight[i] for i in order] == shuffled
 
 
@@ -69,8 +88,35 @@ def test_a_person_with_thousands_of_photos_is_no_work() -> None:
     person = unit(rng)
     faces = [np.stack([unit(rng), near(rng, person)]) if n % 3 else near(rng, person)[None] for n in range(3000)]
     sizes = [np.full(len(one), 50.0) for one in faces]
-    assert choose_faces(faces, sizes) == [1 if n % 3 else 0 for n in range(3000)]
+    assert alone(faces, sizes).faces == [1 if n % 3 else 0 for n in range(3000)]
+
+
+def test_a_turned_face_is_taken_where_the_others_are_company() -> None:
+    """In the last photo the person is turned away, and the face most like hers is a friend's who is in others too."""
+    rng = np.random.default_rng(5)
+    ada, friend, away = unit(rng), unit(rng), unit(rng)
+    turned = near(rng, 0.15 * ada + away, 0.0)
+    like_her = near(rng, friend + 0.35 * ada, 0.0)
+    faces = [near(rng, ada)[None] for _ in range(4)]
+    faces += [np.stack([near(rng, ada), near(rng, like_her, 0.02)]), np.stack([turned, like_her])]
+    folder = FolderFaces(faces, [np.full(len(one), 50.0) for one in faces])
+    (own, *_) = identities(folder, ALIKE)
+    assert unclear(folder, own) == [5] and float(like_her @ ada) > float(turned @ ada)
+    assert pick(folder, own, Centres.of([], []), ALIKE) == [0, 0, 0, 0, 0, 0]
+    only = FolderFaces(faces[:4] + faces[5:], [*folder.sizes[:4], *folder.sizes[5:]])
+    (own, *_) = identities(only, ALIKE)
+    assert pick(only, own, Centres.of([], []), ALIKE)[4] == 1, "nothing tells that it is the friend"
+    of_friend = Centres.of([near(rng, like_her, 0.01), own.centre], [9, 4])
+    assert pick(only, own, of_friend, ALIKE)[4] == 0, "the album tells"
+
+
+def test_how_alike_strangers_are_is_asked_of_them_where_nobody_measured_it() -> None:
+    rng = np.random.default_rng(6)
+    strangers = unit(rng, 100)
+    assert 0.3 < float(Alike.of(None, strangers).limit(1)) < 0.6
+    assert float(Alike.of(None, strangers[:4]).limit(1)) > 1, "four people say nothing"
 
 
 def test_the_rule_says_by_what_faces_were_chosen() -> None:
-    assert len({rule("a", False), rule("a", True), rule("b", False), rule("b", True)}) == 4
+    rules = {rule(name, skip, alone) for name in "ab" for skip in (False, True) for alone in (False, True)}
+    assert len(rules) == 8

@@ -15,6 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from mien.errors import EncoderMismatchError, PhotoError
+from mien.learning.own_face import Ground
+from mien.records.faces import Guess, GuessedFace
 from mien.storage.layout import TRAINING, intake_of
 from mien.text.photos import PhotoFault
 from mien.vision.phash import are_near
@@ -273,6 +275,44 @@ def test_who_is_to_be_chosen(text_album: TextAlbum) -> None:
     assert faces.to_choose(ENCODER, "another rule") == faces.to_choose(OTHER, RULE) == ("Zoë", "ann")
     put(text_album, "ann/4.jpg:four")
     assert faces.to_choose(ENCODER, RULE) == ("ann",)
+
+
+def test_whose_choice_depends_on_others_is_chosen_again_with_anybodys(text_album: TextAlbum) -> None:
+    faces, centre = text_album.catalog.faces, (text_album.vector("one"), 3)
+    put(text_album, "ann/1.jpg:one", "bob/2.jpg:two", "cy/3.jpg:three", "dee/4.jpg:four")
+    for content in ("one", "two", "three", "four"):
+        text_album.record(content, 2)
+    paths = {"ann": "1.jpg", "bob": "2.jpg", "cy": "3.jpg", "dee": "4.jpg"}
+    grounds = {"ann": Ground.OWN, "bob": Ground.ALBUM, "cy": Ground.GUESS, "dee": Ground.OWN}
+
+    def choose() -> None:
+        for name, ground in grounds.items():
+            right = int(faces.faces_of(name, ENCODER).ids[1])
+            faces.choose(name, ENCODER, RULE, {f"{TRAINING}/{name}/{paths[name]}": right}, ground, centre)
+
+    choose()
+    assert faces.to_choose(ENCODER, RULE) == faces.to_choose_anew(ENCODER, RULE) == ()
+    assert faces.to_choose_anew(ENCODER, "another rule") == ("ann", "bob", "cy", "dee")
+    known = faces.centres(ENCODER, [Ground.OWN])
+    np.testing.assert_array_equal(known.vectors, [text_album.vector("one")] * 2)
+    assert (known.photos.tolist(), len(faces.centres(ENCODER, [*Ground], but=["cy", "nobody"]))) == ([3, 3], 3)
+    assert len(faces.centres(OTHER, [*Ground])) == 0
+    assert faces.guesses(ENCODER) == faces.guesses(ENCODER, "cy")
+    assert faces.guesses(ENCODER) == (Guess("cy", (GuessedFace(f"{TRAINING}/cy/3.jpg", 1, 2),)),)
+    assert faces.guesses(ENCODER, "ann") == faces.guesses(OTHER) == ()
+
+    text_album.layout.file(f"{TRAINING}/dee/4.jpg").unlink()
+    text_album.sync()
+    assert faces.to_choose(ENCODER, RULE) == faces.to_choose_anew(ENCODER, RULE) == ("bob", "cy"), "whoever is gone"
+    del grounds["dee"]
+    choose()
+    text_album.record("one", 3)
+    assert faces.to_choose(ENCODER, RULE) == ("ann", "bob", "cy"), "whoever was seen anew"
+    choose()
+    text_album.put(f"{DAY}/cy/5.jpg", "five")
+    text_album.sync(DAY)
+    text_album.record("five")
+    assert faces.to_choose(ENCODER, RULE) == ("cy",), "what waits tells nothing of others"
 
 
 @pytest.mark.parametrize("order", [(128, 256, 512), (512, 128, 256)])

@@ -19,6 +19,7 @@ from mien.report.data import (
     Changes,
     ConfusedPair,
     Figures,
+    Guessed,
     HeadTried,
     Histogram,
     Mistake,
@@ -39,6 +40,7 @@ SECTIONS = (
     "What changed since the last model",
     "Faces answered wrongly",
     "Photos that may be filed under the wrong person",
+    "Faces that were taken by guess",
     "Most confused pairs",
     "Names that strangers would get",
     "Person by person",
@@ -94,6 +96,7 @@ def full() -> ReportData:
         mistakes=(Mistake(jpeg, "Bert", None, 0.91, "training-images/Bert/1.jpg"),),
         mistake_count=6,
         suspects=(Suspect("training-images/Ada/x.jpg", "Ada", "Bert"),),
+        guesses=(Guessed("training-images/Cleo/y.jpg", "Cleo", "the left one of 2", 0),),
         changes=Changes(
             "2026-11-20-001",
             Figures(Share(360, 400), Share(399, 400), Share(390, 400), NONE, Share(394, 400), Share(0, 4000)),
@@ -121,6 +124,7 @@ def bare() -> ReportData:
         mistakes=(),
         mistake_count=0,
         suspects=(),
+        guesses=(),
         changes=None,
     )
 
@@ -143,6 +147,7 @@ def hostile(text: str) -> ReportData:
         false_alarms=((text, FalseAlarms(masked=1, bystanders=1)),),
         mistakes=(replace(data.mistakes[0], person=text, answer=text, photo=text),),
         suspects=(Suspect(text, text, text),),
+        guesses=(Guessed(text, text, "the right one of 2", 1),),
         changes=replace(changes, version=text, people_new=(text,)),
     )
 
@@ -275,6 +280,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
         mistake_count=1234,
         pairs=tuple(ConfusedPair("a", f"{i:04}", i, 0.9) for i in range(900)),
         suspects=data.suspects * 5000,
+        guesses=data.guesses * 5000,
         false_alarms=tuple((row.person, FalseAlarms(masked=9, bystanders=0)) for row in people[:777]),
         changes=replace(data.changes, people_new=tuple(row.person for row in people)) if data.changes else None,
     )
@@ -284,6 +290,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
     assert len(rows_of(html, "people")) == len(rows_of(html, "few")) == 200
     assert len(rows_of(html, "pairs")) == 20
     assert len(rows_of(html, "suspects")) == 100
+    assert len(rows_of(html, "guesses")) == 100
     assert len(rows_of(html, "alarms")) == 200
     told = page.text()
     for hidden in (
@@ -352,6 +359,7 @@ def test_what_needs_a_human_names_each_matter() -> None:
     told = Page(render(replace(full(), figures=figures))).text()
     for matter in (
         "1 photo may be filed under the wrong person",
+        "Of 1 person it was guessed which face is theirs",
         f"More strangers get a name than the 1{NBSP}% you asked for",
         "Ada and Bert are confused most",
         "1 person is named rightly less than half of the time",
@@ -361,7 +369,7 @@ def test_what_needs_a_human_names_each_matter() -> None:
 
 
 def test_an_album_in_order_needs_nobody() -> None:
-    report = replace(full(), rows=full().rows[:1], suspects=(), pairs=(), changes=None)
+    report = replace(full(), rows=full().rows[:1], suspects=(), guesses=(), pairs=(), changes=None)
     assert "Nothing. The album shows no contradiction" in Page(render(report)).text()
 
 

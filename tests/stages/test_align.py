@@ -13,20 +13,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from mien import Album
 from mien.errors import StorageError
+from mien.records.faces import Guess, GuessedFace
 from mien.seeing.eyes import Eyes
-from mien.stages.align import Aligned
+from mien.stages.align import Aligned, align_person
 from mien.storage.layout import TRAINING
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker
+from mien.text.findings import FindingKind, StaleKind
 from mien.text.photos import PhotoFault
 from mien.types import Box, EncoderChoice, Face, Floats, Picture, Pixels
 
@@ -562,3 +567,139 @@ def test_memory_is_flat_in_the_number_of_photos(painted: Painted) -> None:
     painted.open(workers=2).align()
     assert most <= 1, "a picture a worker, and one of the two is only about to open his"
     assert len(painted.looked()) == 60
+
+
+# Whose face, over the whole album
+
+
+def always_together(album: Painted) -> None:
+    """Freya's photos all show Bo as well, and he is the larger one."""
+    for number in range(1, 5):
+        album.photo(f"Freya/{number}.png", "Freya", "Bo", sides=(60, 90))
+
+
+def test_who_is_always_beside_somebody_gets_her_own_face_by_his_photos(three_people: Painted) -> None:
+    always_together(three_people)
+    aligned = three_people.open().align()
+    assert aligned.guesses == ()
+    assert {three_people.whose_chip(f"Freya/{number}.png")[0] for number in range(1, 5)} == {"Freya"}
+    assert three_people.open().status().stale == ()
+    again = three_people.open().align()
+    assert (again.computed, again.chips_written) == (0, 0)
+
+
+def test_a_choice_changes_when_other_peoples_photos_come_and_go(three_people: Painted) -> None:
+    always_together(three_people)
+    away = three_people.folder / "away"
+    (three_people.training / "Bo").rename(away)
+    (guess,) = three_people.open().align().guesses
+    assert (guess.kind, guess.people, len(guess.photos)) == (FindingKind.UNDECIDED, ("Freya",), 4)
+    assert guess.figures["faces"] == 2 and guess.figures["others"] == 3
+    for there in (True, False, True):
+        away.rename(three_people.training / "Bo") if there else (three_people.training / "Bo").rename(away)
+        assert len(three_people.open().align().guesses) == (not there)
+        assert not there or three_people.whose_chip("Freya/1.png") == ["Freya"]
+
+
+def choices(album: Painted) -> set[tuple[object, ...]]:
+    """Of each photo the face that was chosen, on what ground, and the mean of its person's."""
+    with closing(sqlite3.connect(album.folder / ".mien/catalog.sqlite")) as connection:
+        query = "SELECT chosen.path, embedding, ground, rule, centre, photos FROM chosen JOIN faces ON faces.id = face"
+        return set(connection.execute(f"{query} JOIN files USING (path) JOIN choices USING (person)"))
+
+
+STEPS = [
+    ("Freya/1.png", ("Freya", "Bo")),
+    ("Freya/2.png", ("Bo", "Freya")),
+    ("Bo/1.png", ("Bo", "Ada")),
+    ("Bo/2.png", ("Ada", "Bo")),
+    ("Ada/1.png", ("Ada",)),
+    ("Ada/2.png", ("Ada", "Freya")),
+    ("Cy/1.png", ("Cy", "Bo", "Stranger")),
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(STEPS), st.booleans()), min_size=1, max_size=6),
+    st.sampled_from(["align", "enrol"]),
+)
+@settings(max_examples=20, deadline=None)
+def test_what_came_bit_by_bit_is_chosen_as_what_came_at_once(
+    new_painted: Callable[[Path], Painted], steps: list[tuple[tuple[str, tuple[str, ...]], bool]], how: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        album = new_painted(Path(folder, "album"))
+        album.photo("Cy/0.png", "Cy")
+        album.open().align()
+        for (path, faces), comes in steps:
+            if comes:
+                album.photo(path, *faces)
+            else:
+                (album.training / path).unlink(missing_ok=True)
+            if how == "align":
+                album.open().align()
+            elif comes:
+                enrol(album, path.split("/")[0])
+        album.open().align()
+        bit_by_bit = choices(album)
+        (album.folder / ".mien/catalog.sqlite").unlink()
+        album.open().align()
+        assert bit_by_bit == choices(album)
+
+
+def enrol(album: Painted, person: str) -> tuple[Guess, ...]:
+    """What `mien add --enrol` does of an alignment; what is guessed of the person then."""
+    with album.writing() as opened:
+        opened.sync([TRAINING])
+        align_person(opened, person, opened.eyes)
+        return opened.catalog.faces.guesses(opened.encoder, person)
+
+
+def test_one_person_is_chosen_for_beside_what_is_known_and_the_album_has_the_last_word(three_people: Painted) -> None:
+    three_people.open().align()
+    always_together(three_people)
+    assert enrol(three_people, "Freya") == ()
+    shown = three_people.open().show(three_people.training / "Freya/1.png")
+    assert [face.own_of for face in shown.sightings[0].faces] == [("Freya",), ()]
+    (stale,) = three_people.open().status().stale
+    assert (stale.kind, stale.figures) == (StaleKind.NOT_CHOSEN, {"people": 1}), "the next align chooses for all"
+    assert three_people.open().align().guesses == ()
+    assert three_people.whose_chip("Freya/1.png") == ["Freya"]
+    assert three_people.open().status().stale == ()
+
+
+def test_somebody_whose_own_photos_decide_is_enrolled_for_good(three_people: Painted) -> None:
+    three_people.open().align()
+    three_people.photo("Ada/both.png", "Bo", "Ada", sides=(90, 60))
+    assert enrol(three_people, "Ada") == () and three_people.open().status().stale == ()
+
+
+def test_a_single_photo_of_two_faces_is_a_guess_until_another_photo_tells(three_people: Painted) -> None:
+    three_people.photo("Freya/both.png", "Freya", "Stranger", sides=(60, 90))
+    (guess,) = enrol(three_people, "Freya")
+    assert guess == Guess("Freya", (GuessedFace("training-images/Freya/both.png", 1, 2),))
+    (told,) = three_people.open().align().guesses
+    assert told == guess.finding and told.needs_human
+    shown = three_people.open().show(three_people.training / "Freya/both.png")
+    assert [(face.own_of, face.guessed) for face in shown.sightings[0].faces] == [((), ()), (("Freya",), ("Freya",))]
+    shutil.copy2(three_people.training / "Freya/both.png", three_people.training / "Freya/again.png")
+    (told,) = three_people.open().align().guesses
+    assert told.figures["others"] == 1, "a copy tells nothing"
+    three_people.photo("Freya/alone.png")
+    assert three_people.open().align().guesses == ()
+    assert three_people.whose_chip("Freya/both.png") == three_people.whose_chip("Freya/again.png") == ["Freya"]
+    shown = three_people.open().show(three_people.training / "Freya/both.png")
+    assert [face.guessed for face in shown.sightings[0].faces] == [(), ()]
+
+
+def test_an_encoder_that_nobody_measured_asks_the_album_how_alike_strangers_are(three_people: Painted) -> None:
+    always_together(three_people)
+
+    def eyes(choice: EncoderChoice) -> Eyes:
+        own = three_people.eyes(choice)
+        return replace(own, encoder=replace(cast("FakeEncoder", own.encoder), cosines=None))
+
+    assert len(Album(three_people.folder, eyes=eyes).align().guesses) == 1, "of four people nobody can tell"
+    three_people.photo("Stranger/1.png")
+    assert Album(three_people.folder, eyes=eyes).align().guesses == ()
+    assert three_people.whose_chip("Freya/1.png") == ["Freya"]

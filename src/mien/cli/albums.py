@@ -16,7 +16,7 @@ from mien.text.shell import command
 from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mien import Album
     from mien.pipeline.remove import Removed
@@ -85,8 +85,19 @@ def add(
     if model := added.enrolled:
         knows = f"{printable(person)} by {count(model.photos, 'photo')}"
         entry("model", f"{model.version} is in use and knows {knows}; `mien train` fits it to all again")
+    print_guesses(added.guesses)
     if added.failures or added.unreadable:
         raise typer.Exit(PhotoError.exit_code)
+
+
+def print_guesses(guesses: Sequence[Finding]) -> None:
+    """Whose face was taken by guess, and what to do about it."""
+    for number, one in enumerate(guesses[:SHOWN]):
+        first = one.photos[0]
+        entry("" if number else "guessed", f"{first}{' …' if len(one.photos) > 1 else ''}: {one.why}", "33")
+        entry("", one.remedy, "2")
+    if len(guesses) > SHOWN:
+        entry("", f"… and {count(len(guesses) - SHOWN, 'person', 'people')} more", "33")
 
 
 def remove(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
+from mien.cli.albums import Json, print_guesses
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
@@ -143,6 +143,7 @@ def _print_aligned(aligned: Aligned) -> None:
     if aligned.several:
         what = "left out" if aligned.skip_multi else "the one that agrees with the person's other photos was taken"
         entry("several", f"{count(len(aligned.several), 'photo')} with several faces: {what}")
+    print_guesses(aligned.guesses)
     _list("no face", list(map(shown, aligned.faceless)))
     _list("left out", [f"{shown(one.path)} {one.reason}" for one in aligned.left_out])
     _list("unreadable", [str(error) for _, error in aligned.failures])

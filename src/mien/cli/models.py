@@ -242,6 +242,8 @@ def _print_shown(found: Shown) -> None:
         entry("seen by", f"{sighting.encoder}: {saw}")
         for face in sighting.faces:
             own = f", {listed(face.own_of)}'s own" if face.own_of else ""
+            of_some = f" of {listed(face.guessed)}" if face.guessed != face.own_of else ""
+            own += f", by guess{of_some}" if face.guessed else ""
             box = " ".join(f"{value:.0f}" for value in face.face.box)
             entry("", f"box {box}, score {face.face.detector_score:.2f}, quality {face.quality.overall:.2f}{own}")
     if found.models:

@@ -243,6 +243,8 @@ class _Loop:
         sizes, minimum = [len(photos) for photos in model.card.photos.values()], self._album.settings.minimum
         figures: dict[str, Figure] = {"version": learned.version, "people": len(sizes), "photos": sum(sizes)}
         found = [Finding(StepKind.MADE if learned.trained else StepKind.MADE_BEFORE, figures=figures)]
+        if learned.aligned.guesses:
+            found.append(Finding(StepKind.GUESSED, figures={"people": len(learned.aligned.guesses)}))
         if few := sum(size < minimum for size in sizes):
             found.append(Finding(StepKind.FEW_PHOTOS, figures={"people": few, "minimum": minimum}))
         return {"version": learned.version, "trained": learned.trained is not None}, found

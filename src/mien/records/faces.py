@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects.sqlite import insert
 
 from mien.errors import EncoderMismatchError, PhotoError
+from mien.learning.own_face import Centres, Ground
 from mien.records.database import Database, execute_many
 from mien.records.files import in_groups
 from mien.records.people import People
 from mien.records.schema import choices, chosen, faces, files, photos, sightings
 from mien.records.times import text_of
-from mien.storage.layout import TRAINING, Shelf
+from mien.storage.layout import TRAINING, Shelf, shown
+from mien.text.findings import FindingKind
 from mien.text.photos import PhotoFault
 from mien.text.words import Figure
-from mien.types import Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+from mien.types import Face, Finding, Floats, Photo, Quality, SeenFace, SeenPhoto
 from mien.vision.phash import are_near
 
 _GROUP = 500
@@ -38,15 +40,42 @@ _GROUP = 500
 class PersonFaces:
     """All faces in the M photos of a person that have any, N faces in all, by path and then from left to right.
 
-    `paths` has M entries, which `photo` (N,) int64 indexes. `ids` (N,) int64, `boxes` (N, 4) float32, `embeddings` (N,
-    D) float32.
+    `paths` and `sha256` have M entries, which `photo` (N,) int64 indexes. `ids` (N,) int64, `boxes` (N, 4) float32,
+    `embeddings` (N, D) float32.
     """
 
     paths: tuple[str, ...]
+    sha256: tuple[str, ...]
     photo: NDArray[np.int64]
     ids: NDArray[np.int64]
     boxes: Floats
     embeddings: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class GuessedFace:
+    """Which face was taken in the photo at `path`: the `number`th from the left, 0 first, of `faces`."""
+
+    path: str
+    number: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """That a person's face was chosen by guess, in these photos of several faces."""
+
+    person: str
+    photos: tuple[GuessedFace, ...]
+
+    @property
+    def finding(self) -> Finding:
+        """The same for people."""
+        first = self.photos[0]
+        figures: dict[str, Figure] = {"number": first.number, "faces": first.faces, "others": len(self.photos) - 1}
+        return Finding(
+            FindingKind.UNDECIDED, (self.person,), tuple(shown(photo.path) for photo in self.photos), figures
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,12 +125,14 @@ class SeenShelf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RememberedFace:
-    """A face as an encoder saw it; `id` is the catalog's; `own_of` are the people whose own face it is."""
+    """A face as an encoder saw it; `id` is the catalog's; `own_of` are the people whose own face it is, `guessed` those
+    of them for whom it was taken by guess."""
 
     id: int
     face: Face
     quality: Quality
     own_of: tuple[str, ...]
+    guessed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,50 +227,129 @@ class Faces:
             .order_by(files.c.path, faces.c.number)
         )
         index: dict[str, int] = {}
+        sha256: list[str] = []
         photo: list[int] = []
         ids: list[int] = []
         boxes: list[tuple[float, ...]] = []
         embeddings = bytearray()
         with self._catalog.transaction() as connection:
             for row in connection.execute(query).yield_per(1000):
+                if row.path not in index:
+                    sha256.append(row.sha256)
                 photo.append(index.setdefault(row.path, len(index)))
                 ids.append(row.id)
                 boxes.append((row.x0, row.y0, row.x1, row.y1))
                 embeddings += row.embedding
         return PersonFaces(
             paths=tuple(index),
+            sha256=tuple(sha256),
             photo=np.array(photo, np.int64),
             ids=np.array(ids, np.int64),
             boxes=np.array(boxes, np.float32).reshape(-1, 4),
             embeddings=_rows(embeddings, len(ids)),
         )
 
-    def to_choose(self, encoder: str, rule: str) -> tuple[str, ...]:
-        """The people whose faces have not been chosen by this rule since anything of theirs changed, by name."""
-        done = sa.exists().where(
-            choices.c.person == files.c.person, choices.c.encoder == encoder, choices.c.rule == rule
+    def strangers(self, encoder: str, most: int) -> Floats:
+        """(N, D) a face of each of at most so many people, who are different people for all that is known."""
+        first = sa.select(sa.func.min(files.c.sha256)).join_from(files, faces, faces.c.sha256 == files.c.sha256)
+        first = first.where(files.c.shelf == TRAINING, faces.c.encoder == encoder).group_by(files.c.person)
+        query = sa.select(faces.c.embedding).where(
+            faces.c.sha256.in_(first), faces.c.encoder == encoder, faces.c.number == 0
         )
+        with self._catalog.transaction() as connection:
+            rows = connection.scalars(query.order_by(faces.c.sha256).limit(most)).all()
+        return _rows(b"".join(rows), len(rows))
+
+    def to_choose(self, encoder: str, rule: str) -> tuple[str, ...]:
+        """The people whose faces have not been chosen by this rule since anything changed that they depend on, by
+        name."""
+        return self._without_choice(encoder, choices.c.rule == rule)
+
+    def to_choose_anew(self, encoder: str, rule: str) -> tuple[str, ...]:
+        """Whose faces an album-wide choice has to choose, by name: theirs, and those of everybody whose choice depends
+        on other people, as it is made anew whenever any is. Nobody's if none is to be made."""
+        known = sa.and_(choices.c.rule == rule, choices.c.ground.is_not(None))
+        if not self._without_choice(encoder, known):
+            return ()
+        return self._without_choice(encoder, sa.and_(known, choices.c.ground == Ground.OWN))
+
+    def _without_choice(self, encoder: str, made: sa.ColumnElement[bool]) -> tuple[str, ...]:
+        """The people in training-images whose faces were not chosen like this."""
+        done = sa.exists().where(choices.c.person == files.c.person, choices.c.encoder == encoder, made)
         query = sa.select(files.c.person).where(files.c.shelf == TRAINING, ~done).distinct()
         with self._catalog.transaction() as connection:
             return tuple(sorted(map(self._people.name_of, connection.scalars(query))))
 
-    def choose(self, person: str, encoder: str, rule: str, own: Mapping[str, int | None]) -> None:
+    def choose(
+        self,
+        person: str,
+        encoder: str,
+        rule: str,
+        own: Mapping[str, int | None],
+        ground: Ground = Ground.OWN,
+        centre: tuple[NDArray[np.floating], int] | None = None,
+    ) -> None:
         """Sets which face the encoder takes for the person's in the photo at each path, None for none; a path that is
-        not given has none."""
+        not given has none. `centre` is the unit mean (D,) of so many of these faces, None without one."""
         of_person = self._people.id_of(person)
         theirs = sa.select(files.c.path).where(files.c.person == of_person, files.c.shelf == TRAINING)
         rows: list[dict[str, object]] = [
             {"path": path, "encoder": encoder, "face": face} for path, face in own.items() if face is not None
         ]
-        choice = {"person": of_person, "encoder": encoder, "rule": rule}
+        vector, photos_of = centre or (None, 0)
+        made = {
+            "rule": rule,
+            "ground": ground.value,
+            "centre": None if vector is None else np.asarray(vector, "<f4").tobytes(),
+            "photos": photos_of,
+        }
         with self._catalog.transaction(write=True) as connection:
             connection.execute(sa.delete(chosen).where(chosen.c.encoder == encoder, chosen.c.path.in_(theirs)))
             execute_many(connection, insert(chosen), rows)
             connection.execute(
                 insert(choices)
-                .values(choice)
-                .on_conflict_do_update(index_elements=["person", "encoder"], set_={"rule": rule})
+                .values(person=of_person, encoder=encoder, **made)
+                .on_conflict_do_update(index_elements=["person", "encoder"], set_=made)
             )
+
+    def centres(self, encoder: str, grounds: Collection[Ground], but: Collection[str] = ()) -> Centres:
+        """The mean faces of everybody whose own were chosen on such grounds, but for the people of these names."""
+        query = sa.select(choices.c.centre, choices.c.photos).where(
+            choices.c.encoder == encoder,
+            choices.c.ground.in_(grounds),
+            choices.c.centre.is_not(None),
+            choices.c.person.not_in([self._people.id_of(name) for name in but]),
+        )
+        vectors, photos_of = bytearray(), list[int]()
+        with self._catalog.transaction() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                vectors += row.centre
+                photos_of.append(row.photos)
+        return Centres(_rows(vectors, len(photos_of)), np.array(photos_of, np.intp))
+
+    def guesses(self, encoder: str, person: str | None = None) -> tuple[Guess, ...]:
+        """The choices that were made by guess, of `person` if one is named, by name."""
+        seen = faces.alias()
+        number = sa.select(sa.func.count(seen.c.id)).where(seen.c.sha256 == files.c.sha256, seen.c.encoder == encoder)
+        query = (
+            sa.select(
+                files.c.person, files.c.path, faces.c.number, number.correlate(files).scalar_subquery().label("faces")
+            )
+            .join_from(chosen, files)
+            .join(faces, faces.c.id == chosen.c.face)
+            .join(choices, sa.and_(choices.c.person == files.c.person, choices.c.encoder == chosen.c.encoder))
+            .where(chosen.c.encoder == encoder, files.c.shelf == TRAINING, choices.c.ground == Ground.GUESS)
+            .order_by(files.c.path)
+        )
+        if person is not None:
+            query = query.where(files.c.person == self._people.id_of(person))
+        found: dict[str, list[GuessedFace]] = {}
+        with self._catalog.transaction() as connection:
+            for row in connection.execute(query):
+                if row.faces > 1:
+                    mine = found.setdefault(self._people.name_of(row.person), [])
+                    mine.append(GuessedFace(row.path, row.number, row.faces))
+        return tuple(Guess(name, tuple(found[name])) for name in sorted(found))
 
     def training_set(self, encoder: str, person: str | None = None) -> TrainingSet:
         """The chosen faces, of `person` if one is named, as the encoder sees them."""
@@ -395,20 +505,34 @@ class Faces:
         see = sa.select(sightings).where(sightings.c.sha256 == sha256)
         see = see.order_by(sightings.c.seen_at, sightings.c.encoder)
         face = sa.select(faces).where(faces.c.sha256 == sha256).order_by(faces.c.number)
+        made = sa.and_(choices.c.person == files.c.person, choices.c.encoder == chosen.c.encoder)
         own = (
-            sa.select(chosen.c.face, files.c.person).join_from(chosen, files).where(files.c.sha256 == sha256).distinct()
+            sa.select(chosen.c.face, files.c.person, choices.c.ground)
+            .join_from(chosen, files)
+            .outerjoin(choices, made)
+            .where(files.c.sha256 == sha256)
+            .distinct()
         )
         with self._catalog.transaction() as connection:
             row = connection.execute(sa.select(photos).where(photos.c.sha256 == sha256)).one_or_none()
             if row is None:
                 return None
-            owners: dict[int, set[str]] = {}
-            for chosen_face, person in connection.execute(own):
-                owners.setdefault(chosen_face, set()).add(self._people.name_of(person))
+            owners: dict[int, dict[str, bool]] = {}
+            for face_id, person, ground in connection.execute(own):
+                owners.setdefault(face_id, {})[self._people.name_of(person)] = ground == Ground.GUESS
             by_encoder: dict[str, list[RememberedFace]] = {}
-            for one in connection.execute(face):
+            rows = connection.execute(face).all()
+            for one in rows:
                 quality = Quality(one.size, one.sharpness, one.pose, one.exposure, one.overall)
-                remembered = RememberedFace(one.id, face_of(one), quality, tuple(sorted(owners.get(one.id, ()))))
+                of_whom = sorted(owners.get(one.id, {}).items())
+                several = sum(other.encoder == one.encoder for other in rows) > 1
+                remembered = RememberedFace(
+                    one.id,
+                    face_of(one),
+                    quality,
+                    own_of=tuple(name for name, _ in of_whom),
+                    guessed=tuple(name for name, guessed in of_whom if guessed and several),
+                )
                 by_encoder.setdefault(one.encoder, []).append(remembered)
             seen = [
                 Sighting(
@@ -467,6 +591,12 @@ _choose_again = sa.delete(choices).where(
     choices.c.person.in_(sa.select(files.c.person).where(files.c.sha256 == sa.bindparam("of"))),
 )
 
+_ask_again = sa.delete(choices).where(  # whose choice depends on other people
+    choices.c.encoder == sa.bindparam("by"),
+    choices.c.ground.in_((Ground.ALBUM.value, Ground.GUESS.value)),
+    sa.exists().where(files.c.sha256 == sa.bindparam("of"), files.c.shelf == TRAINING),
+)
+
 
 def _see(
     connection: sa.Connection, sha256: str, encoder: str, fault: str | None = None, figures: str | None = None
@@ -476,6 +606,7 @@ def _see(
     connection.execute(_forget, {"of": sha256, "by": encoder})
     connection.execute(_notice, row | {"fault": fault, "figures": figures})
     connection.execute(_choose_again, {"of": sha256, "by": encoder})
+    connection.execute(_ask_again, {"of": sha256, "by": encoder})
 
 
 def _fault(word: str | None) -> PhotoFault | None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mien.errors import PhotoError
+from mien.learning.own_face import Ground
 from mien.records.database import Database, execute_many
 from mien.records.people import People
 from mien.records.schema import choices, chosen, files, photos
@@ -120,6 +121,8 @@ class Files:
         lost = gone | (known.keys() & {path for path, _ in unreadable})
         with self._catalog.transaction(write=True) as connection:
             _take_out(connection, sorted(lost))
+            if TRAINING in shelved.shelves and (came or changed or lost):
+                connection.execute(_ask_again)
             if TRAINING in shelved.shelves:  # what left an intake may have been put there by hand, and is not known yet
                 connection.execute(sa.delete(photos).where(~sa.exists().where(files.c.sha256 == photos.c.sha256)))
         moved = (came & Counter(known[path].sha256 for path in gone)).total()
@@ -151,11 +154,13 @@ class Files:
             execute_many(connection, _choose_again, _at(was for was, _ in shifted))
             execute_many(connection, _move, rows)
             execute_many(connection, _choose_again, _at(file.path for _, file in shifted))
+            connection.execute(_ask_again)
 
     def drop(self, paths: Iterable[str]) -> None:
         """Files that are there no more; what was seen in their photos goes with the next `sync`."""
         with self._catalog.transaction(write=True) as connection:
             _take_out(connection, paths)
+            connection.execute(_ask_again)
 
     def on(self, shelves: Collection[Shelf]) -> list[FiledPhoto]:
         """Every file on these shelves, by path."""
@@ -218,6 +223,8 @@ _choose_again = sa.delete(choices).where(
     choices.c.person.in_(sa.select(files.c.person).where(files.c.path == sa.bindparam("at")))
 )
 """Has the faces of the person whose file is there chosen anew, by every encoder."""
+_ask_again = sa.delete(choices).where(choices.c.ground.in_((Ground.ALBUM.value, Ground.GUESS.value)))
+"""Has the faces of everybody chosen anew whose choice depends on other people."""
 
 
 def _at(paths: Iterable[str]) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ A person's name stands in a column of its own in `people` alone. Every other row
 also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
 rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
 
-An album of any later version of mien opens tables of schema 1. Whoever changes a table appends a step to
+An album of any earlier version of mien opens as well. Whoever changes a table appends a step to
 `CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
 version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the schema, as the ledger
 keeps them: a kind may get other words, but never another key.
@@ -25,7 +25,15 @@ from mien.records.database import Migration
 CATALOG = sa.MetaData()
 LEDGER = sa.MetaData()
 
-CATALOG_STEPS: tuple[Migration, ...] = ()
+
+def _say_on_what_ground(connection: sa.Connection) -> None:
+    """Of choices that were made person by person nobody knows the ground: the next `align` makes them again."""
+    for column in ("ground TEXT", "centre BLOB", "photos INTEGER"):
+        connection.exec_driver_sql(f"ALTER TABLE choices ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX ix_choices_ground ON choices (ground)")
+
+
+CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground,)
 """The nth step brings a catalog of schema n to n + 1."""
 
 
@@ -223,6 +231,9 @@ choices = sa.Table(
     sa.Column("person", sa.Text, primary_key=True),
     sa.Column("encoder", sa.Text, primary_key=True),
     sa.Column("rule", sa.Text, nullable=False),  # by which the faces were chosen; no row once something has changed
+    sa.Column("ground", sa.Text, index=True),  # a `mien.learning.own_face.Ground`; null before there were any
+    sa.Column("centre", sa.LargeBinary),  # little-endian float32, the unit mean of their faces; null without one
+    sa.Column("photos", sa.Integer),  # of which the centre is made
     sqlite_with_rowid=False,
 )
 chips = sa.Table(

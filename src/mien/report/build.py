@@ -13,12 +13,14 @@ from mien.errors import PhotoError
 from mien.learning.figures import BINS, Share, counted, tpir_at_fpir
 from mien.learning.openset import mislabelled
 from mien.open_album import OpenAlbum
+from mien.records.faces import Guess
 from mien.registry.card import Card, worst_first
 from mien.report.data import (
     Bin,
     Changes,
     ConfusedPair,
     Figures,
+    Guessed,
     HeadTried,
     Histogram,
     Mistake,
@@ -30,6 +32,7 @@ from mien.report.data import (
 from mien.report.page import FIGURES, MOST_MISTAKES, TABLED, render
 from mien.stages.train import Trained
 from mien.storage.layout import TRAINING, shown
+from mien.text.findings import place_of
 from mien.vision.images import read_picture
 from mien.vision.quality import POOR
 from mien.vision.thumbnail import thumbnail
@@ -122,6 +125,7 @@ def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version
         suspects=tuple(
             Suspect(path(row), names[faces.person[row]], names[held.rival[row]]) for row in doubted.tolist()
         ),
+        guesses=tuple(map(_guessed, album.catalog.faces.guesses(album.encoder))),
         changes=_changes(trained, before) if before else None,
     )
 
@@ -141,6 +145,12 @@ def _faces(album: OpenAlbum, photos: Sequence[tuple[str, str]]) -> list[bytes]:
         return thumbnail(picture, face) if picture.photo.sha256 == photo[1] else b""
 
     return [jpeg for _, jpeg in threads.run(photos, lambda: None, cut, album.settings.workers, in_order=True)]
+
+
+def _guessed(guess: Guess) -> Guessed:
+    first = guess.photos[0]
+    place = f"{place_of(first.number, first.faces)} of {first.faces}"
+    return Guessed(shown(first.path), guess.person, place, len(guess.photos) - 1)
 
 
 def _number(value: float) -> float | None:

@@ -110,6 +110,17 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Guessed:
+    """A photo in which it was guessed that the face at `place` (in words) is that of `person`, and how many `others` of
+    the person there are likewise."""
+
+    photo: str
+    person: str
+    place: str
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The last model, `version`, its figures, and how the album differs from the one that it was made of. People who
     left are only counted: whoever wants to be forgotten stands in no page of a later model."""
@@ -130,8 +141,8 @@ class ReportData:
     the threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has
     everybody, in any order; whoever has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than
     the page shows, the surest mistake first; `mistake_count` is how many there were. `suspects` come most suspicious
-    first. `false_alarms` has everybody whose name a stranger would get, worst first, and `bystanders` is how many faces
-    in the photos are nobody's own. `changes` is None for an album's first model.
+    first. `guesses` has a line a person. `false_alarms` has everybody whose name a stranger would get, worst first, and
+    `bystanders` is how many faces in the photos are nobody's own. `changes` is None for an album's first model.
     """
 
     album: str
@@ -158,6 +169,7 @@ class ReportData:
     mistakes: tuple[Mistake, ...]
     mistake_count: int
     suspects: tuple[Suspect, ...]
+    guesses: tuple[Guessed, ...]
     changes: Changes | None
 
 

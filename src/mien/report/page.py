@@ -64,6 +64,7 @@ def render(report: ReportData) -> str:
             new=_first(changes.people_new if changes else (), MOST_NAMES),
             mistakes=_first(report.mistakes, MOST_MISTAKES, report.mistake_count),
             suspects=_first(report.suspects, MOST_SUSPECTS),
+            guesses=_first(report.guesses, MOST_SUSPECTS),
             pairs=_first(pairs, MOST_PAIRS),
             alarms=_first(report.false_alarms, MOST_ROWS),
             people=_first(sorted(report.rows, key=_worst_first), MOST_ROWS),

@@ -8,9 +8,9 @@ after merging.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from mien.engines import threads
 from mien.errors import PhotoError, ToolError
-from mien.learning.own_face import choose_faces, rule
+from mien.learning.album_choice import alone, centre_of, settle, sure_of
+from mien.learning.own_face import Alike, FolderFaces, Ground, Identity, pick, rule
 from mien.open_album import OpenAlbum
 from mien.records.chips import DueChip
-from mien.records.faces import PersonFaces
 from mien.seeing.eyes import Eyes
 from mien.storage.files import HALF_WRITTEN, make_folder, storage_error, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
@@ -29,11 +29,14 @@ from mien.storage.walk import LeftOut
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
 from mien.text.words import Figure
-from mien.types import SeenPhoto
+from mien.types import Finding, SeenPhoto
 from mien.vision.images import encoded, file_sha256, read_picture
 
 MENDABLE = (PhotoFault.MISSING_EXTRA,)
 """Faults that need not be the photo's: what failed for them is tried again in each run."""
+
+STRANGERS = 500
+"""People of the album, at most, who show how alike strangers are to an encoder of which nobody measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Aligned:
     """What an alignment found. `photos` counts files; `computed` the photos that were to be seen in this run; `faces`
     all faces in all photos; `enrolled` the photos whose person's face is known.
 
-    `faceless`, `several` and those of `failures` are paths in the album. The failures are all photos that cannot be
+    `guesses` are the people of whom it is not certain which face is theirs. `faceless`, `several` and those of
+    `failures` are paths in the album. The failures are all photos that cannot be
     read, also those that are known from earlier runs, and those on which a tool failed in this run.
     """
 
@@ -56,6 +60,7 @@ class Aligned:
     enrolled: int
     chips_written: int
     skip_multi: bool
+    guesses: tuple[Finding, ...]
     faceless: tuple[str, ...]
     several: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -67,6 +72,7 @@ class Aligned:
         return {
             **{name: getattr(self, name) for name in counts},
             "chips_written": self.chips_written,
+            "guesses": [one.to_json() for one in self.guesses],
             "faceless": list(map(shown, self.faceless)),
             "several": list(map(shown, self.several)),
             "left_out": [one.to_json() for one in self.left_out],
@@ -80,8 +86,8 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
     unseen = album.catalog.faces.unseen(shelves, album.encoder, MENDABLE)
     by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
     chips = 0
-    if TRAINING in shelves:
-        _choose(album, album.catalog.faces.to_choose(album.encoder, _rule(album)))
+    if own_too := TRAINING in shelves:
+        _choose(album)
         _sweep(album)
         chips, uncut = _cut_chips(album)
         by_tool += uncut
@@ -102,6 +108,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         enrolled=sum(one.own >= 0 for one in seen),
         chips_written=chips,
         skip_multi=album.settings.skip_multi,
+        guesses=tuple(one.finding for one in album.catalog.faces.guesses(album.encoder)) if own_too else (),
         faceless=tuple(one.path for one in seen if one.phash and not one.faces),
         several=tuple(one.path for one in seen if one.faces > 1),
         left_out=tuple(one for one in shelved.left_out if one.kind is not LeftOutKind.UNREADABLE),
@@ -114,7 +121,7 @@ def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
     as they are. What could not be read comes back. The album is open for writing."""
     album.sync([TRAINING])
     failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE), album.eyes)
-    _choose(album, album.catalog.faces.to_choose(album.encoder, _rule(album)))
+    _choose(album)
     return tuple(failures)
 
 
@@ -123,7 +130,7 @@ def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes]) -
     the next `align`. What could not be read comes back. The album is open for writing."""
     unseen = album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE, person)
     failures = _see(album, unseen, make_eyes)
-    _choose(album, [person])
+    _choose_one(album, person)
     return tuple(error for _, error in failures)
 
 
@@ -170,27 +177,96 @@ def _is_still(album: OpenAlbum, path: str, sha256: str) -> bool:
         return False
 
 
-def _choose(album: OpenAlbum, people: Sequence[str]) -> None:
-    """Chooses each person's face in each of their photos."""
-    skip_multi, faces = album.settings.skip_multi, album.catalog.faces
+def _choose(album: OpenAlbum) -> None:
+    """Chooses the faces of everybody whose photos have changed, and of everybody whose choice depends on others'."""
+    faces, encoder = album.catalog.faces, album.encoder
+    people = faces.to_choose_anew(encoder, _rule(album))
+    if not people:
+        return
+    alike = _alike(album)
+    if album.eyes().encoder.cosines is None:  # who is alike hangs on all of the album
+        people = tuple(sorted(album.catalog.files.people(TRAINING)))
+    asked: dict[str, list[Identity]] = {}
     for person in people:
-        found = faces.faces_of(person, album.encoder)
-        photos = [rows[:0] if skip_multi and len(rows) > 1 else rows for rows in _by_photo(found)]
-        sides = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).clip(0).prod(axis=1))
-        picked = choose_faces([found.embeddings[rows] for rows in photos], [sides[rows] for rows in photos])
-        chosen = zip(found.paths, photos, picked, strict=True)
-        own = {path: None if n is None else int(found.ids[rows[n]]) for path, rows, n in chosen}
-        faces.choose(person, album.encoder, _rule(album), own)
+        photos = _photos(album, person)
+        own, identities = alone(photos.folder, alike)
+        if own is None:
+            asked[person] = identities
+        else:
+            _remember(album, person, photos, own, Ground.OWN, centre_of(photos.folder, own))
+    known = faces.centres(encoder, [Ground.OWN], but=asked)
+    settled = settle([*asked.values()], known, alike)
+    known += sure_of(settled)
+    for person, one in zip(asked, settled, strict=True):
+        photos = _photos(album, person)
+        own = pick(photos.folder, one.own, known, alike)
+        _remember(album, person, photos, own, one.ground, (one.own.centre, one.own.photos))
+
+
+def _choose_one(album: OpenAlbum, person: str) -> None:
+    """Chooses the faces of one person, who asks what is known of the others; what that changes of theirs, and then
+    perhaps of this choice, the next `_choose` says."""
+    photos, alike = _photos(album, person), _alike(album)
+    own, identities = alone(photos.folder, alike)
+    if own is not None:
+        _remember(album, person, photos, own, Ground.OWN, centre_of(photos.folder, own))
+        return
+    known = album.catalog.faces.centres(album.encoder, [Ground.OWN, Ground.ALBUM], but=[person])
+    (settled,) = settle([identities], known, alike)
+    own = pick(photos.folder, settled.own, known, alike)
+    by = rule(album.encoder, album.settings.skip_multi, one_alone=True)
+    _remember(album, person, photos, own, settled.ground, (settled.own.centre, settled.own.photos), by)
+
+
+def _alike(album: OpenAlbum) -> Alike:
+    cosines = album.eyes().encoder.cosines
+    strangers = np.empty((0, 0), np.float32)
+    return Alike.of(cosines, strangers if cosines else album.catalog.faces.strangers(album.encoder, STRANGERS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Photos:
+    """The photos of a person that a face is chosen in, each once: their faces, the ids (F,) of these, and the paths at
+    which each lies."""
+
+    folder: FolderFaces
+    ids: list[NDArray[np.int64]]
+    paths: list[list[str]]
+
+
+def _photos(album: OpenAlbum, person: str) -> _Photos:
+    found = album.catalog.faces.faces_of(person, album.encoder)
+    edges = np.searchsorted(found.photo, np.arange(len(found.paths) + 1)).tolist()
+    sides = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).clip(0).prod(axis=1))
+    rows: dict[str, slice] = {}
+    paths: dict[str, list[str]] = defaultdict(list)
+    for number in sorted(range(len(found.paths)), key=lambda one: found.sha256[one]):
+        if not (album.settings.skip_multi and edges[number + 1] - edges[number] > 1):
+            rows[found.sha256[number]] = slice(edges[number], edges[number + 1])
+            paths[found.sha256[number]].append(found.paths[number])
+    folder = FolderFaces([found.embeddings[one] for one in rows.values()], [sides[one] for one in rows.values()])
+    return _Photos(folder, [found.ids[one] for one in rows.values()], [*paths.values()])
+
+
+def _remember(
+    album: OpenAlbum,
+    person: str,
+    photos: _Photos,
+    own: Sequence[int | None],
+    ground: Ground,
+    centre: tuple[NDArray[np.float64], int] | None,
+    by: str | None = None,
+) -> None:
+    chosen = {
+        path: None if face is None else int(ids[face])
+        for ids, paths, face in zip(photos.ids, photos.paths, own, strict=True)
+        for path in paths
+    }
+    album.catalog.faces.choose(person, album.encoder, by or _rule(album), chosen, ground, centre)
 
 
 def _rule(album: OpenAlbum) -> str:
     return rule(album.encoder, album.settings.skip_multi)
-
-
-def _by_photo(found: PersonFaces) -> Sequence[NDArray[np.intp]]:
-    """For each photo the rows of its faces."""
-    edges = np.searchsorted(found.photo, np.arange(len(found.paths) + 1))
-    return [np.arange(start, end) for start, end in pairwise(edges)]
 
 
 def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str, Figure]) -> tuple[str, PhotoError]:

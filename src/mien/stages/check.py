@@ -133,6 +133,10 @@ def _each(album: OpenAlbum, seen: SeenShelf) -> Iterator[Finding]:
 def _of_training(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterator[Finding]:
     files = seen.files
     pictures = Copies([_filed(file, _own(seen, file)) for file in files], album.cosines).pictures()
+    there = {shown(file.path) for file in files}
+    for guess in album.catalog.faces.guesses(album.encoder):
+        if there >= set(guess.finding.photos):
+            yield guess.finding
     yield from _wrong_names(album, files)
     yield from _few(album, shelved, files, pictures)
     together: dict[int, list[SeenFile]] = defaultdict(list)

@@ -87,6 +87,7 @@ def _sighting_json(seen: Sighting) -> dict[str, Any]:
                 "detector_score": round(one.face.detector_score, 4),
                 "quality": {name: round(value, 4) for name, value in asdict(one.quality).items()},
                 "own_of": list(one.own_of),
+                "guessed": list(one.guessed),
             }
             for one in seen.faces
         ],

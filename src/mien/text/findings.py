@@ -8,6 +8,7 @@ from mien.text.fetching import FetchFault, SourceFault
 from mien.text.kinds import Kind
 from mien.text.models import GateKind, IncomparableKind
 from mien.text.photos import PhotoFault
+from mien.text.words import count
 
 
 class FindingKind(Kind):
@@ -37,6 +38,12 @@ class FindingKind(Kind):
         "wrong name",
         "the face is more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
         "Look at it: move the photo to the right person, or join two folders that are one person's.",
+        True,
+    )
+    UNDECIDED = (
+        "undecided",
+        "of {faces} faces it was guessed which is {person}'s: {place}{likewise}",
+        "Cut a photo to the face of {person}, or add one that shows nobody else, if another face may be the right one.",
         True,
     )
     NOT_SEEN = ("not seen", "{photos:photo} not seen yet", "Run `mien align`, then check again.", True)
@@ -73,12 +80,26 @@ class FindingKind(Kind):
     )
 
     def say(self, figures: Mapping[str, object]) -> str:
-        """Its words; of a photo that cannot be read those of the figure `fault`, a word of `PhotoFault`."""
+        """Its words; of a photo that cannot be read those of the figure `fault`, a word of `PhotoFault`. Where a face
+        was guessed its `number` from the left, 0 first, says which, and how many `others` there are likewise."""
+        if self is FindingKind.UNDECIDED:
+            number, faces, others = (int(str(figures.get(name, 0))) for name in ("number", "faces", "others"))
+            likewise = f", and likewise in {count(others, 'other photo')}" if others else ""
+            place = place_of(number, faces)
+            return super().say({**figures, "place": place, "likewise": likewise})
         return PhotoFault.of(str(figures["fault"])).say(figures) if "fault" in figures else super().say(figures)
 
     def advise(self, figures: Mapping[str, object]) -> str:
         """Its remedy, likewise."""
         return PhotoFault.of(str(figures["fault"])).remedy if "fault" in figures else super().advise(figures)
+
+
+def place_of(number: int, faces: int) -> str:
+    """Which of several faces one is, counted from the left, 0 first."""
+    if number in (0, faces - 1):
+        side = "left" if number == 0 else "right"
+        return f"the {side}{'' if faces == 2 else 'most'} one"
+    return f"number {number + 1} from the left"
 
 
 class LeftOutKind(Kind):
@@ -210,6 +231,11 @@ class StepKind(Kind):
     LEFT = ("left", "{photos:,} left in the intake")
     MADE = ("made", "made {version}: {people:person|people}, {photos:photo}")
     MADE_BEFORE = ("made before", "nothing new since {version}: {people:person|people}, {photos:photo}")
+    GUESSED = (
+        "guessed",
+        "of {people:person|people} it was guessed which face is theirs",
+        "See whose: mien check",
+    )
     FEW_PHOTOS = ("few photos", "{people:person|people} with fewer than {minimum} photos")
     FIRST = ("first", "{version} is the first that can be used")
     IN_USE_ALREADY = ("in use already", "{version} is in use already")
