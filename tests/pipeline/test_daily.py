@@ -35,6 +35,7 @@ from mien.stages.compare import Compared
 from mien.storage.layout import shelf_of
 from mien.storage.lock import lock
 from mien.testing import draw_photo
+from mien.text.findings import StepKind
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -195,6 +196,14 @@ def test_without_sources_the_album_itself_is_learned(three_people: Painted) -> N
     assert done.exit_code == 0 and lines(done)["collect"] == "no source is configured"
     assert lines(done)["align"] == "nothing waits" and lines(done)["merge"] == "nothing to merge"
     assert three_people.open().version == "2026-11-24-001"
+
+
+def test_what_was_guessed_is_told(three_people: Painted) -> None:
+    three_people.photo("Freya/both.png", "Freya", "Stranger", sides=(60, 90))
+    done = three_people.open(clock=lambda: FIRST).daily()
+    (told,) = [finding for step in done.run.steps for finding in step.findings if finding.kind is StepKind.GUESSED]
+    assert told.figures == {"people": 1} and not told.needs_human
+    assert told.line == "of 1 person it was guessed which face is theirs. See whose: mien check."
 
 
 def test_without_a_photo_the_run_fails_and_says_what_to_do(club: Club) -> None:

@@ -33,7 +33,7 @@ PERHAPS = 0.05
 
 MISSED = 0.25
 """Up to this part as many photos as show somebody may show them unrecognised, where they show a face that is not known:
-of the faces of people in LFW and `wild` 4 % are not alike to the person's others with the ResNet, and more in a few."""
+with a person's six faces, as in the scenes of benchmarks/faces.py, one is often unlike the others."""
 
 FEWEST_STRANGERS = 5
 """People who show how alike strangers are to an encoder of whose cosines nothing is known: ten pairs."""

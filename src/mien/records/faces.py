@@ -314,17 +314,16 @@ class Faces:
 
     def centres(self, encoder: str, grounds: Collection[Ground], but: Collection[str] = ()) -> Centres:
         """The mean faces of everybody whose own were chosen on such grounds, but for the people of these names."""
-        query = sa.select(choices.c.centre, choices.c.photos).where(
-            choices.c.encoder == encoder,
-            choices.c.ground.in_(grounds),
-            choices.c.centre.is_not(None),
-            choices.c.person.not_in([self._people.id_of(name) for name in but]),
+        query = sa.select(choices.c.person, choices.c.centre, choices.c.photos).where(
+            choices.c.encoder == encoder, choices.c.ground.in_(grounds), choices.c.centre.is_not(None)
         )
+        left_out = {self._people.id_of(name) for name in but}  # more, perhaps, than a query may name
         vectors, photos_of = bytearray(), list[int]()
         with self._catalog.transaction() as connection:
             for row in connection.execute(query).yield_per(1000):
-                vectors += row.centre
-                photos_of.append(row.photos)
+                if row.person not in left_out:
+                    vectors += row.centre
+                    photos_of.append(row.photos)
         return Centres(_rows(vectors, len(photos_of)), np.array(photos_of, np.intp))
 
     def guesses(self, encoder: str, person: str | None = None) -> tuple[Guess, ...]:

@@ -234,7 +234,7 @@ class StepKind(Kind):
     GUESSED = (
         "guessed",
         "of {people:person|people} it was guessed which face is theirs",
-        "See whose: mien check",
+        "See whose: mien check.",
     )
     FEW_PHOTOS = ("few photos", "{people:person|people} with fewer than {minimum} photos")
     FIRST = ("first", "{version} is the first that can be used")
