@@ -41,7 +41,7 @@ TOOLS = frozenset({"seeing.detectors", "seeing.landmarkers", "seeing.encoders", 
 ALONE = TOOLS | {"stages"}
 """Rooms whose files do not import each other."""
 
-SHARED = frozenset({"mien.sources.common", "mien.sources.patterns", "mien.sources.table"})
+SHARED = frozenset({"mien.sources.common", "mien.sources.lists", "mien.sources.patterns", "mien.sources.table"})
 """Files of such rooms that hold what the others there have in common, and may be imported by them."""
 
 LATE = frozenset(

@@ -160,6 +160,14 @@ def test_the_tables_of_the_template_can_be_uncommented_as_they_are(tmp_path: Pat
             "[people.b]\nuntl = 2027-01-01\nuntil = 2027-01-01",
             r"^people.b.untl in .*mien.toml is no setting\. .* \[people.NAME\] are until\.",
         ),
+        (
+            '[people."Ada"]\nuntil = 2027-01-01\n[people."Ada\u200b"]\nuntil = 2028-01-01',
+            r'^people = .* in .*mien.toml will not do: "Ada" and "Ada\\u200b" are one name\. people: ',
+        ),
+        (
+            "[sources.a]\nkind = 'folder'\npeople = { 'Ada' = 'A', ' Ada' = 'B' }",
+            r'^sources.a.people = .* will not do: "Ada" and " Ada" are one name',
+        ),
         ("sources = 3", "^sources = 3 in .*mien.toml will not do: .* docs/collecting.md"),
     ],
 )

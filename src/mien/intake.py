@@ -23,7 +23,7 @@ from mien.records.removals import Removal
 from mien.settings import SourceSettings
 from mien.storage.files import sync_folder
 from mien.storage.hidden_file import Arrived, remove_hidden
-from mien.storage.layout import TRAINING, intake_of
+from mien.storage.layout import REMOVED, TRAINING, intake_of, shelf_of
 from mien.storage.person_folders import PersonFolders
 from mien.storage.walk import walk
 from mien.text.fetching import SourceFault
@@ -52,12 +52,13 @@ class Trouble:
 class SourceCollected:
     """How a source fared.
 
-    `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had
-    of that person already, `known` those that are as they were, `passed_over` those of people who are not to be
-    taken, and `left` those for the next run, as `limit` was reached. `removed` are (person, when they were removed,
-    photos) of those who may not come back, and `removed_photos` counts photos that were taken out of the person's
-    before. `wanted` are (person, location) of what a dry run would fetch. `over_since` is the last day on which its
-    photos might be used, if the source was not asked for that; `error` says why it was not asked to its end.
+    `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had of
+    that person already, `known` those that are as they were, `passed_over` those of people who are not to be taken, and
+    `left` those for the next run, as `limit` was reached. `removed` are (person, when they were removed, photos) of
+    those who may not come back, and `removed_photos` counts photos that were taken out of the person's before. `shared`
+    are (location, person, others) of pictures that came in under a person and lie under others too. `wanted` are
+    (person, location) of what a dry run would fetch. `over_since` is the last day on which its photos might be used, if
+    the source was not asked for that; `error` says why it was not asked to its end.
     """
 
     source: str
@@ -69,6 +70,7 @@ class SourceCollected:
     passed_over: int = 0
     removed: tuple[tuple[str, Removal, int], ...] = ()
     removed_photos: int = 0
+    shared: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     left: int = 0
     wanted: tuple[tuple[str, str], ...] = ()
     over_since: date | None = None
@@ -94,6 +96,10 @@ class SourceCollected:
                 {"person": person, "on": removal.on, "photos": photos} for person, removal, photos in self.removed
             ],
             "removed_photos": self.removed_photos,
+            "shared": [
+                {"location": location, "person": person, "others": list(others)}
+                for location, person, others in self.shared
+            ],
             "left": self.left,
             "wanted": [{"person": person, "location": location} for person, location in self.wanted],
             "over_since": self.over_since.isoformat() if self.over_since else None,
@@ -222,6 +228,16 @@ class Intake:
         file = self._folders.move_in(person, arrived.file, name, sync=False)
         self._unsynced.add(file.parent)
         return "placed", layout.path(file)
+
+    def others_with(self, person: str, sha256: str) -> tuple[str, ...]:
+        """Who else has a photo with these bytes in the album: one picture was filed under several people."""
+        came = [*self._album.ledger.history.provenance(sha256), *(one for one in self._fetches if one.sha256 == sha256)]
+        lie = {(one.person, one.path) for one in came if one.path}
+        lie |= {(one.person, one.path) for one in self._album.catalog.files.of_photos([sha256])}
+        return tuple(sorted({one for one, path in lie if one != person and self._is_there(path)}))
+
+    def _is_there(self, path: str) -> bool:
+        return shelf_of(path) != REMOVED and self._album.layout.file(path).is_file()
 
     def keep(self, fetch: Fetch) -> None:
         """Remembers how a photo came, sooner or later."""

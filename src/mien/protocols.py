@@ -127,8 +127,9 @@ class Source(Protocol):
     them, and never by their faces."""
 
     def offers(self) -> Iterator[Offer | FetchError]:
-        """Every photo there is, in an order that stays, each `location` once; an error for a part of the listing that
-        could not be read. Called from one thread; may take long. Raises SourceError where nothing can be listed."""
+        """Every photo there is, in an order that stays, each `location` once for a person; an error for a part of the
+        listing that could not be read. Called from one thread; may take long. Raises SourceError where nothing can be
+        listed."""
         ...
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:

@@ -13,12 +13,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import AlbumError, MienError, UsageError
-from mien.text.names import FILE_NAME
+from mien.text.names import FILE_NAME, nfc, quoted_name
 from mien.text.words import listed
 from mien.types import EncoderChoice
 
@@ -27,6 +27,15 @@ ENVIRONMENT_PREFIX = "MIEN_"
 VIEWS = (0, 1, 2, 4)
 """How many differently cut chips of a face may be averaged, the dial between time and accuracy; 0 is for as many as the
 encoder's description says."""
+
+
+def _names_once(value: object) -> object:
+    """A table by names of people. Raises ValueError where two of its keys are one name, as one would be ignored."""
+    first: dict[str, str] = {}
+    for name in value if isinstance(value, dict) else ():
+        if (other := first.setdefault(nfc(name), name)) != name:
+            raise ValueError(f"{quoted_name(other)} and {quoted_name(name)} are one name")
+    return value
 
 
 class SourceSettings(BaseModel):
@@ -39,7 +48,7 @@ class SourceSettings(BaseModel):
     basis: str = Field(default="", description='Why you may recognise the people in it, say "consent".')
     licence: str = Field(default="", description='By what right you have its photos, say "own work" or "CC-BY-4.0".')
     until: date | None = Field(default=None, description="The last day on which its photos may be used: 2027-12-31.")
-    people: dict[str, str] | None = Field(
+    people: Annotated[dict[str, str], BeforeValidator(_names_once)] | None = Field(
         default=None,
         description='Whom to take from it: {"name there" = "name here"}; without it everybody whom it names.',
     )
@@ -127,7 +136,7 @@ class Settings(BaseModel):
     sources: dict[str, SourceSettings] = Field(
         default={}, description="Where photos come from, each a table [sources.NAME]; see docs/collecting.md."
     )
-    people: dict[str, PersonSettings] = Field(
+    people: Annotated[dict[str, PersonSettings], BeforeValidator(_names_once)] = Field(
         default={}, description='What holds for one person only, each a table [people."NAME"].'
     )
 

@@ -294,7 +294,7 @@ def check_source(make_source: Callable[[], Source]) -> None:
     for each in listed:
         _check_offered(each)
     locations = [offer.location for offer in offers]
-    assert len(set(locations)) == len(locations), "a location is offered twice"
+    assert len({(offer.location, offer.person) for offer in offers}) == len(offers), "a photo is offered twice"
     for relisted in (source.offers(), make_source().offers()):
         assert list(map(_told_of, relisted)) == list(map(_told_of, listed)), "listed again, it offers something else"
     with ThreadPoolExecutor(8) as threads:
@@ -313,7 +313,7 @@ def _check_offered(each: Offer | FetchError) -> None:
         assert isinstance(each.kind, FetchFault), f"the kind of an error is a FetchFault, not {each.kind!r}"
         return
     assert isinstance(each, Offer), f"it offers {each!r}, which is neither an Offer nor a FetchError"
-    for text in (each.location, each.person, each.name, each.stamp, each.licence):
+    for text in (each.location, each.person, each.name, each.stamp, each.licence, *each.listed):
         assert isinstance(text, str), f"{each} holds something that is no text"
         text.encode()
     assert each.location.strip() and each.person.strip() and each.name.strip(), f"{each} leaves something empty"

@@ -52,13 +52,15 @@ class Photo:
 class Offer:
     """A photo that a source has. `location` (a URL, or a path in the source) is its identity there, `person` the name
     as the source gives it, `name` the file name it should get. `stamp` changes whenever the photo does ("" where a
-    listing cannot tell); `licence` is the photo's own, "" for the source's."""
+    listing cannot tell); `licence` is the photo's own, "" for the source's. `listed` are the names in `person` where
+    that may be a list of several people, "Ada and Bo"; a human says whether it is."""
 
     location: str
     person: str
     name: str
     stamp: str = ""
     licence: str = ""
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,17 @@ def test_photos_that_cannot_be_had_are_16_and_named(mien: Mien, painted: Painted
     assert told["complete"] is False and len(told["sources"][0]["failed"]) == SHOWN + 2
 
 
+def test_a_picture_of_two_people_is_told(mien: Mien, painted: Painted, drop: Path) -> None:
+    (drop.parent / "other/Cy").mkdir(parents=True)
+    (drop.parent / "other/Cy/x.png").write_bytes((drop / "Ada/1.png").read_bytes())
+    say(painted, table("other", "other"))
+    result = mien("-C", painted.folder, "collect")
+    assert result.exit_code == 0
+    assert rows(result.stdout)["look at"] == (
+        "Cy/x.png lies under Cy and under Ada: one picture was given for several people"
+    )
+
+
 def test_what_is_no_photo_is_refused_and_that_is_no_failure(mien: Mien, painted: Painted, drop: Path) -> None:
     (drop / "Ada/page.jpg").write_bytes(b"<!doctype html>")
     result = mien("-C", painted.folder, "collect")

@@ -51,6 +51,23 @@ def ledger(file: Path) -> Iterator[Ledger]:
         yield ledger
 
 
+def test_rows_of_an_older_ledger_may_be_one_person(file: Path) -> None:
+    with Ledger.for_writing(file) as ledger:
+        first, other = ledger.people.enter(["Ada Lovelace", "Zoë"], "personal", NOON).values()
+        ledger.history.record([replace(FETCH, person="Zoë")])
+    with closing(sqlite3.connect(file)) as connection:  # as the first version wrote it
+        connection.execute("UPDATE people SET name = ?, since = ? WHERE id = ?", ("Ada\u200b Lovelace", "2027", other))
+        connection.commit()
+    with Ledger.for_writing(file) as ledger:
+        assert ledger.people.id_of("\u200eAda Lovelace") == first
+        assert ledger.people.name_of(other) == "Ada Lovelace"
+        assert ledger.people.enter(["Ada\u200b Lovelace"], "personal", LATER) == {"Ada\u200b Lovelace": first}
+        assert ledger.history.known("club")[FETCH.location].person == "Ada Lovelace"
+        ledger.people.forget("Ada Lovelace")
+        assert ledger.people.name_of(first) == ledger.people.name_of(other) == ""
+    assert b"Lovelace" not in file.read_bytes()
+
+
 def fill(ledger: Ledger) -> str:
     """Rows of everything about everybody: fetches, failures, and a run with findings, whose id comes back."""
     ledger.people.enter(PEOPLE, "personal", NOON)

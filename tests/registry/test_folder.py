@@ -257,6 +257,13 @@ def test_forged_labels(folder: Path, labels: bytes) -> None:
     refused(folder, "labels.txt")
 
 
+def test_labels_of_an_older_version_are_read_in_the_form_in_which_names_are_compared(folder: Path) -> None:
+    forge(folder, "labels.txt", "Ann\nBo\u200b \nCy\n".encode())
+    assert load_model(folder).people == ("Ann", "Bo", "Cy")
+    forge(folder, "labels.txt", "Ann\nAnn\u200b\nCy\n".encode())
+    assert load_model(folder).people == ("Ann", "Ann\u200b", "Cy"), "two of them are one person now"
+
+
 def test_labels_must_fit_the_network(folder: Path) -> None:
     forge(folder, "labels.txt", b"Ann\nBo\nCy\nDi\n", people=4)
     refused(folder, "model.onnx", "does not score 4 people")

@@ -86,6 +86,108 @@ def test_an_entry_that_names_several_is_not_guessed_at() -> None:
     assert last == ("bo/1.png", "who: Bo")
 
 
+ITEM = '<item>{}<enclosure url="/{}.jpg?a=1&amp;b=2" type="image/jpeg" length="1"/></item>'
+
+
+def rss(*items: str, title: str = "Club") -> str:
+    """A feed of entries, each with a picture of its own."""
+    space = 'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:media="http://search.yahoo.com/mrss/"'
+    texts = "".join(ITEM.format(item, number) for number, item in enumerate(items, 1))
+    head = f"<title>{title}</title><link>https://example.org/</link><description/>"
+    return f'<?xml version="1.0"?><rss version="2.0" {space}><channel>{head}{texts}</channel></rss>'
+
+
+@pytest.mark.parametrize(
+    "authors",
+    [
+        "<dc:creator>Ada</dc:creator><dc:creator>Bo</dc:creator>",
+        "<author>a@example.org (Ada)</author><dc:creator>Bo</dc:creator>",
+        "<author>a@example.org (Ada)</author><author>b@example.org (Bo)</author>",
+    ],
+)
+def test_an_entry_of_several_authors_is_not_guessed_at(authors: str) -> None:
+    (said,) = told(feed({"feed": rss(authors)}))
+    assert "names several people for https://example.org/1.jpg" in str(said) and "Ada and Bo" in str(said)
+
+
+def test_an_atom_entry_of_several_authors_is_not_guessed_at() -> None:
+    atom = ATOM.format(number=1, next="feed").replace(
+        "<name>Bo</name>", "<name>Bo</name></author><author><name>Cy</name>"
+    )
+    assert told(feed({"feed": atom}))[0] == ("club/1.jpg", "Ada")
+    assert "Bo and Cy" in str(told(feed({"feed": atom}))[1])
+
+
+def test_an_author_named_twice_is_one() -> None:
+    authors = "<author>ada@example.org (Ada)</author><dc:creator>Ada\u200b</dc:creator>"
+    assert told(feed({"feed": rss(authors)})) == [("1.jpg?a=1&b=2", "Ada")]
+
+
+@pytest.mark.parametrize("text", ["Ada and Bo", "Ada &amp; Bo", "Ada, Bo", "Ada; Bo", "a@x.org (Ada), b@x.org (Bo)"])
+def test_a_text_that_may_list_several_people_says_so(text: str) -> None:
+    for kind, element in (("author", "dc:creator"), ("category", "category"), ("title", "title")):
+        (offer,) = feed({"feed": rss(f"<{element}>{text}</{element}>")}, person=kind).offers()
+        assert isinstance(offer, Offer) and len(offer.listed) == 2
+    (offer,) = feed({"feed": rss(f"<title>By {text}!</title>")}, person="title", pattern="By {person}!").offers()
+    assert isinstance(offer, Offer) and len(offer.listed) == 2
+
+
+def test_one_picture_of_two_people_is_offered_for_both() -> None:
+    entries = [{"image": "1.jpg", "authors": [{"name": name}]} for name in ("Ada", "Bo", "Ada")]
+    assert told(feed({"feed": json_feed(*entries)})) == [("1.jpg", "Ada"), ("1.jpg", "Bo")]
+
+
+NAMES = [
+    ("Jean d&apos;Arc", "Jean d'Arc"),
+    ("Ren&#233;", "René"),
+    ("AT&amp;T Smith", "AT&T Smith"),
+    ("x &amp;amp; y", "x &amp; y"),
+    ("<![CDATA[Tom & Jo's]]>", "Tom & Jo's"),
+    ("M\u00f6ller &#38; Co", "M\u00f6ller & Co"),
+    ("<!-- - --> D&#8217;Arc", "D\u2019Arc"),
+]
+BREAKS = ["R&D", "A & B", "caf&eacute;", "x&nbsp;y", "<b>open", "&nothing;", "\x0b", "</nothing>"]
+
+
+@pytest.mark.parametrize("broken", ["Club", *BREAKS])
+@pytest.mark.parametrize(("element", "kind"), [("dc:creator", "author"), ("category", "category"), ("title", "title")])
+def test_names_are_unescaped_once_however_broken_a_feed_is(broken: str, element: str, kind: str) -> None:
+    items = [f"<{element}>{written}</{element}>" for written, _ in NAMES]
+    if kind == "title":
+        items = items[:2] + items[5:]  # a title is HTML as soon as it looks like it
+        names = [name for _, name in NAMES[:2] + NAMES[5:]]
+    else:
+        names = [name for _, name in NAMES]
+    found = told(feed({"feed": rss(*items, title=broken)}, person=kind))
+    assert found == [(f"{number}.jpg?a=1&b=2", name) for number, name in enumerate(names, 1)]
+
+
+def test_a_title_that_is_html_is_read_as_text() -> None:
+    items = ("<title><![CDATA[<b>Ada</b> &eacute;]]></title>", "<title>&lt;i&gt;Bo&lt;/i&gt;</title>")
+    assert told(feed({"feed": rss(*items)}, person="title")) == [("1.jpg?a=1&b=2", "Ada é"), ("2.jpg?a=1&b=2", "Bo")]
+
+
+def test_what_is_wrong_with_one_name_does_not_spoil_the_next() -> None:
+    items = ("<dc:creator>A & B&C</dc:creator>", "<dc:creator>caf&eacute; &x; &#233;</dc:creator>")
+    assert told(feed({"feed": rss(*items)})) == [("1.jpg?a=1&b=2", "A & B&C"), ("2.jpg?a=1&b=2", "café &x; é")]
+
+
+def test_a_key_of_json_with_two_values_is_not_guessed_at() -> None:
+    item = '{"image": "1.jpg", "author": {"name": "Ada"%s}}'
+    texts = [item % "", item % ', "name": "Bo"', item % ', "name": "Ada"', '{"image": "1.jpg", "image": "2.jpg"}']
+    text = json_feed().replace("[]", f"[{', '.join(texts)}]")
+    assert told(feed({"feed": text})) == [
+        "The source club has 2 broken entries in https://example.org/feed.",
+        ("1.jpg", "Ada"),
+    ]
+
+
+def test_keys_of_json_without_a_value_are_none() -> None:
+    item = {"title": None, "authors": None, "author": {"name": None}, "image": "1.jpg", "attachments": None}
+    text = json_feed(item, next_url=None, authors=[{"name": "Ada", "url": None}], author=None)
+    assert told(feed({"feed": text})) == [("1.jpg", "Ada")]
+
+
 def test_atom_with_pages() -> None:
     pages = {"feed": ATOM.format(number=1, next="../p2"), "p2": ATOM.format(number=2, next="../feed")}
     assert told(feed(pages)) == [

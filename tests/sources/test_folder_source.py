@@ -157,3 +157,28 @@ def test_wrong_tables(tmp_path: Path, table: str, said: str) -> None:
     put(tmp_path, "drop/Ada/1.jpg", "who.csv")
     with pytest.raises(SourceError, match=said):
         list(drop(tmp_path, table=table).offers())
+
+
+def test_a_folder_of_a_camera_is_nobodys(tmp_path: Path) -> None:
+    put(tmp_path / "drop", "DCIM/100CANON/1.jpg", "MISC/2.jpg", "Ada/DCIM/100CANON/3.jpg", "Thumbs/4.jpg")
+    first, said = told(drop(tmp_path))
+    assert first == ("Ada/DCIM/100CANON/3.jpg", "Ada")
+    assert "has 2 photos in no person's folder" in str(said)
+
+
+def test_names_of_folders_are_one_persons_and_names_of_files_may_list_several(tmp_path: Path) -> None:
+    put(tmp_path / "drop", "Earth, Wind & Fire/1.jpg", "Smith, Will/Ada and Bo.jpg", "Smith, Will/Cy Di.jpg")
+    offers = [each for each in drop(tmp_path).offers() if isinstance(each, Offer)]
+    assert [(one.person, one.listed) for one in offers] == [
+        ("Earth, Wind & Fire", ()),
+        ("Smith, Will", ()),
+        ("Smith, Will", ()),
+    ]
+    offers = [each for each in drop(tmp_path, pattern="*/{person}.jpg").offers() if isinstance(each, Offer)]
+    assert [(one.person, one.listed) for one in offers][1:] == [("Ada and Bo", ("Ada", "Bo")), ("Cy Di", ())]
+
+
+def test_what_looks_escaped_in_a_path_is_left_as_it_is(tmp_path: Path) -> None:
+    put(tmp_path / "drop", "Ada &amp; Co/100%25.jpg")
+    (offer,) = drop(tmp_path).offers()
+    assert isinstance(offer, Offer) and (offer.person, offer.name) == ("Ada &amp; Co", "100%25.jpg")

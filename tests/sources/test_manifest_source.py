@@ -122,3 +122,12 @@ def test_a_large_manifest_is_read_line_by_line(tmp_path: Path) -> None:
     found = source.offers()
     assert next(found) == Offer(f"{HERE}/0.jpg", "Ada", "0.jpg")
     assert sum(1 for _ in found) == 2_999
+
+
+def test_two_values_of_which_one_would_be_dropped_are_said(tmp_path: Path) -> None:
+    (tmp_path / "import").mkdir()
+    (tmp_path / "import/1.jpg").write_bytes(b"one")
+    source = on_disk(tmp_path, f"person,url,path\nAda,{HERE}/1.jpg,1.jpg\nAda and Bo,{HERE}/2.jpg,\n")
+    said, offer = source.offers()
+    assert isinstance(said, FetchError) and "gives both a url and a path in line 2 of " in said.message
+    assert isinstance(offer, Offer) and offer.listed == ("Ada", "Bo")

@@ -50,6 +50,49 @@ def test_keeps_the_promises() -> None:
     check_source(lambda: open_source("club", {"url": f"{HERE}/list", **PEOPLE}, web, Path()))
 
 
+@pytest.mark.parametrize(
+    ("caption", "person", "people"),
+    [
+        ("<ul><li>Ada</li><li>Bo</li></ul>", "Ada Bo", ("Ada", "Bo")),
+        ("<p>Ada</p> <p>Bo</p>", "Ada Bo", ("Ada", "Bo")),
+        ("<a>Ada</a><a>Bo</a>", "Ada Bo", ("Ada", "Bo")),
+        ("<a>Ada</a>, <a>Bo</a>", "Ada , Bo", ("Ada", "Bo")),
+        ("Ada Lovelace<br>Bo Smith", "Ada Lovelace Bo Smith", ("Ada Lovelace", "Bo Smith")),
+        ("Ada &amp; Bo", "Ada & Bo", ("Ada", "Bo")),
+        ("<b>Ada</b> and <i>Bo</i>", "Ada and Bo", ("Ada", "Bo")),
+        ("Ada<br>Lovelace", "Ada Lovelace", ()),
+        ("<span>Ada</span> <span>Lovelace</span>", "Ada Lovelace", ()),
+        ("<a>Ada</a> Lovelace <a>(1840)</a>", "Ada Lovelace (1840)", ()),
+        ("<p>Ada<!-- and Bo --> Lovelace</p>", "Ada Lovelace", ()),
+        ("O&#39;Neil &amp;amp", "O'Neil &amp", ("O'Neil", "amp")),
+    ],
+)
+def test_a_caption_that_may_list_several_people_says_so(caption: str, person: str, people: tuple[str, ...]) -> None:
+    page = f"<figure><img src=1.jpg><figcaption>{caption}</figcaption></figure>"
+    (offer,) = site({"page": page}, "page", person="figcaption", pictures="img").offers()
+    assert isinstance(offer, Offer) and offer.person.replace(" ,", " ,") == person and offer.listed == people
+
+
+def test_one_picture_of_two_people_is_offered_for_both() -> None:
+    page = "".join(f"<figure><img src=1.jpg><figcaption>{who}</figcaption></figure>" for who in ("Ada", "Bo", "Ada"))
+    assert told(site({"page": page}, "page", person="figcaption", pictures="img")) == [
+        ("1.jpg", "Ada"),
+        ("1.jpg", "Bo"),
+    ]
+
+
+def test_names_equal_to_the_eye_are_one_name() -> None:
+    page = "<div><img src=1.jpg><b>Ada Lovelace</b><b>Ada&nbsp;Love&shy;lace</b></div>"
+    assert told(site({"page": page}, "page", person="b", pictures="img")) == [("1.jpg", "Ada Lovelace")]
+
+
+def test_every_link_to_a_next_page_is_followed() -> None:
+    links = '<a class="p" href="/1">1</a><a class="p" href="/2">2</a><a class="p" href="/3">3</a>'
+    pages = {str(number): f"<h1>P{number}</h1><img src={number}.jpg>{links}" for number in (1, 2, 3)}
+    found = told(site(pages, "1", person="h1", pictures="img", next="a.p"))
+    assert found == [("1.jpg", "P1"), ("2.jpg", "P2"), ("3.jpg", "P3")]
+
+
 def test_a_list_of_people_with_pages_that_go_round() -> None:
     assert told(site(PAGES, "list", **PEOPLE)) == [
         ("p/1.jpg", "Ada Lovelace"),

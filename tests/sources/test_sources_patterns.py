@@ -39,6 +39,10 @@ def test_path_patterns(pattern: str, path: str, person: str | None) -> None:
         ("Portrait of {person}, *", "Portrait of Ada Lovelace, 1840", "Ada Lovelace"),
         ("*: {person}", "Photo: Ada/Bo", "Ada/Bo"),
         ("Portrait of {person}", "A landscape", None),
+        ("Portrait of {person}", "Portrait\u00a0of Ada\u200b  Love\u00adlace ", "Ada Lovelace"),
+        ("Zo\u00eb: {person}", "Zoe\u0308: Ada", "Ada"),
+        ("{person}\u200b (*)", "Ada (1840)", "Ada"),
+        ("{person}", "100%25 &amp;", "100%25 &amp;"),
     ],
 )
 def test_text_patterns(pattern: str, text: str, person: str | None) -> None:

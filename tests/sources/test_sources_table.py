@@ -7,7 +7,7 @@ import io
 import pytest
 
 from mien.errors import FetchError, SourceError
-from mien.sources.table import table_rows
+from mien.sources.table import person_of, table_rows
 
 
 def rows(text: str) -> list[object]:
@@ -50,3 +50,33 @@ def test_a_bad_line_costs_one_line(line: str, said: str) -> None:
 def test_missing_columns_are_said() -> None:
     with pytest.raises(SourceError, match="The source club has a table without a column file or url: the table"):
         rows("person,path\nAda,1.jpg\n")
+
+
+def test_a_column_that_stands_twice_is_said() -> None:
+    for title in ("person", "Person", "license,licence", "name,name"):
+        with pytest.raises(SourceError, match="has a table with two columns"):
+            rows(f"file,person,{title}\na.jpg,Ada,Bo,Cy\n")
+    assert rows("file,person,,,note,note\na.jpg,Ada\n") == [(2, {"file": "a.jpg", "person": "Ada"})]
+
+
+def test_a_key_with_two_values_is_said() -> None:
+    said, same = rows('{"url": "a", "person": "Ada", "Person": "Bo"}\n{"url": "a", "person": "Ada", "person": "Ada"}\n')
+    assert said == "The source club has a line with two values for person: line 1 of the table."
+    assert same == (2, {"url": "a", "person": "Ada"})
+
+
+@pytest.mark.parametrize(
+    ("value", "person", "people"),
+    [
+        ("Ada", "Ada", ()),
+        ("Smith, Will", "Smith, Will", ()),
+        ("Ada; Bo", "Ada; Bo", ("Ada", "Bo")),
+        ("Ada and Bo", "Ada and Bo", ("Ada", "Bo")),
+        (["Ada", "Bo"], "Ada, Bo", ("Ada", "Bo")),
+        (["Ada"], "Ada", ()),
+        (7, "", ()),
+        (None, "", ()),
+    ],
+)
+def test_whom_a_row_names(value: object, person: str, people: tuple[str, ...]) -> None:
+    assert person_of({"person": value}) == (person, people)

@@ -548,7 +548,25 @@ def test_two_people_whom_a_disk_may_take_for_one_are_not_mixed(desk: Desk) -> No
 
 @pytest.mark.parametrize(
     "person",
-    ["../bob", "..", "", " ", "a/b", "a\\b", "C:", "con", ".hidden", "x" * 300, "a\nb", "\udcff", "a\0b", "@eaDir"],
+    [
+        *(
+            "../bob",
+            "..",
+            "",
+            " ",
+            "a/b",
+            "a\\b",
+            "C:",
+            "con",
+            ".hidden",
+            "x" * 300,
+            "a\nb",
+            "\udcff",
+            "a\0b",
+            "@eaDir",
+        ),
+        *("\u202eada", "\u200b", "a\x9bb", "DCIM", "#Recycle"),
+    ],
 )
 def test_a_hostile_person_comes_to_nothing(desk: Desk, person: str) -> None:
     source = FakeSource({offer(person, "a.jpg"): picture(1), offer("bob", "b.jpg"): picture(2)})
@@ -557,6 +575,81 @@ def test_a_hostile_person_comes_to_nothing(desk: Desk, person: str) -> None:
     assert found.failed[0].error.kind == ("unreadable" if person == "\udcff" else "person")
     assert all(note.isprintable() for note in desk.notes)
     assert source.fetched == ["bob/b.jpg"]
+
+
+def test_names_equal_to_the_eye_are_one_name(desk: Desk) -> None:
+    spelt = [
+        "Ada Lovelace",
+        "Ada\u200b Lovelace",
+        "\u200eAda Lovelace",
+        "Ada Love\u00adlace",
+        "Ada\u00a0 Lovelace\ufeff",
+    ]
+    photos = {offer(name, f"{number}.jpg"): picture(number) for number, name in enumerate(spelt)}
+    assert desk.one(FakeSource(photos)).brought == (("Ada Lovelace", 5),)
+    assert {path.partition("/")[0] for path in desk.paths()} == {"Ada Lovelace"}
+    table = {"Bo\u200b  Smith": " Bo Smith"}
+    assert desk.one(FakeSource({offer("\u2068Bo Smith\u2069", "b.jpg"): picture(9)}), people=table).photos == 1
+    assert "Bo Smith/b.jpg" in desk.paths()
+
+
+def test_a_folder_that_is_spelt_otherwise_is_found(desk: Desk) -> None:
+    folder = desk.intake() / "\u200eAda  Lovelace"
+    folder.mkdir(parents=True)
+    desk.one(FakeSource({offer("Ada Lovelace", "a.jpg"): picture(1)}))
+    assert [path.name for path in desk.intake().iterdir()] == [folder.name] and (folder / "a.jpg").is_file()
+
+
+def test_a_picture_offered_for_two_people_is_filed_under_the_first_and_said(desk: Desk) -> None:
+    source = FakeSource({offer(who, "a.jpg", location="1"): picture(1) for who in ("Ada", "Bo", "Ada\u200b")})
+    for _ in range(2):
+        found = desk.one(source)
+        (failed,) = found.failed
+        assert (failed.location, failed.error.kind) == ("1", FetchFault.PERSON)
+        assert "1 is offered as a photo of Ada and as one of Bo; it is filed under Ada alone" in str(failed.error)
+        assert f"mien -C {desk.folder} add Bo PHOTO" in failed.error.remedy
+    assert desk.paths() == ["Ada/a.jpg"]
+
+
+def test_a_picture_of_two_people_comes_for_whoever_is_to_be_taken(desk: Desk) -> None:
+    source = FakeSource({offer(who, "a.jpg", location="1"): picture(1) for who in ("Ada", "Bo")})
+    found = desk.one(source, people={"Bo": "Bo"})
+    assert (found.brought, found.passed_over, found.failed) == ((("Bo", 1),), 1, ())
+
+
+def test_a_picture_that_other_people_have_is_filed_under_both_and_said(desk: Desk) -> None:
+    first = FakeSource({offer("Ada", "a.jpg"): picture(1), offer("Ada", "b.jpg"): picture(2)})
+    second = FakeSource({offer("Bo", "c.jpg"): picture(1), offer("Bo", "d.jpg"): picture(3)})
+    ones = desk.collect(first, second).sources
+    assert [one.shared for one in ones] == [(), (("Bo/c.jpg", "Bo", ("Ada",)),)]
+    third = FakeSource({offer("Cy", "e.jpg"): picture(1)})
+    (found,) = desk.run([("s3", SourceSettings(kind="fake", basis="x", licence="x"), opener(third))]).sources
+    assert found.shared == (("Cy/e.jpg", "Cy", ("Ada", "Bo")),)
+    assert found.to_json()["shared"] == [{"location": "Cy/e.jpg", "person": "Cy", "others": ["Ada", "Bo"]}]
+    (desk.intake() / "Ada/a.jpg").unlink()
+    fourth = FakeSource({offer("Di", "f.jpg"): picture(1)})
+    (found,) = desk.run([("s4", SourceSettings(kind="fake", basis="x", licence="x"), opener(fourth))]).sources
+    assert found.shared == (("Di/f.jpg", "Di", ("Bo", "Cy")),)
+
+
+def test_a_picture_that_is_another_persons_on_another_day_is_filed_under_both_and_said(desk: Desk) -> None:
+    desk.one(FakeSource({offer("Ada", "a.jpg", location="1"): picture(1)}))
+    found = desk.one(FakeSource({offer("Bo", "a.jpg", location="1"): picture(1)}), day=TODAY + timedelta(1))
+    assert (found.brought, found.shared) == ((("Bo", 1),), (("1", "Bo", ("Ada",)),))
+
+
+def test_a_text_that_may_list_several_people_is_not_guessed_at(desk: Desk) -> None:
+    two = Offer("1", "Tom & Jo", "a.jpg", listed=("Tom", "Jo"))
+    source = FakeSource({two: picture(1), offer("Ada", "b.jpg"): picture(2)})
+    found = desk.one(source)
+    assert found.brought == (("Ada", 1),)
+    (failed,) = found.failed
+    assert str(failed.error).startswith(
+        '1 seems to be of several people: Tom and Jo. If "Tom & Jo" is one name, say so'
+    )
+    assert len(desk.one(source, people={"Tom": "Tom"}).failed) == 1
+    assert desk.one(source, people={"Cy": "Cy"}).passed_over == 2
+    assert desk.one(source, people={"Tom & Jo": "The Duo"}).brought == (("The Duo", 1),)
 
 
 def test_a_photo_is_called_after_what_it_is(desk: Desk) -> None:
@@ -650,6 +743,7 @@ def test_it_is_told_to_programs(desk: Desk) -> None:
                 "passed_over": 0,
                 "removed": [],
                 "removed_photos": 0,
+                "shared": [],
                 "left": 0,
                 "wanted": [],
                 "over_since": None,

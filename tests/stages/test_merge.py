@@ -213,7 +213,7 @@ def test_what_cannot_be_placed_stays_and_is_told(tmp_path: Path) -> None:
         "CON/a.jpg": (LeftOutKind.NO_NAME, "is of CON, which cannot be a person's name"),
         "bo/a.jpg": (
             LeftOutKind.SAME_IN_LETTERS,
-            "is of bo, and the album has Bo: they differ in letter case only",
+            "is of bo, and the album has Bo: they differ in letter case only, or look the same",
         ),
     }
     assert [move.to for move in merged.moved] == ["training-images/Ann/good.jpg"]

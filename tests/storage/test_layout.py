@@ -246,6 +246,8 @@ def test_a_person_is_found_by_the_other_spelling_of_their_name(layout: Layout) -
     put(layout, f"{TRAINING}/{COMPOSED}/1.jpg")
     assert layout.person_folder(TRAINING, COMPOSED) == layout.training / COMPOSED
     assert layout.person_folder(REMOVED, COMPOSED) == layout.removed / COMPOSED
+    put(layout, f"{TRAINING}/\u200eAda  Lovelace /1.jpg")
+    assert layout.person_folder(TRAINING, "Ada Lovelace") == layout.training / "\u200eAda  Lovelace "
     assert layout.person_folder(TRAINING, "Zoë") == layout.training / "Zoë"
     assert not (layout.training / "Zoë").exists()
 

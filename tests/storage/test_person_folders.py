@@ -67,6 +67,9 @@ def test_a_folder_is_found_however_it_is_spelt(layout: Layout) -> None:
     assert folders.namesake("José") is None
     folders.move_in("José", new(layout, "one"), "a.jpg")
     assert len(list(layout.training.iterdir())) == 1
+    (layout.training / "\u200bBo ").mkdir()
+    folders = PersonFolders(layout, TRAINING)
+    assert folders.namesake("Bo") is None and folders.of("Bo") == layout.training / "\u200bBo "
 
 
 def test_whom_a_disk_may_take_for_another(layout: Layout) -> None:
@@ -74,6 +77,7 @@ def test_whom_a_disk_may_take_for_another(layout: Layout) -> None:
     folders = PersonFolders(layout, TRAINING)
     assert [folders.namesake(person) for person in ("Ada", "ada", "ADA")] == [None, "Ada", "Ada"]
     assert [folders.namesake(person) for person in ("bo", "Bo", "bo")] == [None, "bo", None], "whoever comes first"
+    assert [folders.namesake(person) for person in ("\u0410da", "Вова", "вова")] == ["Ada", None, "Вова"]
 
 
 @pytest.mark.skipif(os.path.normcase("A") == "a", reason="the disk takes the two for one")

@@ -113,6 +113,22 @@ def test_two_spellings_of_one_name_are_one_person(layout: Layout) -> None:
     assert sorted(layout.file(one.path).name for one in training.files) == ["1.jpg", "2.jpg"]
 
 
+def test_names_equal_to_the_eye_are_one_person(layout: Layout) -> None:
+    spelt = ["Ada Lovelace", "Ada\u200b Lovelace", "\u200eAda Lovelace", " Ada\u00a0Lovelace ", "Ada Love\u00adlace"]
+    train(layout, *(f"{name}/{number}.jpg" for number, name in enumerate(spelt)))
+    training = walk(layout, [TRAINING])
+    assert training.people == ("Ada Lovelace",) and len(training.files) == len(spelt)
+    assert all(layout.file(one.path).is_file() for one in training.files)
+
+
+def test_folders_of_cameras_are_nobodys_but_may_lie_in_somebodys(layout: Layout) -> None:
+    train(layout, "DCIM/100CANON/1.jpg", "ann/DCIM/100CANON/2.jpg", "Thumbs/3.jpg")
+    training = walk(layout, [TRAINING])
+    assert [one.path for one in training.files] == ["training-images/ann/DCIM/100CANON/2.jpg"]
+    assert training.people == ("ann",)
+    assert [(one.path, one.kind) for one in training.left_out] == [("training-images/DCIM", LeftOutKind.NO_PERSON)]
+
+
 def test_links_to_photos_are_followed_and_links_to_folders_are_not(layout: Layout, tmp_path: Path) -> None:
     outside = tmp_path / "outside.jpg"
     outside.write_bytes(b"12345")
@@ -260,7 +276,7 @@ def test_why_something_is_left_out_is_told_to_people_and_to_programs() -> None:
     assert other.to_json() == {
         "photo": f"{DAY}/ADA/1.jpg",
         "kind": "same in letters",
-        "reason": "is of ADA, and the album has Ada: they differ in letter case only",
+        "reason": "is of ADA, and the album has Ada: they differ in letter case only, or look the same",
     }
 
 

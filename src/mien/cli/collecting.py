@@ -15,7 +15,7 @@ from mien.cli.place import opened
 from mien.errors import FetchError, SourceError, UsageError
 from mien.storage.layout import intake_of, shown
 from mien.text.shell import command
-from mien.text.words import count
+from mien.text.words import count, listed
 
 if TYPE_CHECKING:
     from mien.intake import Collected, SourceCollected, Trouble
@@ -193,6 +193,7 @@ def _print_collected(found: Collected, folder: Path) -> None:
         for person, location in people[:SHOWN]:
             say(f"{'':<12}{printable(person)}  {printable(location)}")
         say_more(len(people))
+        _print_shared(source)
         _print_troubles("refused", source.refused)
         _print_troubles("failed", source.failed)
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
@@ -214,6 +215,13 @@ def _fared(source: SourceCollected, dry_run: bool) -> str:
         if number:
             parts.append(f"{number:,} {what}")
     return "; ".join(parts)
+
+
+def _print_shared(source: SourceCollected) -> None:
+    for number, (location, person, others) in enumerate(source.shared[:SHOWN]):
+        what = f"{location} lies under {person} and under {listed(others)}: one picture was given for several people"
+        entry("" if number else "look at", what, "33")
+    say_more(len(source.shared))
 
 
 def _print_troubles(label: str, troubles: tuple[Trouble, ...]) -> None:

@@ -200,7 +200,7 @@ class Files:
         """The files that are new or look changed, or whose person has another id: the ledger was begun anew."""
         for file in found:
             row = known.get(file.path)
-            if row is None or not _looks_same(row, file) or self._people.name_of(row.person) != file.person:
+            if row is None or not _looks_same(row, file) or self._people.id_of(file.person) != row.person:
                 yield file
 
 

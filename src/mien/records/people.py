@@ -34,7 +34,8 @@ class Person:
 
 class People:
     """The people of an open ledger, as they were when it was opened or last written to. A name may be given in any
-    Unicode form; it is kept, and comes out, in NFC."""
+    form; it is kept, and comes out, in the one in which names are compared. Several rows of an older ledger may be one
+    person in that form, whose id is then the first row's."""
 
     def __init__(self, ledger: Database) -> None:
         self._ledger = ledger
@@ -44,9 +45,9 @@ class People:
 
     def _read(self) -> None:
         with self._ledger.transaction() as connection:
-            rows = connection.execute(sa.select(people.c.id, people.c.name)).all()
-        self._names = {row.id: row.name for row in rows}
-        self._ids = {row.name: row.id for row in rows}
+            rows = connection.execute(sa.select(people.c.id, people.c.name).order_by(people.c.since)).all()
+        self._names = {row.id: nfc(row.name) for row in rows}
+        self._ids = {self._names[row.id]: row.id for row in reversed(rows)}
 
     def id_of(self, name: str) -> str:
         """The id of the person of this name; "" if there is none."""
@@ -59,11 +60,11 @@ class People:
     def person(self, name: str) -> Person | None:
         """What is known of the person of this name."""
         with self._ledger.transaction() as connection:
-            row = connection.execute(sa.select(people).where(people.c.name == nfc(name))).one_or_none()
+            row = connection.execute(sa.select(people).where(people.c.id == self.id_of(name))).one_or_none()
         if row is None:
             return None
         until = date.fromisoformat(row.until) if row.until else None
-        return Person(row.id, row.name, row.basis, until, datetime.fromisoformat(row.since))
+        return Person(row.id, self._names[row.id], row.basis, until, datetime.fromisoformat(row.since))
 
     def enter(
         self, names: Iterable[str], basis: str, now: datetime, until: Mapping[str, date] | None = None
@@ -90,18 +91,19 @@ class People:
         return {given: self._ids[name] for given, name in wanted.items()}
 
     def forget(self, name: str) -> None:
-        """Deletes the name of a person and all that the ledger knows of them: how their photos came, what was found.
-        That they were removed is kept, without the name. No harm if there is nobody of this name."""
-        person = self.id_of(name)
-        if person:
+        """Deletes the name of a person, in all its spellings, and all that the ledger knows of them: how their photos
+        came, what was found. That they were removed is kept, without the name. No harm if there is nobody of this
+        name."""
+        spelt = [(one, called) for one, called in self._names.items() if nfc(called) == nfc(name)]
+        for person, called in spelt:
             theirs = removals.c.person == person
-            spelt = {form: unicodedata.normalize(form, name) for form in ("NFC", "NFD")}.values()
-            naming = sa.or_(*(failures.c.location.contains(one, autoescape=True) for one in spelt))
+            forms = {unicodedata.normalize(form, one) for form in ("NFC", "NFD") for one in (name, called)}
+            naming = sa.or_(*(failures.c.location.contains(one, autoescape=True) for one in sorted(forms)))
             with self._ledger.transaction(write=True) as connection:
                 connection.execute(sa.delete(findings).where(findings.c.people.contains(f'"{person}"')))
                 connection.execute(sa.delete(failures).where(failures.c.person.is_(None), naming))
                 connection.execute(sa.delete(removals).where(theirs, removals.c.photo != ""))
                 connection.execute(sa.update(removals).where(theirs).values(pending=None))
                 connection.execute(sa.delete(people).where(people.c.id == person))
-            self._read()
+        self._read()
         self._ledger.compact()  # also where a kill came between the two

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import stat
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -163,7 +164,7 @@ def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
     number."""
     files = {
         NETWORK: head_graph(draft.head),
-        LABELS: _labels(draft.people),
+        LABELS: _labels([nfc(person) for person in draft.people]),
         THRESHOLDS: json_bytes(_Rule(threshold=draft.threshold, calibration=draft.calibration)),
     }
     bare = Card.model_validate(
@@ -217,7 +218,7 @@ def _installed(package: str) -> str:
 
 def _labels(people: Sequence[str]) -> bytes:
     """labels.txt. Raises AlbumError for names that it could not give back."""
-    names = [nfc(person) for person in people]
+    names = [unicodedata.normalize("NFC", person) for person in people]
     for name in names:
         if name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name):
             raise AlbumError(f"The name {name!r}", "is not one line of text", "Rename the person's folder.")
@@ -266,11 +267,13 @@ def load_fitted(folder: Path, model: Model) -> FittedHead:
 
 
 def parse_labels(file: Path, data: bytes) -> tuple[str, ...]:
-    """The people whom `file` names in `data`. Raises DamagedModelError."""
+    """The people whom `file` names in `data`, in the form in which names are compared: a model of mien 0.1 may have
+    them in NFC alone, and is left as it is if two of its people are one in that form. Raises DamagedModelError."""
     try:
         people = tuple(data.decode().split("\n")[:-1])
         if _labels(people) == data:
-            return people
+            compared = tuple(map(nfc, people))
+            return compared if len(set(compared)) == len(people) else people
     except (UnicodeDecodeError, AlbumError):
         pass
     raise damaged(file, "is not a list of names")

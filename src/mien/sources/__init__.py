@@ -9,7 +9,7 @@ way to what HTTP serves, and `album` the folder to which relative paths are rela
 is somebody else's: names are only ever handed on, links only to `web`, and paths are read through `common.read_below`.
 
     folder.py bucket.py manifest.py feed.py site.py        the adapters, which do not know each other
-    common.py table.py patterns.py                         what they share
+    common.py lists.py patterns.py table.py                what they share
 
 `Options` and `read_options` can be imported from here, as docs/collecting.md promises to those who write an adapter of
 their own.

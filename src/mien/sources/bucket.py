@@ -19,9 +19,10 @@ from pydantic import Field, field_validator
 from mien.errors import FetchError, MissingExtraError
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import Options, fetch_error, file_name, offered, read_options, source_error
-from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
+from mien.sources.lists import people_listed
+from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.names import is_of_systems
+from mien.text.system_folders import is_of_systems
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -73,7 +74,8 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
     chosen = read_options(BucketOptions, name, options)
     told = {key: _from_environment(name, key, value) for key, value in chosen.options.items()}
     files, root = _file_system(name, chosen.url, told)
-    return _Bucket(name, files, root.rstrip("/"), path_pattern(chosen.pattern or PERSONS_FOLDERS))
+    pattern = path_pattern(chosen.pattern or PERSONS_FOLDERS)
+    return _Bucket(name, files, root.rstrip("/"), pattern, names_file(chosen.pattern))
 
 
 def _from_environment(name: str, key: str, value: object) -> object:
@@ -117,6 +119,7 @@ class _Bucket:
     files: AbstractFileSystem
     root: str
     pattern: re.Pattern[str]
+    in_files: bool
 
     def offers(self) -> Iterator[Offer | FetchError]:
         """In the order in which S3 lists keys; elsewhere folder by folder, in order of name."""
@@ -159,7 +162,10 @@ class _Bucket:
         if kind_of_name(path) != "photo" or any(map(is_of_systems, path.split("/"))):
             return None
         person = person_in(self.pattern, path)
-        return offered(self.name, Offer(path, person, file_name(path), stamp)) if person else None
+        if not person:
+            return None
+        several = people_listed(person, prose=False) if self.in_files else ()
+        return offered(self.name, Offer(path, person, file_name(path), stamp, listed=several))
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         key = f"{self.root}/{offer.location}"

@@ -110,9 +110,10 @@ def offered(name: str, offer: Offer) -> Offer | FetchError:
 
 
 def file_name(location: str) -> str:
-    """A name for the photo at a URL or path: the last part of its path, decoded, short, without control characters."""
-    path = urlsplit(location).path if link("", location) else location
-    last = re.split(r"[/\\]", unquote(path.rstrip("/")))[-1]
+    """A name for the photo at a URL or path: the last part of its path, of a URL decoded, short, without control
+    characters."""
+    path = unquote(urlsplit(location).path) if link("", location) else location
+    last = re.split(r"[/\\]", path.rstrip("/"))[-1]
     clean = "".join(letter for letter in last if letter.isprintable()).strip()
     stem, dot, ending = clean.rpartition(".")
     if dot and len(ending) < 10:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
+from html.entities import html5
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal, cast
+from xml.sax import SAXException
 
 import feedparser
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
@@ -30,9 +34,11 @@ from mien.sources.common import (
     source_error,
     tidy,
 )
+from mien.sources.lists import people_listed
 from mien.sources.patterns import person_in, text_pattern
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.words import count
+from mien.text.names import nfc
+from mien.text.words import count, listed
 from mien.types import Offer, Page, Receipt
 from mien.vision.sniff import kind_of_name
 
@@ -99,7 +105,7 @@ class _Feed:
     def offers(self) -> Iterator[Offer | FetchError]:
         """In the order of the feed, its pages one after the other."""
         page = first_page(self.name, self.web, self.options.url)
-        seen: set[str] = set()
+        seen: set[tuple[str, ...]] = set()
         visited = {self.options.url, page.url}
         for number in range(1, self.options.pages + 1):
             part = _read(page, self.options.content)
@@ -132,24 +138,28 @@ class _Feed:
         what = f"goes on after {self.options.pages} pages, which were read: {self.options.url}"
         yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", FetchFault.TOO_LARGE)
 
-    def _of(self, entry: _Entry, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
+    def _of(self, entry: _Entry, base: str, seen: set[tuple[str, ...]]) -> Iterator[Offer | FetchError]:
+        """What an entry shows. A picture comes once for the same people; whoever asks sees if it comes for others."""
         texts = {"title": [entry.title], "author": entry.author, "category": entry.category}[self.options.person]
-        people = dict.fromkeys(filter(None, texts))
         if self.pattern:
-            people = dict.fromkeys(tidy(person_in(self.pattern, text)) for text in people)
-            people.pop("", None)
-            if not people:
-                return
+            texts = [tidy(person_in(self.pattern, text)) for text in texts]
+        people: dict[str, str] = {}
+        for text in filter(None, texts):
+            people.setdefault(nfc(text), text)
+        if self.pattern and not people:
+            return
         for url in filter(None, (link(base, href) for href in entry.pictures)):
-            if url in seen:
+            if (url, *people) in seen:
                 continue
-            seen.add(url)
+            seen.add((url, *people))
             if len(people) > 1:  # nobody but a human could tell which of them it is
-                what = f"names several people for {url}, in the entry {entry.title[:100]!r}"
-                yield fetch_error(self.name, what, "Give a pattern that fits one of them.", FetchFault.PERSON)
+                what = f"names several people for {url}, in the entry {entry.title[:100]!r}: {listed(people.values())}"
+                remedy = "Give a pattern that fits one of them, or add the photo by hand."
+                yield fetch_error(self.name, what, remedy, FetchFault.PERSON)
             else:
-                person = next(iter(people), "")
-                yield offered(self.name, Offer(url, person, file_name(url), licence=entry.licence))
+                person = next(iter(people.values()), "")
+                offer = Offer(url, person, file_name(url), licence=entry.licence, listed=people_listed(person))
+                yield offered(self.name, offer)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         return self.web.picture(offer.location, into, since)
@@ -193,7 +203,7 @@ def _read_xml(page: Page, content: bool) -> _Part | None:
     kind = f"application/xml; charset={page.charset}" if page.charset else "application/xml"
     try:
         parsed = feedparser.parse(
-            io.BytesIO(page.body),
+            io.BytesIO(_mended(page.body)),
             response_headers={"content-location": page.url, "content-type": kind},
             sanitize_html=True,
             resolve_relative_uris=True,
@@ -204,11 +214,43 @@ def _read_xml(page: Page, content: bool) -> _Part | None:
         return None
     feed = cast("Mapping[str, Any]", parsed.feed)
     after = (each.get("href") for each in feed.get("links", ()) if each.get("rel") == "next")
-    entries = [_xml_entry(entry, feed, content) for entry in parsed.entries]
+    loose = not parsed.get("encoding") or isinstance(parsed.get("bozo_exception"), SAXException)
+    text = unescape if loose else str  # what no XML parser can read is read by one that leaves names escaped
+    entries = [_xml_entry(entry, feed, content, text) for entry in parsed.entries]
     return _Part(page.url, entries, link(page.url, next(after, None)))
 
 
-def _xml_entry(entry: Mapping[str, Any], feed: Mapping[str, Any], content: bool) -> _Entry:
+_AMPERSAND = re.compile(rb"&(?:(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{0,31});)?")
+_LEFT_AS_IT_IS = {b"<![CDATA[": b"]]>", b"<!--": b"-->"}
+_OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
+
+
+def _mended(body: bytes) -> bytes:
+    """XML in which each & that begins nothing stands for itself, and HTML's names of letters are their numbers: feeds
+    are often no XML for these alone."""
+    if b"\0" in body or b"<!ENTITY" in body:  # UTF-16; names of letters of its own
+        return body
+    pieces, end = re.split(rb"(<!\[CDATA\[|\]\]>|<!--|-->)", body), b""
+    for place, piece in enumerate(pieces):
+        if end:
+            end = b"" if piece == end else end
+        elif piece in _LEFT_AS_IT_IS:
+            end = _LEFT_AS_IT_IS[piece]
+        else:
+            pieces[place] = _AMPERSAND.sub(_reference, piece)
+    return b"".join(pieces)
+
+
+def _reference(found: re.Match[bytes]) -> bytes:
+    name = (found[1] or b"").decode()
+    if name in _OF_XML or name.startswith("#"):
+        return found[0]
+    letters = html5.get(f"{name};", "")
+    return "".join(f"&#{ord(each)};" for each in letters).encode() or b"&amp;" + found[0][1:]
+
+
+def _xml_entry(entry: Mapping[str, Any], feed: Mapping[str, Any], content: bool, text: Callable[[str], str]) -> _Entry:
+    """An entry as feedparser gives it; `text` makes a name of what it gives for one."""
     pictures = [
         each[key]
         for group, key in (("enclosures", "href"), ("media_content", "url"))
@@ -219,31 +261,50 @@ def _xml_entry(entry: Mapping[str, Any], feed: Mapping[str, Any], content: bool)
         for part in entry.get("content") or [entry.get("summary_detail") or {}]:
             pictures += _Images(part.get("value", "")).found
     return _Entry(
-        title=tidy(entry.get("title")),
-        author=[_author(entry) or _author(feed)],
-        category=[tidy(tag.get("label") or tag.get("term")) for tag in entry.get("tags", ())],
+        title=_title(entry),
+        author=_authors(entry, text) or _authors(feed, text),
+        category=[tidy(text(tag.get("label") or tag.get("term") or "")) for tag in entry.get("tags", ())],
         pictures=pictures,
         licence=tidy(entry.get("license"))[:300],
     )
 
 
-def _author(of: Mapping[str, Any]) -> str:
-    return tidy((of.get("author_detail") or {}).get("name")) or tidy(of.get("author"))
+def _authors(of: Mapping[str, Any], text: Callable[[str], str]) -> list[str]:
+    """Everybody who is called an author, by the address of mail where there is no name."""
+    found = [tidy(text(one.get("name") or one.get("email") or "")) for one in of.get("authors", ())]
+    return [name for name in found if name]
+
+
+def _title(entry: Mapping[str, Any]) -> str:
+    """The title as text, if it is HTML as well."""
+    title = entry.get("title")
+    if isinstance(title, str) and "html" in str((entry.get("title_detail") or {}).get("type")):
+        title = unescape(re.sub(r"<[^<>]*>", "", title))
+    return tidy(title)
 
 
 # JSON Feed
 
 
-class _Named(BaseModel):
+class _Object(BaseModel):
+    """An object of JSON, of which a key without a value is none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: object) -> object:
+        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+class _Named(_Object):
     name: str = ""
 
 
-class _Attachment(BaseModel):
+class _Attachment(_Object):
     url: str
     mime_type: str = ""
 
 
-class _Item(BaseModel):
+class _Item(_Object):
     """The keys of an item that mien reads; `author` is of version 1."""
 
     title: str = ""
@@ -255,7 +316,7 @@ class _Item(BaseModel):
     attachments: list[_Attachment] = []
 
 
-class _JsonFeed(BaseModel):
+class _JsonFeed(_Object):
     version: str = Field(pattern="^https?://jsonfeed.org/version/")
     authors: list[_Named] = []
     author: _Named | None = None
@@ -265,8 +326,9 @@ class _JsonFeed(BaseModel):
 
 def _read_json(page: Page, content: bool) -> _Part | None:
     try:
-        feed = _JsonFeed.model_validate_json(page.body.removeprefix(BOM_UTF8))
-    except ValidationError:
+        found = json.loads(page.body.removeprefix(BOM_UTF8), object_pairs_hook=_object)
+        feed = _JsonFeed.model_validate(found)
+    except (ValueError, RecursionError):
         return None
     entries = []
     for each in feed.items:
@@ -276,6 +338,12 @@ def _read_json(page: Page, content: bool) -> _Part | None:
             continue
         entries.append(_json_entry(item, feed, content))
     return _Part(page.url, entries, link(page.url, feed.next_url), bad=len(feed.items) - len(entries))
+
+
+def _object(pairs: Sequence[tuple[str, object]]) -> object:
+    """An object of JSON; what no model takes for one if a key has two values, of which one would be dropped."""
+    found = dict(pairs)
+    return found if all(found[key] == value for key, value in pairs) else ...
 
 
 def _json_entry(item: _Item, feed: _JsonFeed, content: bool) -> _Entry:

@@ -26,10 +26,11 @@ from mien.sources.common import (
     stamp_inside,
     tidy,
 )
-from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, path_pattern, person_in
-from mien.sources.table import open_table, table_rows
+from mien.sources.lists import people_listed
+from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
+from mien.sources.table import open_table, person_of, table_rows
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.names import is_of_systems
+from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import count
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
@@ -59,18 +60,21 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
     folder = (album / Path(chosen.path).expanduser()).resolve()
     if chosen.table:
         return _Table(name, folder, chosen.table)
-    return _Tree(name, folder, path_pattern(chosen.pattern or PERSONS_FOLDERS), strict=not chosen.pattern)
+    pattern = path_pattern(chosen.pattern or PERSONS_FOLDERS)
+    return _Tree(name, folder, pattern, strict=not chosen.pattern, in_files=names_file(chosen.pattern))
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
     """A folder in which the path of a photo says who is in it, by `pattern`. Photos that the pattern does not match are
-    reported if `strict`, and passed over otherwise."""
+    reported if `strict`, and passed over otherwise. A folder's name is one person's; `in_files` are names of files,
+    which may list several."""
 
     name: str
     folder: Path
     pattern: re.Pattern[str]
     strict: bool
+    in_files: bool
 
     def offers(self) -> Iterator[Offer | FetchError]:
         """In order of name, folder by folder."""
@@ -82,8 +86,11 @@ class _Tree:
                 continue
             path, stamp = found
             person = person_in(self.pattern, path)
+            if self.strict and person and is_of_cameras(person):
+                person = None
             if person:
-                yield offered(self.name, Offer(path, person, file_name(path), stamp))
+                several = people_listed(person, prose=False) if self.in_files else ()
+                yield offered(self.name, Offer(path, person, file_name(path), stamp, listed=several))
             strays += not person
         if strays and self.strict:
             what = f"has {count(strays, 'photo')} in no person's folder in {self.folder}"
@@ -123,8 +130,8 @@ class _Table:
             what = f"names {path} a second time, in {where}"
             return fetch_error(self.name, what, "Keep one line a photo.", FetchFault.PERSON)
         seen.add(path)
-        person, licence = tidy(row.get("person")), tidy(row.get("licence"))
-        return offered(self.name, Offer(path, person, file_name(path), stamp, licence))
+        person, several = person_of(row)
+        return offered(self.name, Offer(path, person, file_name(path), stamp, tidy(row.get("licence")), several))
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         return read_below(self.name, self.folder, offer.location, into, since)

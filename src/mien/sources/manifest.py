@@ -25,7 +25,7 @@ from mien.sources.common import (
     stamp_inside,
     tidy,
 )
-from mien.sources.table import open_table, table_rows
+from mien.sources.table import open_table, person_of, table_rows
 from mien.text.fetching import FetchFault
 from mien.types import Offer, Receipt
 
@@ -108,14 +108,17 @@ def _offers(name: str, manifest: str, text: TextIO, base: str, folder: Path | No
             location, stamp = found
             seen.add(location)
             called = tidy(values.get("name")) or location
-            person, licence = tidy(values.get("person")), tidy(values.get("licence"))
-            yield offered(name, Offer(location, person, file_name(called), stamp, licence))
+            person, several = person_of(values)
+            yield offered(name, Offer(location, person, file_name(called), stamp, tidy(values.get("licence")), several))
 
 
 def _found(
     name: str, where: str, values: Mapping[str, object], base: str, folder: Path | None
 ) -> tuple[str, str] | FetchError:
     """The location and the stamp of the photo that a line gives."""
+    if tidy(values.get("url")) and tidy(values.get("path")):
+        what = f"gives both a url and a path in {where}, which may be two photos"
+        return fetch_error(name, what, "Keep one of them, or write a line for each.", FetchFault.ADDRESS)
     if href := tidy(values.get("url")):
         url = link(base, href)
         what = f"gives, in {where}, a url that is no web address: {href[:100]}"

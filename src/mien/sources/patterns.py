@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from mien.text.names import nfc
+
 PERSONS_FOLDERS = "{person}/**"
 """The layout without a pattern: a folder a person, photos in it at any depth."""
 _LONGEST_PATH = 1024
@@ -20,7 +22,7 @@ def path_pattern(text: str) -> re.Pattern[str]:
     `**` as a whole part is any parts, or none. Every other letter stands for itself, in capitals or not. Raises
     ValueError for a `text` that is no such pattern.
     """
-    *folders, file = text.split("/")
+    *folders, file = nfc(text).split("/")
     run = "".join("(?:[^/]*/)*" if part == "**" else _run(part, "[^/]") + "/" for part in folders)
     return _compiled(text, run + ("(?:[^/]*/)*[^/]+" if file == "**" else _run(file, "[^/]")))
 
@@ -37,20 +39,25 @@ PathPattern = Annotated[str, AfterValidator(_path_pattern_or_none)]
 
 def text_pattern(text: str) -> re.Pattern[str]:
     """A pattern of texts, for `person_in`: as `path_pattern`, but a `/` is a letter like others. Raises ValueError."""
-    return _compiled(text, _run(text, "."))
+    return _compiled(text, _run(nfc(text), "."))
 
 
 def person_in(pattern: re.Pattern[str], text: str) -> str | None:
     """The name in `text` at the place of `{person}` in a pattern of `path_pattern` or `text_pattern`; None for a text
-    that the pattern does not match."""
-    found = pattern.fullmatch(text) if len(text) <= _LONGEST_PATH else None
-    return found["person"] if found else None
+    that the pattern does not match. Pattern, text and name are in the form in which names are compared."""
+    found = pattern.fullmatch(nfc(text)) if len(text) <= _LONGEST_PATH else None
+    return nfc(found["person"]) or None if found else None
 
 
 def _compiled(text: str, run: str) -> re.Pattern[str]:
     if text.count("{person}") != 1:
         raise ValueError("it must say {person} once")
     return re.compile(run, re.IGNORECASE | re.DOTALL)
+
+
+def names_file(text: str) -> bool:
+    """Whether in a pattern of paths the name stands in the file's own, where people write who is in a photo."""
+    return "{person}" in text.rpartition("/")[2]
 
 
 def _run(text: str, letter: str) -> str:

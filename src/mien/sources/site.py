@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 import soupsieve
 from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString, PageElement
 from bs4.exceptions import ParserRejectedMarkup
 from pydantic import Field, field_validator
 
@@ -28,11 +29,18 @@ from mien.sources.common import (
     read_options,
     tidy,
 )
+from mien.sources.lists import people_listed
 from mien.text.fetching import FetchFault
+from mien.text.names import nfc
+from mien.text.words import listed
 from mien.types import Offer, Page, Receipt
 
 _LARGEST_PAGE = 2 << 20
 """Bytes of a page. Parsed, a page takes fifty times the memory, and seconds for each million bytes."""
+_ITEMS = frozenset({"li", "p", "tr", "td", "th", "dd", "dt"})
+"""Elements that hold a name each, where several stand in one that names people."""
+_BREAK = "\0"
+"""Stands for a line break in a text; HTML has no such letter."""
 _DEEPEST = 200
 """Elements between a picture and the element that names its person, at most."""
 
@@ -97,7 +105,7 @@ class _Site:
         it by `next`."""
         waiting = [(self.options.url, bool(self.options.list))]  # (URL, whether it is a list); the last is read next
         visited: set[str] = set()
-        seen: set[str] = set()
+        seen: set[tuple[str, ...]] = set()
         read = 0
         while waiting:
             url, is_list = waiting.pop()
@@ -119,7 +127,7 @@ class _Site:
                 continue
             visited.add(page.url)
             base = _base(soup, page.url)
-            waiting += [(each, is_list) for each in _links(soup, base, self.options.next)[:1]]
+            waiting += [(each, is_list) for each in reversed(_links(soup, base, self.options.next))]
             if is_list:
                 waiting += [(each, False) for each in reversed(_links(soup, base, self.options.list))]
             else:
@@ -137,21 +145,23 @@ class _Site:
             what = f"has a page that cannot be read as HTML: {page.url}"
             raise fetch_error(self.name, what, "Tell whoever runs the site.") from error
 
-    def _pictures(self, soup: BeautifulSoup, base: str, seen: set[str]) -> Iterator[Offer | FetchError]:
+    def _pictures(self, soup: BeautifulSoup, base: str, seen: set[tuple[str, ...]]) -> Iterator[Offer | FetchError]:
+        """The pictures of a page. One comes once for the same people; whoever asks sees if it comes for others."""
         named = _names(soup, Selector.parse(self.options.person))
         selector = Selector.parse(self.options.pictures)
         for element in soup.select(selector.css):
             url = next((url for href in _addresses(element, selector.attribute) if (url := link(base, href))), None)
-            if url is None or url in seen:
-                continue
-            seen.add(url)
             people = _nearest(element, named)
+            if url is None or (url, *people) in seen:
+                continue
+            seen.add((url, *people))
             if len(people) > 1:  # nobody but a human could tell which of them it is
-                what = f"names several people beside {url}, on {base}"
-                remedy = "Give person a selector that fits one of them."
+                what = f"names several people beside {url}, on {base}: {listed(map(tidy, people.values()))}"
+                remedy = "Give person a selector that fits one of them, or add the photo by hand."
                 yield fetch_error(self.name, what, remedy, FetchFault.PERSON)
             else:
-                yield offered(self.name, Offer(url, next(iter(people), ""), file_name(url)))
+                text = next(iter(people.values()), "")
+                yield offered(self.name, Offer(url, tidy(text), file_name(url), listed=people_listed(text)))
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         return self.web.picture(offer.location, into, since)
@@ -191,25 +201,55 @@ def _largest(srcset: str) -> str | None:
     return max(found)[2] if found else None
 
 
-def _names(soup: BeautifulSoup, selector: Selector) -> dict[int, dict[str, None]]:
-    """The names of people in each element of a page that names any, itself or by an element in it. The keys are the
-    identities (`id`) of elements."""
-    names: dict[int, dict[str, None]] = {}
+def _names(soup: BeautifulSoup, selector: Selector) -> dict[int, dict[str, str]]:
+    """The names of people in each element of a page that names any, itself or by an element in it: as texts, by the
+    form in which they are compared. The keys are the identities (`id`) of elements."""
+    names: dict[int, dict[str, str]] = {}
     for element in soup.select(selector.css):
         if person := _told(element, selector.attribute):
             for node in _upwards(element):
-                names.setdefault(id(node), {})[person] = None
+                names.setdefault(id(node), {}).setdefault(nfc(tidy(person)), person)
     return names
 
 
 def _told(element: Tag, attribute: str) -> str:
-    """The name that an element gives: its text, the description of an image, or the attribute asked for."""
+    """The name that an element gives: its text, the description of an image, or the attribute asked for. Where the text
+    is in several items, each is a line."""
     if attribute:
-        return tidy(element.get(attribute))
-    return tidy(element.get_text(" ")) or tidy(element.get("alt")) or tidy(element.get("content"))
+        value = element.get(attribute)  # a list for class and rel
+        return tidy(value) if value is None or isinstance(value, str) else tidy(" ".join(value))
+    return _lines(element) or tidy(element.get("alt")) or tidy(element.get("content"))
 
 
-def _nearest(element: Tag, names: Mapping[int, dict[str, None]]) -> Collection[str]:
+def _lines(element: Tag) -> str:
+    """The text of an element: a line for each item of a list, cell and paragraph in it, for each link, if no letter is
+    outside of links, and for each part between line breaks, if each has two words, as full names have."""
+    texts = [(node, _inside(node, element)) for node in element.descendants if type(node) is NavigableString]
+    linked = all("a" in inner.values() for text, inner in texts if any(map(str.isalnum, text)))
+    apart = _ITEMS | {"a"} if linked else _ITEMS
+    lines, last = [""], 0
+    for node in element.descendants:
+        if isinstance(node, Tag) and node.name == "br":
+            lines[-1] += _BREAK
+        elif type(node) is NavigableString:
+            item = next((one for one, name in _inside(node, element).items() if name in apart), 0)
+            if item != last:
+                lines, last = [*lines, ""], item
+            lines[-1] += f"{node} "
+    return "\n".join(filter(None, map(_unbroken, lines)))
+
+
+def _inside(node: PageElement, element: Tag) -> dict[int, str]:
+    """The elements between a part of an element and that, the innermost first: their names by their identities."""
+    return {id(each): each.name for each in takewhile(lambda each: each is not element, node.parents)}
+
+
+def _unbroken(line: str) -> str:
+    parts = [part for part in map(tidy, line.split(_BREAK)) if part]
+    return ("\n" if all(" " in part for part in parts) else " ").join(parts)
+
+
+def _nearest(element: Tag, names: Mapping[int, dict[str, str]]) -> Mapping[str, str]:
     """The names in the smallest part of the page that holds `element` and any."""
     return next((names[id(node)] for node in _upwards(element) if id(node) in names), {})
 

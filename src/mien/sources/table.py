@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from mien.errors import FetchError
-from mien.sources.common import fetch_error, source_error
-from mien.text.fetching import SourceFault
+from mien.sources.common import fetch_error, source_error, tidy
+from mien.sources.lists import people_listed
+from mien.text.fetching import FetchFault, SourceFault
 from mien.text.words import listed
 
 _LONGEST_LINE = 65_536
@@ -40,6 +42,7 @@ def table_rows(
     """
     columns: list[str] = []
     separator = ","
+    known = {"licence", "name", *chain(*needed)}
     for number, line in _lines(name, where, text):
         if isinstance(line, FetchError):
             yield line
@@ -50,11 +53,23 @@ def table_rows(
         else:
             separator = next((mark for mark in ";\t" if mark in line), ",")
             columns = [_column(title.strip(' "')) for title in line.split(separator)]
+            if twice := next((title for title in columns if title in known and columns.count(title) > 1), None):
+                what = f"has a table with two columns {twice}, of which one would be ignored: {where}"
+                raise source_error(name, what, "Take one of them out, or rename it.", SourceFault.UNLISTED)
             for names in needed:
                 if not set(names) & set(columns):
                     what = f"has a table without a column {listed(names, 'or')}: {where}"
                     remedy = "Write the names of the columns into the first line of the table."
                     raise source_error(name, what, remedy, SourceFault.UNLISTED)
+
+
+def person_of(row: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
+    """Whom a row names, and the names in that where it may be a list; JSON may have one as such."""
+    person = row.get("person")
+    if isinstance(person, list):
+        names = tuple(filter(None, map(tidy, person)))
+        return ", ".join(names), names if len(names) > 1 else ()
+    return tidy(person), people_listed(person, prose=False) if isinstance(person, str) else ()
 
 
 def _column(title: str) -> str:
@@ -82,10 +97,25 @@ def _lines(name: str, where: str, text: TextIO) -> Iterator[tuple[int, str | Fet
 
 def _json_row(name: str, where: str, number: int, line: str) -> tuple[int, dict[str, object]] | FetchError:
     try:
-        return number, {_column(key): value for key, value in json.loads(line).items()}
+        return number, json.loads(line, object_pairs_hook=_row)
+    except _TwiceError as error:
+        return fetch_error(name, f"has a line with two values for {error}: {where}", _CORRECT, FetchFault.PERSON)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "what it holds is not for a table"
         return fetch_error(name, f"has a line that is no JSON object: {where}: {reason}", _CORRECT)
+
+
+def _row(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON by columns. Raises _TwiceError for two values of one column, of which one would be ignored."""
+    row: dict[str, object] = {}
+    for key, value in pairs:
+        if row.setdefault(_column(key), value) != value:
+            raise _TwiceError(_column(key))
+    return row
+
+
+class _TwiceError(ValueError):
+    """A column has two values in one row."""
 
 
 def _csv_row(

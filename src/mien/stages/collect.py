@@ -42,8 +42,10 @@ from mien.storage.hidden_file import Arrived, HiddenFile, remove_hidden
 from mien.storage.photo_names import photo_name
 from mien.storage.tracebacks import guarded
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.names import FILE_NAME, nfc, valid_person
+from mien.text.names import FILE_NAME, nfc, quoted_name, valid_person
 from mien.text.photos import PhotoFault
+from mien.text.shell import command
+from mien.text.words import listed
 from mien.types import Offer, Receipt
 
 FETCHERS = 6
@@ -101,6 +103,8 @@ class _SourceRun:
         self._settings = settings = album.settings.sources[name]
         self._people = settings.people and {nfc(there): valid_person(here) for there, here in settings.people.items()}
         self._before: dict[str, Known] = album.ledger.history.known(name)
+        self._listed: dict[str, str] = {}
+        self._shared: list[tuple[str, str, tuple[str, ...]]] = []
         self._brought: Counter[str] = Counter()
         self._duplicates = self._known = self._passed_over = self._left = 0
         self._kept_out: Counter[str] = Counter()
@@ -161,6 +165,7 @@ class _SourceRun:
                 if (removal := self._album.removal_of(person))
             ),
             removed_photos=self._photos_kept_out,
+            shared=tuple(self._shared),
             left=self._left,
             wanted=wanted,
             error=self._error,
@@ -202,14 +207,14 @@ class _SourceRun:
 
     def _wanted(self, source: Source) -> Iterator[_Wanted]:
         """The offers that are new, or may have changed."""
-        listed: set[str] = set()
+        offered: set[tuple[str, str]] = set()
         with self._reading():  # here, so that what was listed before an error is fetched
             for offer in self._offers(source):
                 self._album.progress.advance()
                 if isinstance(offer, FetchError):
                     self._fail("", "", offer)
-                elif offer.location not in listed:
-                    listed.add(offer.location)
+                elif (offer.location, offer.person) not in offered:
+                    offered.add((offer.location, offer.person))
                     if wanted := self._judge(offer):
                         yield wanted
 
@@ -222,6 +227,13 @@ class _SourceRun:
             return None
         if person is None:
             self._passed_over += 1
+            return None
+        first = self._listed.setdefault(offer.location, person)
+        if first != person:
+            what = f"is offered as a photo of {first} and as one of {person}; it is filed under {first} alone"
+            by_hand = command(self._album.layout.folder, "add", person, "PHOTO")
+            remedy = f"Correct it at the source. A photo that shows both is put under {person} by hand: {by_hand}"
+            self._fail(offer.location, "", FetchError(offer.location, what, remedy, FetchFault.PERSON))
             return None
         before = self._before.get(offer.location)
         if before is None or before.person != person:  # whom the source files under another name now is that one's
@@ -243,13 +255,18 @@ class _SourceRun:
             raise FetchError(
                 f"{offer.location!a}", "is not Unicode", "Rename it at the source.", FetchFault.UNREADABLE
             ) from error
-        name: str | None = nfc(offer.person)
-        if self._people is not None:
-            name = self._people.get(nfc(offer.person))
-        if name is None:
+        told, table = nfc(offer.person), self._people
+        if table is not None and not any(nfc(one) in table for one in (told, *offer.listed)):
             return None
+        if offer.listed and (table is None or told not in table):
+            what = f"seems to be of several people: {listed(offer.listed)}"
+            remedy = (
+                f"If {quoted_name(offer.person)} is one name, say so in the table people of this source in"
+                f" {FILE_NAME}, which then names everybody who is to be taken. Otherwise add the photo by hand."
+            )
+            raise FetchError(offer.location, what, remedy, FetchFault.PERSON)
         try:
-            name = valid_person(name)
+            name = valid_person(told if table is None else table[told])
         except UsageError as error:
             what = f"is of somebody whose name will not do: {error.message.rstrip('.')}"
             remedy = f'Give them one in the table people of this source in {FILE_NAME}: {{"name there" = "name here"}}.'
@@ -261,7 +278,7 @@ class _SourceRun:
             self._kept_out[name] += 1
             return None
         if other := self._intake.namesake(name):
-            what = f"is of {name}, whom not every disk can tell from {other}"
+            what = f"is of {name}, whom not every disk or reader can tell from {other}"
             remedy = (
                 f"Say in the table people of this source in {FILE_NAME} whether {name} is {other} or somebody else."
             )
@@ -341,6 +358,8 @@ class _SourceRun:
             self._photos_kept_out += 1
         elif outcome == "placed":
             self._brought[wanted.person] += 1
+            if others := self._intake.others_with(wanted.person, arrived.sha256):
+                self._shared.append((_plain(offer.location), wanted.person, others))
         else:
             self._duplicates += 1
         time = self._album.clock()
@@ -388,8 +407,12 @@ _FAULTS = {ToolError: SourceFault.BROKEN, MissingExtraError: SourceFault.MISSING
 
 def _require(given: object, kind: type[Offer | Receipt]) -> None:
     """Raises TypeError unless it is of this kind and holds nothing but texts."""
-    if not isinstance(given, kind) or not all(isinstance(getattr(given, one.name), str) for one in fields(kind)):
+    if not isinstance(given, kind) or not all(_is_text(getattr(given, one.name)) for one in fields(kind)):
         raise TypeError(f"it handed out {given!r} where {kind.__name__} of texts is due")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(each, str) for each in value))
 
 
 def _fit_to_show(error: Failed) -> Failed:

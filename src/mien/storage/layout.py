@@ -10,8 +10,8 @@
       .mien/catalog.sqlite, catalog-ledger.sqlite, journals/, tracebacks/, lock, lock.json, advised
 
 A *shelf* is a folder of the album in which photos lie by person: training-images, an intake, removed-images. A file's
-path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in NFC, so that
-José from a Mac (NFD) and José from elsewhere are one person.
+path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in the form in
+which names are compared (`mien.text.names`), so that José from a Mac (NFD) and José from elsewhere are one person.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ class Layout:
         return self.training
 
     def person_folder(self, shelf: Shelf, person: str) -> Path:
-        """The folder on a shelf of the person of this NFC name as it is spelt on disk, or else as it should be. Raises
+        """The folder on a shelf of the person of this name as it is spelt on disk, or else as it should be. Raises
         AlbumError if it is a link, since nothing is written outside the album."""
         top = self.shelf(shelf)
         folder = top / person
         if not folder.is_dir() and top.is_dir():
-            folder = min((entry for entry in top.iterdir() if nfc(entry.name) == person), default=folder)
+            folder = min((each for each in top.iterdir() if nfc(each.name) == person and each.is_dir()), default=folder)
         for link in (folder, *(() if shelf == TRAINING else (top,))):  # training-images may be a link to another disk
             if link.is_symlink():
                 raise AlbumError(str(link), "is a link", "Put a real folder in its place.")

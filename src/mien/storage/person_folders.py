@@ -9,7 +9,7 @@ from mien.errors import AlbumError
 from mien.storage.files import HALF_WRITTEN, make_folder, move_file, remove_file
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import Layout, Shelf
-from mien.text.names import folded, nfc, valid_person
+from mien.text.names import mistakable, nfc, valid_person
 
 
 class PersonFolders:
@@ -20,14 +20,14 @@ class PersonFolders:
         self._layout, self._shelf = layout, shelf
         top = layout.shelf(shelf)
         self._people = frozenset(nfc(entry.name) for entry in _entries(top) if entry.is_dir())
-        self._spelt = {folded(person): person for person in sorted(self._people)}
+        self._spelt = {key: person for person in sorted(self._people) for key in mistakable(person)}
         self._found: dict[str, tuple[Path, FreeNames]] = {}
 
     def namesake(self, person: str) -> str | None:
         """The other person who has the folder already that a new `person` would get on a disk which takes "ada" and
-        "Ada" for one; None if there is none. Whoever is asked about first has it."""
-        other = self._spelt.setdefault(folded(person), person)
-        return None if person in self._people or other == person else other
+        "Ada" for one, or whose name looks the same; None if there is none. Whoever is asked about first has it."""
+        others = [self._spelt.setdefault(key, person) for key in mistakable(person)]
+        return None if person in self._people else next((other for other in others if other != person), None)
 
     def of(self, person: str) -> Path:
         """The person's folder, which need not be there yet. Raises UsageError for a new person whose name no folder can

@@ -12,7 +12,8 @@ from mien.errors import UsageError
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, is_real_folder, shown
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
-from mien.text.names import is_of_systems, is_unicode, nfc
+from mien.text.names import is_unicode, nfc
+from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import Figure
 from mien.vision.sniff import kind_of_name
 
@@ -134,9 +135,10 @@ def _photos_in(folder: Path) -> Iterator[Path]:
 
 
 def _walk(top: Path, start: str, strict: bool) -> Shelved:
-    """A person is a folder directly in `top`, with photos at any depth; what is hidden or of systems is passed over.
-    Links to photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A
-    `strict` walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
+    """A person is a folder directly in `top`, with photos at any depth. What is hidden or of systems is passed over,
+    and a camera's folder left out where a person's should be. Links to photos are followed, links to folders are not:
+    so no walk is endless. `start` is put before each path. A `strict` walk follows no link at all and leaves out,
+    rather than passes over, what is no photo by its name."""
     people: set[str] = set()
     files: list[ShelfFile] = []
     left_out: list[LeftOut] = []
@@ -157,6 +159,9 @@ def _walk(top: Path, start: str, strict: bool) -> Shelved:
                 if entry.is_dir():
                     if entry.is_symlink() or is_junction(entry):
                         left_out.append(LeftOut(path, LeftOutKind.LINKED_FOLDER))
+                        continue
+                    if not person and is_of_cameras(entry.name):
+                        left_out.append(LeftOut(path, LeftOutKind.NO_PERSON))
                         continue
                     below = person or nfc(entry.name)
                     people.add(below)

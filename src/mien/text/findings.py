@@ -114,7 +114,10 @@ class LeftOutKind(Kind):
     NOT_UNICODE = ("not unicode", "has a name that is not Unicode")
     UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
     HELD = ("held back", "is held back until you have looked at it")
-    SAME_IN_LETTERS = ("same in letters", "is of {person}, and the album has {other}: they differ in letter case only")
+    SAME_IN_LETTERS = (
+        "same in letters",
+        "is of {person}, and the album has {other}: they differ in letter case only, or look the same",
+    )
     NO_FOLDER = ("no folder", "is of {person}, whose folder is a link or cannot be opened")
     NO_NAME = ("no name", "is of {person}, which cannot be a person's name")
     PERSON_REMOVED = (

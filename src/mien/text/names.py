@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mien.errors import UsageError
+from mien.text.system_folders import is_of_cameras, is_of_systems
 
 FILE_NAME = "mien.toml"
 """The file with an album's settings, whose presence makes a folder an album."""
@@ -19,27 +20,56 @@ FILE_NAME = "mien.toml"
 LONGEST_NAME = 200
 """Bytes of UTF-8 in a name that mien makes; file systems take 255, and an ending or a number may have to be added."""
 
-_OF_SYSTEMS = re.compile(
-    r"@eadir|@tmp|#recycle|#snapshot"  # Synology: small copies of the photos, bins, earlier states
-    r"|@recycle|@recently-snapshot"  # QNAP
-    r"|\$recycle\.bin|recycler|recycled|system volume information|found\.[0-9]{3}"  # Windows, and its disk check
-    r"|__macosx|network trash folder|temporary items"  # macOS, in archives and on shares
-    r"|lost\+found",  # each ext4 disk
-    re.IGNORECASE,
-)
-
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
+_INVISIBLE = re.compile(
+    # Unicode's Default_Ignorable_Code_Point and the marks of interlinear notes, without the two joiners and the two
+    # overrides of the direction of writing, which are seen by what they do to the letters around them
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202c\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+_JOINERS = re.compile("[\u200c\u200d]+")
+_SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]+")  # U+2800: Braille without a dot
+_OVERRIDES = "\u202d\u202e"
+
+_JOINED = re.compile(
+    "[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufeff"  # Arabic script, Syriac, Mandaic
+    "\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1a00-\u1aff\u1b00-\u1c4f\ua800-\uabff\U00010a00-\U00011fff]"
+)
+"""Letters of scripts in which a joiner between two of them changes how they are written."""
+
+
 def nfc(name: str) -> str:
-    """The form in which names are compared."""
-    return unicodedata.normalize("NFC", name)
+    """The form in which names are compared: names that are equal to the eye are one name.
+
+    It is NFC without letters that nobody sees (zero width, marks of direction, soft hyphens, variation selectors and
+    their like), with a plain space for each kind and run of spaces, and none at the ends. Joiners stay where they are
+    seen: in Arabic and Indic scripts, and in pictures made of several. A name of which nothing would be left stays as
+    it is, in NFC.
+    """
+    composed = unicodedata.normalize("NFC", name)
+    if composed.isascii():
+        return " ".join(part for part in composed.split(" ") if part) or composed
+    seen = _JOINERS.sub(_joiner, _INVISIBLE.sub("", composed))
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", seen).strip(" ")) or composed
+
+
+def _joiner(found: re.Match[str]) -> str:
+    """What is kept of a run of joiners: the first, between two letters that it joins or holds apart."""
+    start, end = found.span()
+    before, after = found.string[max(start - 1, 0) : start], found.string[end : end + 1]
+    both = before + after
+    joins = len(both) == 2 and (_JOINED.match(before) and _JOINED.match(after))
+    of_pictures = found[0][0] == "\u200d" and all(unicodedata.category(each) in ("So", "Sk") for each in both)
+    return found[0][0] if joins or (of_pictures and len(both) == 2) else ""
 
 
 def valid_person(name: str) -> str:
-    """`name` in NFC, if it can be a folder's name on Linux, macOS and Windows alike: albums are carried about.
+    """`name` in the form in which names are compared, if it can be a folder's name on Linux, macOS and Windows alike:
+    albums are carried about.
 
-    Raises UsageError; a name is never bent into shape, as two people might become one.
+    Raises UsageError; a name is bent no further, as two people might become one.
     """
     name = nfc(name)
     if problem := _problem(name):
@@ -50,32 +80,34 @@ def valid_person(name: str) -> str:
 
 
 def _problem(name: str) -> str | None:
-    if not name.strip():
-        return "it is empty"
+    if not _SPACES.sub("", _JOINERS.sub("", _INVISIBLE.sub("", name))).strip():
+        return "nothing in it can be seen" if name else "it is empty"
     if bad := sorted({c for c in name if c in '/\\<>:"|?*'}):
         return f"{' '.join(bad)} cannot stand in a folder's name on every system"
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
         return "there is a control character in it"
+    if set(_OVERRIDES) & set(name):
+        return "a letter that nobody sees turns its direction"
     if name.startswith("."):
         return "it begins with a dot, which hides a folder"
     if name != name.strip() or name.endswith("."):
         return "it begins or ends with a space, or ends with a dot"
-    if is_of_systems(name) or _WINDOWS_DEVICE.fullmatch(name):
-        return "it is reserved by some systems"
+    if is_of_systems(name) or is_of_cameras(name) or _WINDOWS_DEVICE.fullmatch(name):
+        return "systems or cameras call a folder of their own so"
     if len(name.encode()) > LONGEST_NAME:
         return f"it is longer than {LONGEST_NAME} bytes"
     return None
 
 
-def is_of_systems(name: str) -> bool:
-    """Whether a file or folder of this name is never a person's and no photo: it is hidden, or systems put it beside
-    photos, full of small copies or of what was deleted."""
-    return name.startswith(".") or _OF_SYSTEMS.fullmatch(name) is not None
-
-
 def folded(name: str) -> str:
     """Two names that are equal so folded may be one file on macOS or Windows."""
     return nfc(nfc(name).casefold())
+
+
+def mistakable(name: str) -> tuple[str, str]:
+    """Two names of people that are equal in one of these may be one folder on macOS or Windows, or look the same: a
+    Cyrillic A is a Latin one to the eye."""
+    return folded(name), folded(name.translate(_LOOKS_LATIN))
 
 
 def shortened(name: str) -> str:
@@ -92,7 +124,9 @@ def is_unicode(name: str) -> bool:
 
 
 def quoted_name(name: str) -> str:
-    return json.dumps(name, ensure_ascii=not is_unicode(name))
+    """The name in quotation marks; what nobody could see of it is written as "\\u200b"."""
+    shown = json.dumps(name, ensure_ascii=not is_unicode(name))
+    return re.sub(f"[{_OVERRIDES}]|{_INVISIBLE.pattern}", lambda found: json.dumps(found[0])[1:-1], shown)
 
 
 # --- Names that may be one by a mistake of writing
@@ -244,7 +278,7 @@ def _edits(one: str, other: str, swapped: bool = False) -> int | None:
     if one == other:
         return 0
     shorter, longer = (one, other) if len(one) <= len(other) else (other, one)
-    if len(longer) - len(shorter) > 2:
+    if len(longer) - len(shorter) > 2 or len(longer) > LONGEST_NAME:
         return None
     if not swapped and shorter in _singulars(longer):
         return 1
