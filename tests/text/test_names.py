@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unicodedata
 
@@ -10,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import UsageError
-from mien.text.names import LONGEST_NAME, folded, is_unicode, nfc, quoted_name, shortened, valid_person
+from mien.text.names import (
+    LONGEST_NAME,
+    alike,
+    alike_names,
+    alike_pairs,
+    folded,
+    is_unicode,
+    nfc,
+    quoted_name,
+    shortened,
+    valid_person,
+)
 
 DECOMPOSED = unicodedata.normalize("NFD", "José")
 
@@ -84,3 +96,68 @@ def test_what_is_not_unicode_is_known_and_can_be_shown() -> None:
     assert quoted_name('say "José"') == '"say \\"José\\""'
     assert quoted_name("caf\udce9") == '"caf\\udce9"'
     assert json.loads(quoted_name("a\nb")) == "a\nb"
+
+
+# fmt: off
+ALIKE = [
+    ("Will Smith", "will smith"), ("WILL SMITH", "Will Smith"), ("will_smith", "Will Smith"),
+    ("WillSmith", "WILL SMITH"), ("O'Brien", "O’Brien"), ("O'Brien", "OBrien"), ("Jean-Luc", "Jean Luc"),
+    ("J. R. Smith", "JR Smith"), ("Al", "AL"), ("Müller", "Muller"), ("Müller", "Mueller"), ("Jörg", "Joerg"),
+    ("Groß", "Gross"), ("Sørensen", "Sorensen"), ("Øystein", "Oeystein"), ("Łukasz", "Lukasz"), ("Håkon", "Haakon"),
+    ("José", DECOMPOSED + "s"), ("Zoë", "Zoe"), ("Smith, Will", "Will Smith"), ("Smith Will", "Will Smith"),
+    ("Li, Wu", "Wu Li"), ("Lovelase, Ada", "Ada Lovelace"), ("Amara", "Amarra"), ("Amara", "Amra"), ("Amara", "Amera"),
+    ("Amara", "Aamra"), ("Ada Lovelace", "Ada Lvoelaec"), ("Adda Lovelace", "Ada Lovelase"), ("Аda", "Ada"),
+    ("ΑDA", "Ada"), ("Ａｄａ", "Ada"), ("Ade", "Аdе"), ("АННА", "Анна"), ("Ёлкин", "Елкин"), ("Bob Br0wn", "Bob Brown"),
+    ("AIan", "Alan"), ("Al1ce", "Alice"), ("Twin", "Twins"), ("Lady", "Ladies"), ("Boss", "Bosses"),
+    ("Friend of Ada", "Friends of Ada"), ("Anna  Lee", "AnnaLee"), ("John F. Kennedy", "John Kennedy"),
+    ("Person 1", "Person 01"), ("Person 1", "Person1"), ("Person 1", "Persn 1"), ("Ann Lee (2)", "Anne Lee 2"),
+    ("İpek", "Ipek"), ("Παύλος", "Παυλος"), ("김철수", "김 철수"), ("John Smith Jr", "John Smith jr."),
+]
+NOT_ALIKE = [
+    ("Ada", "Bo"), ("Ada", "Ida"), ("Ann", "Ian"), ("Erik", "Erin"), ("Amara", "Tamaro"), ("Person 1", "Person 2"),
+    ("Person 1", "Person 11"), ("Person1", "Person2"), ("Person 1", "Person"), ("Family A", "Family B"),
+    ("Team", "Team A"), ("Room 3a", "Room 3b"), ("Anna K.", "Anna S."), ("Anna K", "Anna"),
+    ("John B. Smith", "John C. Smith"), ("Elizabeth I", "Elizabeth II"), ("John Smith", "John Smith Jr"),
+    ("John Smith jun.", "John Smith sen."), ("Mr Smith", "Mrs Smith"), ("Grandma Lee", "Grandpa Lee"),
+    ("grandmother", "grandfather"), ("Ada Lovelace", "Ada Byron"), ("रवि", "रवा"), ("❤️", "☺"), ("山田", "山本"),
+    ("Marco Alberto", "Roberto Marco"), ("Ada", "Ada"), ("José", DECOMPOSED), ("", "x"),
+    ("2019-05-01 Ada", "2019-05-02 Ada"), ("Ada", "A"), ("S", "Ss"), ("Group α", "Group β"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_names_may_be_one_by_a_mistake_of_writing(one: str, other: str) -> None:
+    assert alike(one, other) and alike(other, one)
+    assert alike_pairs([one, other, "Someone Else"]) == [(min(one, other), max(one, other))]
+
+
+@pytest.mark.parametrize(("one", "other"), NOT_ALIKE)
+def test_other_names_are_of_two_people(one: str, other: str) -> None:
+    assert not alike(one, other) and not alike(other, one)
+
+
+def test_the_nearest_name_comes_first() -> None:
+    others = ["Will Smithson", "Bo", "Wil Smiht", "Will Smit", "WILL SMITH", "Smith, Will", "Will Smith"]
+    assert alike_names("Will Smith", others) == ["WILL SMITH", "Smith, Will", "Will Smit"]
+    assert alike_names("Ada", others) == []
+
+
+@given(st.text("abAB é.", min_size=5, max_size=12), st.data())
+def test_a_name_with_a_letter_mistyped_is_alike(name: str, data: st.DataObject) -> None:
+    name = "xy" + name + "zxyz"
+    at = data.draw(st.integers(0, len(name)))
+    slip = data.draw(st.sampled_from(["q", "w"]))
+    assert alike(name, name[:at] + slip + name[at:]) or " " in (name + "  ")[at - 1 : at + 1] or "." in name
+    assert not alike(name, name)
+
+
+@given(st.lists(st.text("abA ,1é", max_size=13), max_size=8, unique=True))
+def test_pairs_are_all_that_are_alike(names: list[str]) -> None:
+    two = itertools.combinations(sorted(names), 2)
+    assert sorted(alike_pairs(names)) == sorted(pair for pair in two if alike(*pair))
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_being_alike_is_mutual(one: str, other: str) -> None:
+    assert alike(one, other) == alike(other, one) == bool(alike_names(one, [other])) == bool(alike_pairs([one, other]))

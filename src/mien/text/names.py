@@ -1,10 +1,15 @@
-"""Names of people and of files: the form in which they are compared, and whether they can be a folder's name."""
+"""Names of people and of files: the form in which they are compared, whether they can be a folder's name, and which of
+them may be one name by a mistake of writing."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 from mien.errors import UsageError
 
@@ -88,3 +93,202 @@ def is_unicode(name: str) -> bool:
 
 def quoted_name(name: str) -> str:
     return json.dumps(name, ensure_ascii=not is_unicode(name))
+
+
+# --- Names that may be one by a mistake of writing
+
+
+_SLIPS = ((10, 2), (5, 1), (0, 0))
+"""Letters that the longer of two names has at least, and by how many slips of typing the two may then differ. In a name
+below five letters one slip is too much of it: Ann and Ian, Erik and Erin are two people."""
+
+_LETTERS = str.maketrans(
+    {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"}
+)
+_AS_TWO = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+_LOOKS_LATIN = str.maketrans(  # of Unicode's confusables.txt the Cyrillic and Greek letters that names are written with
+    "АВЕЅІЈКМНОРСТУХаеорсухіјѕһԁԛԝӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορɑɡ",
+    "ABESIJKMHOPCTYXaeopcyxijshdqwlABEZHIKMNOPTYXavopag",
+)
+_DIGIT_FOR_LETTER = re.compile(r"(?<=[^\W\d_])(?:0|[1I])(?=[a-z])")  # Br0wn, A1an, AIan
+
+_WORDS = re.compile(r"\d+|[^\x00-/:-@\[-`{-\x7f\d\s]+")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+def _by_word(*groups: str) -> dict[str, str]:
+    return {word: words for words in groups for word in words.split()}
+
+
+_TITLES = _by_word(
+    *("mr", "mrs", "ms miss", "grandma", "grandpa", "grandmother", "grandfather", "stepmother", "stepfather"),
+    *("godmother", "godfather", "grossmutter", "grossvater", "schwiegermutter", "schwiegervater"),
+)
+_AFTER_NAMES = _by_word(
+    *("ii", "iii", "iv", "vi", "vii", "viii", "ix", "xi", "xii", "jr jun junior", "sr sen senior"),
+)
+"""Words that tell two people apart although one slip of typing makes one of the other."""
+
+
+class _Spelling(NamedTuple):
+    forms: frozenset[str]
+    """Its letters and digits alone, in each way in which they may be written."""
+    in_order: frozenset[str]
+    """The same by words in the order of the alphabet, where that is another."""
+    numbers: list[str]
+    telling: set[str]
+    initials: list[str]
+    label: bool
+    """Whether the last of its words is a single letter."""
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two names, which are not the same, may be one person's by a mistake of writing.
+
+    They may if they differ in letter case, accents, spaces, hyphens, apostrophes and dots, in the order of their words,
+    in letters that look like others, in a plural, or by a slip of typing: a letter too many, too few, another, or two
+    in each other's place. What tells people of one name apart is no mistake: numbers, initials, Jr and Sr, Mr and Mrs.
+    """
+    return _slips(one, other) is not None
+
+
+def alike_names(name: str, others: Iterable[str]) -> list[str]:
+    """Those of `others` that are `alike` to `name`, the nearest first. 100,000 names take some seconds."""
+    found = ((slips, other) for other in others if (slips := _slips(name, other)) is not None)
+    return [other for _, other in sorted(found)]
+
+
+def alike_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each two of `names` that are `alike`, the nearest first. Only names that share a part of a spelling are compared:
+    see `_parts`."""
+    forms: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for name in sorted(set(names)):
+        spelling = _spelling(name)
+        for form in spelling.forms | spelling.in_order:
+            forms[len(form)].append((form, name))
+    pairs: dict[tuple[str, str], int] = {}
+    for shorter, longer in ((length, length + more) for length in forms for more in range(3)):
+        sharing: dict[str, list[str]] = defaultdict(list)
+        for form, name in forms[shorter] if longer in forms else ():
+            for part in _parts(form, shorter, longer):
+                sharing[part].append(name)
+        for form, name in forms[longer] if sharing else ():
+            for other in {other for part in _parts(form, shorter, longer) for other in sharing.get(part, ())} - {name}:
+                pair = (min(name, other), max(name, other))
+                if pair not in pairs and (slips := _slips(*pair)) is not None:
+                    pairs[pair] = slips
+    return sorted(pairs, key=lambda pair: (pairs[pair], pair))
+
+
+def _slips(one: str, other: str) -> int | None:
+    """By how many slips of typing two names differ that may be one, or None if they are one or may not be. Another
+    order of the words counts as a slip."""
+    first, second = _spelling(one), _spelling(other)
+    found = [slips for a in first.forms for b in second.forms if (slips := _edits(a, b)) is not None]
+    if not found and (first.in_order or second.in_order):
+        ordered = [(a, b) for a in first.in_order or first.forms for b in second.in_order or second.forms]
+        found = [slips + 1 for a, b in ordered if (slips := _edits(a, b, swapped=True)) is not None]
+    if not found or _told_apart(first, second) or nfc(one) == nfc(other):
+        return None
+    return min(found)
+
+
+def _told_apart(one: _Spelling, other: _Spelling) -> bool:
+    if one.numbers != other.numbers or one.telling != other.telling:
+        return True
+    if one.initials and other.initials:
+        return one.initials != other.initials
+    return one.label or other.label  # Family, Family A
+
+
+@lru_cache(maxsize=200_000)
+def _spelling(name: str) -> _Spelling:
+    name = _DIGIT_FOR_LETTER.sub(lambda match: "o" if match[0] == "0" else "l", nfc(name))
+    plain = _words(name)
+    ways = [plain]
+    if not name.isascii():
+        ways += [_words(name.lower().translate(_AS_TWO))]
+        ways += [_words(unicodedata.normalize("NFKC", name).translate(_LOOKS_LATIN))]
+    forms = frozenset("".join(words) for words in ways if words) or frozenset({folded(name)})
+    single = [word for word in plain if len(word) == 1 and word.lower() != word.upper()]
+    return _Spelling(
+        forms=forms,
+        in_order=frozenset("".join(sorted(words)) for words in ways if words) - forms,
+        numbers=sorted(word.lstrip("0") for word in plain if word.isdecimal()),
+        telling={_TITLES.get(word, "") for word in plain} | {_AFTER_NAMES.get(word, "") for word in plain[1:]},
+        initials=sorted(single),
+        label=len(plain) > 1 and plain[-1] in single,
+    )
+
+
+def _words(name: str) -> list[str]:
+    """The words and numbers of a name, without letter case and accents."""
+    name = name.casefold()
+    if not name.isascii():
+        name = _ACCENTS.sub("", unicodedata.normalize("NFKD", name)).translate(_LETTERS)
+        name = unicodedata.normalize("NFKC", name)
+        name = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in name)
+    return _WORDS.findall(name)
+
+
+def _allowed(length: int) -> int:
+    return next(slips for letters, slips in _SLIPS if length >= letters)
+
+
+def _edits(one: str, other: str, swapped: bool = False) -> int | None:
+    """The distance of two spellings in letters added, left out, replaced, or swapped with their neighbour (optimal
+    string alignment), or None where it is more than is allowed for their length; a plural counts as one. One less is
+    allowed if the words were `swapped`.
+    """
+    if one == other:
+        return 0
+    shorter, longer = (one, other) if len(one) <= len(other) else (other, one)
+    if len(longer) - len(shorter) > 2:
+        return None
+    if not swapped and shorter in _singulars(longer):
+        return 1
+    most = _allowed(len(longer)) - swapped
+    if most < 1:
+        return None
+    if len(longer) - len(shorter) > most:
+        return None
+    before: list[int] = []
+    last = list(range(len(longer) + 1))
+    for i, letter in enumerate(shorter, 1):
+        row = [i] + [most + 1] * len(longer)
+        for j in range(max(1, i - most), min(len(longer), i + most) + 1):
+            row[j] = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != longer[j - 1]))
+            if i > 1 and j > 1 and letter == longer[j - 2] and shorter[i - 2] == longer[j - 1]:
+                row[j] = min(row[j], before[j - 2] + 1)
+        if min(row) > most:
+            return None
+        before, last = last, row
+    return last[-1] if last[-1] <= most else None
+
+
+def _singulars(form: str) -> set[str]:
+    if not form.endswith("s"):
+        return set()
+    found = {form[:-1], form.removesuffix("es"), form[:-3] + "y" if form.endswith("ies") else form}
+    return {singular for singular in found - {form} if len(singular) > 2}
+
+
+def _parts(form: str, shorter: int, longer: int) -> Iterator[str]:
+    """What a spelling shares with each other that it is within the allowed slips of, where one of the two has `shorter`
+    letters and one `longer`: two spellings one slip apart are equal once the right letter is taken from each, and of
+    two slips at most one falls into the first half of the shorter, or at most one into its last.
+    """
+    yield form
+    yield from _singulars(form)
+    match _allowed(longer):
+        case 1:
+            yield from _without_a_letter(form)
+        case 2:
+            half = shorter // 2
+            yield from ("<" + part for part in _without_a_letter(form[:half]))
+            yield from (">" + part for part in _without_a_letter(form[-half:]))
+
+
+def _without_a_letter(form: str) -> set[str]:
+    return {form, *(form[:i] + form[i + 1 :] for i in range(len(form)))}
