@@ -106,6 +106,7 @@ COLOURS: dict[str, Colour] = {
     "Bo": (40, 200, 40),
     "Cy": (40, 40, 200),
     "Stranger": (200, 200, 40),
+    "Passer-by": (200, 40, 200),
 }
 
 

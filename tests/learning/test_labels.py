@@ -156,7 +156,7 @@ def test_swapped_photos_go_back() -> None:
 def test_profiles_count_where_a_neighbour_says_so() -> None:
     rng = np.random.default_rng(10)
     ada, bo = people(rng, 2)
-    side = unit(ada + 0.42 * unit(rng.normal(size=256)))
+    side = unit(ada + 0.46 * unit(rng.normal(size=256)))
     turned = unit(ada + 0.5 * (side - ada))[None]
     profile = photos(rng, side, 1, 0.05)
     levels = Levels.of(COSINES)

@@ -253,10 +253,13 @@ def test_a_person_whom_the_model_sees_instead_is_suspect(three_people: Painted) 
     arrive(three_people, "Dora/new.png", "Bo", sides=(50,))
     look(three_people)
     seen = checked(three_people)
-    assert found(seen, "suspect") == [("Ada/wrong.png", ("Ada", "Bo"))], "the others may be right"
-    assert held(seen) == {f"{DAY}/Ada/wrong.png"} and seen.needs_human
+    assert found(seen, "suspect") == [("Ada/wrong.png", ("Ada", "Bo"))]
+    assert found(seen, "strange") == [("Ada/stranger.png", ("Ada",))], "like nobody, and unlike Ada"
+    assert found(seen, "one in two") == [("Dora/new.png", ("Bo", "Dora"))], "somebody new who is there already"
+    assert held(seen) == {f"{DAY}/{name}.png" for name in ("Ada/wrong", "Ada/stranger", "Dora/new")}
+    assert seen.needs_human
     without_a_model(three_people)
-    assert found(checked(three_people), "suspect") == []
+    assert held(checked(three_people)) == held(seen), "the faces of the album say so as well"
 
 
 def test_a_picture_that_came_for_two_people_is_held_back_under_the_wrong_name_only(three_people: Painted) -> None:

@@ -12,8 +12,10 @@ from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_js
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING
+from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import count, percent
+from mien.text.words import count, first_few, percent
+from mien.types import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,6 +146,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         m = found.model
         made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"
         entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
+        if m.left_out:
+            entry("doubted", f"{first_few(m.left_out, FEW)}: {did_not_count(len(m.left_out))}", "33")
     else:
         entry("model", "none")
     for number, finding in enumerate(found.stale):

@@ -26,10 +26,10 @@ from mien.types import Cosines, Floats
 Bools = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
 
-APART = 0.75
+APART = 2 / 3
 """How far up from the usual stranger to the bound between own faces and strangers (`Cosines.contradicted`) a face must
 reach to be taken for the folder's person. On the training photos of LFW's 25 people and of the web's 19, with two
-encoders, 0.4 to 1 % of the faces of others reach so far, and no right one fell below that had no neighbour."""
+encoders, 1 to 3 % of the faces of others reach so far, and no right one fell below that had a neighbour."""
 
 LARGE = 400
 """Faces of a folder that are linked all with all; of a larger folder so many are, and the others go to these groups."""
@@ -51,12 +51,14 @@ class Levels(NamedTuple):
     of one person's faces is shorter than these.
 
     From `together` on, faces are one person's within a folder; from `same` on in two folders of many photos each, whose
-    names say the contrary; two faces that agree as `alike` are one person's whatever else is known of them. `margin` is
-    by how much more a face must agree with another folder to belong there.
+    names say the contrary; two photos of a person usually agree as `alike`, and two faces that come `near` to that are
+    one person's whatever else is known of them. `margin` is by how much more a face must agree with another folder to
+    belong there.
     """
 
     together: float
     same: float
+    near: float
     alike: float
     margin: float
 
@@ -67,12 +69,13 @@ class Levels(NamedTuple):
         length = math.sqrt(max(alike, 0.0))
         bound = _own(cosines) - cosines.contradicted
         together = _own(cosines) - contradicted(cosines)
-        return cls(together * length, bound * length, alike, cosines.mislabelled * length)
+        near = (bound * length + alike) / 2  # of 10,000 pairs of strangers' photos at most one agrees so well
+        return cls(together * length, bound * length, near, alike, cosines.mislabelled * length)
 
     def of_folders(self, photos: int, others: int) -> float:
         """From which average cosine on two folders of so many photos are one person's: the fewer photos, the more alike
-        two people may look by chance. Halves of a person's ten photos reach it in 98 % of the trials."""
-        return self.same + (self.alike - self.same) * (1 / photos + 1 / others) / 2
+        two people may look by chance. Halves of a person's ten photos reach it in at least 98 % of trials."""
+        return self.same + (self.alike - self.same) * (1 / photos**2 + 1 / others**2) / 2
 
 
 def contradicted(cosines: Cosines) -> float:
@@ -155,6 +158,8 @@ def find(
 
     The result does not depend on the order of the faces. O(N * `LARGE`) within folders, and O(N * people) between.
     """
+    if not len(person):
+        return Labels(0, (), ())
     levels, faces = Levels.of(cosines), np.asarray(embeddings, np.float64)
     before = np.zeros(len(faces), bool) if known is None else np.asarray(known, bool)
     sorted_ = [_sorted(faces, rows, before, levels) for rows in _by_person(faces, np.asarray(person, np.int64))]
@@ -186,7 +191,7 @@ class _Sorted(NamedTuple):
 
 def _by_person(faces: Matrix, person: Ints) -> Iterator[Ints]:
     """The rows of each person who occurs, in the order of what the faces are."""
-    bytes_of = np.ascontiguousarray(faces).view(f"V{faces.shape[1] * 8}").ravel() if len(faces) else person
+    bytes_of = np.ascontiguousarray(faces).view(f"V{faces.shape[1] * 8}").ravel()
     order = np.argsort(bytes_of, kind="stable")
     order = order[np.argsort(person[order], kind="stable")]
     for start, end in pairwise(np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))):
@@ -215,7 +220,7 @@ def _belongs(faces: Matrix, group: Ints, own: Ints, levels: Levels) -> bool:
     has a neighbour among them, or many that have several."""
     if len(group) <= FEW and float((faces[group] @ faces[own].mean(axis=0)).max()) >= levels.together:
         return True
-    near = np.argwhere(faces[group] @ faces[own].T >= levels.alike)
+    near = np.argwhere(faces[group] @ faces[own].T >= levels.near)
     needed = 1 if len(group) <= FEW else FEW
     return len(near) > 0 and min(len(np.unique(near[:, 0])), len(np.unique(near[:, 1]))) >= needed
 
@@ -291,6 +296,9 @@ def _folder(
         rival = agreement.max(axis=1)
         mine = (faces[part] @ total - 1) / max(len(own) - 1, 1)
         away = (rival >= levels.together) & (rival > mine + levels.margin)
+        for at in np.flatnonzero(away):  # but for a turned face beside which there is another
+            near = faces[own[own != part[at]]] @ faces[part[at]]
+            away[at] = len(near) and near.max() < rival[at] + 2 * levels.margin
         if len(own) == 1 or away.all():
             away[:] = False
         stays.append(part[~away])

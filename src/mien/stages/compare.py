@@ -34,6 +34,7 @@ from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import Decision, PairedAnswers, decide
 from mien.learning.head import HeadOption, Ints, weights
+from mien.learning.labels import find
 from mien.learning.openset import choose_threshold, mislabelled, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
@@ -147,10 +148,12 @@ def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | 
     of_champion = of_challenger if same else faces.training_set(champion.encoder_id)
     if same and not of_challenger.people:
         return Incomparable(Finding(IncomparableKind.NO_FACES, figures={"version": challenger.version}))
+    cosines = album.cosines_of(challenger)
     found = compare_on(
         Contender(champion, of_champion, album.cosines_of(champion)),
-        Contender(challenger, of_challenger, album.cosines_of(challenger)),
+        Contender(challenger, of_challenger, cosines),
         album.tools.heads,
+        find(of_challenger.embeddings, of_challenger.person, len(of_challenger.people), cosines).wrong,
     )
     if isinstance(found, Incomparable) or not found.flips:
         return found
@@ -159,8 +162,11 @@ def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | 
     return replace(found, flips=tuple(flips))
 
 
-def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadOption]) -> Compared | Incomparable:
-    """Puts the same questions to two models, whose `faces` are one object where their encoders are the same.
+def compare_on(
+    champion: Contender, challenger: Contender, heads: Sequence[HeadOption], wrong: Bools | None = None
+) -> Compared | Incomparable:
+    """Puts the same questions to two models, whose `faces` are one object where their encoders are the same. Of the
+    challenger's faces those `wrong` (N,), under somebody else's name, are neither learned nor asked about.
 
     Photos are matched by person and content. Folds and near-duplicates are those of the challenger's faces for both
     models: the same photos must be held out of both, or the answers could not be paired, and the challenger's encoder
@@ -176,7 +182,8 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
         return Incomparable(too_few)
     old_head, new_head = (known_heads[one.model.card.head.name] for one in (champion, challenger))
     faces, fpir = challenger.faces, challenger.model.fpir
-    of_old, of_new = _photos_of(faces, champion.model), _photos_of(faces, challenger.model)
+    aside = np.zeros(len(faces.person), bool) if wrong is None else wrong
+    of_old, of_new = (_photos_of(faces, one.model) & ~aside for one in (champion, challenger))
     rows, view = _seen_through(champion.faces, faces)
     seen = np.zeros(len(of_new), bool)
     seen[rows] = True
@@ -220,7 +227,7 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
         newcomers=tuple(faces.people[one] for one in np.flatnonzero(newcomer)),
         recognised=share(recognised, of_new & newcomer[faces.person] & new.held.mated),
         taken_for_newcomers=_taken_for(faces, new, own, newcomer),
-        doubted=int(doubted.sum()),
+        doubted=int(doubted.sum()) + int(np.sum(aside & seen)),
         unasked=int(np.sum(certain & ~mated)),
     )
 
