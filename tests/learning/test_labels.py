@@ -129,6 +129,15 @@ def test_one_person_in_two_folders() -> None:
     assert found(folders).folders == ()
 
 
+def test_of_one_person_in_two_folders_no_photo_is_wrong() -> None:
+    rng = np.random.default_rng(13)
+    ada, bo = people(rng, 2)
+    older = unit(ada + 0.2 * unit(rng.normal(size=256)))
+    folders = [[photos(rng, ada, 8), photos(rng, older, 2)], [photos(rng, older, 8)], [photos(rng, bo, 8)]]
+    two = found(folders)
+    assert [one[:2] for one in two.same] == [(0, 1)] and not two.wrong.any() and two.folders == ()
+
+
 def test_names_that_are_nearly_the_same_make_it_surer() -> None:
     rng = np.random.default_rng(7)
     ada, bo = people(rng, 2)

@@ -18,7 +18,7 @@ from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
-from mien.text.findings import FindingKind
+from mien.text.findings import OF_NAMES, FindingKind
 from mien.text.models import did_not_count
 from mien.text.shell import command
 from mien.text.words import count, first_few, listed, percent
@@ -187,7 +187,8 @@ def _first(names: Sequence[str], most: int = FEW) -> str:
 def _print_needs(album: Path, findings: Sequence[Finding]) -> None:
     """What in the album needs a human, in a few lines: those of people with too few photos are one."""
     few = [finding for finding in findings if finding.kind == FindingKind.FEW]
-    lines = [f"{_first(finding.about)}{finding.why}" for finding in findings if finding.kind != FindingKind.FEW]
+    others = sorted((one for one in findings if one.kind != FindingKind.FEW), key=lambda one: one.kind not in OF_NAMES)
+    lines = [f"{_first(finding.about)}{finding.why}" for finding in others]
     if few:
         people = count(len(few), "person has", "people have")
         lines.append(f"{people} fewer than {few[0].figures['minimum']:,} different photos with their face")

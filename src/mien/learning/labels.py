@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -170,11 +170,19 @@ def find(
         _folder(faces, one, rows, number, owner, centres, levels)
         for number, (one, rows) in enumerate(zip(sorted_, own, strict=True))
     ]
-    return Labels(
-        len(faces),
-        tuple(folder for folder in folders if folder.parts),
-        tuple(_same(owner, [folder.own for folder in folders], centres, levels, alike)),
-    )
+    same = tuple(_same(owner, [folder.own for folder in folders], centres, levels, alike))
+    folders = [_without_twins(folder, same) for folder in folders]
+    return Labels(len(faces), tuple(folder for folder in folders if folder.parts), same)
+
+
+def _without_twins(folder: Folder, same: Sequence[Same]) -> Folder:
+    """A folder in which what agrees with its person's other folder is the person's own."""
+    twins = {one for pair in same for one in pair[:2] if folder.person in pair[:2]}
+    theirs = [part for part in folder.parts if part.other in twins]
+    if not theirs:
+        return folder
+    own = np.sort(np.concatenate([folder.own, *(part.rows for part in theirs)]))
+    return replace(folder, own=own, parts=tuple(part for part in folder.parts if part.other not in twins))
 
 
 class _Sorted(NamedTuple):
