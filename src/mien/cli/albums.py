@@ -15,13 +15,15 @@ from mien.storage.layout import TRAINING
 from mien.text.models import did_not_count
 from mien.text.shell import command
 from mien.text.words import count, first_few, percent
-from mien.types import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mien.stages.status import PersonStatus, Status
     from mien.types import Finding
+
+FEW = 4
+"""Names in one line before the rest is only counted."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
+from mien.cli.albums import FEW, Json
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from mien.stages.evaluate import Evaluated
     from mien.stages.train import Trained
     from mien.types import Finding
-
-FEW = 4
-"""Names in one line before the rest is only counted."""
 
 NEEDS = 6
 """Lines about what needs a human that training ends with."""

@@ -13,6 +13,12 @@ from mien.text.photos import PhotoFault
 class FindingKind(Kind):
     """What `check` finds, in the order in which it is told: what needs a human first."""
 
+    FEW = (
+        "few",
+        "{different:,} of {minimum:,} photos with their face, copies counted once",
+        "Add photos: other days, other light, from other sides.",
+        True,
+    )
     CLOSED = ("closed", "cannot be opened", "Check its permissions.", True)
     UNREADABLE = ("unreadable", "cannot be read", "Take it out of the folder.", True)
     SUSPECT = (
@@ -74,12 +80,6 @@ class FindingKind(Kind):
         "not chosen",
         "which face is theirs is to be chosen again",
         "Run `mien align`, then check again.",
-        True,
-    )
-    FEW = (
-        "few",
-        "{different:,} of {minimum:,} photos with their face, copies counted once",
-        "Add photos: other days, other light, from other sides.",
         True,
     )
     NO_FACE = (
