@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mien.cli.albums import FEW
 from mien.cli.console import SHOWN
-from mien.cli.learning import FEW
 from mien.errors import NEEDS_HUMAN
 
 if TYPE_CHECKING:
