@@ -107,6 +107,7 @@ COLOURS: dict[str, Colour] = {
     "Cy": (40, 40, 200),
     "Stranger": (200, 200, 40),
     "Freya": (40, 200, 200),
+    "Passer-by": (200, 40, 200),
 }
 
 

@@ -238,9 +238,14 @@ class Finding:
         return self.kind.advise(self._filling)
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """What or whom its words are about: photos, or people whom the words do not name themselves."""
+        return self.photos or (self.people if "{person}" not in self.kind.words else ())
+
+    @property
     def line(self) -> str:
         """All of it in a line: what or whom it is about, what it is, and what to do."""
-        about = self.photos or (self.people if "{person}" not in self.kind.words else ())
+        about = self.about
         start = f"{', '.join(about[:FEW])}{' …' if len(about) > FEW else ''}: " if about else ""
         if source := self.figures.get("source"):
             start = f"The source {source} "

@@ -12,7 +12,7 @@ from mien.encoders.shelf import kept
 from mien.errors import SourceError
 from mien.learning.head import HeadOption
 from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
-from mien.learning.heads.prototypes import prototypes
+from mien.learning.heads.prototypes import fit_prototypes, prototypes
 from mien.open_album import EyesFor, Tools
 from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
@@ -48,7 +48,8 @@ def eyes_with(encoder: Kept, choice: EncoderChoice) -> Eyes:
 
 
 def _normalised(cosines: Cosines) -> Fit:
-    return normalised(prototypes(cosines))
+    # Normalised scores of strangers lie nearer to those of the person, and so does the bound between them.
+    return normalised(partial(fit_prototypes, contradicted=cosines.contradicted))
 
 
 HEADS = (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mien.cli.albums import FEW
 from mien.cli.console import SHOWN
-from mien.cli.learning import FEW
 from mien.errors import NEEDS_HUMAN
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def test_what_is_found_by_kind_with_what_to_do(mien: Mien, three_people: Painted
         "Fetch the photo again, or take the file out of the folder.\n"
         "two people Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png, Bo/hers.png: the same picture under 2 people\n"
         "Leave the photo with the person it shows, and take it out of the other folder.\n"
+        "one in two Ada and Bo look like one person in two folders (0.999)\n"
+        "If they are one, move the photos of Bo into the folder Ada.\n"
         "copies Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png: 3 copies of the same picture\n"
         "Cy/cy-1.png, Cy/cy-2.png, Cy/cy-3.png: 3 copies of the same picture\n"
         "Nothing needs doing. Other photos would teach more.\n"
-        "check 2 findings need you; 2 told for information"
+        "check 3 findings need you; 2 told for information"
     )
 
 

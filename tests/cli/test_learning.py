@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from mien.cli.console import SHOWN
+from mien.cli.learning import NEEDS
 from mien.errors import NEEDS_HUMAN
 from mien.open_album import read_settings
 from mien.registry import folder
@@ -96,13 +97,36 @@ def test_train_makes_a_model_and_only_if_it_would_be_another(mien: Mien, three_p
     assert f"\n\nmodel {version} is now in use: 3 people, 9 photos\n" in said
     assert "\nunknown below a score of 0." in said and "strangers" in said
     again = text(mien("-C", three_people.folder, "train").stdout)
-    assert again.endswith(f"\n\nmodel {version} stays in use; nothing has changed since it was made")
+    assert f"\n\nmodel {version} stays in use; nothing has changed since it was made\nneeds you " in again
+    assert "\nneeds you 3 people have fewer than 20 different photos with their face\n" in again
+
+
+def test_train_ends_with_what_needs_a_human_and_no_headline_stands_alone(mien: Mien, painted: Painted) -> None:
+    for person, colour in (("Ada", (200, 40, 40)), ("Bo", (40, 200, 40)), ("Cy", (40, 40, 200))):
+        shades(painted.training / person, colour, 0, 8)
+    shades(painted.training / "Bo", (200, 40, 40), 26, 27)
+    shades(painted.training / "Cy", (200, 200, 40), 8, 15)
+    shades(painted.training / "ada", (200, 40, 40), 8, 12)
+    said = text(mien("-C", painted.folder, "train").stdout)
+    (headline,) = [line for line in said.splitlines() if line.startswith("check ")]
+    assert " surely; but 1 folder holds several people, " in headline
+    assert headline.endswith(" look like somebody else's and 1 person may lie in two folders: see below")
+    (doubted,) = [line for line in said.splitlines() if line.startswith("doubted ")]
+    assert "Bo/26.png" in doubted and doubted.endswith(" photos did not count, being unlike the others of their person")
+    _, _, needs = said.partition("\nneeds you ")
+    assert "Bo/26.png: " in needs and "two groups of faces: 7 photos like these, and 8 photos of somebody else" in needs
+    assert needs.count("\n") == NEEDS and "\n… and " in needs and needs.rstrip().endswith(" check")
+    assert f"\n{doubted}\n" in text(mien("-C", painted.folder, "status").stdout)
+    told = json.loads(mien("-C", painted.folder, "train", "--json").stdout)
+    kinds = {one["kind"] for one in told["needs_human"]}
+    assert kinds >= {"two groups", "one in two", "few"}
+    assert all(one["remedy"] for one in told["needs_human"])
 
 
 def shades(folder: Path, colour: tuple[int, int, int], first: int, last: int) -> None:
     """Photos of one person which are different pictures: faces a little off the person's colour, each differently."""
     folder.mkdir(exist_ok=True)
-    for number, offset in islice(enumerate(product((-24, 0, 24), repeat=3)), first, last):
+    for number, offset in islice(enumerate(product((-8, 0, 8), repeat=3)), first, last):
         red, green, blue = (part + off for part, off in zip(colour, offset, strict=True))
         Image.fromarray(draw_photo([((red, green, blue), (8, 20, 88, 100))], 240, 200)).save(folder / f"{number}.png")
 
@@ -112,21 +136,22 @@ def test_train_puts_a_model_into_use_that_the_gate_had_kept_out_and_says_so(mien
         shades(painted.training / person, colour, 0, 8)
     assert mien("-C", painted.folder, "daily").exit_code == 0
     champion = str(painted.open().version)
-    shades(painted.training / "Ada", (40, 200, 40), 8, 26)  # Bo's photos
+    shades(painted.training / "Ada", (200, 200, 40), 8, 26)  # somebody else's photos
     assert mien("-C", painted.folder, "daily").exit_code == NEEDS_HUMAN
     assert painted.open().version == champion, "the gate kept the challenger out"
     result = mien("-C", painted.folder, "train")
     challenger = str(painted.open().version)
     assert result.exit_code == 0 and challenger > champion
     said = f"model {challenger} is now in use instead of {champion}; it had been made of these photos before"
-    assert text(result.stdout).endswith(f"\n\n{said}")
+    assert f"\n\n{said}\nneeds you " in text(result.stdout)
+    assert "8 photos like these, and 18 photos of somebody else" in text(result.stdout)
     assert "stays in use" not in result.stdout and "nothing has changed" not in result.stdout
     assert [(one.version, one.how, one.in_use) for one in painted.open().models()] == [
         (champion, "daily", False),
         (challenger, "train", True),
     ]
     again = text(mien("-C", painted.folder, "train").stdout)
-    assert again.endswith(f"model {challenger} stays in use; nothing has changed since it was made")
+    assert f"model {challenger} stays in use; nothing has changed since it was made\n" in again
 
 
 def test_train_goes_forward_again_after_a_rollback_and_says_so(mien: Mien, three_people: Painted) -> None:
@@ -137,11 +162,11 @@ def test_train_goes_forward_again_after_a_rollback_and_says_so(mien: Mien, three
     mien("-C", three_people.folder, "models", "rollback")
     result = mien("-C", three_people.folder, "train")
     said = f"{found['version']} is now in use instead of {first}; it had been made of these photos before"
-    assert text(result.stdout).endswith(f"\n\nmodel {said}")
+    assert f"\n\nmodel {said}\n" in text(result.stdout)
     (three_people.folder / "models/current").unlink()
     result = mien("-C", three_people.folder, "train")
     said = f"{found['version']} is now in use; it had been made of these photos before"
-    assert text(result.stdout).endswith(f"\n\nmodel {said}")
+    assert f"\n\nmodel {said}\n" in text(result.stdout)
 
 
 def test_train_for_programs(mien: Mien, three_people: Painted) -> None:

@@ -26,9 +26,10 @@ from mien.report.data import (
     PersonRow,
     Reliability,
     ReportData,
-    Suspect,
 )
 from mien.report.page import MOST_MISTAKES, render
+from mien.text.findings import FindingKind
+from mien.types import Finding
 from mien.vision.images import encoded
 
 NBSP = "\u00a0"
@@ -39,7 +40,7 @@ SECTIONS = (
     "Scores, threshold, probabilities",
     "What changed since the last model",
     "Faces answered wrongly",
-    "Photos that may be filed under the wrong person",
+    "Photos that may lie under a wrong name",
     "Faces that were taken by guess",
     "Most confused pairs",
     "Names that strangers would get",
@@ -74,7 +75,7 @@ def full() -> ReportData:
         heads=(HeadTried("prototypes", 0.05, True), HeadTried("softmax", 0.06, False)),
         people=3,
         photos=410,
-        left_out=2,
+        left_out=("Ada/y.jpg", "Bert/z.jpg"),
         figures=Figures(
             Share(398, 400), Share(400, 400), Share(396, 400), Share(380, 400), Share(394, 400), Share(4, 410)
         ),
@@ -95,7 +96,11 @@ def full() -> ReportData:
         bystanders=1234,
         mistakes=(Mistake(jpeg, "Bert", None, 0.91, "training-images/Bert/1.jpg"),),
         mistake_count=6,
-        suspects=(Suspect("training-images/Ada/x.jpg", "Ada", "Bert"),),
+        needs=(
+            Finding(
+                FindingKind.WRONG_NAME, ("Ada", "Bert"), ("training-images/Ada/x.jpg",), {"rival": 0.9, "own": 0.8}
+            ),
+        ),
         guesses=(Guessed("training-images/Cleo/y.jpg", "Cleo", "the left one of 2", 0),),
         changes=Changes(
             "2026-11-20-001",
@@ -123,7 +128,7 @@ def bare() -> ReportData:
         bystanders=0,
         mistakes=(),
         mistake_count=0,
-        suspects=(),
+        needs=(),
         guesses=(),
         changes=None,
     )
@@ -146,7 +151,7 @@ def hostile(text: str) -> ReportData:
         pairs=(ConfusedPair(text, text, 1, 0.9),),
         false_alarms=((text, FalseAlarms(masked=1, bystanders=1)),),
         mistakes=(replace(data.mistakes[0], person=text, answer=text, photo=text),),
-        suspects=(Suspect(text, text, text),),
+        needs=(Finding(FindingKind.WRONG_NAME, (text, text), (text,), {"rival": 0.9, "own": 0.8}),),
         guesses=(Guessed(text, text, "the right one of 2", 1),),
         changes=replace(changes, version=text, people_new=(text,)),
     )
@@ -221,7 +226,7 @@ def test_an_empty_report_says_so_in_sentences() -> None:
         "No answer had a probability to check.",
         "This is the album’s first model",
         "No face was answered wrongly.",
-        "No photo looks more like somebody else",
+        "No photo looks like somebody else’s",
         "No two people were confused.",
         "There was no stranger to try it on.",
         "Nobody was measured.",
@@ -279,7 +284,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
         mistakes=data.mistakes * 300,
         mistake_count=1234,
         pairs=tuple(ConfusedPair("a", f"{i:04}", i, 0.9) for i in range(900)),
-        suspects=data.suspects * 5000,
+        needs=data.needs * 5000,
         guesses=data.guesses * 5000,
         false_alarms=tuple((row.person, FalseAlarms(masked=9, bystanders=0)) for row in people[:777]),
         changes=replace(data.changes, people_new=tuple(row.person for row in people)) if data.changes else None,
@@ -298,7 +303,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
         "1,800 people more",
         "577 people more",
         "880 pairs more",
-        "4,900 photos more",
+        "4,900 findings more",
         "and 1,970 more",
     ):
         assert hidden in told
@@ -358,8 +363,8 @@ def test_what_needs_a_human_names_each_matter() -> None:
     figures = replace(full().figures, fpir=Share(40, 410))
     told = Page(render(replace(full(), figures=figures))).text()
     for matter in (
-        "1 photo may be filed under the wrong person",
         "Of 1 person it was guessed which face is theirs",
+        "training-images/Ada/x.jpg: the face is more like Bert (0.900) than like Ada (0.800).",
         f"More strangers get a name than the 1{NBSP}% you asked for",
         "Ada and Bert are confused most",
         "1 person is named rightly less than half of the time",
@@ -369,7 +374,7 @@ def test_what_needs_a_human_names_each_matter() -> None:
 
 
 def test_an_album_in_order_needs_nobody() -> None:
-    report = replace(full(), rows=full().rows[:1], suspects=(), guesses=(), pairs=(), changes=None)
+    report = replace(full(), rows=full().rows[:1], needs=(), guesses=(), pairs=(), changes=None)
     assert "Nothing. The album shows no contradiction" in Page(render(report)).text()
 
 

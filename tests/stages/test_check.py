@@ -76,6 +76,32 @@ def test_faces_under_the_wrong_name(messy: Checked) -> None:
     assert why(messy, "wrong name")[0].startswith("the face is more like Amara (0.9")
 
 
+def test_several_people_in_a_folder_and_one_in_two(
+    trained_album: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = shutil.copytree(trained_album, tmp_path_factory.mktemp("mixed") / "album")
+    people = folder / "training-images"
+    for number in ("10", "11", "12"):
+        (people / "amara").mkdir(exist_ok=True)
+        shutil.copy2(sample / f"people/Amara/{number}.jpg", people / f"amara/{number}.jpg")
+    strangers = sorted((sample / "strangers").iterdir())
+    for photo in sorted(strangers[0].iterdir())[:4]:
+        shutil.copy2(photo, people / f"Erik/new-{photo.name}")
+    shutil.copy2(min(strangers[1].iterdir()), people / "Jun/odd.jpg")
+    album = Album(folder, minimum=1)
+    album.align()
+    checked = album.check()
+    ((photos, _),) = found(checked, "two groups")
+    assert [Path(photo).name[:4] for photo in photos] == ["new-"] * 4
+    assert why(checked, "two groups") == ["two groups of faces: 4 photos like these, and 6 photos of somebody else"]
+    assert found(checked, "odd") == [(("Jun/odd.jpg",), ("Jun",))]
+    assert why(checked, "odd") == ["unlike the other 6 photos of Jun"]
+    assert found(checked, "one in two") == [((), ("Amara", "amara"))]
+    (one,) = [finding for finding in checked.findings if finding.kind == "one in two"]
+    assert one.why.startswith("Amara and amara look like one person in two folders (0.9")
+    assert one.remedy == "If they are one, move the photos of amara into the folder Amara."
+
+
 def test_photos_that_teach_nothing_or_little(messy: Checked) -> None:
     assert found(messy, "no face") == [(("Ingrid/nobody.png",), ("Ingrid",))]
     assert found(messy, "poor") == [(("Amara/blurred.png",), ("Amara",))]
@@ -124,6 +150,16 @@ def test_copies_count_once(three_people: Painted) -> None:
     assert found(checked, "copies")[0] == (copies, ("Ada",))
     assert found(checked, "two people") == [], "they look alike, but the faces differ"
     assert not three_people.open(minimum=1).check().needs_human
+
+
+def test_a_team_is_nobody(three_people: Painted) -> None:
+    team = tuple(f"Team/{face}.png" for face in ("Ada", "Bo", "Passer-by", "Stranger"))
+    for photo in team:
+        three_people.photo(photo, Path(photo).stem, sides=(90,))
+    three_people.open().align()
+    checked = three_people.open(minimum=1).check()
+    assert found(checked, "mixed") == [(team, ("Team",))]
+    assert why(checked, "mixed") == ["faces of 4 people among 4 photos, and none is in most of them"]
 
 
 def test_a_person_without_a_photo(painted: Painted) -> None:

@@ -142,8 +142,15 @@ def test_a_photo_that_contradicts_the_others_is_left_out_and_counted(three_peopl
     three_people.photo("Ada/wrong.png", "Bo")
     learned = three_people.open().train()
     assert learned.trained is not None
-    assert (learned.trained.photos, learned.trained.left_out) == (12, 1)
-    assert learned.trained.threshold.mislabelled == 1
+    assert (learned.trained.photos, learned.trained.left_out) == (12, ("Ada/wrong.png",))
+    assert learned.trained.threshold.mislabelled == 0, "the figures are of the others"
+    assert len(learned.trained.faces.sha256) == 11
+    assert learned.trained.to_json()["left_out"] == ["Ada/wrong.png"]
+    assert ("wrong name", ("Ada/wrong.png",)) in [(one.kind, one.photos) for one in learned.needs_human]
+    status = three_people.open().status()
+    assert status.model is not None and status.model.left_out == ("Ada/wrong.png",)
+    assert not status.stale, "what does not count is known all the same"
+    assert three_people.open().train().trained is None
 
 
 def test_training_makes_the_page_again_that_is_missing(three_people: Painted) -> None:

@@ -12,8 +12,9 @@ from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say,
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING
+from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import count, listed, percent
+from mien.text.words import count, first_few, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from mien.records.removals import Removal
     from mien.stages.status import PersonStatus, Status
     from mien.types import Finding
+
+FEW = 4
+"""Names in one line before the rest is only counted."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -197,6 +201,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         m = found.model
         made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"
         entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
+        if m.left_out:
+            entry("doubted", f"{first_few(m.left_out, FEW)}: {did_not_count(len(m.left_out))}", "33")
     else:
         entry("model", "none")
     if found.removed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json, print_guesses
+from mien.cli.albums import FEW, Json, print_guesses
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
-from mien.text.words import count, listed, percent
+from mien.text.findings import OF_NAMES, FindingKind
+from mien.text.models import did_not_count
+from mien.text.shell import command
+from mien.text.words import count, first_few, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -26,9 +30,10 @@ if TYPE_CHECKING:
     from mien.stages.check import Checked
     from mien.stages.evaluate import Evaluated
     from mien.stages.train import Trained
+    from mien.types import Finding
 
-FEW = 4
-"""Names in one line before the rest is only counted."""
+NEEDS = 6
+"""Lines about what needs a human that training ends with."""
 
 
 class Face(enum.StrEnum):
@@ -57,6 +62,7 @@ def align(
         say_json(aligned.to_json())
     else:
         _print_aligned(aligned)
+        print_guesses(aligned.guesses)
     if aligned.failures:
         raise typer.Exit(PhotoError.exit_code)
 
@@ -83,17 +89,19 @@ def train(
 ) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     with Reporter(notes=as_json) as progress:
-        learned = opened(context, progress, encoder=encoder).train(keep_encoder=encoder is not None)
+        album = opened(context, progress, encoder=encoder)
+        learned = album.train(keep_encoder=encoder is not None)
     if as_json:
         say_json(learned.to_json())
     else:
         _print_aligned(learned.aligned)
         say()
         if learned.trained:
-            _print_trained(learned.version, learned.trained)
+            _print_trained(learned.version, learned.trained, learned.needs_human)
             entry("report", f"models/{learned.version}/report.html; mien report opens it")
         else:
             entry("model", _not_new(learned))
+        _print_needs(album.folder, learned.needs_human)
     if learned.aligned.failures:
         raise typer.Exit(PhotoError.exit_code)
 
@@ -143,7 +151,6 @@ def _print_aligned(aligned: Aligned) -> None:
     if aligned.several:
         what = "left out" if aligned.skip_multi else "the one that agrees with the person's other photos was taken"
         entry("several", f"{count(len(aligned.several), 'photo')} with several faces: {what}")
-    print_guesses(aligned.guesses)
     _list("no face", list(map(shown, aligned.faceless)))
     _list("left out", [f"{shown(one.path)} {one.reason}" for one in aligned.left_out])
     _list("unreadable", [str(error) for _, error in aligned.failures])
@@ -160,7 +167,7 @@ def _not_new(learned: Learned) -> str:
 def _print_checked(checked: Checked) -> None:
     for kind, group in groupby(checked.findings, key=lambda finding: finding.kind):
         findings = list(group)
-        lines = [f"{_first(one.photos or one.people)}{one.why}" for one in findings]
+        lines = [f"{_first(one.about, SHOWN if one.needs_human else FEW)}{one.why}" for one in findings]
         _list(kind, lines, "33" if findings[0].needs_human else "")
         for remedy in dict.fromkeys(one.remedy for one in findings[:SHOWN]):
             entry("", remedy, "2")
@@ -170,19 +177,53 @@ def _print_checked(checked: Checked) -> None:
     entry("check", f"{what} you{told}", "33" if human else "32")
 
 
-def _first(names: Sequence[str]) -> str:
+def _first(names: Sequence[str], most: int = FEW) -> str:
     """What a line is about: the first few names."""
-    rest = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
-    return f"{', '.join(names[:FEW])}{rest}: " if names else ""
+    return f"{first_few(names, most)}: " if names else ""
 
 
-def _print_trained(version: str, trained: Trained) -> None:
+def _print_needs(album: Path, findings: Sequence[Finding]) -> None:
+    """What in the album needs a human, in a few lines: those of people with too few photos are one."""
+    few = [finding for finding in findings if finding.kind == FindingKind.FEW]
+    others = sorted((one for one in findings if one.kind != FindingKind.FEW), key=lambda one: one.kind not in OF_NAMES)
+    lines = [f"{_first(finding.about)}{finding.why}" for finding in others]
+    if few:
+        people = count(len(few), "person has", "people have")
+        lines.append(f"{people} fewer than {few[0].figures['minimum']:,} different photos with their face")
+    for number, line in enumerate(lines[:NEEDS]):
+        entry("" if number else "needs you", line, "33")
+    if lines:
+        more = f"… and {len(lines) - NEEDS:,} more: " if len(lines) > NEEDS else "what to do says "
+        entry("", f"{more}{command(album, 'check')}", "2")
+
+
+def _but(findings: Sequence[Finding]) -> str:
+    """What the headline of a model is not to be read without."""
+    photos: Counter[object] = Counter()
+    folders: dict[object, set[str]] = defaultdict(set)
+    for finding in findings:
+        photos[finding.kind] += len(finding.photos)
+        folders[finding.kind].add(finding.people[0] if finding.people else "")
+    mixed = folders[FindingKind.TWO_GROUPS] | folders[FindingKind.MIXED]
+    wrong = photos[FindingKind.WRONG_NAME] + photos[FindingKind.WRONG_NAMES] + photos[FindingKind.ODD]
+    twice = sum(finding.kind == FindingKind.ONE_IN_TWO for finding in findings)
+    said = [
+        *([count(len(mixed), "folder holds several people", "folders hold several people")] if mixed else []),
+        *([count(wrong, "photo looks like somebody else's", "photos look like somebody else's")] if wrong else []),
+        *([count(twice, "person may lie in two folders", "people may lie in two folders")] if twice else []),
+    ]
+    return listed(said) if said else ""
+
+
+def _print_trained(version: str, trained: Trained, needs: Sequence[Finding]) -> None:
     made_of = f"{count(trained.people, 'person', 'people')}, {count(trained.photos, 'photo')}"
     entry("model", f"{version} is now in use: {made_of}", "1")
     measured = trained.measured
     if measured.top1.of:
         first, named = percent(measured.top1.value), percent(measured.tpir.value)
-        entry("check", f"{first} of its photos get the right name first from a model without them, {named} surely")
+        but = _but(needs)
+        told = f"{first} of its photos get the right name first from a model without them, {named} surely"
+        entry("check", f"{told}; but {but}: see below" if but else told, "33" if but else "")
     if measured.single:
         photos = count(
             measured.single, "photo is the only one of its person", "photos are the only ones of their people"
@@ -194,8 +235,7 @@ def _print_trained(version: str, trained: Trained) -> None:
     if trained.own_cosines:
         entry("cosines", f"{trained.own_cosines.finding.why}. {trained.own_cosines.finding.remedy}", "33")
     if trained.left_out:
-        what = count(trained.left_out, "photo contradicts", "photos contradict")
-        entry("doubted", f"{what} the person's others (a wrong label?) and did not count", "33")
+        entry("doubted", f"{_first(trained.left_out)}{did_not_count(len(trained.left_out))}", "33")
 
 
 def _print_evaluated(found: Evaluated) -> None:

@@ -28,7 +28,7 @@ from mien.stages.align import align
 from mien.stages.check import check
 from mien.stages.compare import Incomparable, compare
 from mien.stages.merge import merge
-from mien.text.findings import ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
+from mien.text.findings import OF_NAMES, ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
 from mien.text.words import Figure
 from mien.types import Finding
 
@@ -38,7 +38,16 @@ COMMAND = "daily"
 AFTER_SECONDS = 600
 """How long the command that is given the summary may take."""
 
-HELD = frozenset({FindingKind.SUSPECT, FindingKind.TWO_PEOPLE})
+HELD = frozenset(
+    {
+        FindingKind.SUSPECT,
+        FindingKind.TWO_PEOPLE,
+        FindingKind.TWO_GROUPS,
+        FindingKind.MIXED,
+        FindingKind.STRANGE,
+        FindingKind.ONE_IN_TWO,
+    }
+)
 """Kinds whose photos had better not be merged before somebody has seen them."""
 
 Came = tuple[dict[str, Figure], list[Finding]]
@@ -247,6 +256,8 @@ class _Loop:
             found.append(Finding(StepKind.GUESSED, figures={"people": len(learned.aligned.guesses)}))
         if few := sum(size < minimum for size in sizes):
             found.append(Finding(StepKind.FEW_PHOTOS, figures={"people": few, "minimum": minimum}))
+        if learned.trained:  # said once, and not on every day on which nothing came
+            found += [finding for finding in learned.needs_human if finding.kind in OF_NAMES]
         return {"version": learned.version, "trained": learned.trained is not None}, found
 
     def _evaluate(self) -> Came:
@@ -302,6 +313,10 @@ _FOUND: Mapping[object, StepKind] = {
     FindingKind.UNREADABLE: StepKind.FOUND_UNREADABLE,
     FindingKind.SUSPECT: StepKind.FOUND_SUSPECT,
     FindingKind.TWO_PEOPLE: StepKind.FOUND_TWO_PEOPLE,
+    FindingKind.STRANGE: StepKind.FOUND_STRANGE,
+    FindingKind.TWO_GROUPS: StepKind.FOUND_TWO_GROUPS,
+    FindingKind.MIXED: StepKind.FOUND_TWO_GROUPS,
+    FindingKind.ONE_IN_TWO: StepKind.FOUND_ONE_IN_TWO,
     FindingKind.NOT_SEEN: StepKind.FOUND_NOT_SEEN,
     FindingKind.NO_FACE: StepKind.FOUND_NO_FACE,
     FindingKind.SEVERAL: StepKind.FOUND_SEVERAL,

@@ -24,17 +24,20 @@ if TYPE_CHECKING:  # a stage that is not run is not imported either
     from mien.stages.align import Aligned
     from mien.stages.enrol import Enrolled
     from mien.stages.train import Trained
+    from mien.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What training did: it aligned first; `trained` is None where `version` had been made of the same photos before.
-    `before` was in use until then, None for none."""
+    `before` was in use until then, None for none. `needs_human` is what in the album nobody but a human can put
+    right."""
 
     aligned: Aligned
     version: str
     trained: Trained | None
     before: str | None
+    needs_human: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -43,6 +46,7 @@ class Learned:
             "version": self.version,
             "before": self.before,
             "trained": trained,
+            "needs_human": [finding.to_json() for finding in self.needs_human],
             "aligned": self.aligned.to_json(),
         }
 
@@ -65,9 +69,11 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
     """Aligns, then makes a version of all faces, which is in use only when it is promoted; none where the one in use,
     the newest (a killed run made it) or one of those set `aside` would come out again."""
     from mien.report.build import make_page
+    from mien.stages.check import check
     from mien.stages.train import is_up_to_date, train
 
     aligned = align_training(album)
+    needs = tuple(finding for finding in check(album, [TRAINING]).findings if finding.needs_human)
     current = album.sound_model()
     before = current.version if current else None
     there = versions.names(album.layout.models)
@@ -75,10 +81,10 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
         with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
             model = versions.load(album.layout.models, version)
             if is_up_to_date(album, model) and (album.layout.models / version / REPORT).is_file():
-                return Learned(aligned, version, None, before)
+                return Learned(aligned, version, None, before, needs)
     trained = train(album)
-    page = partial(make_page, album, trained, current.card if current else None)
-    return Learned(aligned, versions.write(album.layout.models, trained.draft, page), trained, before)
+    page = partial(make_page, album, trained, needs, current.card if current else None)
+    return Learned(aligned, versions.write(album.layout.models, trained.draft, page), trained, before, needs)
 
 
 def enrol(

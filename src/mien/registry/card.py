@@ -90,15 +90,18 @@ class RunCard(Part):
 
 
 class Card(Part):
-    """card.json. `photos` are the SHA-256 of the photos used, by person; `counts` and `metrics` what training counted
-    and measured; `cosines` what the album showed of an encoder of which nobody had measured them; `false_alarms` has
-    everybody whose name a stranger would get; `packages` the versions of the libraries that it ran with."""
+    """card.json. `photos` are the SHA-256 of the photos known, by person, and `left_out` of those among them that did
+    not count, as they lie under a wrong name or contradict their person's others; `counts` and `metrics` what training
+    counted and measured; `cosines` what the album showed of an encoder of which nobody had measured them;
+    `false_alarms` has everybody whose name a stranger would get; `packages` the versions of the libraries that it ran
+    with."""
 
     format: Literal[1] = 1
     encoder: EncoderCard
     head: HeadCard
     people: Annotated[int, Field(ge=1)]
     photos: dict[str, list[_Sha256]]
+    left_out: dict[str, list[_Sha256]] = {}
     counts: dict[str, _Count]
     metrics: dict[str, float]
     cosines: Cosines | None = None

@@ -72,8 +72,8 @@ class _Rule(Part):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Draft:
     """A model that is to be written, its head scoring in the order of `people`; the rest is for its card: who made the
-    embeddings, which head was chosen, the SHA-256 of each person's photos, counts, metrics, when it was made, false
-    alarms by person, and the cosines that the album itself showed of its encoder."""
+    embeddings, which head was chosen, the SHA-256 of each person's photos and which of these did not count, counts,
+    metrics, when it was made, false alarms by person, and the cosines that the album itself showed of its encoder."""
 
     people: Sequence[str]
     head: FittedHead
@@ -87,6 +87,7 @@ class Draft:
     created: datetime
     false_alarms: Mapping[str, FalseAlarms] = field(default_factory=dict)
     cosines: Cosines | None = None
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +174,7 @@ def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
             "head": draft.chosen,
             "people": len(draft.people),
             "photos": {nfc(person): sorted(photos) for person, photos in draft.photos.items()},
+            "left_out": {nfc(person): sorted(photos) for person, photos in draft.left_out.items()},
             "counts": dict(draft.counts),
             "metrics": dict(draft.metrics),
             "cosines": draft.cosines,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mien.engines import threads
 from mien.errors import PhotoError
 from mien.learning.figures import BINS, Share, counted, tpir_at_fpir
-from mien.learning.openset import mislabelled
 from mien.open_album import OpenAlbum
 from mien.records.faces import Guess
 from mien.registry.card import Card, worst_first
@@ -27,12 +26,12 @@ from mien.report.data import (
     PersonRow,
     Reliability,
     ReportData,
-    Suspect,
 )
 from mien.report.page import FIGURES, MOST_MISTAKES, TABLED, render
 from mien.stages.train import Trained
 from mien.storage.layout import TRAINING, shown
 from mien.text.findings import place_of
+from mien.types import Finding
 from mien.vision.images import read_picture
 from mien.vision.quality import POOR
 from mien.vision.thumbnail import thumbnail
@@ -47,12 +46,17 @@ Bools = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 
-def make_page(album: OpenAlbum, trained: Trained, before: Card | None, version: str) -> bytes:
-    """The page about a model that will be `version`, as UTF-8; `before` is the card of the model in use until now."""
-    return render(report_data(album, trained, before, version)).encode()
+def make_page(
+    album: OpenAlbum, trained: Trained, needs: tuple[Finding, ...], before: Card | None, version: str
+) -> bytes:
+    """The page about a model that will be `version`, as UTF-8; `needs` is what in the album needs a human, `before` the
+    card of the model in use until now."""
+    return render(report_data(album, trained, needs, before, version)).encode()
 
 
-def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version: str) -> ReportData:
+def report_data(
+    album: OpenAlbum, trained: Trained, needs: tuple[Finding, ...], before: Card | None, version: str
+) -> ReportData:
     """Everything that the page shows. The faces on it are cut from the photos of the album."""
     faces, held, measured, threshold = trained.faces, trained.held, trained.measured, trained.threshold
     names, places = faces.people, album.catalog.files.places(TRAINING)
@@ -88,8 +92,6 @@ def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version
     for row, jpeg in zip(examples, _faces(album, [photo(row) for row in examples]), strict=True):
         answer = None if top[row] < threshold.value else names[held.rival[row]]
         mistakes.append(Mistake(jpeg, names[faces.person[row]], answer, float(top[row]), path(row)))
-    doubted = np.flatnonzero(mislabelled(rival, held.own, trained.cosines))
-    doubted = doubted[np.argsort(own[doubted] - rival[doubted], kind="stable")]
     return ReportData(
         album=album.folder.name,
         version=version,
@@ -122,10 +124,8 @@ def report_data(album: OpenAlbum, trained: Trained, before: Card | None, version
         pairs=_pairs(names, faces.person, held.rival, rival, mated & ~right),
         mistakes=tuple(mistakes),
         mistake_count=len(wrong),
-        suspects=tuple(
-            Suspect(path(row), names[faces.person[row]], names[held.rival[row]]) for row in doubted.tolist()
-        ),
         guesses=tuple(map(_guessed, album.catalog.faces.guesses(album.encoder))),
+        needs=needs,
         changes=_changes(trained, before) if before else None,
     )
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from mien.learning.figures import Share
 from mien.registry.card import FalseAlarms
+from mien.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +102,6 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """A photo filed under `person` that looks more like `more_like`."""
-
-    photo: str
-    person: str
-    more_like: str
-
-
-@dataclass(frozen=True, slots=True)
 class Guessed:
     """A photo in which it was guessed that the face at `place` (in words) is that of `person`, and how many `others` of
     the person there are likewise."""
@@ -137,12 +129,13 @@ class Changes:
 class ReportData:
     """A model and how good it is.
 
-    `left_out` of the `photos` contradict their person's others and were not learned from. `fpir_asked` is the FPIR that
-    the threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by rising FPIR. `rows` has
-    everybody, in any order; whoever has fewer than `minimum_photos` is listed again. `mistakes` need hold no more than
-    the page shows, the surest mistake first; `mistake_count` is how many there were. `suspects` come most suspicious
-    first. `guesses` has a line a person. `false_alarms` has everybody whose name a stranger would get, worst first, and
-    `bystanders` is how many faces in the photos are nobody's own. `changes` is None for an album's first model.
+    `left_out` are those of the `photos` that were not learned from, as they are unlike their person's others.
+    `fpir_asked` is the FPIR that the threshold was chosen for, `threshold_note` says how. `roc` holds (FPIR, TPIR) by
+    rising FPIR. `rows` has everybody, in any order; whoever has fewer than `minimum_photos` is listed again. `mistakes`
+    need hold no more than the page shows, the surest mistake first; `mistake_count` is how many there were. `guesses`
+    has a line a person, and `needs` is what else nobody but a human can put right, as `mien check` says it.
+    `false_alarms` has everybody whose name a stranger would get, worst first, and `bystanders` is how many faces in the
+    photos are nobody's own. `changes` is None for an album's first model.
     """
 
     album: str
@@ -153,7 +146,7 @@ class ReportData:
     heads: tuple[HeadTried, ...]
     people: int
     photos: int
-    left_out: int
+    left_out: tuple[str, ...]
     figures: Figures
     threshold: float
     fpir_asked: float
@@ -168,8 +161,8 @@ class ReportData:
     bystanders: int
     mistakes: tuple[Mistake, ...]
     mistake_count: int
-    suspects: tuple[Suspect, ...]
     guesses: tuple[Guessed, ...]
+    needs: tuple[Finding, ...]
     changes: Changes | None
 
 

@@ -11,12 +11,15 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 from mien.report.charts import reliability_chart, roc_chart, score_chart, tpir_at
 from mien.report.data import Figures, PersonRow, ReportData, difference
 from mien.report.environment import environment
+from mien.text.findings import OF_NAMES, FindingKind
 
 MOST_MISTAKES: Final = 50
 """Faces shown. Faces make the page large, and fifty show what goes wrong."""
 MOST_ROWS: Final = 200
 MOST_PAIRS: Final = 20
-MOST_SUSPECTS: Final = 100
+MOST_DOUBTS: Final = 100
+TOLD_APART: Final = frozenset({FindingKind.FEW, FindingKind.UNDECIDED})
+"""Kinds of findings that have a section of their own."""
 MOST_NAMES: Final = 30
 """Names in a sentence before it says how many more there are."""
 
@@ -63,8 +66,10 @@ def render(report: ReportData) -> str:
             hard=sum(row.named.of > 0 and 2 * row.named.hits < row.named.of for row in report.rows),
             new=_first(changes.people_new if changes else (), MOST_NAMES),
             mistakes=_first(report.mistakes, MOST_MISTAKES, report.mistake_count),
-            suspects=_first(report.suspects, MOST_SUSPECTS),
-            guesses=_first(report.guesses, MOST_SUSPECTS),
+            guesses=_first(report.guesses, MOST_DOUBTS),
+            names=_first([one for one in report.needs if one.kind in OF_NAMES], MOST_DOUBTS),
+            others=[one for one in report.needs if one.kind not in OF_NAMES | TOLD_APART],
+            left_out=_first(report.left_out, MOST_NAMES),
             pairs=_first(pairs, MOST_PAIRS),
             alarms=_first(report.false_alarms, MOST_ROWS),
             people=_first(sorted(report.rows, key=_worst_first), MOST_ROWS),

@@ -5,9 +5,9 @@ one under two people or, by its face, under the wrong one. With the others train
 face teaches nothing, of several faces the person's own is taken, the same bytes count once, a poor face counts little -
 and they are told for whoever wants a better album. Copies that were saved anew each count.
 
-In training-images the album's own faces are asked, by a head fitted without each. Of an intake the model in use is
-asked, and the album whether it has these pictures already: a source says who is in a picture; here it is asked whether
-that can be.
+In training-images the album's own faces are asked. Of an intake the model in use is asked, whether the person's own
+photos in the album agree, and whether it has these pictures already: a source says who is in a picture; here it is
+asked whether that can be.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from mien import doubts
 from mien.learning.copies import Copies, FiledPhoto
-from mien.learning.crossval import held_out, split
 from mien.learning.head import Ints
-from mien.learning.openset import identify, mislabelled
+from mien.learning.openset import identify
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
 from mien.records.faces import SeenFile, SeenShelf, TrainingSet
@@ -137,7 +137,10 @@ def _of_training(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterato
     for guess in album.catalog.faces.guesses(album.encoder):
         if there >= set(guess.finding.photos):
             yield guess.finding
-    yield from _wrong_names(album, files)
+    paths = defaultdict[tuple[str, str], list[str]](list)
+    for file in files:
+        paths[file.person, file.sha256].append(shown(file.path))
+    yield from doubts.in_album(album.catalog.faces.training_set(album.encoder), album.cosines, paths)
     yield from _few(album, shelved, files, pictures)
     together: dict[int, list[SeenFile]] = defaultdict(list)
     for file, picture in zip(files, pictures, strict=True):
@@ -174,33 +177,30 @@ def _few(album: OpenAlbum, shelved: Shelved, files: Sequence[SeenFile], pictures
             yield Finding(FindingKind.FEW, (person,), figures={"different": number, "minimum": minimum})
 
 
-def _wrong_names(album: OpenAlbum, files: Sequence[SeenFile]) -> Iterator[Finding]:
-    """Faces that agree clearly better with somebody else than with the person they are filed under, by a head fitted
-    without them."""
-    known: TrainingSet = album.catalog.faces.training_set(album.encoder)
-    people, cosines, paths = len(known.people), album.cosines, defaultdict[tuple[str, str], list[str]](list)
-    if people < 2:
-        return
-    for file in files:
-        paths[file.person, file.sha256].append(shown(file.path))
-    fold = split(known.sha256, known.person, known.embeddings, cosines)
-    fit, equal = album.tools.heads[0].fit_for(cosines), np.ones(len(fold), np.float32)
-    held = held_out(fit, known.embeddings, known.person, people, equal, fold)
-    for row in np.flatnonzero(mislabelled(held.best_rival, held.own, cosines)):
-        person, other = known.people[known.person[row]], known.people[held.rival[row]]
-        scores = {"rival": round(float(held.best_rival[row]), 4), "own": round(float(held.own[row]), 4)}
-        if photos := paths[person, known.sha256[row]]:
-            yield Finding(FindingKind.WRONG_NAME, (person, other), tuple(photos), scores)
-
-
 # Intakes
 
 
 def _of_intakes(album: OpenAlbum, waiting: SeenShelf, model: Model | None) -> Iterator[Finding]:
+    known = album.catalog.faces.training_set(album.encoder)
+    means = _means(known)
     suspects = list(_suspects(album, waiting, model)) if model else []
+    told = {photo for finding in suspects for photo in finding.photos}
+    doubted = list(_doubts(album, waiting, known, means))
+    wrong = {photo for finding in doubted for photo in finding.photos}
+    there = list(_here_already(album, waiting, told, wrong, means))
+    told |= {finding.photos[0] for finding in there if finding.kind == FindingKind.TWO_PEOPLE}
     yield from suspects
-    doubted = {photo for finding in suspects for photo in finding.photos}
-    yield from _here_already(album, waiting, doubted)
+    yield from there
+    yield from (finding for finding in doubted if not told.issuperset(finding.photos))
+
+
+def _doubts(album: OpenAlbum, waiting: SeenShelf, known: TrainingSet, means: Mapping[str, Floats]) -> Iterator[Finding]:
+    """What the faces that wait and those of the album say of the names under which they came."""
+    asked = [(file, face) for file in waiting.files if (face := _likeliest(waiting, file, means)) is not None]
+    if asked:
+        files, faces = zip(*asked, strict=True)
+        paths, people = (tuple(shown(file.path) for file in files), tuple(file.person for file in files))
+        yield from doubts.in_intakes(known, doubts.Waiting(paths, people, np.stack(faces)), album.cosines)
 
 
 def _suspects(album: OpenAlbum, waiting: SeenShelf, model: Model) -> Iterator[Finding]:
@@ -221,14 +221,16 @@ def _suspects(album: OpenAlbum, waiting: SeenShelf, model: Model) -> Iterator[Fi
             yield Finding(FindingKind.SUSPECT, (file.person, answer.person), (shown(file.path),), figures)
 
 
-def _here_already(album: OpenAlbum, waiting: SeenShelf, doubted: Set[str]) -> Iterator[Finding]:
-    """Pictures that are in the album, or came before in the intakes, under the same person or under another. Those in
-    `doubted` (paths) are held back already, and say nothing against the same picture under the right name."""
-    asked = [file for file in waiting.files if shown(file.path) not in doubted]
+def _here_already(
+    album: OpenAlbum, waiting: SeenShelf, told: Set[str], doubted: Set[str], means: Mapping[str, Floats]
+) -> Iterator[Finding]:
+    """Pictures that are in the album, or came before in the intakes, under the same person or under another. Those of
+    which something was `told` (paths) are left out; those `doubted` say nothing against the same picture under the
+    right name."""
+    asked = [file for file in waiting.files if shown(file.path) not in told]
     if not asked:
         return
     merged = album.catalog.faces.on([TRAINING], album.encoder)
-    means = _means(album.catalog.faces.training_set(album.encoder))
     files = [*merged.files, *asked]
     pictures = [_filed(file, _own(merged, file)) for file in merged.files]
     pictures += [_filed(file, _likeliest(waiting, file, means)) for file in asked]
@@ -237,6 +239,8 @@ def _here_already(album: OpenAlbum, waiting: SeenShelf, doubted: Set[str]) -> It
         file, own, elsewhere = files[number], "", dict[str, str]()
         for other in copies.of(number).tolist():
             if files[other].person != file.person:
+                if shown(files[other].path) in doubted and shown(file.path) not in doubted:
+                    continue
                 elsewhere.setdefault(files[other].person, shown(files[other].path))
             elif other < number:  # of one person's two the later one is told
                 own = own or shown(files[other].path)

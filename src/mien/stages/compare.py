@@ -34,6 +34,7 @@ from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import Decision, PairedAnswers, decide
 from mien.learning.head import HeadOption, Ints, weights
+from mien.learning.labels import find
 from mien.learning.openset import choose_threshold, mislabelled, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
@@ -147,10 +148,12 @@ def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | 
     of_champion = of_challenger if same else faces.training_set(champion.encoder_id)
     if same and not of_challenger.people:
         return Incomparable(Finding(IncomparableKind.NO_FACES, figures={"version": challenger.version}))
+    cosines = album.cosines_of(challenger)
     found = compare_on(
         Contender(champion, of_champion, album.cosines_of(champion)),
-        Contender(challenger, of_challenger, album.cosines_of(challenger)),
+        Contender(challenger, of_challenger, cosines),
         album.tools.heads,
+        find(of_challenger.embeddings, of_challenger.person, len(of_challenger.people), cosines).wrong,
     )
     if isinstance(found, Incomparable) or not found.flips:
         return found
@@ -159,8 +162,12 @@ def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | 
     return replace(found, flips=tuple(flips))
 
 
-def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadOption]) -> Compared | Incomparable:
-    """Puts the same questions to two models, whose `faces` are one object where their encoders are the same.
+def compare_on(
+    champion: Contender, challenger: Contender, heads: Sequence[HeadOption], wrong: Bools | None = None
+) -> Compared | Incomparable:
+    """Puts the same questions to two models, whose `faces` are one object where their encoders are the same. Of the
+    challenger's faces those `wrong` (N,), under somebody else's name, are neither learned nor asked about, but for
+    those that the champion learned.
 
     Photos are matched by person and content. Folds and near-duplicates are those of the challenger's faces for both
     models: the same photos must be held out of both, or the answers could not be paired, and the challenger's encoder
@@ -176,7 +183,8 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
         return Incomparable(too_few)
     old_head, new_head = (known_heads[one.model.card.head.name] for one in (champion, challenger))
     faces, fpir = challenger.faces, challenger.model.fpir
-    of_old, of_new = _photos_of(faces, champion.model), _photos_of(faces, challenger.model)
+    photos, aside = _photos_of(faces, challenger.model), np.zeros(len(faces.person), bool) if wrong is None else wrong
+    of_old, of_new = _learned(faces, champion.model, aside), photos & ~aside
     rows, view = _seen_through(champion.faces, faces)
     seen = np.zeros(len(of_new), bool)
     seen[rows] = True
@@ -188,7 +196,9 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
     old = old.placed(rows, len(of_new))
     new = _Asked.about(challenger, fold, of_new, both, new_head, heads[0], fpir)
 
-    own = of_new & both[faces.person]
+    # What the champion has learned is asked about, though the challenger takes it for somebody else's: a stranger who
+    # came with more photos than a person had would take the name.
+    own = (of_new | (of_old & photos)) & both[faces.person]
     asked = own & seen
     doubted = asked & mislabelled(old.held.best_rival, old.held.own, champion.cosines)
     certain = asked & ~doubted
@@ -220,7 +230,7 @@ def compare_on(champion: Contender, challenger: Contender, heads: Sequence[HeadO
         newcomers=tuple(faces.people[one] for one in np.flatnonzero(newcomer)),
         recognised=share(recognised, of_new & newcomer[faces.person] & new.held.mated),
         taken_for_newcomers=_taken_for(faces, new, own, newcomer),
-        doubted=int(doubted.sum()),
+        doubted=int(doubted.sum()) + int(np.sum(aside & seen & ~own)),
         unasked=int(np.sum(certain & ~mated)),
     )
 
@@ -402,6 +412,15 @@ def _seen_through(other: TrainingSet, faces: TrainingSet) -> tuple[Ints, Trainin
         overall=other.overall[theirs],
     )
     return rows, view
+
+
+def _learned(faces: TrainingSet, model: Model, wrong: Bools) -> Bools:
+    """(N,) the faces from which the model learned: those of its photos that are not `wrong`, or were not found to be
+    when it was made."""
+    left_out = {(person, photo) for person, photos in model.card.left_out.items() for photo in photos}
+    pairs = zip(faces.person, faces.sha256, strict=True)
+    counted = np.array([(faces.people[person], photo) not in left_out for person, photo in pairs], bool)
+    return _photos_of(faces, model) & (counted | ~wrong)
 
 
 def _photos_of(faces: TrainingSet, model: Model) -> Bools:

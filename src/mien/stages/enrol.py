@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.errors import NoFaceError
 from mien.learning.head import FittedHead, transformed, weights
+from mien.learning.labels import find
 from mien.open_album import OpenAlbum
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
@@ -48,9 +49,12 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
     if not changed:
         return Enrolled(model.version, len(faces.sha256), 0)
     head = load_fitted(album.layout.models / model.version, model)
-    embeddings = faces.embeddings if head.transform is None else transformed(faces.embeddings, head.transform)
+    theirs = ~find(faces.embeddings, faces.person, 1, album.cosines).wrong
+    embeddings = faces.embeddings[theirs]
+    if head.transform is not None:
+        embeddings = transformed(embeddings, head.transform)
     fit = album.tools.heads[0].fit_for(album.cosines)
-    own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall))
+    own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall[theirs]))
     if head.share < 1:  # of an earlier version, in which everybody has exemplars beside the mean
         own = replace(own, exemplars=own.vectors, owner=np.zeros(1, np.int64))
     people, head = _placed(model.people, head, person, own)
@@ -100,11 +104,18 @@ def _draft(
         encoder=model.card.encoder,
         chosen=model.card.head,
         photos=photos,
+        left_out=_still(model.card.left_out, photos),
         counts=model.card.counts | {ENROLLED_SINCE_FIT: model.enrolled_since_fit + changed},
         metrics=model.card.metrics,
         created=album.clock(),
         cosines=model.card.cosines,
     )
+
+
+def _still(left_out: Mapping[str, Sequence[str]], photos: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Which photos do not count, of those that are known."""
+    still = {person: [one for one in some if one in {*photos.get(person, ())}] for person, some in left_out.items()}
+    return {person: some for person, some in still.items() if some}
 
 
 def _placed(

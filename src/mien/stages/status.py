@@ -14,7 +14,7 @@ from mien.open_album import OpenAlbum
 from mien.records.files import Drift
 from mien.records.removals import Removal
 from mien.registry.folder import Model
-from mien.storage.layout import TRAINING
+from mien.storage.layout import TRAINING, shown
 from mien.storage.walk import walk
 from mien.text.findings import StaleKind
 from mien.types import Finding
@@ -31,11 +31,13 @@ class PersonStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The model in use: of how many `people` and `photos` it was made, and when it says unknown."""
+    """The model in use: how many `people` and `photos` it knows, which of the photos did not count (`left_out`), and
+    when it says unknown."""
 
     version: str
     people: int
     photos: int
+    left_out: tuple[str, ...]
     threshold: float
     fpir: float
 
@@ -104,16 +106,25 @@ def status(album: OpenAlbum) -> Status:
         minimum=album.settings.minimum,
         faceless=sum(bool(file.phash) and not file.faces for file in seen),
         unreadable=sum(file.fault is not None for file in seen),
-        model=_model_status(model) if model else None,
+        model=_model_status(album, model) if model else None,
         damaged=damaged,
         stale=tuple(stale),
         removed=tuple(one for one in album.ledger.removals.people() if one.name not in training.people),
     )
 
 
-def _model_status(model: Model) -> ModelStatus:
+def _model_status(album: OpenAlbum, model: Model) -> ModelStatus:
     photos = sum(map(len, model.card.photos.values()))
-    return ModelStatus(model.version, len(model.people), photos, model.threshold.value, model.fpir)
+    places = album.catalog.files.places(TRAINING) if model.card.left_out else {}
+    left_out = (places.get((person, photo)) for person, some in model.card.left_out.items() for photo in some)
+    return ModelStatus(
+        model.version,
+        len(model.people),
+        photos,
+        tuple(sorted(shown(path) for path in left_out if path)),
+        model.threshold.value,
+        model.fpir,
+    )
 
 
 def _unseen(album: OpenAlbum, unseen: int) -> list[Finding]:

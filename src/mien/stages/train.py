@@ -10,8 +10,8 @@ the faces asked about; the head in the model is then refitted on every face.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,10 +22,12 @@ from mien.learning.crossval import HeldOut, held_out, log_loss, split
 from mien.learning.false_alarms import count_bystanders, count_masked
 from mien.learning.figures import ModelFigures, measure
 from mien.learning.head import FittedHead, HeadOption, Scale, weights
+from mien.learning.labels import find
 from mien.learning.openset import Threshold, fit_open_set, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.card import FalseAlarms, HeadCard, worst_first
 from mien.registry.folder import Draft, Model
+from mien.storage.layout import TRAINING, shown
 from mien.text.models import ThresholdKind
 from mien.types import Cosines, Finding, Floats
 
@@ -50,16 +52,17 @@ known people then got as little as dice (docs/benchmarks.md, "Which head").
 class Trained:
     """A model that is not written yet (`draft`), and how good it is.
 
-    `faces` is what it was made of; `left_out` of the photos contradict their person's others and did not count. `held`
-    are the scores of heads fitted without the faces asked about, and `measured` what they come to. `bystanders` is how
-    many faces of the album are nobody's own. `own_cosines` is what the album showed of an encoder whose cosines nobody
-    had measured, None for another.
+    `faces` is what it was made of. `left_out` are the photos that did not count: those under a wrong name, which are
+    not among `faces` (`mien.learning.labels`), and those that contradict their person's others. `held` are the scores
+    of heads fitted without the faces asked about, and `measured` what they come to. `bystanders` is how many faces of
+    the album are nobody's own. `own_cosines` is what the album showed of an encoder whose cosines nobody had measured,
+    None for another.
     """
 
     draft: Draft
     cosines: Cosines
     faces: TrainingSet
-    left_out: int
+    left_out: tuple[str, ...]
     held: HeldOut
     measured: ModelFigures
     bystanders: int
@@ -71,7 +74,8 @@ class Trained:
 
     @property
     def photos(self) -> int:
-        return len(self.faces.sha256)
+        """How many the album has with a face of their person; of them `left_out` did not count."""
+        return self.draft.counts["photos"]
 
     @property
     def head(self) -> str:
@@ -100,7 +104,7 @@ class Trained:
         return {
             "people": self.people,
             "photos": self.photos,
-            "left_out": self.left_out,
+            "left_out": list(self.left_out),
             "head": self.head,
             "tried": self.tried,
             "threshold": self.threshold.value,
@@ -120,10 +124,11 @@ class Trained:
 
 
 def train(album: OpenAlbum) -> Trained:
-    """Chooses a head and fits a model of all chosen faces, as the settings say. Raises NoFaceError if no photo shows a
+    """Chooses a head and fits a model of the chosen faces, as the settings say; those that lie under a wrong name for
+    sure are set aside. Raises NoFaceError if no photo shows a
     face, UsageError if the head wanted cannot be had."""
-    faces, settings = album.catalog.faces.training_set(album.encoder), album.settings
-    if not faces.sha256:
+    every, settings = album.catalog.faces.training_set(album.encoder), album.settings
+    if not every.sha256:
         raise NoFaceError(
             str(album.folder),
             "has no photo in which a face was found",
@@ -132,6 +137,8 @@ def train(album: OpenAlbum) -> Trained:
     known = album.eyes().encoder.cosines
     own = None if known else album.measured
     cosines = known or album.measured.cosines
+    wrong = find(every.embeddings, every.person, len(every.people), cosines).wrong
+    faces = _those(every, ~wrong)
     people, weight = len(faces.people), weights(faces.overall)
     option, scale, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)
     threshold, calibration = fit_open_set(held, faces.person, people, settings.fpir, scale, cosines)
@@ -139,9 +146,13 @@ def train(album: OpenAlbum) -> Trained:
     head = option.fit_for(cosines)(faces.embeddings, faces.person, people, weight)
 
     photos: dict[str, list[str]] = defaultdict(list)
-    for person, sha256 in zip(faces.person, faces.sha256, strict=True):
-        photos[faces.people[person]].append(sha256)
-    left_out = int(np.sum(~head.counted))
+    for person, sha256 in zip(every.person, every.sha256, strict=True):
+        photos[every.people[person]].append(sha256)
+    counted = ~wrong
+    counted[counted] = head.counted
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for row in np.flatnonzero(~counted):
+        left_out[every.people[every.person[row]]].append(every.sha256[row])
     false_alarms, bystanders = _false_alarms(album, faces.people, held, head, threshold.value)
     draft = Draft(
         people=faces.people,
@@ -151,9 +162,10 @@ def train(album: OpenAlbum) -> Trained:
         encoder=album.encoder_card,
         chosen=HeadCard(name=option.name, tried=tried),
         photos=photos,
+        left_out=left_out,
         counts={
-            "photos": len(faces.sha256),
-            "left_out": left_out,
+            "photos": len(every.sha256),
+            "left_out": int(np.sum(~counted)),
             "bystanders": bystanders,
             **measured.counts(),
         },
@@ -162,7 +174,24 @@ def train(album: OpenAlbum) -> Trained:
         false_alarms=false_alarms,
         cosines=None if known else cosines,
     )
-    return Trained(draft, cosines, faces, left_out, held, measured, bystanders, own)
+    return Trained(draft, cosines, faces, _paths(album, left_out), held, measured, bystanders, own)
+
+
+def _those(faces: TrainingSet, rows: NDArray[np.bool_]) -> TrainingSet:
+    """These faces alone; everybody keeps one."""
+    return replace(
+        faces,
+        person=faces.person[rows],
+        sha256=tuple(photo for photo, kept in zip(faces.sha256, rows, strict=True) if kept),
+        embeddings=faces.embeddings[rows],
+        overall=faces.overall[rows],
+    )
+
+
+def _paths(album: OpenAlbum, photos: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Where the photos with these hashes are, person by person."""
+    places = album.catalog.files.places(TRAINING)
+    return tuple(sorted(shown(places[person, one]) for person, some in photos.items() for one in some))
 
 
 def _false_alarms(

@@ -46,6 +46,42 @@ class FindingKind(Kind):
         "Cut a photo to the face of {person}, or add one that shows nobody else, if another face may be the right one.",
         True,
     )
+    WRONG_NAMES = (
+        "wrong names",
+        "{photos:photo is|photos are} more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
+        "Look at them: move them into the folder {other}, or join two folders that are one person's.",
+        True,
+    )
+    TWO_GROUPS = (
+        "two groups",
+        "two groups of faces: {photos:photo} like these, and {others:photo} of somebody else",
+        "Look at both: move one of them into a folder of its own.",
+        True,
+    )
+    MIXED = (
+        "mixed",
+        "faces of {groups:person|people} among {photos:photo}, and none is in most of them",
+        "A folder is for one person: give each of them one, or take the folder away.",
+        True,
+    )
+    ODD = (
+        "odd",
+        "unlike the other {others:photo} of {person}",
+        "Look at it: move the photo to the person it shows, or take it out of the folder.",
+        True,
+    )
+    STRANGE = (
+        "strange",
+        "unlike {person}, by {others:other photo}",
+        "Look at it: move the photo to the person it shows, or merge it all the same with `mien merge`.",
+        True,
+    )
+    ONE_IN_TWO = (
+        "one in two",
+        "{person} and {other} look like one person in two folders ({cosine:.3f})",
+        "If they are one, move the photos of {other} into the folder {person}.",
+        True,
+    )
     NOT_SEEN = ("not seen", "{photos:photo} not seen yet", "Run `mien align`, then check again.", True)
     NOT_CHOSEN = (
         "not chosen",
@@ -100,6 +136,19 @@ def place_of(number: int, faces: int) -> str:
         side = "left" if number == 0 else "right"
         return f"the {side}{'' if faces == 2 else 'most'} one"
     return f"number {number + 1} from the left"
+
+
+OF_NAMES = frozenset(
+    {
+        FindingKind.WRONG_NAME,
+        FindingKind.WRONG_NAMES,
+        FindingKind.TWO_GROUPS,
+        FindingKind.MIXED,
+        FindingKind.ODD,
+        FindingKind.ONE_IN_TWO,
+    }
+)
+"""What makes a model worse than its figures say: names under which somebody else's photos lie."""
 
 
 class LeftOutKind(Kind):
@@ -224,6 +273,9 @@ class StepKind(Kind):
     FOUND_UNREADABLE = ("found unreadable", "{photos:,} unreadable")
     FOUND_SUSPECT = ("found suspect", "{photos:,} whom the model takes for somebody else")
     FOUND_TWO_PEOPLE = ("found two people", "{photos:,} that came for two people")
+    FOUND_STRANGE = ("found strange", "{photos:,} unlike the person they came for")
+    FOUND_TWO_GROUPS = ("found two groups", "{photos:,} of several people who came as one")
+    FOUND_ONE_IN_TWO = ("found one in two", "{photos:,} of somebody who is there under another name")
     FOUND_NOT_SEEN = ("found not seen", "{photos:,} not seen yet")
     FOUND_NO_FACE = ("found no face", "{photos:,} without a face")
     FOUND_SEVERAL = ("found several", "{photos:,} with several faces")

@@ -4,6 +4,7 @@ be had."""
 from __future__ import annotations
 
 from mien.text.kinds import Kind
+from mien.text.words import count
 
 
 class GateKind(Kind):
@@ -117,3 +118,8 @@ class HeadKind(Kind):
 
     TOO_FEW_PEOPLE = ("too few people", "needs {fewest:,} people")
     TOO_FEW_PHOTOS = ("too few photos", "needs {fewest:,} photos more than people")
+
+
+def did_not_count(photos: int) -> str:
+    """What is said of photos from which a model learned nothing, after their names."""
+    return f"{count(photos, 'photo')} did not count, being unlike the others of their person"

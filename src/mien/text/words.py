@@ -7,7 +7,7 @@ read alike in the terminal, in the report and on later pages.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 
 Figure = int | float | str | bool | None
@@ -39,6 +39,12 @@ def listed(words: Iterable[str], conjunction: str = "and") -> str:
     """ "Ada", "Ada and Bo", "Ada, Bo and Cy"."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """ "Ada, Bo and 7 more": the first `most` of the names, and how many there are besides."""
+    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{rest}"
 
 
 class _Filler(Formatter):

@@ -80,6 +80,19 @@ def test_a_wrong_label_is_left_out_and_the_prototype_does_not_feel_it() -> None:
     np.testing.assert_allclose(fitted.vectors[0], fit(right, owner[1:], 4).vectors[0], atol=1e-6)
 
 
+def test_a_face_that_only_its_neighbour_is_like_counts() -> None:
+    """A profile is unlike the mean of its person's faces, and like a half profile among these."""
+    faces, _ = faces_of(1, 8, spread=0.25)
+    aside = np.zeros(faces.shape[1])
+    aside[-1] = 1.0
+    mean = faces.mean(axis=0)
+    turned, profile = (np.asarray(x / np.linalg.norm(x), np.float32) for x in (mean + 0.25 * aside, mean + 0.5 * aside))
+    alone = fit(np.vstack([faces, profile]), [0] * 9, 1)
+    assert list(np.flatnonzero(~alone.counted)) == [8]
+    beside = fit(np.vstack([faces, turned, profile]), [0] * 10, 1)
+    assert beside.counted.all()
+
+
 @given(seeds, st.integers(1, 9))
 def test_never_more_than_a_third_is_left_out(seed: int, photos: int) -> None:
     strangers, _ = faces_of(photos * 3, 1, seed)  # nobody agrees with anybody

@@ -1,7 +1,7 @@
 """Prototypes: one mean direction per person, by which a face's score for that person is a cosine.
 
 A face whose label is wrong pulls the mean towards somebody else, so faces that the person's other photos contradict are
-left out.
+left out. A turned, tilted or covered face is unlike the mean as well, but like the photo next to it, and counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.head import Fit, FittedHead, Ints
+from mien.learning.labels import contradicted
 from mien.types import Cosines, Floats
 
 Vectors = NDArray[np.float64]
@@ -25,14 +26,14 @@ _ROUNDS = 4
 
 def prototypes(cosines: Cosines) -> Fit:
     """The head of one prototype a person, for embeddings with such cosines."""
-    return partial(fit_prototypes, contradicted=cosines.contradicted)
+    return partial(fit_prototypes, contradicted=contradicted(cosines))
 
 
 def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats, contradicted: float) -> FittedHead:
     """The weighted mean direction of every person's faces, without those that the person's other faces contradict.
 
     A face is contradicted if its cosine to the mean of the person's others lies more than `contradicted` below the
-    median of that person's faces.
+    median of that person's faces, and no other face that counts agrees with it as two photos of the person usually do.
 
     The result depends neither on the order of the faces nor on the other people: sums run in float64 in an order that
     the faces themselves give. O(N * D). Raises ValueError if somebody has no face.
@@ -49,7 +50,7 @@ def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats
     counted = np.ones(len(rows), dtype=bool)
     for _ in range(_ROUNDS):
         agreement = _agreement(rows, owner, starts, given * counted)
-        before, counted = counted, ~_contradicted(agreement, starts, contradicted)
+        before, counted = counted, ~_contradicted(rows, agreement, starts, contradicted)
         if np.array_equal(before, counted):
             break
     used = given * counted
@@ -85,13 +86,18 @@ def _agreement(rows: Vectors, owner: NDArray[np.intp], starts: NDArray[np.intp],
     return np.where(others > 0, (along - weight) / length, np.nan)
 
 
-def _contradicted(agreement: Vectors, starts: NDArray[np.intp], margin: float) -> NDArray[np.bool_]:
+def _contradicted(rows: Vectors, agreement: Vectors, starts: NDArray[np.intp], margin: float) -> NDArray[np.bool_]:
     """(N,) bool: the faces to leave out, the worst third of a person's at most."""
     out = np.zeros(len(agreement), dtype=bool)
     for start, end in zip(starts, [*starts[1:], len(agreement)], strict=True):
-        own = agreement[start:end]
+        own, faces = agreement[start:end], rows[start:end]
         if (most := len(own) // MOST_LEFT_OUT) == 0:
             continue
+        usual = float(np.median(own))
         worst = np.argsort(own, kind="stable")[:most]
-        out[start + worst] = own[worst] < np.median(own) - margin
+        worst = worst[own[worst] < usual - margin]
+        if len(worst):
+            # Cosines to the mean of many are the roots of those of pairs.
+            near = faces[worst] @ np.delete(faces, worst, axis=0).T
+            out[start + worst[near.max(axis=1) < usual * abs(usual)]] = True
     return out
