@@ -27,7 +27,7 @@ from mien.learning.openset import identify
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.types import Answer, Floats, NamedFace, Picture, Pixels, SeenFace
-from mien.vision.images import decode, picture_of, read_picture
+from mien.vision.images import LEAST_SCALE, decode, picture_of, read_picture
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
 """A photo as it may be given: the path of a file, the bytes of one, a PIL image of any mode (its EXIF orientation is
@@ -129,7 +129,11 @@ class _InUse:
 
     def answer(self, name: str, photo: PhotoLike, top: int) -> Answer:
         with self.eyes.borrow() as eyes:
-            seen = eyes.see_file(Path(photo)) if is_path(photo) else eyes.see_read(partial(read, photo, name), name)
+            seen = (
+                eyes.see_file(Path(photo))
+                if is_path(photo)
+                else eyes.see_read(partial(read, photo, name, least_scale=eyes.least_scale), name)
+            )
         if isinstance(seen, PhotoError):
             return Answer(name, self.model.version, None, (), seen)
         return Answer(name, self.model.version, seen.photo, self._named(seen.faces, top), None)
@@ -186,10 +190,10 @@ def _check(name: str, photo: object) -> None:
     )
 
 
-def read(photo: PhotoLike, name: str, max_side: int = 1600) -> Picture:
+def read(photo: PhotoLike, name: str, *, max_side: int = 1600, least_scale: float = LEAST_SCALE) -> Picture:
     """The picture of a photo, which errors call `name`; see `mien.vision.images.decode`. Raises PhotoError."""
     if isinstance(photo, bytes):
-        return decode(photo, name, max_side=max_side)
+        return decode(photo, name, max_side=max_side, least_scale=least_scale)
     if isinstance(photo, Image.Image | np.ndarray):
-        return picture_of(photo, name, max_side=max_side)
-    return read_picture(Path(photo), max_side=max_side)
+        return picture_of(photo, name, max_side=max_side, least_scale=least_scale)
+    return read_picture(Path(photo), max_side=max_side, least_scale=least_scale)
