@@ -78,9 +78,9 @@ def once(pixels: Pixels) -> list[Face]:
     [
         ((600, 400), 0, (600, 400)),  # small as it is
         ((1600, 1200), 0, (800, 600)),  # the long side
-        ((4000, 3000), 0, (1600, 1200)),  # what the smallest face needs
-        ((4000, 500), 0, (1600, 200)),  # and in a panorama as well
-        ((4000, 500), 80, (800, 100)),
+        ((4000, 3000), 0, (1800, 1350)),  # what the smallest face needs
+        ((4000, 500), 0, (1800, 225)),  # and in a panorama as well
+        ((4000, 500), 80, (900, 112)),
         ((1000, 600), 16, (1000, 600)),
     ],
 )

@@ -45,7 +45,7 @@ MAX_JPEG_PIXELS = 512_000_000
 million."""
 MAX_SCANNED_PIXELS = 2_000_000_000
 """Most pixels times scans of a progressive JPEG. Ten scans are usual; a small file can ask for thousands."""
-LEAST_SCALE = 0.4
+LEAST_SCALE = 0.45
 """Scale below which a photo is not reduced, so that faces of 40 pixels can be found in it; see `mien.seeing.eyes`."""
 LARGEST_PICTURE = 32_000_000
 """Pixels of a picture from which on it is reduced further, whatever becomes of its small faces: a photo of more than
