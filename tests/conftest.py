@@ -144,9 +144,7 @@ class Painted:
         """Fake eyes that tell what they look at."""
         name = f"fake-{choice.precision}" if choice.name == BUILT_IN else f"{choice.name}-{choice.precision}"
         views = cast("Views", choice.views or 4)
-        return WatchedEyes(
-            FakeDetector(), FakeDetector("fake-fallback"), FakeLandmarker(), FakeEncoder(name), views, self
-        )
+        return WatchedEyes(FakeDetector(), FakeLandmarker(), FakeEncoder(name), views, self)
 
     def eyes_of(self, model: Model) -> Eyes:
         """Fake eyes as a model was made by."""

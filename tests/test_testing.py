@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from mien import Album
 from mien.registry import versions
+from mien.seeing.detectors.mmod import MMOD
+from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.testing import (
     COSINES,
     FakeDetector,
@@ -58,9 +60,8 @@ def test_the_fakes_keep_the_promises() -> None:
     check_encoder(eyes.encoder, chips(64))
 
 
-@pytest.mark.parametrize("which", ["detector", "fallback"])
-def test_the_detectors_keep_the_promises(group: Pixels, which: str) -> None:
-    detector = getattr(make_eyes(EncoderChoice(views=1)), which)
+@pytest.mark.parametrize("detector", [make_eyes(EncoderChoice(views=1)).detector, MMOD(FivePointTrees())])
+def test_the_detectors_keep_the_promises(group: Pixels, detector: Detector) -> None:
     check_detector(detector, group)
     assert pickle.loads(pickle.dumps(detector)).id == detector.id
 

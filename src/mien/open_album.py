@@ -234,6 +234,8 @@ class OpenAlbum:
             precision=choice.precision,
             weights_sha256=eyes.encoder.weights_sha256,
             views=eyes.views,
+            smallest_face=choice.smallest_face,
+            doubtful_faces=choice.doubtful_faces,
         )
 
     # The model in use

@@ -28,8 +28,8 @@ from mien.learning.openset import identify, told
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.text.answers import AnswerKind
-from mien.types import Answer, Finding, Floats, LeastQuality, NamedFace, Picture, Pixels, Prediction, SeenFace
-from mien.vision.images import decode, picture_of, read_picture
+from mien.types import Answer, Finding, Floats, LeastQuality, NamedFace, Picture, Pixels, Prediction, SeenPhoto
+from mien.vision.images import LEAST_SCALE, decode, picture_of, read_picture
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
 """A photo as it may be given: the path of a file, the bytes of one, a PIL image of any mode (its EXIF orientation is
@@ -153,25 +153,29 @@ class _InUse:
     def answer(self, name: str, photo: PhotoLike, top: int) -> tuple[Answer, tuple[Floats, ...]]:
         """The answer for a photo, and the embeddings (D,) of its faces."""
         with self.eyes.borrow() as eyes:
-            seen = eyes.see_file(Path(photo)) if is_path(photo) else eyes.see_read(partial(read, photo, name), name)
+            seen = (
+                eyes.see_file(Path(photo))
+                if is_path(photo)
+                else eyes.see_read(partial(read, photo, name, least_scale=eyes.least_scale), name)
+            )
             least = eyes.encoder.least
         if isinstance(seen, PhotoError):
             return Answer(name, self.model.version, None, (), seen), ()
         learned = self.learned.get(seen.photo.sha256, ())
-        named = self._named(seen.faces, top, least)
+        named = self._named(seen, top, least)
         answer = Answer(name, self.model.version, seen.photo, named, None, learned)
         return answer, tuple(one.embedding.vector for one in seen.faces)
 
-    def _named(self, faces: tuple[SeenFace, ...], top: int, least: LeastQuality) -> tuple[NamedFace, ...]:
+    def _named(self, seen: SeenPhoto, top: int, least: LeastQuality) -> tuple[NamedFace, ...]:
         """The faces with their answers, of which those poorer than the `least` are unknown."""
+        faces, model = seen.faces, self.model
         if not faces:
             return ()
-        model = self.model
         embeddings: Floats = np.stack([one.embedding.vector for one in faces])
         scores = model.head.scores(embeddings)
         found = identify(scores, model.people, model.threshold, model.calibration, max(top, 2))
         answers = [
-            told(prediction, model.calibration, one.quality, least)
+            told(prediction, model.calibration, one.quality, least, seen.scale)
             for one, prediction in zip(faces, found, strict=True)
         ]
         return tuple(
@@ -234,10 +238,10 @@ def _check(name: str, photo: object) -> None:
     )
 
 
-def read(photo: PhotoLike, name: str, max_side: int = 1600) -> Picture:
+def read(photo: PhotoLike, name: str, *, max_side: int = 1600, least_scale: float = LEAST_SCALE) -> Picture:
     """The picture of a photo, which errors call `name`; see `mien.vision.images.decode`. Raises PhotoError."""
     if isinstance(photo, bytes):
-        return decode(photo, name, max_side=max_side)
+        return decode(photo, name, max_side=max_side, least_scale=least_scale)
     if isinstance(photo, Image.Image | np.ndarray):
-        return picture_of(photo, name, max_side=max_side)
-    return read_picture(Path(photo), max_side=max_side)
+        return picture_of(photo, name, max_side=max_side, least_scale=least_scale)
+    return read_picture(Path(photo), max_side=max_side, least_scale=least_scale)

@@ -107,6 +107,16 @@ class Settings(BaseModel):
     fpir: float = Field(
         default=0.01, gt=0, le=0.5, description="Share of strangers who may be given a name, above 0 and at most 0.5."
     )
+    smallest_face: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Smallest face that counts, in pixels of the full photo, up to 1024; 0 is 40, and less in photos "
+        "that are small themselves.",
+    )
+    doubtful_faces: bool = Field(
+        default=False, description="true: what only looks somewhat like a face counts as one (statues, paintings)."
+    )
     chip_size: int = Field(
         default=96, ge=16, le=1024, description="Side of the pictures in aligned-images, 16 to 1024 pixels."
     )
@@ -143,9 +153,17 @@ class Settings(BaseModel):
     @property
     def choice(self) -> EncoderChoice:
         """The encoder that is asked for."""
-        return EncoderChoice(self.encoder, self.precision, self.views, self.provider, self.commercial)
+        return EncoderChoice(
+            self.encoder,
+            self.precision,
+            self.views,
+            self.provider,
+            self.commercial,
+            self.smallest_face,
+            self.doubtful_faces,
+        )
 
-    @field_validator("views", "workers", "fpir", "chip_size", "minimum", "keep", mode="before")
+    @field_validator("views", "workers", "fpir", "smallest_face", "chip_size", "minimum", "keep", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: object) -> object:
         if isinstance(value, bool):

@@ -125,7 +125,7 @@ class FakeEncoder:
 
 def fake_eyes(views: Views = 1, encoder: str = FakeEncoder.id) -> Eyes:
     """Eyes for the photos of `draw_photo`. With another name the encoder counts as another one."""
-    return Eyes(FakeDetector(), FakeDetector("fake-fallback"), FakeLandmarker(), FakeEncoder(encoder), views)
+    return Eyes(FakeDetector(), FakeLandmarker(), FakeEncoder(encoder), views)
 
 
 @dataclass

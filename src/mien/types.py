@@ -96,7 +96,7 @@ class Picture:
 class Face:
     """One detection. `landmarks` is (5, 2) float32: right eye, left eye, nose tip, right and left mouth corner of the
     person (YuNet's order: the first eye is the one left in the picture of an upright frontal face). `turn` is the
-    number of anticlockwise quarter turns after which the face stands upright (0 for nearly all)."""
+    number of anticlockwise quarter turns after which the face stands most nearly upright (0 for nearly all)."""
 
     box: Box
     landmarks: Floats
@@ -145,13 +145,17 @@ class Alignment:
 class EncoderChoice:
     """Which encoder is wanted, and how. `name` is one of `mien encoders`; `views` is how many chips of a face an
     embedding is the mean of, 0 for as many as pay with this encoder; `provider` is where ONNX Runtime runs it;
-    `commercial`: whether its licence must allow commercial use."""
+    `commercial`: whether its licence must allow commercial use.
+
+    `smallest_face` and `doubtful_faces` say which faces it is given, as the settings of these names do."""
 
     name: str = "dlib-resnet"
     precision: Literal["fp32", "int8"] = "fp32"
     views: int = 0
     provider: str = "cpu"
     commercial: bool = False
+    smallest_face: int = 0
+    doubtful_faces: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,10 +206,12 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenPhoto:
-    """A photo with all its faces, left to right."""
+    """A photo with all its faces, left to right, as they were seen at `scale` times its size: an encoder is given no
+    finer detail."""
 
     photo: Photo
     faces: tuple[SeenFace, ...]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

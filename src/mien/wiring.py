@@ -14,11 +14,11 @@ from mien.learning.head import HeadOption
 from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
 from mien.learning.heads.prototypes import fit_prototypes, prototypes
 from mien.open_album import EyesFor, Tools
-from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
 from mien.seeing.encoders.network import NetworkEncoder
 from mien.seeing.eyes import Eyes, Views
 from mien.seeing.landmarkers.trees import FivePointTrees
+from mien.seeing.second_look import LOW
 from mien.storage.tracebacks import guarded
 from mien.text.fetching import SourceFault
 from mien.text.words import listed
@@ -44,7 +44,9 @@ def eyes_with(encoder: Kept, choice: EncoderChoice) -> Eyes:
     views: Views = cast("Views", choice.views) or encoder.description.views
     trees = FivePointTrees()
     network = NetworkEncoder(encoder, choice.precision, batch=views, provider=choice.provider)
-    return Eyes(YuNet(), MMOD(trees), trees, network, views)
+    return Eyes(
+        YuNet(LOW), trees, network, views, smallest_face=choice.smallest_face, doubtful_faces=choice.doubtful_faces
+    )
 
 
 def _normalised(cosines: Cosines) -> Fit:

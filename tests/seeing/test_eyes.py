@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,11 @@ from PIL import Image
 from mien.errors import DamagedModelError, PhotoError, ToolError
 from mien.protocols import Detector
 from mien.seeing import eyes as module
-from mien.seeing.detectors.mmod import MMOD
-from mien.seeing.eyes import (
-    CLOSE_UP_SIDE,
-    DLIB,
-    FACES_AT_ONCE,
-    FIRST_SIDE,
-    OTHER_SIDES,
-    SURELY_UPRIGHT,
-    TURNED_LEAD,
-    TURNED_SCORE,
-    Eyes,
-    Views,
-)
+from mien.seeing.eyes import CLOSE_UP_SIDE, DLIB, FACES_AT_ONCE, LEAST_SIDE, LONG_SIDE, SMALLEST_FACE, Eyes, Views
+from mien.seeing.second_look import SURE
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
 from mien.types import Alignment, Box, EncoderChoice, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
-from mien.vision.images import read_picture
+from mien.vision.images import LEAST_SCALE, read_picture
 from mien.wiring import make_eyes
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
@@ -57,7 +46,8 @@ Script = Callable[[Pixels], list[Face]]
 
 @dataclass(frozen=True)
 class Scripted:
-    """A detector that does as it is told, and writes down what it was shown; close-ups apart, which show it nothing."""
+    """A detector that does as it is told, and writes down what it was shown; close-ups apart, which show it nothing,
+    and the second look, which it is not asked for while it is sure."""
 
     script: Script = lambda _: []
     close_up: Script = lambda _: []
@@ -71,72 +61,63 @@ class Scripted:
         return self.script(pixels)
 
 
-def scripted_eyes(detector: Scripted, fallback: Scripted | None = None) -> Eyes:
-    return Eyes(detector, fallback or Scripted(id="fallback"), FakeLandmarker(), FakeEncoder(), 1)
+def scripted_eyes(detector: Scripted) -> Eyes:
+    return Eyes(detector, FakeLandmarker(), FakeEncoder(), 1)
 
 
-def first(scores: Iterable[float]) -> Script:
-    """One face a call, of these scores in turn; nothing where the score is 0."""
-    left = iter(scores)
-    return lambda _: [face(score)] if (score := next(left)) else []
+def once(pixels: Pixels) -> list[Face]:
+    """A face that is surely one, in a photo of 400 x 300 as it is."""
+    return [face(SURE + 0.01)] if pixels.shape[:2] == (300, 400) else []
 
 
-# How faces are looked for, and when again
-
-
-def test_a_clear_face_is_found_at_the_first_size() -> None:
-    detector, fallback = Scripted(first([SURELY_UPRIGHT])), Scripted(id="fallback")
-    assert len(scripted_eyes(detector, fallback).see(blank(1200, 900)).faces) == 1
-    assert detector.shown == [(FIRST_SIDE, FIRST_SIDE * 3 // 4)]
-    assert fallback.shown == []
-
-
-def test_where_there_is_nothing_more_is_tried_in_this_order() -> None:
-    detector, fallback = Scripted(), Scripted(id="fallback")
-    assert scripted_eyes(detector, fallback).see(blank(1200, 900)).faces == ()
-    sizes = [(side, side * 3 // 4) for side in (FIRST_SIDE, *OTHER_SIDES)]
-    upright, aside = (FIRST_SIDE, FIRST_SIDE * 3 // 4), (FIRST_SIDE * 3 // 4, FIRST_SIDE)
-    assert detector.shown == [*sizes, aside, aside, upright]
-    assert fallback.shown == [upright], "the slow one is asked last, and once"
-
-
-def test_other_sizes_are_tried_until_one_shows_a_face() -> None:
-    detector = Scripted(first([0, SURELY_UPRIGHT]))
-    (found,) = scripted_eyes(detector).see(blank(1200, 900)).faces
-    assert len(detector.shown) == 2
-    assert found.face.box == pytest.approx([100 * 1200 / OTHER_SIDES[0]] * 2 + [199 * 1200 / OTHER_SIDES[0]] * 2)
-
-
-def test_a_small_picture_is_not_enlarged_at_first_and_never_more_than_twice() -> None:
-    detector = Scripted()
-    scripted_eyes(detector).see(blank(100, 50))
-    assert detector.shown[:3] == [(100, 50), (200, 100), (100, 50)]
-
-
-def test_the_fallback_finds_what_the_detector_cannot() -> None:
-    fallback = Scripted(lambda _: [face(1.3, detector="fallback")], id="fallback")
-    (found,) = scripted_eyes(Scripted(), fallback).see(blank(400, 300)).faces
-    assert (found.face.detector, found.face.turn) == ("fallback", 0)
+# At which sizes faces are looked for
 
 
 @pytest.mark.parametrize(
-    ("upright", "turned", "turn"),
+    ("size", "smallest", "shown"),
     [
-        (SURELY_UPRIGHT, (1.0, 1.0, 1.0), 0),  # sure enough: the turned ones are not even asked
-        (SURELY_UPRIGHT - 0.01, (0.0, 0.0, 0.0), 0),
-        (SURELY_UPRIGHT - 0.01, (SURELY_UPRIGHT - 0.01 + TURNED_LEAD / 2, 0.0, 0.0), 0),  # not clearly better
-        (SURELY_UPRIGHT - 0.01, (0.0, 0.99, 0.98), 3),  # quarters are tried in the order 1, 3, 2
-        (0.65, (0.0, 0.0, 0.95), 2),
-        (0.0, (TURNED_SCORE - 0.01, 0.0, 0.0), 0),  # too weak to believe
-        (0.0, (TURNED_SCORE, 0.0, 0.0), 1),
+        ((600, 400), 0, (600, 400)),  # small as it is
+        ((1600, 1200), 0, (800, 600)),  # the long side
+        ((4000, 3000), 0, (1800, 1350)),  # what the smallest face needs
+        ((4000, 500), 0, (1800, 225)),  # and in a panorama as well
+        ((4000, 500), 80, (900, 112)),
+        ((1000, 600), 16, (1000, 600)),
     ],
 )
-def test_a_doubtful_photo_is_turned_and_the_clearly_better_side_taken(
-    upright: float, turned: tuple[float, ...], turn: int
+def test_the_finest_scale_is_that_of_the_smallest_face(
+    size: tuple[int, int], smallest: int, shown: tuple[int, int]
 ) -> None:
-    scores = [upright] if upright else [0.0] * (1 + len(OTHER_SIDES))
-    seen = scripted_eyes(Scripted(first([*scores, *turned]))).see(blank(400, 300)).faces
-    assert [one.face.turn for one in seen] == ([] if not upright and not turn else [turn])
+    detector = Scripted()
+    replace(scripted_eyes(detector), smallest_face=smallest).see(blank(*size))
+    widest = max(width for width, _ in detector.shown)
+    assert widest >= min(shown[0], 700), "tiles of at least that much"
+    assert max(height for width, height in detector.shown if width == widest) <= shown[1]
+    if max(shown) <= 1024:
+        assert shown in detector.shown
+
+
+def test_a_reduced_picture_is_looked_at_no_finer_than_the_photo_asks_for() -> None:
+    whole, half = Scripted(), Scripted()
+    scripted_eyes(whole).see(blank(1600, 1200))
+    scripted_eyes(half).see(picture(np.zeros((600, 800, 3), np.uint8), 0.5))
+    assert whole.shown == half.shown
+    assert (LONG_SIDE, LONG_SIDE * 3 // 4) in half.shown
+
+
+def test_faces_below_the_smallest_that_counts_are_not_reported() -> None:
+    found = [face(0.95, (10.0, 10.0, 50.0, 50.0)), face(0.95, (100.0, 100.0, 160.0, 160.0))]
+    eyes = scripted_eyes(Scripted(lambda pixels: found if pixels.shape == (300, 400, 3) else []))
+    assert len(eyes.see(blank(400, 300)).faces) == 2
+    (left,) = replace(eyes, smallest_face=60).see(blank(400, 300)).faces
+    assert left.face.box == found[1].box
+    assert replace(eyes, smallest_face=61).see(blank(400, 300)).faces == ()
+
+
+def test_photos_are_read_no_smaller_than_their_smallest_faces_allow() -> None:
+    eyes = scripted_eyes(Scripted())
+    assert eyes.least_scale == LEAST_SCALE == LEAST_SIDE / SMALLEST_FACE
+    assert replace(eyes, smallest_face=80).least_scale == LEAST_SIDE / 80
+    assert replace(eyes, smallest_face=10).least_scale == 1
 
 
 @pytest.mark.parametrize("turn", QUARTERS)
@@ -149,9 +130,11 @@ def test_a_photo_on_its_side_gives_boxes_in_its_own_pixels_and_the_same_embeddin
     for one in seen:
         assert one.face.turn == turn
         x0, y0, x1, y1 = (round(value) for value in one.face.box)
-        inside = turned.pixels[y0 : y1 + 1, x0 : x1 + 1].max(axis=2)
-        assert inside.min() > 0, "the box holds the face and nothing else"
-        assert inside.size == (x1 - x0 + 1) * (y1 - y0 + 1)
+        inside = turned.pixels[y0 + 2 : y1 - 1, x0 + 2 : x1 - 1].max(axis=2)
+        assert inside.min() > 0, "the box holds the face"
+        around = turned.pixels[y0 - 2 : y1 + 3, x0 - 2 : x1 + 3].max(axis=2)
+        edges = (around[0], around[-1], around[:, 0], around[:, -1])
+        assert not any(edge.any() for edge in edges), "and nothing else"
         assert np.ptp(one.face.landmarks, axis=0).max() < x1 - x0
         assert (one.face.landmarks > (x0, y0)).all() and (one.face.landmarks < (x1, y1)).all()
     chips = [fake_eyes().chip(turned, one.face, 96) for one in seen]
@@ -164,17 +147,17 @@ def test_a_close_up_places_the_landmarks() -> None:
         middle = (CLOSE_UP_SIDE - 1) / 2
         return [off_centre, replace(face(0.7), box=(middle - 50, middle - 50, middle + 50, middle + 50))]
 
-    (plain,) = scripted_eyes(Scripted(first([0.95]))).see(blank(400, 300)).faces
-    (closer,) = scripted_eyes(Scripted(first([0.95]), nearer)).see(blank(400, 300)).faces
-    assert plain.face.landmarks == pytest.approx(face(0.95).landmarks), "nothing seen there: its own stay"
+    (plain,) = scripted_eyes(Scripted(once)).see(blank(400, 300)).faces
+    (closer,) = scripted_eyes(Scripted(once, nearer)).see(blank(400, 300)).faces
+    assert plain.face.landmarks == pytest.approx(face(SURE).landmarks), "nothing seen there: its own stay"
     assert not np.allclose(closer.face.landmarks, plain.face.landmarks)
     assert (closer.face.box, closer.face.detector_score) == (plain.face.box, plain.face.detector_score)
 
 
 def test_a_close_up_that_shows_somebody_else_is_ignored() -> None:
-    eyes = scripted_eyes(Scripted(first([0.95]), lambda _: [face(0.99, (0.0, 0.0, 60.0, 60.0))]))
+    eyes = scripted_eyes(Scripted(once, lambda _: [face(0.99, (0.0, 0.0, 60.0, 60.0))]))
     (found,) = eyes.see(blank(400, 300)).faces
-    assert found.face.landmarks == pytest.approx(face(0.95).landmarks)
+    assert found.face.landmarks == pytest.approx(face(SURE).landmarks)
 
 
 # What it makes of the faces
@@ -183,7 +166,8 @@ def test_a_close_up_that_shows_somebody_else_is_ignored() -> None:
 def test_faces_go_from_left_to_right_whatever_their_scores() -> None:
     boxes: list[Box] = [(x, 40.0, x + 40.0, 80.0) for x in (200.0, 20.0, 260.0, 120.0)]
     found = [face(0.99 - 0.01 * number, box) for number, box in enumerate(boxes)]
-    seen = scripted_eyes(Scripted(lambda _: found)).see(blank(400, 300)).faces
+    whole = Scripted(lambda pixels: found if pixels.shape == (300, 400, 3) else [])
+    seen = scripted_eyes(whole).see(blank(400, 300)).faces
     assert [one.face.box for one in seen] == sorted(boxes)
 
 
@@ -265,10 +249,11 @@ def test_a_close_up_is_made_only_where_the_encoder_wants_one() -> None:
 
     class Counting(FakeDetector):
         def detect(self, pixels: Pixels) -> list[Face]:
-            looks.append(pixels.shape)
+            if pixels.shape[:2] == (CLOSE_UP_SIDE, CLOSE_UP_SIDE):
+                looks.append(pixels.shape)
             return super().detect(pixels)
 
-    for close_up, wanted in ((True, 2), (False, 1)):
+    for close_up, wanted in ((True, 1), (False, 0)):
         looks.clear()
         encoder = FakeEncoder(alignment=Alignment(TEMPLATE, close_up))
         replace(fake_eyes(), detector=Counting(), encoder=encoder).see(picture(draw_photo([(RED, (20, 30, 120, 130))])))
@@ -287,7 +272,8 @@ def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: py
     eyes = fake_eyes()
     others = [
         replace(eyes, detector=FakeDetector("other")),
-        replace(eyes, fallback=FakeDetector("other")),
+        replace(eyes, smallest_face=60),
+        replace(eyes, doubtful_faces=True),
         replace(eyes, landmarker=FakeLandmarker("other")),
         replace(eyes, encoder=FakeEncoder("other")),
         replace(eyes, views=2),
@@ -296,7 +282,7 @@ def test_the_encoder_id_names_everything_an_embedding_depends_on(monkeypatch: py
     ]
     ids = {eyes.encoder_id, *(one.encoder_id for one in others)}
     monkeypatch.setattr(module, "RECIPE", "another")
-    assert len(ids | {eyes.encoder_id}) == 9
+    assert len(ids | {eyes.encoder_id}) == 10
     monkeypatch.undo()
     assert eyes.encoder_id == pickle.loads(pickle.dumps(eyes)).encoder_id == fake_eyes().encoder_id
 
@@ -331,17 +317,16 @@ class Failing:
         raise self.error
 
 
-@pytest.mark.parametrize("role", ["detector", "fallback", "landmarker", "encoder"])
+@pytest.mark.parametrize("role", ["detector", "landmarker", "encoder"])
 def test_a_tool_that_fails_is_named_and_its_traceback_kept(tmp_path: Path, role: str) -> None:
     failing: Any = {role: Failing(ValueError("no such luck"))}
     eyes = replace(fake_eyes(), **failing, tracebacks=tmp_path / "kept")
-    seen = picture(draw_photo([] if role == "fallback" else [(RED, (20, 30, 120, 130))]))
+    seen = picture(draw_photo([(RED, (20, 30, 120, 130))]))
     with pytest.raises(ToolError) as caught:
         eyes.see(seen)
     (file,) = (tmp_path / "kept").iterdir()
-    what = "detector" if role == "fallback" else role
     assert caught.value.message == (
-        f"The {what} failing-1 failed (ValueError: no such luck); its traceback is in {file}."
+        f"The {role} failing-1 failed (ValueError: no such luck); its traceback is in {file}."
     )
     assert "raise self.error" in file.read_text() and "ValueError: no such luck" in file.read_text()
 
@@ -378,12 +363,6 @@ def test_ctrl_c_and_errors_that_a_tool_may_raise_pass() -> None:
     for error in (KeyboardInterrupt(), DamagedModelError("The network", "is damaged", "Reinstall it.")):
         with pytest.raises(type(error)):
             replace(fake_eyes(), detector=Failing(error)).see(blank(64, 64))
-
-
-def test_a_landmarker_that_fails_inside_miens_own_detector_is_named() -> None:
-    eyes = replace(make_eyes(EncoderChoice(views=1)), fallback=MMOD(Failing(ValueError("no such luck"))))
-    with pytest.raises(ToolError, match=r"The landmarker failing-1 failed \(ValueError: no such luck\)"):
-        eyes.fallback.detect(np.zeros((320, 320, 3), np.uint8))
 
 
 # The real tools
@@ -458,25 +437,29 @@ def test_a_photo_that_lost_its_orientation_is_turned_upright(
 
 @dataclass(frozen=True)
 class Blinkered:
-    """A detector that reports only some of the faces another one finds in the whole photo."""
+    """A detector that reports, of the faces that another one finds in a whole photo of this shape, only those whose
+    middle lies at `x`, in parts of the width."""
 
     of: Detector
-    keep: slice
+    shape: float
+    x: float
     id: str = "blinkered"
 
     def detect(self, pixels: Pixels) -> list[Face]:
         faces = self.of.detect(pixels)
-        return faces if pixels.shape[:2] == (CLOSE_UP_SIDE, CLOSE_UP_SIDE) else faces[self.keep]
+        if abs(pixels.shape[0] / pixels.shape[1] - self.shape) > 0.01:
+            return faces
+        return [one for one in faces if abs((one.box[0] + one.box[2]) / 2 / pixels.shape[1] - self.x) < 0.02]
 
 
 def test_an_embedding_does_not_depend_on_company_to_the_bit(eyes: Eyes, sample: Path) -> None:
     group = read_picture(sample / "groups/02.jpg")
     together = eyes.see(group).faces
     assert len(together) >= 3
-    alone = [
-        replace(eyes, detector=Blinkered(eyes.detector, slice(n, n + 1))).see(group).faces for n in range(len(together))
-    ]
-    assert {one.embedding.vector.tobytes() for one in together} == {one.embedding.vector.tobytes() for (one,) in alone}
+    for one in together:
+        shape, x = group.photo.height / group.photo.width, (one.face.box[0] + one.face.box[2]) / 2 / group.photo.width
+        (alone,) = replace(eyes, detector=Blinkered(eyes.detector, shape, x)).see(group).faces
+        assert alone.embedding.vector.tobytes() == one.embedding.vector.tobytes()
 
 
 def test_no_face_is_seen_where_there_is_none(eyes: Eyes, sample: Path) -> None:
@@ -507,4 +490,3 @@ def test_open_eyes_have_opened_their_networks() -> None:
     assert eyes.open() is eyes
     for tool, part in ((eyes.detector, "_session"), (eyes.encoder, "_session"), (eyes.landmarker, "_forest")):
         assert part in vars(tool)
-    assert "_session" not in vars(eyes.fallback), "it is seldom needed"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -233,7 +233,7 @@ def test_orientation_of_a_reduced_jpeg(orientation: int) -> None:
     turn = TO_STORED[orientation]
     big = scene(800, 600)
     data = encoded(big if turn is None else big.transpose(turn), "JPEG", exif=oriented(orientation))
-    picture = decode(data, "a", max_side=200)
+    picture = decode(data, "a", max_side=200, least_scale=0)
     check(picture, data)
     assert (picture.photo.width, picture.photo.height, picture.scale) == (800, 600, 0.25)
     assert apart(picture.pixels, big.reduce(4)) < 6
@@ -288,7 +288,7 @@ def test_exif_that_breaks_off_still_turns_the_photo() -> None:
 )
 def test_jpeg_is_decoded_at_a_dct_scale(width: int, height: int, max_side: int, divisor: int) -> None:
     data = encoded(scene(width, height), "JPEG")
-    picture = decode(data, "a", max_side=max_side)
+    picture = decode(data, "a", max_side=max_side, least_scale=0)
     check(picture, data)
     assert (picture.photo.width, picture.photo.height) == (width, height)
     assert picture.scale == 1 / divisor
@@ -304,7 +304,7 @@ def test_others_are_reduced_by_a_whole_factor(mode: str, width: int, height: int
     if mode == "I;16":
         large = Image.fromarray(np.asarray(large).astype(np.uint16) * 257)
     data = encoded(large, "PNG")
-    picture = decode(data, "a", max_side=max_side)
+    picture = decode(data, "a", max_side=max_side, least_scale=0)
     check(picture, data)
     assert picture.scale == 1 / divisor
     assert max(picture.pixels.shape) >= max_side
@@ -313,9 +313,22 @@ def test_others_are_reduced_by_a_whole_factor(mode: str, width: int, height: int
 
 def test_a_huge_jpeg_is_reduced_twice() -> None:
     data = encoded(scene(2000, 400), "JPEG")
-    picture = decode(data, "a", max_side=50)
+    picture = decode(data, "a", max_side=50, least_scale=0)
     check(picture, data)
     assert picture.scale == 1 / 40  # an eighth by the DCT, a fifth by averaging
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("least_scale", "largest", "divisor"),
+    [(0.4, 10**9, 2), (0.3, 10**9, 3), (0.25, 10**9, 4), (1.0, 10**9, 1), (0.4, 90_000, 4), (1.0, 300_000, 2)],
+)
+def test_a_photo_is_reduced_no_further_than_its_smallest_faces_allow(
+    monkeypatch: pytest.MonkeyPatch, kind: Literal["JPEG", "PNG"], least_scale: float, largest: int, divisor: int
+) -> None:
+    monkeypatch.setattr(images, "LARGEST_PICTURE", largest)  # in which memory goes before small faces
+    picture = decode(encoded(scene(1200, 900), kind), "a", max_side=100, least_scale=least_scale)
+    assert 1 / picture.scale == (2 if (kind, divisor) == ("JPEG", 3) else divisor)
 
 
 # Bombs
@@ -367,13 +380,13 @@ def test_the_limits_follow_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(images, "MAX_PIXELS", 100 * 100)
     monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 400 * 400)
     sequential = encoded(scene(400, 400), "JPEG")
-    assert decode(sequential, "a", max_side=100).pixels.shape == (100, 100, 3)
+    assert decode(sequential, "a", max_side=100, least_scale=0).pixels.shape == (100, 100, 3)
     with pytest.raises(PhotoError) as caught:
         decode(sequential, "a", max_side=None)
     assert caught.value.kind == "bomb"
     for data in (encoded(scene(401, 400), "JPEG"), encoded(scene(400, 400), "JPEG", progressive=True)):
         with pytest.raises(PhotoError) as caught:
-            decode(data, "a", max_side=100)
+            decode(data, "a", max_side=100, least_scale=0)
         assert caught.value.kind == "bomb"
 
 

@@ -339,9 +339,11 @@ def identify(
     return answers
 
 
-def told(prediction: Prediction, calibration: Calibration, quality: Quality, least: LeastQuality) -> Prediction:
+def told(
+    prediction: Prediction, calibration: Calibration, quality: Quality, least: LeastQuality, scale: float = 1.0
+) -> Prediction:
     """The answer for a face of this quality as users are told it, with its reason; `prediction` has two candidates, if
-    there are two people.
+    there are two people; the face was seen at `scale` times its size.
 
     Whoever scores best is not named where the face is poorer than the `least` that the encoder needs, nor where
     somebody else is nearly as likely: the name would be a guess.
@@ -350,7 +352,7 @@ def told(prediction: Prediction, calibration: Calibration, quality: Quality, lea
     between = len(people) > 1 and RIVAL * prediction.candidates[1].probability > prediction.candidates[0].probability
     sure, named = prediction.probability >= SURE, prediction.person is not None
     reason: Finding | None = None
-    if quality.size < least.size:
+    if quality.size * scale < least.size:
         reason = Finding(AnswerKind.TOO_SMALL, figures={"size": quality.size})
     elif quality.sharpness < least.sharpness:
         reason = Finding(AnswerKind.TOO_BLURRED)

@@ -44,19 +44,27 @@ class Part(BaseModel):
 
 
 class EncoderCard(Part):
-    """Which encoder made the embeddings, the hash of its weights, and the settings that choose it again. Cards written
-    when there was one encoder only do not name it."""
+    """Which encoder made the embeddings, the hash of its weights, and the settings that choose it again, and the faces
+    that it is given. Cards written when there was one encoder only do not name it."""
 
     id: _Name
     name: _Name = "dlib-resnet"
     precision: Literal["fp32", "int8"]
     weights_sha256: _Sha256
     views: Literal[1, 2, 4]
+    smallest_face: _Count = 0
+    doubtful_faces: bool = False
 
     @property
     def choice(self) -> EncoderChoice:
         """The settings that choose this encoder again."""
-        return EncoderChoice(self.name, self.precision, self.views)
+        return EncoderChoice(
+            self.name,
+            self.precision,
+            self.views,
+            smallest_face=self.smallest_face,
+            doubtful_faces=self.doubtful_faces,
+        )
 
 
 class HeadCard(Part):

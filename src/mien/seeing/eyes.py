@@ -1,25 +1,27 @@
 """Seeing: a photo in, all its faces with their embeddings out.
 
-`Eyes` know the order of the steps, and when a step is repeated on the picture enlarged, reduced or turned. They know no
-concrete tool, no album and no person.
+`Eyes` know the order of the steps: faces of all sizes are found, those in doubt are looked at again, and each gets its
+landmarks, its quality and its embedding. They know no concrete tool, no album and no person.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PhotoError, ToolError
 from mien.protocols import Detector, Encoder, Landmarker
+from mien.seeing.levels import faces_of_all_sizes, one_each, scaled
+from mien.seeing.second_look import second_look
 from mien.storage.tracebacks import guarded
 from mien.text.photos import PhotoFault
 from mien.types import Alignment, Box, Embedding, Face, Floats, Picture, Pixels, SeenFace, SeenPhoto
@@ -33,8 +35,8 @@ from mien.vision.geometry import (
     similarity,
     square_from_landmarks,
     square_to_image,
-    turn_box,
-    turn_points,
+    tilt,
+    to_chip,
     warp,
     warp_square,
 )
@@ -47,40 +49,33 @@ Views = Literal[1, 2, 4]
 DLIB = Alignment(None)
 """How chips are cut for the encoder that came with mien from the beginning."""
 
-RECIPE = "1"
+RECIPE = "2"
 """Raise this whenever the code below would give other numbers: embeddings are remembered under an id that has it."""
 
-FIRST_SIDE = 800
-"""Long side, pixels, at which faces are first looked for. YuNet finds 95 of 100 faces that are then 16 pixels wide or
-more, and its time goes with the area."""
+LEAST_SIDE = 18
+"""Pixels that a face must have to be found. YuNet finds 95 of 100 faces of web photos that have 16, and seven of eight
+that are pasted into other pictures; with two more hardly one is missed."""
 
-OTHER_SIDES = (1600, 320)
-"""Long sides tried where the first shows no face: finer for faces in a crowd, coarser for one that fills the
-picture."""
+SMALLEST_FACE = 40
+"""Pixels, in the full photo, of the smallest face that is found in any photo where the settings name none."""
 
-SURELY_UPRIGHT = 0.9
-"""A photo whose best face scores less may be lying on its side or standing on its head, as photos do that lost their
-EXIF orientation; YuNet sees such faces too, but not where their eyes are. Of 104 photos turned all ways this finds
-100, 100, 98 and 100 % upright again (0 to 3 quarters), and 1 % of upright photos are turned three times in vain."""
-
-TURNED_SCORE, TURNED_LEAD = 0.8, 0.03
-"""The score that a face in a turned photo must reach, and by how much it must beat the faces of the photo as it is:
-more turns are more chances to be wrong."""
+LONG_SIDE = 800
+"""Long side, pixels, from which on a photo is not reduced further to find its faces, as long as that is not needed for
+the smallest ones: so a photo of up to 2 megapixels takes as long as one of this side."""
 
 CLOSE_UP, CLOSE_UP_SIDE = 1.6, 320
 """A close-up shows this many times the square of a face's chip, at this side in pixels. On training photos of LFW and
 `wild` it makes the detector's own points as good as the trees', and the square between the two better than either."""
 
+LEAST_CLOSE_UP = 0.6
+"""Score that a face needs in a close-up to give its landmarks."""
+
+STRAIGHT, STRAIGHT_SIDE = math.pi / 4, 400
+"""A face is shown to the landmarker turned by the multiple of this angle, in radians, that sets it most nearly upright;
+a face that is turned for it comes in a picture of at most this side in pixels."""
+
 FACES_AT_ONCE = 32
 """Faces whose chips are held at a time, so that a photo of a stadium does not fill the memory."""
-
-
-class _Turned(NamedTuple):
-    """A picture turned by `turn` anticlockwise quarters, and the faces in it, in its own pixels."""
-
-    pixels: Pixels
-    turn: int
-    faces: list[Face]
 
 
 @dataclass(frozen=True)
@@ -88,29 +83,38 @@ class Eyes:
     """One set of tools by which photos are seen; each worker has a set of its own, because sessions are not shared.
 
     `tracebacks` is the folder for the tracebacks of tools that mien did not bring and that fail; None is the system's
-    folder for temporary files.
+    folder for temporary files. `smallest_face` and `doubtful_faces` are the settings of these names.
     """
 
     detector: Detector
-    fallback: Detector
     landmarker: Landmarker
     encoder: Encoder
     views: Views
     tracebacks: Path | None = field(default=None, kw_only=True)
+    smallest_face: int = field(default=0, kw_only=True)
+    doubtful_faces: bool = field(default=False, kw_only=True)
 
     @property
     def encoder_id(self) -> str:
-        """Names everything that an embedding depends on; embeddings of two such ids are never compared."""
-        tools = [self.detector.id, self.fallback.id, self.landmarker.id, self.encoder.id, RECIPE]
+        """Names everything that decides which faces are found and what their embeddings are; embeddings of two such ids
+        are never compared."""
+        tools = [self.detector.id, self.landmarker.id, self.encoder.id, RECIPE]
         if self.encoder.alignment != DLIB:
             tools.append(repr(self.encoder.alignment))
+        if self.smallest_face or self.doubtful_faces:
+            tools.append(f"{self.smallest_face} {self.doubtful_faces}")
         return f"{self.encoder.id}-views{self.views}-{hashlib.sha256('|'.join(tools).encode()).hexdigest()[:8]}"
+
+    @property
+    def least_scale(self) -> float:
+        """The scale of a photo at which its smallest faces can be found, at most 1."""
+        return min(1.0, LEAST_SIDE / (self.smallest_face or SMALLEST_FACE))
 
     def open(self) -> Eyes:
         """Opens the networks that most photos need, which otherwise happens in the first photo; returns these eyes.
         Raises DamagedModelError and ToolError."""
         blank = np.zeros((1, self.encoder.size, self.encoder.size, 3), np.uint8)
-        self._detect(self.detector, blank[0])
+        self._detect(blank[0])
         self._points(blank[0], [])
         self._encode(blank)
         return self
@@ -118,7 +122,7 @@ class Eyes:
     def see_file(self, file: Path) -> SeenPhoto | PhotoError:
         """The faces in the photo at `file`, or why there are none to be had. The error is returned, as whoever sees
         thousands of photos goes on."""
-        return self.see_read(partial(read_picture, file), str(file))
+        return self.see_read(partial(read_picture, file, least_scale=self.least_scale), str(file))
 
     def see_read(self, read: Callable[[], Picture], name: str) -> SeenPhoto | PhotoError:
         """The faces in the picture that `read` returns. The PhotoError that `read` raises is returned, and so is one,
@@ -133,48 +137,37 @@ class Eyes:
     def see(self, picture: Picture) -> SeenPhoto:
         """All faces of the picture from left to right, in pixels of the full-size upright photo. Raises ToolError where
         a tool fails that mien did not bring."""
-        found = self._find(picture.pixels)
+        found, pixels = self.find(picture), picture.pixels
         seen = []
-        for start in range(0, len(found.faces), FACES_AT_ONCE):
-            faces = found.faces[start : start + FACES_AT_ONCE]
-            close_ups = [self._looked_at(found.pixels, face) for face in faces]
-            for face, vector in zip(close_ups, self._embed(found.pixels, faces, close_ups), strict=True):
-                quality = face_quality(found.pixels, _scaled(face, 1 / picture.scale), picture.scale)
-                placed = _scaled(_turned_back(face, found), 1 / picture.scale)
-                seen.append(SeenFace(placed, quality, Embedding(vector, self.encoder_id)))
+        for start in range(0, len(found), FACES_AT_ONCE):
+            faces = found[start : start + FACES_AT_ONCE]
+            close_ups = [self._looked_at(pixels, face) for face in faces]
+            for face, vector in zip(close_ups, self._embed(pixels, faces, close_ups), strict=True):
+                whole = replace(scaled(face, 1 / picture.scale), turn=round(tilt(face.landmarks) / (math.pi / 2)) % 4)
+                quality = face_quality(pixels, whole, picture.scale)
+                seen.append(SeenFace(whole, quality, Embedding(vector, self.encoder_id)))
         seen.sort(key=lambda one: (one.face.box[0] + one.face.box[2], one.face.box[1]))
-        return SeenPhoto(picture.photo, tuple(seen))
+        return SeenPhoto(picture.photo, tuple(seen), picture.scale)
 
     def chip(self, picture: Picture, face: Face, size: int) -> Pixels:
         """OpenFace's `outerEyesAndNose` chip of a face that was seen in the picture, (size, size, 3) uint8 RGB. Raises
         ToolError where a landmarker fails that mien did not bring."""
-        pixels, landmarks = _upright(picture, face)
-        (points,) = self._points(pixels, [square_from_landmarks(landmarks)])
-        return openface_chip(pixels, points, size)
+        (points,) = self._points(picture.pixels, [face.landmarks * np.float32(picture.scale)])
+        return openface_chip(picture.pixels, points, size)
 
     def encoder_chips(self, picture: Picture, face: Face) -> NDArray[np.uint8]:
         """(views, size, size, 3) uint8 RGB: the chips that the encoder is given of a face that was seen in the
         picture. Raises ToolError where a landmarker fails that mien did not bring."""
-        pixels, landmarks = _upright(picture, face)
-        upright = replace(face, landmarks=landmarks)
-        return self._chips(pixels, [upright], [upright])
+        own = scaled(face, picture.scale)
+        return self._chips(picture.pixels, [own], [own])
 
-    def _find(self, pixels: Pixels) -> _Turned:
-        """All faces. Where the picture shows none at `FIRST_SIDE`, or none good enough, other sizes, quarter turns and
-        the slow detector are tried, in this order."""
-        faces: list[Face] = []
-        for side in (FIRST_SIDE, *OTHER_SIDES):
-            faces = faces or self._detect_at(self.detector, pixels, side)
-        found = _Turned(pixels, 0, faces)
-        if _best(faces) < SURELY_UPRIGHT:
-            turned = [(np.ascontiguousarray(np.rot90(pixels, turn)), turn) for turn in (1, 3, 2)]
-            tries = [_Turned(one, turn, self._detect_at(self.detector, one, FIRST_SIDE)) for one, turn in turned]
-            best = max(tries, key=lambda one: _best(one.faces))
-            if _best(best.faces) >= max(TURNED_SCORE, _best(faces) + TURNED_LEAD):
-                found = best
-        if not found.faces:
-            found = found._replace(faces=self._detect_at(self.fallback, pixels, FIRST_SIDE))
-        return found
+    def find(self, picture: Picture) -> list[Face]:
+        """All faces, in pixels of the picture."""
+        finest = max(LONG_SIDE / max(picture.photo.width, picture.photo.height), self.least_scale)
+        found = faces_of_all_sizes(self._detect, picture.pixels, min(1.0, finest / picture.scale))
+        looked = [second_look(self._detect, picture.pixels, face, self.doubtful_faces) for face in found]
+        faces = one_each([face for face in looked if face])  # two doubtful ones may turn out to be one
+        return [face for face in faces if _side(face) >= self.smallest_face * picture.scale]
 
     def _looked_at(self, pixels: Pixels, face: Face) -> Face:
         """The face with the landmarks that the detector gives it in a close-up, upright and large; the face as it is
@@ -184,7 +177,9 @@ class Eyes:
         own = cut_from_landmarks(face.landmarks)
         cut = own._replace(side=CLOSE_UP * own.side)
         middle = (CLOSE_UP_SIDE - 1) / 2
-        seen = self._detect(self.detector, warp_square(pixels, cut, CLOSE_UP_SIDE))
+        seen = [
+            one for one in self._detect(warp_square(pixels, cut, CLOSE_UP_SIDE)) if one.detector_score >= LEAST_CLOSE_UP
+        ]
         central = min(seen, key=lambda one: _distance(one, middle, middle), default=None)
         if central is None or _distance(central, middle, middle) > middle / 2:
             return face
@@ -218,7 +213,7 @@ class Eyes:
         # scale, so the first view is the square half way between; and either square alone errs elsewhere.
         # docs/benchmarks.md has what each view brought. The trees start from the face as it was found, so that their
         # errors are not those of the close-up.
-        points = self._points(pixels, [square_from_landmarks(face.landmarks) for face in faces])
+        points = self._points(pixels, [face.landmarks for face in faces])
         for near, five in zip(close_ups, points, strict=True):
             by_trees, by_detector = cut_from_points(five), cut_from_landmarks(near.landmarks)
             squares = (between(by_trees, by_detector), by_trees, by_detector)
@@ -227,21 +222,27 @@ class Eyes:
 
     # The tools, which somebody else may have made
 
-    def _detect_at(self, detector: Detector, pixels: Pixels, side: int) -> list[Face]:
-        """What `detector` finds in the picture at a long side of `side`, in pixels of the picture as it is. Only sides
-        above `FIRST_SIDE` enlarge a picture, and at most twice."""
-        scale = min(side / max(pixels.shape[:2]), 2.0 if side > FIRST_SIDE else 1.0)
-        size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-        if size == (pixels.shape[1], pixels.shape[0]):
-            return self._detect(detector, pixels)
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        return [_scaled(face, 1 / scale) for face in self._detect(detector, np.asarray(small, np.uint8))]
+    def _detect(self, pixels: Pixels) -> list[Face]:
+        with self._guarded("detector", self.detector):
+            return self.detector.detect(pixels)
 
-    def _detect(self, detector: Detector, pixels: Pixels) -> list[Face]:
-        with self._guarded("detector", detector):
-            return detector.detect(pixels)
+    def _points(self, pixels: Pixels, landmarks: Sequence[Floats]) -> Floats:
+        """(N, 5, 2) the landmarker's points of N faces, given by their `Face.landmarks`. It starts from an upright
+        square, and so is shown a face that is tilted by more than an eighth of a half turn set upright."""
+        turns = [round(tilt(five) / STRAIGHT) for five in landmarks]
+        points = np.empty((len(landmarks), 5, 2), np.float32)
+        upright = [number for number, turn in enumerate(turns) if not turn]
+        points[upright] = self._placed(pixels, [square_from_landmarks(landmarks[number]) for number in upright])
+        for number, (five, turn) in enumerate(zip(landmarks, turns, strict=True)):
+            if turn:
+                own = cut_from_landmarks(five)
+                side = math.ceil(2 * own.side)
+                cut, size = own._replace(side=side, angle=turn * STRAIGHT), min(side, STRAIGHT_SIDE)
+                square = square_from_landmarks(to_chip(five, cut, size))
+                points[number] = from_chip(self._placed(warp_square(pixels, cut, size), [square])[0], cut, size)
+        return points
 
-    def _points(self, pixels: Pixels, squares: Sequence[Box]) -> Floats:
+    def _placed(self, pixels: Pixels, squares: Sequence[Box]) -> Floats:
         with self._guarded("landmarker", self.landmarker):
             return self.landmarker.landmarks(pixels, squares)
 
@@ -265,37 +266,13 @@ def unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
 
 
-def _best(faces: Sequence[Face]) -> float:
-    return max((face.detector_score for face in faces), default=0.0)
+def _side(face: Face) -> float:
+    """The side of a square as large as the face's box."""
+    x0, y0, x1, y1 = face.box
+    return math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0))
 
 
 def _distance(face: Face, x: float, y: float) -> float:
     """Pixels from (x, y) to the middle of the face's box."""
     x0, y0, x1, y1 = face.box
     return float(np.hypot((x0 + x1) / 2 - x, (y0 + y1) / 2 - y))
-
-
-def _scaled(face: Face, scale: float) -> Face:
-    x0, y0, x1, y1 = face.box
-    box: Box = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
-    return replace(face, box=box, landmarks=face.landmarks * np.float32(scale))
-
-
-def _upright(picture: Picture, face: Face) -> tuple[Pixels, Floats]:
-    """The picture turned so that the face stands upright, and the face's landmarks in it."""
-    height, width = picture.pixels.shape[:2]
-    landmarks = turn_points(face.landmarks * picture.scale, face.turn, width, height)
-    return np.ascontiguousarray(np.rot90(picture.pixels, face.turn)), landmarks
-
-
-def _turned_back(face: Face, found: _Turned) -> Face:
-    """A face of the turned picture where it is in the picture as it was."""
-    if not found.turn:
-        return face
-    height, width = found.pixels.shape[:2]
-    return replace(
-        face,
-        box=turn_box(face.box, -found.turn, width, height),
-        landmarks=turn_points(face.landmarks, -found.turn, width, height),
-        turn=found.turn,
-    )

@@ -68,7 +68,7 @@ def annotate(answer: Answer, photo: PhotoLike, copy: Path) -> bool:
     if answer.error:
         return False
     try:
-        picture = read(photo, answer.path, max_side=SIDE)
+        picture = read(photo, answer.path, max_side=SIDE, least_scale=0)
     except PhotoError:  # it was readable a moment ago
         return False
     pixels = draw_names(

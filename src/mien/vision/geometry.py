@@ -128,6 +128,12 @@ def from_chip(points: ArrayLike, cut: Cut, size: int) -> Floats:
     return np.asarray(np.asarray(points, np.float64) @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
+def to_chip(points: ArrayLike, cut: Cut, size: int) -> Floats:
+    """The points in the chip that `warp_square` makes of `cut`, (..., 2) float32, of points in the image."""
+    affine = square_to_image(cut, size)
+    return np.asarray((np.asarray(points, np.float64) - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T, np.float32)
+
+
 def square_to_image(cut: Cut, size: int) -> Affine:
     """The map from a chip of this size to the square that it shows."""
     step = (cut.side - 1) / (size - 1)
@@ -163,6 +169,11 @@ def _frame(landmarks: ArrayLike) -> _Frame:
     # their line tells nothing, and the other one decides.
     x, y = across[0] + down[1], across[1] - down[0]
     return _Frame((eyes + mouth) / 2, float(np.hypot(*across) + np.hypot(*down)), float(np.arctan2(y, x)))
+
+
+def tilt(landmarks: ArrayLike) -> float:
+    """By how many radians a face with these (5, 2) landmarks is turned from upright, clockwise as one sees it."""
+    return _frame(landmarks).angle
 
 
 def cut_from_landmarks(landmarks: ArrayLike) -> Cut:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import math
 import os
 import stat
 import threading
@@ -44,6 +45,11 @@ MAX_JPEG_PIXELS = 512_000_000
 million."""
 MAX_SCANNED_PIXELS = 2_000_000_000
 """Most pixels times scans of a progressive JPEG. Ten scans are usual; a small file can ask for thousands."""
+LEAST_SCALE = 0.45
+"""Scale below which a photo is not reduced, so that faces of 40 pixels can be found in it; see `mien.seeing.eyes`."""
+LARGEST_PICTURE = 32_000_000
+"""Pixels of a picture from which on it is reduced further, whatever becomes of its small faces: a photo of more than
+128 megapixels."""
 
 _PLUGINS = {
     FileType.PNG: ("PIL.PngImagePlugin", "PngImageFile"),
@@ -86,10 +92,10 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         pass
 
 
-def read_picture(path: Path, *, max_side: int | None = 1600) -> Picture:
-    """The photo in the file at `path`, which is read once: the bytes hashed are the bytes decoded. `max_side` is as for
-    `decode`. Raises PhotoError."""
-    return decode(read_bytes(path), _printable(path), max_side=max_side)
+def read_picture(path: Path, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE) -> Picture:
+    """The photo in the file at `path`, which is read once: the bytes hashed are the bytes decoded. `max_side` and
+    `least_scale` are as for `decode`. Raises PhotoError."""
+    return decode(read_bytes(path), _printable(path), max_side=max_side, least_scale=least_scale)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -102,13 +108,14 @@ def read_bytes(path: Path) -> bytes:
         return file.read(size)
 
 
-def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
+def decode(data: bytes, name: str, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE) -> Picture:
     """The photo in `data`, the bytes of a file that errors call `name`.
 
     `pixels` are HxWx3 uint8 RGB, upright and read-only; transparent parts are white; of an animation or a multi-page
     file they are the first frame; more than 8 bits a channel are scaled down to 8. `max_side` is a length in pixels: a
     picture over twice as long comes reduced by a whole factor, 1/`scale`, so that its long side is still at least
-    `max_side` (a JPEG also at exactly twice). None keeps every pixel.
+    `max_side`, and its scale at least `least_scale` unless it would have more than `LARGEST_PICTURE` pixels (a JPEG's
+    factor is 2, 4, 8 or a multiple of 8, and it is reduced also at exactly twice). None keeps every pixel.
 
     Raises PhotoError. A JPEG that breaks off is refused unless Pillow finds everything it needs, so that no face is
     half grey.
@@ -121,13 +128,14 @@ def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
     with _guarded(name, file_type):
         image = _open(data, file_type, name)
         width, height = image.size
-        divisor = _draft(image, max_side)
+        reduction = _reduction(width, height, max_side, least_scale)
+        divisor = _draft(image, reduction)
         _check_size(image, width * height, data, name)
         image.load()
         if divisor == 1:
             width, height = image.size  # HEIF may know better after decoding
         orientation = _orientation(image)
-        factor = max(image.size) // max_side if max_side and max(image.size) > 2 * max_side else 1
+        factor = max(1, reduction // divisor) if max_side and max(image.size) > 2 * max_side else 1
         pixels = _upright(_rgb(image, factor), orientation)
         if orientation in _SIDEWAYS:
             width, height = height, width
@@ -135,7 +143,9 @@ def decode(data: bytes, name: str, *, max_side: int | None = 1600) -> Picture:
     return Picture(photo, pixels, 1.0 / (divisor * factor))
 
 
-def picture_of(given: Image.Image | Pixels, name: str, *, max_side: int | None = 1600) -> Picture:
+def picture_of(
+    given: Image.Image | Pixels, name: str, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE
+) -> Picture:
     """The photo that somebody else has decoded, as a PIL image of any mode or an HxWx3 uint8 RGB array; errors call it
     `name`. It is made upright by the image's EXIF orientation, RGB and smaller as `decode` does it, and a PIL image
     with its file still open is decoded now.
@@ -153,7 +163,8 @@ def picture_of(given: Image.Image | Pixels, name: str, *, max_side: int | None =
             image.load()
         width, height = image.size
         orientation = _orientation(image)
-        factor = max(image.size) // max_side if max_side and max(image.size) > 2 * max_side else 1
+        reduction = _reduction(width, height, max_side, least_scale)
+        factor = reduction if max_side and max(image.size) > 2 * max_side else 1
         pixels = _upright(_rgb(image, factor), orientation)
         if orientation in _SIDEWAYS:
             width, height = height, width
@@ -222,13 +233,22 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
     return cast(ImageFile.ImageFile, opener(BytesIO(data)))
 
 
-def _draft(image: ImageFile.ImageFile, max_side: int | None) -> int:
+def _reduction(width: int, height: int, max_side: int | None, least_scale: float) -> int:
+    """How many times smaller a picture is to be; see `decode`."""
+    if max_side is None:
+        return 1
+    for_faces = int(1 / least_scale + 1e-9) if least_scale else max(width, height)
+    for_memory = 1 << math.ceil(math.log(max(1.0, width * height / LARGEST_PICTURE), 4))
+    return max(1, min(max(width, height) // max_side, max(for_faces, for_memory)))
+
+
+def _draft(image: ImageFile.ImageFile, reduction: int) -> int:
     """Makes a JPEG decode at a half, quarter or eighth of its size (the DCT gives these almost for nothing), the
-    smallest whose long side is still `max_side`. Returns the divisor: 2, 4, 8, or 1 for full size."""
-    if not isinstance(image, _Jpeg) or max_side is None:
+    smallest that is not smaller than asked for. Returns the divisor: 2, 4, 8, or 1 for full size."""
+    if not isinstance(image, _Jpeg):
         return 1
     for divisor in (8, 4, 2):
-        if max(image.size) >= divisor * max_side and min(image.size) >= divisor:
+        if reduction >= divisor and min(image.size) >= divisor:
             image.draft(None, (image.width // divisor, image.height // divisor))
             return divisor
     return 1

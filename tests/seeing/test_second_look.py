@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.seeing.eyes import Eyes
+from mien.seeing.second_look import CLEAR, LIKELY, SURE, TOGETHER, second_look
+from mien.types import EncoderChoice, Face, Photo, Picture, Pixels
+from mien.vision.images import read_picture
+from mien.wiring import make_eyes
+
+SHEET = (224, 448)
+AT = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)])
+
+
+def face(score: float, x: float = 200, y: float = 150, side: float = 60) -> Face:
+    left, top = x - side / 2, y - side / 2
+    return Face((left, top, left + side, top + side), (AT * side + (left, top)).astype(np.float32), score, "scripted")
+
+
+def sheet(*scores: float) -> Callable[[Pixels], list[Face]]:
+    """A detector that sees one face in the middle of each close-up, with these scores."""
+
+    def detect(pixels: Pixels) -> list[Face]:
+        assert pixels.shape[:2] == SHEET
+        seen = [face(score, 52 + n % 4 * 112, 52 + n // 4 * 112, 58) for n, score in enumerate(scores) if score]
+        return sorted(seen, key=lambda one: -one.detector_score)
+
+    return detect
+
+
+BLANK = np.zeros((300, 400, 3), np.uint8)
+
+
+def test_a_sure_face_is_not_looked_at_again() -> None:
+    sure = face(SURE)
+    assert second_look(sheet(), BLANK, sure, False) is sure
+
+
+@pytest.mark.parametrize(
+    ("first", "close_ups", "counts"),
+    [
+        (LIKELY, (TOGETHER - LIKELY,), True),
+        (LIKELY, (TOGETHER - LIKELY - 0.01,), False),
+        (0.89, (), False),
+        (0.3, (CLEAR,), True),
+        (0.3, (CLEAR - 0.01,), False),
+        (0.3, (0.0, 0.0, CLEAR), True),
+        (0.5, (0.7, 0.7, CLEAR - 0.01), False),
+    ],
+)
+def test_a_face_counts_if_it_is_seen_again(first: float, close_ups: tuple[float, ...], counts: bool) -> None:
+    assert (second_look(sheet(*close_ups), BLANK, face(first), False) is not None) == counts
+
+
+def test_doubtful_faces_count_where_they_are_wanted() -> None:
+    assert second_look(sheet(), BLANK, face(LIKELY), True) is not None
+    assert second_look(sheet(), BLANK, face(LIKELY - 0.01), True) is None
+
+
+@pytest.fixture(scope="module")
+def eyes() -> Eyes:
+    return make_eyes(EncoderChoice(views=1))
+
+
+def seen(eyes: Eyes, pixels: Pixels) -> Picture:
+    return Picture(Photo("0" * 64, pixels.shape[1], pixels.shape[0], "PNG", "5a" * 8), pixels, 1.0)
+
+
+@pytest.mark.parametrize("degrees", [0, 45, -45, 90, 135, 180])
+def test_a_tilted_head_beside_upright_ones_has_its_own_embedding(eyes: Eyes, sample: Path, degrees: int) -> None:
+    one, other = (read_picture(sample / f"people/{person}/02.jpg").pixels for person in ("Amara", "Kenji"))
+    (usual,) = eyes.see(seen(eyes, one)).faces
+    height, width = one.shape[:2]
+    side = 2 * max(height, width)
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    turn[:, 2] += (side - width) / 2, (side - height) / 2
+    scene = np.full((side, 2 * side, 3), 120, np.uint8)
+    scene[:, :side] = cv2.warpAffine(one, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    scene[: other.shape[0], side : side + other.shape[1]] = other
+    tilted, upright = eyes.see(seen(eyes, scene)).faces
+    assert upright.face.turn == 0
+    assert float(tilted.embedding.vector @ usual.embedding.vector) >= 0.93
