@@ -11,6 +11,7 @@ detector at full size. Then CPU time and memory by photo size, false faces, and 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import math
 import multiprocessing
 import sys
@@ -218,9 +219,10 @@ def cost_of(name: str, size: tuple[int, int]) -> tuple[float, float]:
 def held_megabytes(*, peak: bool) -> float:
     """What this process holds, or held at most since the last call; NaN where the system is not Linux."""
     try:
+        ctypes.CDLL(None).malloc_trim(0)  # or what was freed before would count as held
         status = Path("/proc/self/status").read_text("ascii")
         Path("/proc/self/clear_refs").write_text("5", "ascii")
-    except OSError:
+    except (OSError, AttributeError, TypeError):
         return math.nan
     name = "VmHWM" if peak else "VmRSS"
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(name))) / 1024

@@ -250,10 +250,15 @@ def green(pixels: Pixels) -> bool:
 
 
 class ColourBlind(FakeDetector):
-    """A detector that does not see red."""
+    """A detector that does not see red faces."""
 
     def detect(self, pixels: Pixels) -> list[Face]:
-        return super().detect(np.where(pixels[..., :1].astype(int) > pixels[..., 1:2] + 100, 0, pixels))
+        return [face for face in super().detect(pixels) if not self._is_red(pixels, face)]
+
+    def _is_red(self, pixels: Pixels, face: Face) -> bool:
+        x0, y0, x1, y1 = face.box
+        red, green, _ = pixels[round((y0 + y1) / 2), round((x0 + x1) / 2)].astype(int)
+        return bool(red > green + 100)
 
 
 class DetectorAfraidOfGreen(FakeDetector):

@@ -318,9 +318,10 @@ def test_a_plug_in_that_fails_costs_its_photo_and_its_traceback_is_kept_in_the_a
 ) -> None:
     class Fussy(FakeDetector):
         def detect(self, pixels: Pixels) -> list[Face]:
-            if not pixels[:, 100:].any():
+            found = super().detect(pixels)
+            if pixels.shape[1] == 240 and len(found) == 1:  # a whole photo as it is
                 raise ValueError("only one person")
-            return super().detect(pixels)
+            return found
 
     def fussy(choice: EncoderChoice) -> Eyes:
         return replace(trained.eyes(choice), detector=Fussy())
