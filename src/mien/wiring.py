@@ -14,6 +14,7 @@ from mien.learning.head import HeadOption
 from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
 from mien.learning.heads.prototypes import fit_prototypes, prototypes
 from mien.open_album import EyesFor, Tools
+from mien.seeing.detectors.mmod import MMOD
 from mien.seeing.detectors.yunet import YuNet
 from mien.seeing.encoders.network import NetworkEncoder
 from mien.seeing.eyes import Eyes, Views
@@ -45,7 +46,13 @@ def eyes_with(encoder: Kept, choice: EncoderChoice) -> Eyes:
     trees = FivePointTrees()
     network = NetworkEncoder(encoder, choice.precision, batch=views, provider=choice.provider)
     return Eyes(
-        YuNet(LOW), trees, network, views, smallest_face=choice.smallest_face, doubtful_faces=choice.doubtful_faces
+        YuNet(LOW),
+        trees,
+        network,
+        views,
+        smallest_face=choice.smallest_face,
+        doubtful_faces=choice.doubtful_faces,
+        formerly=((f"{YuNet().id}|{MMOD(trees).id}", trees.id, "1"),),
     )
 
 

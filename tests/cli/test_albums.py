@@ -95,7 +95,7 @@ def test_what_cannot_be_added_is_said(mien: Mien, painted: Painted, tmp_path: Pa
         ("Ada", tmp_path / "nowhere.png", "does not exist"),
         ("Ada", tmp_path / "notes.txt", "is not a photo by its name"),
         ("a/b", photo, "cannot be a person's name"),
-        ("con", photo, "reserved"),
+        ("con", photo, "cannot be a person's name"),
     ):
         result = mien("-C", painted.folder, "add", person, given)
         assert result.exit_code == 2

@@ -16,7 +16,7 @@ from mien.settings import Settings
 from mien.stages.add import copy_in
 from mien.storage.layout import TRAINING, Layout, create_album
 from mien.storage.walk import walk
-from mien.text.names import valid_person
+from mien.text.names import nfc, valid_person
 
 COMPOSED, DECOMPOSED = "José", unicodedata.normalize("NFD", "José")
 
@@ -147,5 +147,5 @@ def test_no_name_lands_outside_or_is_bent_into_another(tmp_path_factory: pytest.
         return
     assert added is not None
     assert added.resolve().parent.parent == layout.training.resolve()
-    assert walk(layout, [TRAINING]).people == (unicodedata.normalize("NFC", name),)
+    assert walk(layout, [TRAINING]).people == (nfc(name),)
     assert set(root.rglob("*")) - before == {added, added.parent}

@@ -24,7 +24,7 @@ from mien.records.runs import Run, Step
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.registry.history import set_aside
-from mien.stages.align import align
+from mien.stages.align import align, look
 from mien.stages.check import check
 from mien.stages.compare import Incomparable, compare
 from mien.stages.merge import merge
@@ -221,6 +221,9 @@ class _Loop:
         return {"photos": came.photos, "refused": refused, "failed": failed}, found
 
     def _align(self) -> Came:
+        model = self._album.sound_model()
+        if model and model.encoder_id != self._album.encoder:
+            look(self._album)  # what waits is checked by what the album shows, which no encoder of today has seen yet
         looked = align(self._album, self._album.layout.intakes())
         figures = {"photos": looked.photos, "computed": looked.computed}
         found = [Finding(StepKind.WAITING if looked.photos else StepKind.NOTHING_WAITS, figures=figures)]

@@ -146,9 +146,10 @@ class Model:
         people = tuple(self.people[number] for number in columns)
         return replace(self, people=people, head=OnnxHead(people, self.head.session, columns))
 
-    def require_encoder(self, encoder_id: str) -> None:
-        """Raises EncoderMismatchError unless the model was made from this encoder's embeddings."""
-        if encoder_id != self.encoder_id:
+    def require_encoder(self, encoder_id: str, can_answer: bool = False) -> None:
+        """Raises EncoderMismatchError unless the model was made from this encoder's embeddings, or, as whoever knows
+        says, it `can_answer` all the same."""
+        if encoder_id != self.encoder_id and not can_answer:
             raise EncoderMismatchError(
                 f"The model {self.version}",
                 f"was made with the encoder {self.encoder_id}, the faces with {encoder_id}",

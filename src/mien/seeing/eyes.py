@@ -83,7 +83,8 @@ class Eyes:
     """One set of tools by which photos are seen; each worker has a set of its own, because sessions are not shared.
 
     `tracebacks` is the folder for the tracebacks of tools that mien did not bring and that fail; None is the system's
-    folder for temporary files. `smallest_face` and `doubtful_faces` are the settings of these names.
+    folder for temporary files. `smallest_face` and `doubtful_faces` are the settings of these names. `formerly` are the
+    ids of the tools and recipes, in order, with which earlier versions of mien found faces for the same encoder.
     """
 
     detector: Detector
@@ -93,17 +94,26 @@ class Eyes:
     tracebacks: Path | None = field(default=None, kw_only=True)
     smallest_face: int = field(default=0, kw_only=True)
     doubtful_faces: bool = field(default=False, kw_only=True)
+    formerly: tuple[tuple[str, str, str], ...] = field(default=(), kw_only=True)
 
     @property
     def encoder_id(self) -> str:
         """Names everything that decides which faces are found and what their embeddings are; embeddings of two such ids
         are never compared."""
-        tools = [self.detector.id, self.landmarker.id, self.encoder.id, RECIPE]
+        settings = (f"{self.smallest_face} {self.doubtful_faces}",) if self.smallest_face or self.doubtful_faces else ()
+        return self._id_of(self.detector.id, self.landmarker.id, RECIPE, *settings)
+
+    def can_answer_for(self, encoder_id: str) -> bool:
+        """Whether a model that was made of embeddings of this id can be asked about these eyes' faces: those of today,
+        or those of an earlier version of mien, which found other faces and saw the same in them."""
+        return encoder_id == self.encoder_id or encoder_id in {self._id_of(*before) for before in self.formerly}
+
+    def _id_of(self, detectors: str, landmarker: str, recipe: str, *settings: str) -> str:
+        tools = [detectors, landmarker, self.encoder.id, recipe]
         if self.encoder.alignment != DLIB:
             tools.append(repr(self.encoder.alignment))
-        if self.smallest_face or self.doubtful_faces:
-            tools.append(f"{self.smallest_face} {self.doubtful_faces}")
-        return f"{self.encoder.id}-views{self.views}-{hashlib.sha256('|'.join(tools).encode()).hexdigest()[:8]}"
+        digest = hashlib.sha256("|".join([*tools, *settings]).encode()).hexdigest()[:8]
+        return f"{self.encoder.id}-views{self.views}-{digest}"
 
     @property
     def least_scale(self) -> float:

@@ -79,7 +79,7 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
         findings += _of_training(album, shelved, seen)
     else:
         model = album.sound_model()
-        if model is not None and model.encoder_id != album.encoder:
+        if model is not None and not album.eyes().can_answer_for(model.encoder_id):
             model = None  # it was made of another encoder's embeddings
         findings += _of_intakes(album, seen, model)
     order = list(FindingKind)
