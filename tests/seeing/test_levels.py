@@ -56,6 +56,24 @@ def test_a_square_at_a_border_between_tiles_is_found_as_when_it_is_not() -> None
             assert found.box == pytest.approx((x, 90, x + side, 90 + side), abs=max(3, side * 0.1)), (side, x)
 
 
+def test_tiles_that_place_a_face_some_pixels_apart_do_not_both_leave_it_to_the_other() -> None:
+    tile = (TILE * 2 - OVERLAP) // 2
+    for apart in (-6.0, 6.0):
+
+        def askew(pixels: Pixels, apart: float = apart) -> list[Face]:
+            left = pixels[:, :1].any()  # the first tile, by the mark at its border
+            return [
+                face((x0 + (apart if left else -apart), y0, x1 + (apart if left else -apart), y1))
+                for x0, y0, x1, y1 in (one.box for one in white_squares(pixels))
+            ]
+
+        for x in range(tile - 60, tile + 20):
+            pixels = np.zeros((600, TILE * 2 - OVERLAP, 3), np.uint8)
+            pixels[90:130, x : x + 40] = 255
+            pixels[:15, 0] = 255
+            assert faces_of_all_sizes(askew, pixels, 1.0), (apart, x)
+
+
 @pytest.mark.parametrize("size", [(250, 250), (1600, 1200), (6000, 4000), (24000, 4000), (3, 5000)])
 def test_no_tile_is_larger_than_one_and_all_together_are_not_much_more_than_the_picture(size: tuple[int, int]) -> None:
     shown: list[tuple[int, ...]] = []

@@ -121,8 +121,9 @@ def _cuts(length: int) -> list[tuple[int, int]]:
 
 def _belongs(low: float, high: float, start: int, end: int, length: int) -> bool:
     """Whether a face from `low` to `high` is for the tile from `start` to `end` to report, along a side of `length`
-    pixels. What is cut by a border inside the picture is for another tile, or for another level, to report whole."""
-    middle, margin = (low + high) / 2, OVERLAP / 2
+    pixels. What is cut by a border inside the picture is for another tile, or for another level, to report whole. Two
+    tiles see a face some pixels apart, so that both report one in the middle of their overlap, rather than neither."""
+    middle, margin = (low + high) / 2, OVERLAP * 3 / 8
     if start and (middle < start + margin or low < start + 1):
         return False
     return not (end < length and (middle >= end - margin or high > end - 1))
