@@ -8,7 +8,7 @@ clear in one of them, and its landmarks are right there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +23,8 @@ training photos that were tilted by an eighth of a turn or stood on their heads,
 faces."""
 
 SURE = 0.91
-"""A face that scores this or more needs no second look: nine of ten do, and two of 78 that stood on their heads."""
+"""A face that scores this or more, at first or in its upright close-up, is not looked at turned: nine of ten do at
+first, and two of 78 that stood on their heads."""
 
 LIKELY, TOGETHER = 0.6, 1.3
 """A face found with the first score or more counts if that score and the one of its upright close-up are together at
@@ -31,10 +32,10 @@ least the second."""
 
 CLEAR, LEAD = 0.88, 0.01
 """Any face counts if it scores this in a close-up, and it is taken for turned where that scores so much more. In 1,664
-turned, mirrored and scaled pictures without a face (hard_noface and the sample's), seven things count as faces by these
-rules, none of them turned, and 27 score 0.6 or more at first."""
+turned, mirrored and scaled pictures without a face (hard_noface and the sample's), five things count as faces by these
+rules, and 27 score 0.6 or more at first."""
 
-_EIGHTHS = tuple(np.arange(8) * (math.pi / 4))
+_TURNED = tuple(np.arange(1, 8) * (math.pi / 4))
 _COLUMNS, _SIDE, _BETWEEN = 4, 104, 8
 """The close-ups lie on one sheet, which the detector reads at once: this many in a row, of this side and this far
 apart in pixels."""
@@ -48,8 +49,10 @@ def second_look(detect: Callable[[Pixels], list[Face]], pixels: Pixels, face: Fa
     first = face.detector_score
     if first >= SURE:
         return face
-    upright, *turned = _close_ups(detect, pixels, face)
-    best = max(turned, key=_score)
+    (upright,) = _close_ups(detect, pixels, face, (0.0,))
+    if _score(upright) >= SURE:
+        return face if first >= LIKELY else upright
+    best = max(_close_ups(detect, pixels, face, _TURNED), key=_score)
     if best is not None and _score(best) >= max(CLEAR, first + LEAD, _score(upright) + LEAD):
         return best
     if first >= LIKELY and (doubtful or first + _score(upright) >= TOGETHER):
@@ -61,28 +64,31 @@ def _score(face: Face | None) -> float:
     return face.detector_score if face else 0.0
 
 
-def _close_ups(detect: Callable[[Pixels], list[Face]], pixels: Pixels, face: Face) -> list[Face | None]:
-    """The face as each of the eight close-ups shows it, the upright one first; None where one shows none in its
+def _close_ups(
+    detect: Callable[[Pixels], list[Face]], pixels: Pixels, face: Face, angles: Sequence[float]
+) -> list[Face | None]:
+    """The face as the close-up turned by each of these angles, in radians, shows it; None where one shows none in its
     middle."""
     x0, y0, x1, y1 = face.box
     square = Cut((x0 + x1) / 2, (y0 + y1) / 2, _AROUND * max(x1 - x0, y1 - y0))
     pitch = _SIDE + _BETWEEN
-    sheet = np.zeros((len(_EIGHTHS) // _COLUMNS * pitch, _COLUMNS * pitch, 3), np.uint8)
-    for number, angle in enumerate(_EIGHTHS):
+    rows, columns = math.ceil(len(angles) / _COLUMNS), min(len(angles), _COLUMNS)
+    sheet = np.zeros((rows * pitch, columns * pitch, 3), np.uint8)
+    for number, angle in enumerate(angles):
         row, column = divmod(number, _COLUMNS)
         chip = warp_square(pixels, square._replace(angle=angle), _SIDE)
         sheet[row * pitch : row * pitch + _SIDE, column * pitch : column * pitch + _SIDE] = chip
-    seen: list[Face | None] = [None] * len(_EIGHTHS)
+    seen: list[Face | None] = [None] * len(angles)
     for found in detect(sheet):  # best score first
         x, y = ((found.box[at] + found.box[at + 2]) / 2 for at in (0, 1))
         column, row = int(x // pitch), int(y // pitch)
         number = row * _COLUMNS + column
-        if not (0 <= column < _COLUMNS and 0 <= number < len(seen)) or seen[number]:
+        if not (0 <= column < columns and 0 <= number < len(seen)) or seen[number]:
             continue
         own = scaled(found, 1.0, -column * pitch, -row * pitch)
         large = own.box[3] - own.box[1] > _SIDE / _AROUND / 2  # and not another face inside this one's box
         if large and math.hypot(x - column * pitch - _SIDE / 2, y - row * pitch - _SIDE / 2) < _SIDE / 4:
-            seen[number] = _in_picture(own, square._replace(angle=_EIGHTHS[number]))
+            seen[number] = _in_picture(own, square._replace(angle=angles[number]))
     return seen
 
 
