@@ -13,7 +13,7 @@ from mien.types import EncoderChoice, Face, Photo, Picture, Pixels
 from mien.vision.images import read_picture
 from mien.wiring import make_eyes
 
-SHEET = (224, 448)
+ONE, SHEET = (112, 112), (224, 448)
 AT = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)])
 
 
@@ -22,12 +22,14 @@ def face(score: float, x: float = 200, y: float = 150, side: float = 60) -> Face
     return Face((left, top, left + side, top + side), (AT * side + (left, top)).astype(np.float32), score, "scripted")
 
 
-def sheet(*scores: float) -> Callable[[Pixels], list[Face]]:
+def sheet(upright: float = 0.0, *turned: float) -> Callable[[Pixels], list[Face]]:
     """A detector that sees one face in the middle of each close-up, with these scores."""
 
     def detect(pixels: Pixels) -> list[Face]:
+        if pixels.shape[:2] == ONE:
+            return [face(upright, 52, 52, 58)] if upright else []
         assert pixels.shape[:2] == SHEET
-        seen = [face(score, 52 + n % 4 * 112, 52 + n // 4 * 112, 58) for n, score in enumerate(scores) if score]
+        seen = [face(score, 52 + n % 4 * 112, 52 + n // 4 * 112, 58) for n, score in enumerate(turned) if score]
         return sorted(seen, key=lambda one: -one.detector_score)
 
     return detect
@@ -39,6 +41,15 @@ BLANK = np.zeros((300, 400, 3), np.uint8)
 def test_a_sure_face_is_not_looked_at_again() -> None:
     sure = face(SURE)
     assert second_look(sheet(), BLANK, sure, False) is sure
+
+
+@pytest.mark.parametrize("first", [0.3, LIKELY])
+def test_a_face_that_is_surely_upright_is_not_turned(first: float) -> None:
+    def detect(pixels: Pixels) -> list[Face]:
+        assert pixels.shape[:2] == ONE, "no more than the upright close-up is looked at"
+        return [face(SURE, 52, 52, 58)]
+
+    assert second_look(detect, BLANK, face(first), False) is not None
 
 
 @pytest.mark.parametrize(
