@@ -155,6 +155,17 @@ def test_people_whom_the_encoder_tells_apart_badly_are_not_one() -> None:
     assert found([[photos(rng, one, 6)] for one in (*crowd, bo)]).same == ()
 
 
+def test_people_who_look_alike_and_always_the_same_are_two() -> None:
+    rng = np.random.default_rng(8)
+    ada, bo, cy = people(rng, 3)
+    sister = unit(ada + 0.27 * unit(rng.normal(size=256)))
+    apart = [[photos(rng, ada, 16, 0.1)], [photos(rng, sister, 16, 0.1)], [photos(rng, bo, 6)], [photos(rng, cy, 6)]]
+    assert found(apart).same == ()
+    assert float(apart[0][0].mean(axis=0) @ apart[1][0].mean(axis=0)) >= Levels.of(COSINES).of_folders(16, 16)
+    once = [[photos(rng, ada, 16, 0.1)], [photos(rng, ada, 16, 0.1)], *apart[2:]]
+    assert [one[:2] for one in found(once).same] == [(0, 1)]
+
+
 def test_swapped_photos_go_back() -> None:
     rng = np.random.default_rng(9)
     ada, bo = people(rng, 2)
