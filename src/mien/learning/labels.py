@@ -44,9 +44,10 @@ others is one of many people whom the encoder tells apart badly, and in none of 
 
 BETWEEN = 0.7
 """How far two folders of one person fall short of agreeing as well as each does within, as a part of how far people do
-who look very much alike. On training photos all halves of a person's ten reach what follows (0.976 with dlib-resnet,
-0.659 with retail-0095), and so do 99 of 100 pairs of two photos and eight; two people reach 0.960 and 0.464 at most. Of
-the sample people, who were rendered, three pairs reach 0.965 to 0.969 with dlib-resnet."""
+who look very much alike. On training photos all halves of a person's ten reach what follows for five photos each
+(0.981 with dlib-resnet, 0.727 with retail-0095), and 98 of 100 pairs of two and eight what follows for these; pairs of
+two people with ten photos each reach 0.960 and 0.464 at most. Of the sample people, who were rendered, three pairs
+reach 0.965 to 0.969 with dlib-resnet."""
 
 _CHUNK = 1 << 22
 """Cosines held at a time: 32 MB."""
@@ -78,10 +79,10 @@ class Levels(NamedTuple):
         near = (bound * length + alike) / 2  # of 10,000 pairs of strangers' photos at most one agrees so well
         return cls(together * length, bound * length, near, alike, cosines.mislabelled * length)
 
-    @property
-    def between(self) -> float:
-        """The least agreement of two folders of one person, as a part of that within each."""
-        return 1 - BETWEEN * (1 - self.same / self.alike)
+    def between(self, photos: int, others: int) -> float:
+        """The least agreement of two folders of one person of so many photos, as a part of that within each. Of few
+        photos more is asked, as they say less."""
+        return 1 - BETWEEN * (1 - self.same / self.alike) * (1 - (1 / photos + 1 / others) / 2)
 
     def of_folders(self, photos: int, others: int) -> float:
         """From which average cosine on two folders of so many photos are one person's: the fewer photos, the more alike
@@ -371,7 +372,7 @@ def _are_of_one(some: Matrix, others: Matrix, levels: Levels) -> bool:
     whose photos are much alike each, as rendered ones are, may look alike and are not one."""
     within = [_agreement(rows) for rows in (some, others) if len(rows) > 1]
     between = float((some @ others.T).mean())
-    return not within or between >= levels.between * math.prod(within) ** (1 / len(within))
+    return not within or between >= levels.between(len(some), len(others)) * math.prod(within) ** (1 / len(within))
 
 
 def _agreement(rows: Matrix) -> float:
