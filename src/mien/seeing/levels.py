@@ -36,6 +36,9 @@ TURNED_SIDE = 96
 their EXIF orientation. YuNet gives ten of 78 such faces no score of 0.3 in the picture as it is; with this it misses
 one, as with twice the pixels."""
 
+BETWEEN = 8
+"""Pixels between pictures that a detector reads at once."""
+
 LYING = 0.6
 """Least score of a face that lies on its side. It counts half: the detector must see it once more, nearer, so that
 upright pictures do not get more false faces by being turned."""
@@ -95,14 +98,18 @@ def _lying(detect: Callable[[Pixels], list[Face]], level: Pixels, scale: float) 
     further = min(1.0, TURNED_SIDE / max(level.shape[:2]))
     height, width = (max(1, round(side * further)) for side in level.shape[:2])
     small = _reduced(level, width, height)
-    for turn in (1, 3):
-        for face in detect(np.ascontiguousarray(np.rot90(small, turn))):
-            if face.detector_score < LYING:
-                continue
-            box = turn_box(face.box, -turn, height, width)
-            landmarks = turn_points(face.landmarks, -turn, height, width)
-            hint = replace(face, box=box, landmarks=landmarks, detector_score=face.detector_score / 2)
-            yield scaled(hint, 1 / (scale * further))
+    beside = height + BETWEEN  # where the second of the turned pictures begins; the detector reads both at once
+    sheet = np.zeros((width, beside + height, 3), np.uint8)
+    sheet[:, :height], sheet[:, beside:] = np.rot90(small, 1), np.rot90(small, 3)
+    for face in detect(sheet):
+        if face.detector_score < LYING:
+            continue
+        first = (face.box[0] + face.box[2]) / 2 < height + BETWEEN / 2
+        turn, face = (1, face) if first else (3, scaled(face, 1.0, -beside))
+        box = turn_box(face.box, -turn, height, width)
+        landmarks = turn_points(face.landmarks, -turn, height, width)
+        hint = replace(face, box=box, landmarks=landmarks, detector_score=face.detector_score / 2)
+        yield scaled(hint, 1 / (scale * further))
 
 
 def _reduced(pixels: Pixels, width: int, height: int) -> Pixels:
