@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mien.networks.sessions import open_session
+from mien.seeing.levels import SAME_FACE
 from mien.storage import weights
 from mien.types import Face
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _FILE = "yunet_s.onnx"
 _STRIDES = (8, 16, 32)  # pixels between the points of its three grids; each point answers for one face
 _OUTPUTS = ("cls", "obj", "bbox", "kps")
-_SAME_FACE = 0.45  # two boxes whose intersection over union is more are one face; libfacedetection's figure
 
 
 class YuNet:
@@ -106,5 +106,5 @@ def _one_each(scores: Floats, boxes: Floats) -> list[int]:
         common = (high - low).clip(min=0).prod(axis=1)
         overlap = common / (areas[rest] + areas[best] - common)
         overlap[0] = 1  # with itself, whatever rounding says
-        rest = rest[overlap <= _SAME_FACE]
+        rest = rest[overlap <= SAME_FACE]
     return kept
