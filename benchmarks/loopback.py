@@ -343,8 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == etag:
             self._send(304, b"", {"ETag": etag})
         else:
-            self._send(200, body, {"Content-Type": of_type, "ETag": etag}, declared)
-            self.server.site.sent(path)
+            self._send(200, body, {"Content-Type": of_type, "ETag": etag}, declared, counted=path)
 
     def _short(self, entry: Entry) -> None:
         self._send_known(entry.path, entry.body, "image/jpeg", len(entry.body) // 2)
@@ -376,15 +375,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(302, b"", {"Location": f"http://localhost:{self.server.server_port}/abroad{entry.path}"})
 
     def _send(
-        self, status: int, body: bytes, headers: dict[str, str] | None = None, declared: int | None = None
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        declared: int | None = None,
+        counted: str = "",
     ) -> None:
-        """An answer, of which `declared` is the Content-Length where it is not that of `body`. The request counts as
-        done before the last byte is sent, as the client may well ask again before this thread goes on."""
+        """An answer, of which `declared` is the Content-Length where it is not that of `body`; it counts as a transfer
+        of the path `counted`. The request and the transfer count as done before the last byte is sent, as the client
+        may well ask again, or ask for the counts, before this thread goes on."""
         size = len(body) if declared is None else declared
         answer = self._head(status, {"Content-Length": str(size), **(headers or {})}) + body
         end = len(answer) if size >= len(body) else len(answer) - len(body) + size  # where the client sees the end
         self.wfile.write(answer[: end - 1])
         self._leave()
+        if counted:
+            self.server.site.sent(counted)
         self.wfile.write(answer[end - 1 :])
 
     def _start(self, status: int, headers: dict[str, str]) -> None:
