@@ -29,7 +29,8 @@ from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.text.answers import AnswerKind
 from mien.types import Answer, Finding, Floats, LeastQuality, NamedFace, Picture, Pixels, Prediction, SeenPhoto
-from mien.vision.images import LEAST_SCALE, decode, picture_of, read_picture
+from mien.vision.decoding import LEAST_SCALE
+from mien.vision.images import decode, picture_of, read_picture
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
 """A photo as it may be given: the path of a file, the bytes of one, a PIL image of any mode (its EXIF orientation is

@@ -19,7 +19,8 @@ from mien.seeing.eyes import CLOSE_UP_SIDE, DLIB, FACES_AT_ONCE, LEAST_SIDE, LON
 from mien.seeing.second_look import SURE
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
 from mien.types import Alignment, Box, EncoderChoice, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
-from mien.vision.images import LEAST_SCALE, read_picture
+from mien.vision.decoding import LEAST_SCALE
+from mien.vision.images import read_picture
 from mien.wiring import make_eyes
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)

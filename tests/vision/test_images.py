@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import json
 import os
 import struct
 import sys
@@ -23,11 +24,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mien.engines import children
+from mien.engines.children import TaskEndedError
 from mien.errors import PhotoError, StorageError
 from mien.storage.files import write_atomically
 from mien.text.photos import PhotoFault
 from mien.types import Picture, Pixels
-from mien.vision import images
+from mien.vision import decoding, images
 from mien.vision.images import decode, file_sha256, read_picture
 
 KINDS = {"unreadable", "truncated", "bomb", "unsupported", "empty", "not-a-picture", "missing-extra"}
@@ -65,6 +68,20 @@ def apart(pixels: Pixels, picture: Image.Image) -> float:
     reference = np.asarray(picture.convert("RGB"), np.int16)
     assert pixels.shape == reference.shape
     return float(np.abs(pixels.astype(np.int16) - reference).mean())
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are decoded in this process, where a test can change how."""
+
+    def ask(task: str, about: dict[str, Any], data: bytes = b"", **_: object) -> tuple[dict[str, Any], bytearray]:
+        try:
+            said, given = decoding.task(about, data)
+        except MemoryError as error:
+            raise TaskEndedError("too much memory") from error
+        return json.loads(json.dumps(said)), bytearray(given)
+
+    monkeypatch.setattr(children, "ask", ask)
 
 
 def check(picture: Picture, data: bytes) -> None:
@@ -110,6 +127,7 @@ def test_tga_is_known_by_its_name_alone() -> None:
     assert refused(data).kind == "not-a-picture"
 
 
+@pytest.mark.usefixtures("here")
 def test_heic_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
     buffer = BytesIO()
@@ -318,6 +336,7 @@ def test_a_huge_jpeg_is_reduced_twice() -> None:
     assert picture.scale == 1 / 40  # an eighth by the DCT, a fifth by averaging
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize(
     ("least_scale", "largest", "divisor"),
@@ -326,7 +345,7 @@ def test_a_huge_jpeg_is_reduced_twice() -> None:
 def test_a_photo_is_reduced_no_further_than_its_smallest_faces_allow(
     monkeypatch: pytest.MonkeyPatch, kind: Literal["JPEG", "PNG"], least_scale: float, largest: int, divisor: int
 ) -> None:
-    monkeypatch.setattr(images, "LARGEST_PICTURE", largest)  # in which memory goes before small faces
+    monkeypatch.setattr(decoding, "LARGEST_PICTURE", largest)  # in which memory goes before small faces
     picture = decode(encoded(scene(1200, 900), kind), "a", max_side=100, least_scale=least_scale)
     assert 1 / picture.scale == (2 if (kind, divisor) == ("JPEG", 3) else divisor)
 
@@ -376,9 +395,10 @@ def test_a_bomb_says_how_large_it_claims_to_be() -> None:
     assert refused(png_claiming(60000, 60000)).what == "claims 3,600 million pixels, more than mien decodes"
 
 
+@pytest.mark.usefixtures("here")
 def test_the_limits_follow_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 100 * 100)
-    monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 400 * 400)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 100 * 100)
+    monkeypatch.setattr(decoding, "MAX_JPEG_PIXELS", 400 * 400)
     sequential = encoded(scene(400, 400), "JPEG")
     assert decode(sequential, "a", max_side=100, least_scale=0).pixels.shape == (100, 100, 3)
     with pytest.raises(PhotoError) as caught:
@@ -390,12 +410,13 @@ def test_the_limits_follow_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> N
         assert caught.value.kind == "bomb"
 
 
+@pytest.mark.usefixtures("here")
 def test_a_progressive_jpeg_of_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(scene(400, 400), "JPEG", progressive=True)
     assert decode(data, "a").photo.width == 400
     last = data.rindex(b"\xff\xda")
     many = data[:last] + data[last:-2] * 300 + data[-2:]
-    monkeypatch.setattr(images, "MAX_SCANNED_PIXELS", 400 * 400 * 300)
+    monkeypatch.setattr(decoding, "MAX_SCANNED_PIXELS", 400 * 400 * 300)
     assert (refused(many).kind, refused(many).fault) == ("bomb", PhotoFault.TOO_MANY_SCANS)
     assert decode(data, "a").photo.width == 400
 
@@ -407,20 +428,22 @@ def test_png_text_bomb() -> None:
     assert refused(data[:33] + chunk + data[33:]).kind == "bomb"
 
 
+@pytest.mark.usefixtures("here")
 def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(encoded(scene(), "JPEG"))
-    monkeypatch.setattr(images, "MAX_BYTES", 100)
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100)
     with pytest.raises(PhotoError, match="too large") as caught:
         read_picture(path)
     assert (caught.value.kind, caught.value.fault) == ("bomb", PhotoFault.TOO_LARGE)
 
 
+@pytest.mark.usefixtures("here")
 def test_running_out_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(images, "_rgb", fail)
+    monkeypatch.setattr(decoding, "_rgb", fail)
     error = refused(encoded(scene(), "JPEG"))
     assert (error.kind, error.fault) == ("bomb", PhotoFault.TOO_MUCH_MEMORY)
 
@@ -525,6 +548,7 @@ def test_read_picture(tmp_path: Path) -> None:
     assert picture.photo.sha256 == file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("function", [read_picture, file_sha256])
 def test_what_cannot_be_opened(
     tmp_path: Path, function: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
@@ -583,6 +607,7 @@ def test_write_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Warnings
 
 
+@pytest.mark.usefixtures("here")
 def test_pillow_is_hushed_in_the_thread_that_decodes_and_in_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     inside, leave = threading.Event(), threading.Event()
 
@@ -592,7 +617,7 @@ def test_pillow_is_hushed_in_the_thread_that_decodes_and_in_no_other(monkeypatch
         assert leave.wait(30)
 
     results: list[object] = []
-    monkeypatch.setattr(images, "_orientation", wait)
+    monkeypatch.setattr(decoding, "_orientation", wait)
     worker = threading.Thread(target=lambda: results.append(decode(encoded(scene(), "PNG"), "a")))
     worker.start()
     assert inside.wait(30)
@@ -607,11 +632,12 @@ def test_pillow_is_hushed_in_the_thread_that_decodes_and_in_no_other(monkeypatch
         warnings.warn("afterwards", stacklevel=1)
 
 
+@pytest.mark.usefixtures("here")
 def test_the_filter_does_not_pile_up() -> None:
     for _ in range(5):
         warnings.simplefilter("error")
         decode(encoded(scene(), "PNG"), "a")
-    assert sum(entry is images._FILTER for entry in warnings.filters) == 1  # type: ignore[comparison-overlap]
+    assert sum(entry is decoding._FILTER for entry in warnings.filters) == 1  # type: ignore[comparison-overlap]
 
 
 # The real world

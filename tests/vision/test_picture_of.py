@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.errors import PhotoError
 from mien.types import Picture, Pixels
-from mien.vision import images
+from mien.vision import decoding
 from mien.vision.images import decode, picture_of
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")
@@ -80,7 +80,7 @@ def test_transparent_is_white() -> None:
 
 
 def test_the_bounds_are_those_of_files(scene: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 12 * 8 - 1)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 12 * 8 - 1)
     for given in (scene, Image.fromarray(scene), Image.open(BytesIO(file_of(Image.fromarray(scene))))):
         with pytest.raises(PhotoError, match=r"^image 1 claims .* more than mien decodes") as caught:
             picture_of(given, "image 1")

@@ -35,3 +35,8 @@ class Pool(Generic[Tool]):
                 yield tool
             finally:
                 self._idle.append(tool)
+
+    def idle(self) -> Iterator[Tool]:
+        """The tools that are lent to nobody, which are given away for good."""
+        while self._idle:
+            yield self._idle.pop()

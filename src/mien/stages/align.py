@@ -32,7 +32,14 @@ from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
 from mien.vision.images import encoded, file_sha256, read_picture
 
-MENDABLE = (PhotoFault.MISSING_EXTRA,)
+MENDABLE = (
+    PhotoFault.MISSING_EXTRA,
+    PhotoFault.SHORT_OF_MEMORY,
+    PhotoFault.KILLED,
+    PhotoFault.DISK,
+    PhotoFault.FORBIDDEN,
+    PhotoFault.NO_SUCH_FILE,
+)
 """Faults that need not be the photo's: what failed for them is tried again in each run."""
 
 STRANGERS = 500

@@ -65,6 +65,21 @@ class PhotoFault(Kind):
     )
     TOO_MUCH_MEMORY = ("too much memory", "bomb", "would take too much memory to decode", _SMALLER)
 
+    SHORT_OF_MEMORY = (
+        "short of memory",
+        "unreadable",
+        "could not be decoded, as memory was short",
+        "Close other programs, or set workers = 1 in mien.toml; the next run tries it again.",
+    )
+    TOO_LONG = ("too long", "bomb", "took more than {seconds} seconds to decode", _SMALLER)
+    KILLED = (
+        "killed",
+        "unreadable",
+        "was being decoded when the system ended the decoder",
+        "Close other programs, or set workers = 1 in mien.toml; the next run tries it again.",
+    )
+    BREAKS_DECODER = ("breaks decoder", "unreadable", "makes the decoder break down", _EXPORT)
+
     # The tools that see it: `tool` is what failed, `said` how
     TOOL = (
         "tool",

@@ -1,10 +1,8 @@
 """Untrusted image files to upright RGB pixels, and pixels to files.
 
-Everything foreign stops here. The file's first bytes choose one Pillow plug-in from a closed list; size and format are
-checked before a pixel is decoded; whatever a hostile file makes a decoder throw leaves as one PhotoError. Plug-ins are
-opened directly. `Image.open` would try them all, import those that start other programs, and warn about large pictures
-through the process-wide `warnings` state, which belongs to the host application (worker threads cannot change it
-safely). The limits on size are mien's own, see `_check_size`.
+Everything foreign stops here. A file is read and decoded in a child process (`mien.engines.children`), which the system
+holds to a bounded memory and time: a file that breaks the decoder, or has it compute without end, leaves as a
+PhotoError like any other that cannot be read.
 
 Colours are taken as sRGB: embedded ICC profiles are ignored, which costs a face nothing that an encoder needs. Whoever
 writes the pixels to another file gives it the profile, see `rgb_profile`.
@@ -13,99 +11,48 @@ writes the pixels to another file gives it the profile, see `rgb_profile`.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import logging
-import math
-import os
-import stat
 import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image
 
+from mien.engines import children
+from mien.engines.children import TaskEndedError
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Photo, Picture, Pixels
+from mien.vision import decoding
+from mien.vision.decoding import LEAST_SCALE, check_size, guarded, opened, prepared, printable, reduction
 from mien.vision.phash import phash
-from mien.vision.sniff import sniff
 
-MAX_BYTES = 512 * 2**20
-"""Bytes of the largest file that is read."""
-MAX_PIXELS = 128_000_000
-"""Most pixels that are decoded at once. At this size a PNG or TIFF takes 0.5 to 1 GB for the moment, a WebP 2 GB."""
-MAX_JPEG_PIXELS = 512_000_000
-"""Most pixels of a sequential JPEG, which is decoded row by row at an eighth of its size: today's phones reach 200
-million."""
-MAX_SCANNED_PIXELS = 2_000_000_000
-"""Most pixels times scans of a progressive JPEG. Ten scans are usual; a small file can ask for thousands."""
-LEAST_SCALE = 0.45
-"""Scale below which a photo is not reduced, so that faces of 40 pixels can be found in it; see `mien.seeing.eyes`."""
-LARGEST_PICTURE = 32_000_000
-"""Pixels of a picture from which on it is reduced further, whatever becomes of its small faces: a photo of more than
-128 megapixels."""
+SECONDS, SECONDS_A_MEGABYTE = 3.0, 0.5
+"""Seconds of computing that a file may take, and how many more for each megabyte that it has. The slowest of honest
+files, PNGs and progressive JPEGs of 100 megapixels, take a tenth of that here."""
 
-_PLUGINS = {
-    FileType.PNG: ("PIL.PngImagePlugin", "PngImageFile"),
-    FileType.GIF: ("PIL.GifImagePlugin", "GifImageFile"),
-    FileType.WEBP: ("PIL.WebPImagePlugin", "WebPImageFile"),
-    FileType.BMP: ("PIL.BmpImagePlugin", "BmpImageFile"),
-    FileType.TIFF: ("PIL.TiffImagePlugin", "TiffImageFile"),
-    FileType.AVIF: ("PIL.AvifImagePlugin", "AvifImageFile"),
-    FileType.JPEG2000: ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    FileType.PPM: ("PIL.PpmImagePlugin", "PpmImageFile"),
-    FileType.PCX: ("PIL.PcxImagePlugin", "PcxImageFile"),
-    FileType.SGI: ("PIL.SgiImagePlugin", "SgiImageFile"),
-    FileType.TGA: ("PIL.TgaImagePlugin", "TgaImageFile"),
-    FileType.HEIF: ("pillow_heif.as_plugin", "HeifImageFile"),
+_ENDED = {
+    "time": PhotoFault.TOO_LONG,
+    "too much memory": PhotoFault.TOO_MUCH_MEMORY,
+    "short of memory": PhotoFault.SHORT_OF_MEMORY,
+    "killed": PhotoFault.KILLED,
 }
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""The turn that sets a picture upright, by EXIF's Orientation, as in Pillow's `exif_transpose`."""
-_AVERAGED = ("RGB", "L", "RGBA", "LA", "CMYK", "YCbCr", "I", "F")
-"""Pillow's modes whose neighbouring values can be averaged, and that its `reduce` takes."""
-_SIDEWAYS = (5, 6, 7, 8)
-"""Orientations of pictures that lie on their side: upright, width and height change places."""
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Pillow's remarks on odd TIFFs reach a bare stderr
-
-
-class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """Pillow's JPEG reader without its look for the resolution, which mien does not need, and which refuses photos
-    whose EXIF is broken. A multi-picture file (MPO) is read as its first picture."""
-
-    def _read_dpi_from_exif(self) -> None:
-        pass
 
 
 def read_picture(path: Path, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE) -> Picture:
     """The photo in the file at `path`, which is read once: the bytes hashed are the bytes decoded. `max_side` and
     `least_scale` are as for `decode`. Raises PhotoError."""
-    return decode(read_bytes(path), _printable(path), max_side=max_side, least_scale=least_scale)
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise PhotoError.of_file(printable(path), error) from error
+    return _picture(printable(path), size, max_side, least_scale, path=str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of the file at `path`. Raises PhotoError, also for a file of more than `MAX_BYTES`."""
-    with _opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_BYTES:
-            figures = {"megabytes": size / 2**20, "limit": MAX_BYTES / 2**20}
-            raise PhotoError(_printable(path), PhotoFault.TOO_LARGE, figures)
-        return file.read(size)
+    """The bytes of the file at `path`. Raises PhotoError, also for a file of more than `decoding.MAX_BYTES`."""
+    return decoding.read(path)
 
 
 def decode(data: bytes, name: str, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE) -> Picture:
@@ -114,33 +61,33 @@ def decode(data: bytes, name: str, *, max_side: int | None = 1600, least_scale: 
     `pixels` are HxWx3 uint8 RGB, upright and read-only; transparent parts are white; of an animation or a multi-page
     file they are the first frame; more than 8 bits a channel are scaled down to 8. `max_side` is a length in pixels: a
     picture over twice as long comes reduced by a whole factor, 1/`scale`, so that its long side is still at least
-    `max_side`, and its scale at least `least_scale` unless it would have more than `LARGEST_PICTURE` pixels (a JPEG's
-    factor is 2, 4, 8 or a multiple of 8, and it is reduced also at exactly twice). None keeps every pixel.
+    `max_side`, and its scale at least `least_scale` unless it would have more than `decoding.LARGEST_PICTURE` pixels (a
+    JPEG's factor is 2, 4, 8 or a multiple of 8, and it is reduced also at exactly twice). None keeps every pixel.
 
     Raises PhotoError. A JPEG that breaks off is refused unless Pillow finds everything it needs, so that no face is
     half grey.
     """
-    if not data:
-        raise PhotoError(name, PhotoFault.EMPTY)
-    file_type = sniff(data, name)
-    if file_type.fault:
-        raise PhotoError(name, file_type.fault, {"file_type": file_type.value})
-    with _guarded(name, file_type):
-        image = _open(data, file_type, name)
-        width, height = image.size
-        reduction = _reduction(width, height, max_side, least_scale)
-        divisor = _draft(image, reduction)
-        _check_size(image, width * height, data, name)
-        image.load()
-        if divisor == 1:
-            width, height = image.size  # HEIF may know better after decoding
-        orientation = _orientation(image)
-        factor = max(1, reduction // divisor) if max_side and max(image.size) > 2 * max_side else 1
-        pixels = _upright(_rgb(image, factor), orientation)
-        if orientation in _SIDEWAYS:
-            width, height = height, width
-    photo = Photo(hashlib.sha256(data).hexdigest(), width, height, file_type.value, phash(pixels))
-    return Picture(photo, pixels, 1.0 / (divisor * factor))
+    return _picture(name, len(data), max_side, least_scale, data)
+
+
+def _picture(
+    name: str, size: int, max_side: int | None, least_scale: float, data: bytes = b"", **where: str
+) -> Picture:
+    """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
+    about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
+    seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
+    try:
+        said, given = children.ask("mien.vision.decoding:task", about, data, seconds=seconds)
+    except TaskEndedError as error:
+        fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
+        raise PhotoError(name, fault, {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}) from error
+    if "fault" in said:
+        raise PhotoError.restored(name, said["fault"], said["figures"])
+    width, height = said["size"]
+    pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
+    pixels.flags.writeable = False
+    photo = Photo(said["sha256"], said["width"], said["height"], said["format"], phash(pixels))
+    return Picture(photo, pixels, said["scale"])
 
 
 def picture_of(
@@ -148,7 +95,7 @@ def picture_of(
 ) -> Picture:
     """The photo that somebody else has decoded, as a PIL image of any mode or an HxWx3 uint8 RGB array; errors call it
     `name`. It is made upright by the image's EXIF orientation, RGB and smaller as `decode` does it, and a PIL image
-    with its file still open is decoded now.
+    with its file still open is decoded now, in this process: whoever opened it has believed it.
 
     There is no file, so the photo's `format` is "" and its `sha256` that of size and pixels; see `mien.types.Photo`.
     Raises PhotoError where there are too many pixels or none, and as `decode` does for an image that cannot be decoded
@@ -157,17 +104,14 @@ def picture_of(
     image = given if isinstance(given, Image.Image) else Image.fromarray(given)
     if not image.width or not image.height:
         raise PhotoError(name, PhotoFault.EMPTY)
-    with _guarded(name, next((one for one in FileType if one == image.format), FileType.OTHER)):
-        _check_size(image, image.width * image.height, b"", name)
+    with guarded(name, next((one for one in FileType if one == image.format), FileType.OTHER)):
+        check_size(image, image.width * image.height, b"", name)
         with _LOADING:
             image.load()
         width, height = image.size
-        orientation = _orientation(image)
-        reduction = _reduction(width, height, max_side, least_scale)
-        factor = reduction if max_side and max(image.size) > 2 * max_side else 1
-        pixels = _upright(_rgb(image, factor), orientation)
-        if orientation in _SIDEWAYS:
-            width, height = height, width
+        upright, factor, sideways = prepared(image, reduction(width, height, max_side, least_scale), max_side)
+        pixels = np.asarray(upright)
+    width, height = (height, width) if sideways else (width, height)
     sha256 = hashlib.sha256(f"{width} x {height} pixels\n".encode() + pixels.tobytes()).hexdigest()
     return Picture(Photo(sha256, width, height, "", phash(pixels)), pixels, 1.0 / factor)
 
@@ -180,17 +124,13 @@ def rgb_profile(data: bytes, name: str) -> bytes | None:
     """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
     other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
     does for the header."""
-    file_type = sniff(data, name)
-    if file_type.fault:
-        return None
-    with _guarded(name, file_type):
-        profile = _open(data, file_type, name).info.get("icc_profile")
-    return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+    profile = decoding.profile(data, name)
+    return profile if profile and profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
 
 
 def file_sha256(path: Path) -> str:
     """The hex digest of the file's bytes, as `Photo.sha256`, however large the file is. Raises PhotoError."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -201,170 +141,3 @@ def encoded(pixels: Pixels, fmt: Literal["PNG", "JPEG"], quality: int = 92, prof
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, fmt, icc_profile=profile, **options)
     return buffer.getvalue()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
-    """The regular file at `path`, open for reading. Opening a pipe would wait for its other end, so whether it is a
-    regular file is asked first."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PhotoError(_printable(path), PhotoFault.NOT_A_FILE)
-        with path.open("rb") as file:
-            yield file
-    except (OSError, ValueError) as error:
-        raise PhotoError.of_file(_printable(path), error) from error
-
-
-def _printable(path: Path) -> str:
-    """The path as text that can be printed: bytes that are no text in any encoding are spelt out."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
-    """The image with its header read, and no pixel decoded yet."""
-    if file_type is FileType.JPEG:
-        return _Jpeg(BytesIO(data))
-    module, plugin = _PLUGINS[file_type]
-    try:
-        opener = getattr(importlib.import_module(module), plugin)
-    except ImportError as error:
-        raise PhotoError(name, PhotoFault.MISSING_EXTRA, {"file_type": file_type.value}) from error
-    return cast(ImageFile.ImageFile, opener(BytesIO(data)))
-
-
-def _reduction(width: int, height: int, max_side: int | None, least_scale: float) -> int:
-    """How many times smaller a picture is to be; see `decode`."""
-    if max_side is None:
-        return 1
-    for_faces = int(1 / least_scale + 1e-9) if least_scale else max(width, height)
-    for_memory = 1 << math.ceil(math.log(max(1.0, width * height / LARGEST_PICTURE), 4))
-    return max(1, min(max(width, height) // max_side, max(for_faces, for_memory)))
-
-
-def _draft(image: ImageFile.ImageFile, reduction: int) -> int:
-    """Makes a JPEG decode at a half, quarter or eighth of its size (the DCT gives these almost for nothing), the
-    smallest that is not smaller than asked for. Returns the divisor: 2, 4, 8, or 1 for full size."""
-    if not isinstance(image, _Jpeg):
-        return 1
-    for divisor in (8, 4, 2):
-        if reduction >= divisor and min(image.size) >= divisor:
-            image.draft(None, (image.width // divisor, image.height // divisor))
-            return divisor
-    return 1
-
-
-def _check_size(image: Image.Image, header_pixels: int, data: bytes, name: str) -> None:
-    """Raises PhotoError for a picture whose decoding would take too much memory or time. `image` has the size at which
-    it will be decoded; `header_pixels` is the full size that the file claims."""
-    whole = not isinstance(image, _Jpeg) or "progressive" in image.info
-    if header_pixels > (MAX_PIXELS if whole else MAX_JPEG_PIXELS) or image.width * image.height > MAX_PIXELS:
-        raise PhotoError(name, PhotoFault.TOO_MANY_PIXELS, {"megapixels": header_pixels / 1e6})
-    if isinstance(image, _Jpeg) and whole and header_pixels * _scans(image, data) > MAX_SCANNED_PIXELS:
-        raise PhotoError(name, PhotoFault.TOO_MANY_SCANS)
-
-
-def _scans(image: _Jpeg, data: bytes) -> int:
-    """The number of scans of a progressive JPEG, each of which goes over the whole picture. `image` was read up to the
-    first scan."""
-    here = image.fp.tell() if image.fp else 0
-    end = data.find(b"\xff\xd9", here)
-    return 1 + data.count(b"\xff\xda", here, end if end >= 0 else len(data))
-
-
-def _orientation(image: Image.Image) -> object:
-    """The Orientation in EXIF or XMP; a hostile file may give it any value of any type."""
-    try:
-        return image.getexif().get(0x0112)
-    except Exception:  # foreign code on hostile bytes: broken EXIF costs the turn, not the photo
-        return None
-
-
-def _upright(image: Image.Image, orientation: object) -> Pixels:
-    turn = next((turn for value, turn in _TURNS.items() if value == orientation), None)
-    return np.asarray(image if turn is None else image.transpose(turn))
-
-
-def _rgb(image: Image.Image, factor: int) -> Image.Image:
-    """The image in RGB, whatever mode it has, `factor` times smaller by area averaging; transparent parts are white."""
-    if image.mode.startswith("I;16"):
-        image = image.convert("I")
-    if factor > 1 and (image.mode not in _AVERAGED or "transparency" in image.info):
-        return _rgb(image, 1).reduce(factor)
-    if factor > 1:  # first, where the mode allows it: the copies below are then small
-        image = image.reduce(factor)
-    if image.mode in ("I", "F"):
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=layer.getchannel("A"))
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
-    """HxW integers or floats as uint8. Files do not say which value is white, so white is the first of 1 (for floats)
-    and the largest numbers of 8, 12, 16 and 32 bits that the brightest pixel does not exceed."""
-    values = np.nan_to_num(grey.astype(np.float32), copy=False, posinf=0.0, neginf=0.0)
-    brightest = float(values.max())
-    whites = (1.0,) * (grey.dtype.kind == "f") + (255.0, 4095.0, 65535.0, 2.0**32)
-    white = next((white for white in whites if brightest <= white), brightest)
-    scaled: NDArray[np.uint8] = np.clip(values * np.float32(255.0 / white) + 0.5, 0, 255).astype(np.uint8)
-    return scaled
-
-
-class _WhileDecoding(threading.local):
-    """A pattern for module names, for a warning filter, that matches every module in a thread that decodes, and none in
-    the others.
-
-    Pillow warns about broken metadata, which users cannot mend. `warnings.catch_warnings` would silence it, and at
-    random the host's other threads with it.
-    """
-
-    decoding = False
-
-    def match(self, module: str) -> bool:
-        return self.decoding
-
-
-_PATTERN = _WhileDecoding()
-_FILTER = ("ignore", None, Warning, _PATTERN, 0)
-
-
-@contextmanager
-def _guarded(name: str, file_type: FileType) -> Iterator[None]:
-    """The border to Pillow: whatever Pillow raises or warns about inside leaves as a PhotoError or not at all."""
-    filters = cast("list[Any]", warnings.filters)
-    if filters[:1] != [_FILTER]:  # each time: test runners and `catch_warnings` put other filters before it
-        filters[:] = [_FILTER, *(other for other in filters if other is not _FILTER)]
-    _PATTERN.decoding = True
-    try:
-        yield
-    except PhotoError:
-        raise
-    except Exception as error:  # decoders fed hostile bytes raise a dozen types, and not only those documented
-        raise _translated(name, file_type, error) from error
-    finally:
-        _PATTERN.decoding = False
-
-
-_WORDS_OF_FAULTS = {
-    PhotoFault.TOO_MUCH_MEMORY: ("too large",),
-    PhotoFault.BREAKS_OFF: ("truncat", "end of", "eof", "premature", "not enough"),
-    PhotoFault.VARIANT: ("cannot handle", "support", "unknown", "not installed"),
-}
-"""What Pillow and the libraries below it say of a file, in lower case, and what that means; the first that occurs
-counts. Their errors have no types to go by, only this English."""
-
-
-def _translated(name: str, file_type: FileType, error: Exception) -> PhotoError:
-    said = str(error).strip().rstrip(".") or type(error).__name__
-    if isinstance(error, (MemoryError, Image.DecompressionBombError)):
-        fault = PhotoFault.TOO_MUCH_MEMORY
-    elif isinstance(error, EOFError):
-        fault = PhotoFault.BREAKS_OFF
-    else:
-        lower = said.lower()
-        meant = (fault for fault, words in _WORDS_OF_FAULTS.items() if any(word in lower for word in words))
-        fault = next(meant, PhotoFault.DAMAGED)
-    return PhotoError(name, fault, {"file_type": file_type.value, "said": said})

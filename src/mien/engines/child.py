@@ -1,0 +1,102 @@
+"""What a child process does: one task at a time, within the memory and the time that its parent allows.
+
+It is started by `children`, imports a task's module when the task first comes, and ends with its parent. It knows no
+album, and nothing that it says is believed: the parent reads a line of JSON and a counted number of bytes. Only the
+standard library is imported here, so that a child is there at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+Task = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes]]
+"""What a child can be asked for: (what it is about, data) to (what came of it, data); "about" is plain JSON. One that
+fails says so under "fault"."""
+
+_WORST_FIRST = "1000"
+"""The score by which Linux, out of memory, ends a child before any other process of this user."""
+
+
+def main() -> None:
+    """Answers requests from standard input until there are no more."""
+    requests, replies = _channels()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its children
+    with contextlib.suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text(_WORST_FIRST, "ascii")
+    held = _data_held()
+    while line := requests.readline():
+        asked = json.loads(line)
+        data = requests.read(asked["bytes"])
+        _limit(held + asked["memory"], asked["seconds"])
+        try:
+            said, given = _task(asked["task"])(asked["about"], data)
+            short = "fault" in said and not _could_hold(asked["memory"])  # not every library says what it lacked
+            reply = {"memory": "short"} if short else {"said": said}
+        except MemoryError:
+            data, given = b"", b""
+            reply = {"memory": "too much" if _could_hold(asked["memory"]) else "short"}
+        except Exception as error:  # a task reports what it foresees; the rest is told, and the child goes on
+            given, reply = b"", {"broke": f"{type(error).__name__}: {error}"}
+        replies.write(json.dumps({**reply, "bytes": len(given)}).encode() + b"\n")
+        replies.write(given)
+        replies.flush()
+
+
+def _channels() -> tuple[BinaryIO, BinaryIO]:
+    """Where requests come from and replies go. Nothing else reads the one or writes into the other: a library that
+    prints, prints into nothing."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+    return requests, replies
+
+
+def _task(name: str) -> Task:
+    module, _, function = name.partition(":")
+    task: Task = getattr(import_module(module), function)
+    return task
+
+
+def _data_held() -> int:
+    """Bytes that this process has allocated; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[5]) * mmap.PAGESIZE
+    except OSError:
+        return 0
+
+
+def _limit(memory: int, seconds: float) -> None:
+    """Lets this process allocate `memory` bytes in all, and compute for `seconds` more. Systems other than Linux do not
+    hold the first, and Windows neither."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for which, most in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_CPU, int(time.process_time() + seconds) + 1),
+    ):
+        _, hard = resource.getrlimit(which)
+        resource.setrlimit(which, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _could_hold(memory: int) -> bool:
+    """Whether nearly as much can be allocated now that the task is over: then it was the task that wanted too much, and
+    otherwise the system that had too little."""
+    try:
+        mmap.mmap(-1, memory * 9 // 10).close()
+    except (OSError, MemoryError):
+        return False
+    return True

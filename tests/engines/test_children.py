@@ -1,0 +1,186 @@
+"""A task is held to its memory and its time, and when it dies it costs nothing but itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.engines import children
+from mien.engines.children import TaskEndedError, ask
+
+MEGABYTE = 1 << 20
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its memory")
+UNIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+
+# What the children of these tests do, called by name in the child
+
+
+def double(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    return {"about": about, "pid": os.getpid()}, data + data
+
+
+def take(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    return {"took": len(bytearray(about["bytes"]))}, b""
+
+
+def spin(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    while True:
+        pass
+
+
+def die(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    os.kill(os.getpid(), about["signal"])
+    raise AssertionError("still here")
+
+
+def babble(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    print("from Python")
+    os.write(1, b"from C")
+    return {}, b""
+
+
+def fail(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    raise ValueError("of the task's")
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Children find this module, and none of them is left from another test."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    children._end_all()
+    yield
+    children._end_all()
+
+
+def asked(task: str, data: bytes = b"", **about: Any) -> tuple[dict[str, Any], bytearray]:
+    return ask(f"test_children:{task}", about, data, seconds=1)
+
+
+def ended(task: str, **about: Any) -> TaskEndedError:
+    with pytest.raises(TaskEndedError) as caught:
+        asked(task, **about)
+    return caught.value
+
+
+def test_what_goes_in_comes_back() -> None:
+    data = os.urandom(5 * MEGABYTE + 3)
+    said, given = asked("double", data, path="Zo\udce9", number=3)
+    assert said["about"] == {"path": "Zo\udce9", "number": 3}
+    assert bytes(given) == data + data
+    assert asked("double")[1] == b""
+
+
+def test_a_child_is_asked_again_and_is_another_process() -> None:
+    first, second = (asked("double")[0]["pid"] for _ in range(2))
+    assert first == second != os.getpid()
+
+
+def test_threads_have_children_of_their_own() -> None:
+    answers: list[tuple[bytes, bytes]] = []
+
+    def work(number: int) -> None:
+        for turn in range(20):
+            data = f"{number} {turn}".encode() * 1000
+            answers.append((data, bytes(asked("double", data)[1])))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 80
+    assert all(given == data + data for data, given in answers)
+
+
+@LINUX
+def test_memory_is_bounded_and_the_child_goes_on() -> None:
+    pid = asked("double")[0]["pid"]
+    assert ended("take", bytes=2 * children.MEMORY).reason == "too much memory"
+    assert asked("take", bytes=children.MEMORY // 2)[0] == {"took": children.MEMORY // 2}
+    assert asked("double")[0]["pid"] == pid
+
+
+@LINUX
+def test_a_system_short_of_memory_is_told_apart() -> None:
+    import resource
+
+    code = "from mien.engines.children import *; ask('test_children:take', {'bytes': 300_000_000}, seconds=1)"
+    limit = (250_000_000, 250_000_000)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limit),
+        capture_output=True,
+        text=True,
+    )
+    assert "short of memory" in done.stderr
+
+
+@UNIX
+def test_time_is_bounded_and_another_child_goes_on() -> None:
+    pid = asked("double")[0]["pid"]
+    assert ended("spin").reason == "time"
+    assert asked("double")[0]["pid"] != pid
+
+
+@UNIX
+@pytest.mark.parametrize(("sent", "reason"), [("SIGKILL", "killed"), ("SIGSEGV", "broke"), ("SIGABRT", "broke")])
+def test_a_child_that_dies_costs_its_task(sent: str, reason: str) -> None:
+    assert ended("die", signal=int(getattr(signal, sent))).reason == reason
+    assert asked("double", b"a")[1] == b"aa"
+
+
+def test_a_task_that_raises() -> None:
+    error = ended("fail")
+    assert (error.reason, error.said) == ("broke", "ValueError: of the task's")
+    assert ended("is not there").reason == "broke"
+    assert asked("double", b"a")[1] == b"aa"
+
+
+def test_a_library_that_prints_confuses_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    assert asked("babble") == ({}, bytearray())
+    assert asked("double", b"a")[1] == b"aa"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_exchange_that_was_broken_off_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = asked("double")[0]["pid"]
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(children, "_exchange", interrupted)
+        asked("double", b"first")
+    said, given = asked("double", b"second")
+    assert bytes(given) == b"secondsecond"
+    assert said["pid"] != pid
+
+
+@UNIX
+def test_children_end_with_their_parent() -> None:
+    code = (
+        "from mien.engines.children import *; print(ask('test_children:double', {}, seconds=1)[0]['pid'], flush=True)"
+    )
+    code += "; import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    pid = int(done.stdout)
+    for _ in range(1000):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text("ascii").split()[2] == "Z":
+                return  # dead, and nobody has asked how it ended
+            os.kill(pid, 0)
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        threading.Event().wait(0.01)
+    pytest.fail(f"{pid} goes on without its parent")
