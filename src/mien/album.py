@@ -300,10 +300,12 @@ class Album:
         with self._writing("daily") as album:
             return daily(album, self.settled)
 
-    def run_daily(self, at: time, each: Callable[[Daily], None]) -> None:
+    def run_daily(
+        self, at: time, each: Callable[[Daily], None], failed: Callable[[Exception], None] | None = None
+    ) -> None:
         """`daily` each day at `at`, local time, until SIGINT or SIGTERM, which raise KeyboardInterrupt; `each` gets
         what came of it. A missed day is caught up once. mien.toml is read anew for each run; what this Album was given
-        stays."""
+        stays. With `failed`, what a run raises is told to it, and the next day has its run all the same."""
         from mien.pipeline.daily import COMMAND
         from mien.pipeline.schedule import forever
 
@@ -312,7 +314,7 @@ class Album:
             each(again.daily())
 
         last = next((done.run.started for done in self.runs() if done.run.command == COMMAND), None)
-        forever(once, at, min(last, self._clock()) if last else None, self._clock)  # that clock may have been ahead
+        forever(once, at, last, self._clock, failed=failed)
 
     def runs(self, limit: int = 20) -> tuple[Daily, ...]:
         """The last runs of the daily loop, the newest first."""

@@ -15,6 +15,7 @@ import pytest
 
 from mien import Album
 from mien.cli.console import SHOWN
+from mien.errors import StorageError
 from mien.open_album import read_settings
 from mien.pipeline.daily import COMMAND, Daily
 from mien.records.ledger import Ledger
@@ -311,13 +312,16 @@ def test_wrong_words_for_a_schedule(mien: Mien, painted: Painted) -> None:
 def test_in_the_foreground_each_run_is_told_until_it_is_stopped(
     mien: Mien, painted: Painted, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_daily(album: Album, at: object, each: Callable[[Daily], None]) -> None:
+    def run_daily(album: Album, at: object, each: Callable[[Daily], None], failed: Callable[[Exception], None]) -> None:
+        failed(StorageError("The disk", "is full", "Free some space."))
         each(album.daily())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Album, "run_daily", run_daily)
     result = mien("-C", painted.folder, "schedule", "--at", "03:30")
     assert result.exit_code == 130 and "Stopped." in result.stderr
+    assert result.stderr.startswith("mien: The disk is full.\n      Free some space.\n")
+    assert "The next run comes tomorrow." in result.stderr
     assert result.stdout.splitlines()[0] == f"Each day at 03:30, in {painted.folder}. Ctrl-C ends it."
     assert rows(result.stdout)["promote"].endswith("is in use now")
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -818,14 +818,6 @@ def test_what_waited_is_forgotten_with_the_person(grown: Club) -> None:
     grown.open().remove("Ada", delete=True)
     with for_reading(layout, settings, wiring.tools, lambda: grown.now, Silent()) as album:
         assert album.catalog.files.on([shelf_of(layout.path(photo))]) == []
-
-
-def test_a_clock_that_was_ahead_does_not_stop_the_schedule(grown: Club, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[datetime | None] = []
-    monkeypatch.setattr("mien.pipeline.schedule.forever", lambda run, at, last, clock: given.append(last))
-    grown.now -= timedelta(days=400)
-    grown.open().run_daily(time(3, 30), lambda done: None)
-    assert given == [grown.now]
 
 
 def test_a_photo_that_flips_is_told_by_its_place(grown: Club) -> None:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import BusyError, UsageError
-from mien.pipeline.schedule import LOOK_EVERY, cron_line, forever, is_missed, last_due, systemd_units, time_of_day
+from mien.pipeline.schedule import LOOK_EVERY, cron_line, due_day, forever, systemd_units, time_of_day
 
 AT = time(3, 30)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -29,23 +31,9 @@ def test_no_time_of_day(text: str) -> None:
 
 
 @given(st.times(), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
-def test_the_last_due_time_is_within_the_last_day(at: time, now: datetime) -> None:
-    due = last_due(at, now)
+def test_the_day_due_began_within_the_last_day(at: time, now: datetime) -> None:
+    due = datetime.combine(due_day(at, now), at, UTC)
     assert now - timedelta(days=1) < due <= now
-    assert (due.hour, due.minute) == (at.hour, at.minute)
-
-
-@pytest.mark.parametrize(
-    ("last", "missed"),
-    [
-        (None, False),
-        (datetime(2026, 11, 24, 3, 30, tzinfo=UTC), False),
-        (datetime(2026, 11, 23, 3, 30, tzinfo=UTC), True),
-        (datetime(2026, 11, 1, 3, 30, tzinfo=UTC), True),
-    ],
-)
-def test_missed_days_are_one_debt(last: datetime | None, missed: bool) -> None:
-    assert is_missed(AT, NOON, last) is missed
 
 
 def test_a_timer_catches_up_and_names_the_album(tmp_path: Path) -> None:
@@ -129,6 +117,76 @@ def test_while_somebody_else_holds_the_album_it_waits() -> None:
     with pytest.raises(EnoughError):
         forever(run, AT, NOON - timedelta(days=1), days.clock, days.sleep)
     assert days.runs == [NOON + timedelta(minutes=10)]
+
+
+class Clock:
+    """Local time somewhere, as `datetime.now().astimezone()` gives it, which is `ahead` by so much; sleeping moves it
+    until it has slept for `days`."""
+
+    def __init__(self, begin: datetime, days: float, ahead: Callable[[timedelta], timedelta] | None = None) -> None:
+        self.begin, self.zone, self.slept, self.most = begin, begin.tzinfo, timedelta(0), timedelta(days=days)
+        self.ahead = ahead or (lambda slept: timedelta(0))
+        self.runs: list[str] = []
+
+    def __call__(self) -> datetime:
+        local = (self.begin.astimezone(UTC) + self.slept + self.ahead(self.slept)).astimezone(self.zone)
+        return local.replace(tzinfo=timezone(local.utcoffset() or timedelta(0)))
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += timedelta(seconds=seconds)
+        if self.slept > self.most:
+            raise EnoughError
+
+    def days(self, at: time, last: datetime | None = None) -> list[str]:
+        """When the runs began."""
+        with pytest.raises(EnoughError):
+            forever(lambda: self.runs.append(f"{self():%Y-%m-%d %H:%M}"), at, last, self, self.sleep)
+        return self.runs
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize("at", [time(2, 0), time(2, 30), time(2, 59), time(3, 0), time(3, 30)])
+@pytest.mark.parametrize("day", [datetime(2026, 10, 24, 12, tzinfo=BERLIN), datetime(2027, 3, 27, 12, tzinfo=BERLIN)])
+def test_the_nights_in_which_summer_time_begins_and_ends_have_one_run(at: time, day: datetime) -> None:
+    runs = Clock(day, 3).days(at)
+    assert [run[:10] for run in runs] == [f"{day + timedelta(days=n):%Y-%m-%d}" for n in (1, 2, 3)]
+
+
+def test_a_clock_that_was_ahead_costs_one_run_at_most() -> None:
+    hour = timedelta(hours=1)
+    clock = Clock(NOON, 4, lambda slept: timedelta(days=10 if hour <= slept < 2 * hour else 0))
+    assert [run[:10] for run in clock.days(AT)] == ["2026-12-04", *(f"2026-11-{day}" for day in (25, 26, 27, 28))]
+
+
+def test_a_clock_that_was_ahead_for_years_is_forgotten() -> None:
+    years = timedelta(days=3650)
+    clock = Clock(NOON, 4, lambda slept: years if slept < timedelta(days=1) else timedelta(0))
+    assert [run[:10] for run in clock.days(AT)][1:] == [f"2026-11-{day}" for day in (26, 27, 28)]
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=3)])
+def test_a_small_correction_brings_no_second_run(back: timedelta) -> None:
+    after = timedelta(hours=15, minutes=31)  # of noon, and one minute after the run
+    runs = Clock(NOON, 2, lambda slept: -back if slept > after else timedelta(0)).days(AT)
+    assert [run[:10] for run in runs] == ["2026-11-25", "2026-11-26"]
+
+
+def test_a_run_that_is_said_to_have_been_next_year_owes_nothing() -> None:
+    assert [run[:10] for run in Clock(NOON, 2).days(AT, NOON + timedelta(days=365))] == ["2026-11-25", "2026-11-26"]
+
+
+def test_whatever_happens_today_the_next_day_comes() -> None:
+    days, told = Days(NOON, 3 * A_DAY), list[str]()
+
+    def run() -> None:
+        days.run()
+        raise ValueError(f"{days.now:%d}")
+
+    with pytest.raises(EnoughError):
+        forever(run, AT, None, days.clock, days.sleep, lambda error: told.append(str(error)))
+    assert told == ["25", "26", "27"]
 
 
 def test_what_a_run_raises_ends_it() -> None:

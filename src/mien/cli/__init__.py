@@ -9,7 +9,6 @@ import atexit
 import gc
 import os
 import sys
-import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from typer.core import TyperGroup
 
 from mien import __version__
 from mien.cli import albums, answers, collecting, encoders, learning, models
-from mien.cli.console import paint, printable, tell
+from mien.cli.console import tell, tell_error
 from mien.cli.place import Place
 from mien.errors import MienError
 
@@ -35,8 +34,7 @@ class Mien(TyperGroup):
         try:
             return super().invoke(ctx)
         except MienError as error:
-            tell(f"{paint('mien:', '31', sys.stderr)} {printable(error.message)}")
-            tell(f"      {printable(error.remedy)}")
+            tell_error(error)
             raise typer.Exit(error.exit_code) from error
         except (KeyboardInterrupt, typer.Abort):
             tell("\nStopped. What was finished is kept; the same command goes on from there.")
@@ -112,9 +110,5 @@ def _report_bug(kind: type[BaseException], error: BaseException, trace: Tracebac
     """What is said of an error that nobody foresaw. Python then leaves with exit code 1."""
     if os.environ.get("MIEN_DEBUG"):
         sys.__excepthook__(kind, error, trace)
-        return
-    what = " ".join(traceback.format_exception_only(kind, error)[-1].split())
-    frames = traceback.extract_tb(trace)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    tell(f"{paint('mien:', '31', sys.stderr)} A mistake in mien {__version__} itself: {printable(what)}{where}.")
-    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")
+    else:
+        tell_error(error)

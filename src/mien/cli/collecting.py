@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, tell, widest
+from mien.cli.console import (
+    SHOWN,
+    Reporter,
+    entry,
+    fit,
+    paint,
+    printable,
+    say,
+    say_json,
+    say_more,
+    tell,
+    tell_error,
+    widest,
+)
 from mien.cli.place import opened
 from mien.errors import FetchError, SourceError, UsageError
 from mien.storage.layout import intake_of, shown
@@ -116,7 +129,7 @@ def schedule(
     match printed:
         case None:
             say(f"Each day at {when:%H:%M}, in {printable(str(album.folder))}. Ctrl-C ends it.")
-            album.run_daily(when, lambda done: print_daily(done))
+            album.run_daily(when, print_daily, _told_for_today)
         case "cron":
             say(cron_line(_program(), album.folder, when))
         case "systemd":
@@ -126,6 +139,12 @@ def schedule(
             say(f"# then: systemctl --user enable --now {units[1].name}")
         case _:
             raise UsageError(f"--print {printed}", "is not known", "Say --print systemd or --print cron.")
+
+
+def _told_for_today(error: Exception) -> None:
+    """A day on which there could be no run: why, and that the next day has one."""
+    tell_error(error)
+    tell("      The next run comes tomorrow.")
 
 
 def runs(

@@ -12,12 +12,15 @@ import shutil
 import sys
 import textwrap
 import time
+import traceback
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from mien import __version__
+from mien.errors import MienError
 from mien.storage.files import storage_error
 
 if TYPE_CHECKING:
@@ -72,6 +75,20 @@ def _leave_output() -> None:
 def tell(line: str) -> None:
     """A line about the work."""
     print(line, file=sys.stderr, flush=True)
+
+
+def tell_error(error: BaseException) -> None:
+    """What went wrong and what to do about it; of what nobody foresaw, where it was."""
+    head = paint("mien:", "31", sys.stderr)
+    if isinstance(error, MienError):
+        tell(f"{head} {printable(error.message)}")
+        tell(f"      {printable(error.remedy)}")
+        return
+    what = " ".join(traceback.format_exception_only(error)[-1].split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.")
+    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")
 
 
 def entry(label: str, text: str, style: str = "") -> None:

@@ -11,7 +11,7 @@ import re
 import shlex
 import signal
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import sleep as wait
 from types import FrameType
@@ -21,6 +21,9 @@ from mien.errors import BusyError, UsageError
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at the clock."""
+
+SET_BACK = timedelta(hours=12)
+"""A clock that goes back as far was wrong. The end of summer time, a journey and a correction are less."""
 
 
 class Unit(NamedTuple):
@@ -38,15 +41,9 @@ def time_of_day(text: str) -> time:
     return time(int(hour), int(minute))
 
 
-def last_due(at: time, now: datetime) -> datetime:
-    """When the newest daily run should have begun, in the time zone of `now`."""
-    due = now.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
-    return due if due <= now else due - timedelta(days=1)
-
-
-def is_missed(at: time, now: datetime, last: datetime | None) -> bool:
-    """Whether a run is owed now, the last having begun at `last`. Before the first there is nothing to catch up on."""
-    return last is not None and last < last_due(at, now)
+def due_day(at: time, now: datetime) -> date:
+    """The day of the newest daily run that should have begun, by the calendar and the clock of `now`."""
+    return now.date() if now.time() >= at else now.date() - timedelta(days=1)
 
 
 def forever(
@@ -55,22 +52,38 @@ def forever(
     last: datetime | None,
     clock: Callable[[], datetime],
     sleep: Callable[[float], None] = wait,
+    failed: Callable[[Exception], None] | None = None,
 ) -> None:
     """Calls `run` each day at `at` until SIGINT or SIGTERM, which raise KeyboardInterrupt; the first time at once if a
-    day was missed since the run that began at `last`. What `run` raises ends it; only BusyError has it tried again.
+    day was missed since the run that began at `last`. `failed` is told what `run` raises, and the next day comes all
+    the same; without it what `run` raises ends the schedule. After BusyError the run is tried again at once.
 
-    `clock` gives the local time and is asked every `LOOK_EVERY` seconds: so a laptop that slept, a clock that was set
-    and the change to summer time need no thought. A run that takes longer than a day makes no second one.
+    `clock` gives the local time and is asked every `LOOK_EVERY` seconds, so that a laptop that slept needs no thought.
+    Days are counted by the calendar: an hour that comes twice in autumn brings one run. A clock that was put back by
+    `SET_BACK` was wrong before, and the days that it counted are forgotten. A run that takes longer than a day makes no
+    second one.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        begun = last or clock()
+        looked = clock()
+        served = due_day(at, last.astimezone(looked.tzinfo) if last else looked)
         while True:
             now = clock()
-            if is_missed(at, now, begun):
+            due = due_day(at, now)
+            if looked - now >= SET_BACK or served - due > timedelta(days=1):
+                served = due  # the clock was ahead, now or in the run before
+            looked = now
+            if due > served:
                 with contextlib.suppress(BusyError):  # somebody is at work in the album, and will be done
-                    run()
-                    begun = now
+                    try:
+                        run()
+                    except BusyError:
+                        raise
+                    except Exception as error:
+                        if failed is None:
+                            raise
+                        failed(error)
+                    served = due
                     continue
             sleep(LOOK_EVERY)
     finally:
