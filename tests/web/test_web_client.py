@@ -6,6 +6,7 @@ import datetime
 import gzip
 import hashlib
 import logging
+import os
 import pickle
 import socket
 import ssl
@@ -415,10 +416,103 @@ def test_a_page_is_bounded_as_it_is_and_unpacked(serve: Serve) -> None:
             assert caught.value.kind == kind.replace("br", "unreadable")
 
 
-def test_a_packed_picture_is_refused(serve: Serve) -> None:
-    server = serve({"/a.jpg": Reply(200, gzip.compress(BODY), {"Content-Encoding": "gzip"})})
+@pytest.mark.parametrize("said", ["gzip", "X-GZIP", "utf-8, gzip"])
+def test_a_picture_that_is_packed_unasked_is_unpacked(serve: Serve, said: str) -> None:
+    server = serve({"/a.jpg": Reply(200, gzip.compress(BODY), {"Content-Encoding": said})})
     with local() as web:
-        failing(web, f"{server.url}/a.jpg", "unreadable")
+        into = Sink()
+        web.picture(f"{server.url}/a.jpg", into, "")
+        assert bytes(into.data) == BODY
+
+
+@pytest.mark.parametrize(
+    "said", ["", "identity", "none", "binary", "utf-8", "aws-chunked", "UTF-8,aws-chunked", "jpeg"]
+)
+def test_an_encoding_that_is_none_changes_nothing(serve: Serve, said: str) -> None:
+    server = serve(
+        {"/a.jpg": Reply(200, BODY, {"Content-Encoding": said}), "/p": Reply(200, b"x", {"Content-Encoding": said})}
+    )
+    with local() as web:
+        into = Sink()
+        web.picture(f"{server.url}/a.jpg", into, "")
+        assert bytes(into.data) == BODY
+        assert web.page(f"{server.url}/p").body == b"x"
+
+
+@pytest.mark.parametrize(("said", "named"), [("br", "br"), ("zstd", "zstd"), ("gzip, br", "br"), ("br, gzip", "gzip")])
+def test_another_packing_is_refused_by_its_name(serve: Serve, said: str, named: str) -> None:
+    server = serve({"/a.jpg": Reply(200, BODY, {"Content-Encoding": said})})
+    with (
+        local() as web,
+        pytest.raises(FetchError, match=f"is packed by {named}") as caught,
+    ):
+        web.picture(f"{server.url}/a.jpg", Sink(), "")
+    assert caught.value.kind == "unreadable"
+
+
+def test_a_packed_bomb_is_bounded_unpacked(serve: Serve) -> None:
+    server = serve({"/a.jpg": Reply(200, gzip.compress(bytes(200_000)), {"Content-Encoding": "gzip"})})
+    with local(largest=100_000) as web:
+        failing(web, f"{server.url}/a.jpg", "too-large", Sink(1 << 20))
+
+
+def test_what_a_packed_transfer_began_is_begun_anew(serve: Serve) -> None:
+    packed = gzip.compress(os.urandom(300_000))
+    cut = Reply(200, packed[:200_000], {"Content-Encoding": "gzip", "ETag": '"1"'}, len(packed))
+    server = serve({"/a.jpg": [cut, Reply(200, packed, {"Content-Encoding": "gzip", "ETag": '"1"'})]})
+    with local() as web:
+        into = Sink()
+        web.picture(f"{server.url}/a.jpg", into, "")
+        assert bytes(into.data) == gzip.decompress(packed)
+    assert all("Range" not in headers for _, headers in server.asked)
+
+
+def test_an_answer_that_a_proxy_made_of_another_is_as_good(serve: Serve) -> None:
+    server = serve({"/a.jpg": Reply(203, BODY), "/p": Reply(203, b"x")})
+    with local() as web:
+        into = Sink()
+        web.picture(f"{server.url}/a.jpg", into, "")
+        assert bytes(into.data) == BODY
+        assert web.page(f"{server.url}/p").body == b"x"
+
+
+def test_all_of_a_picture_as_a_part_that_nobody_asked_for(serve: Serve) -> None:
+    size = len(BODY)
+    server = serve(
+        {
+            "/a.jpg": Reply(206, BODY, {"Content-Range": f"bytes 0-{size - 1}/{size}"}),
+            "/b.jpg": Reply(206, BODY, {"Content-Range": f"bytes 5-{size + 4}/{size + 5}"}),
+        }
+    )
+    with local() as web:
+        into = Sink()
+        web.picture(f"{server.url}/a.jpg", into, "")
+        assert bytes(into.data) == BODY
+        failing(web, f"{server.url}/b.jpg", "server")
+
+
+@pytest.mark.parametrize("line", [b"X Frame Options: DENY", b"userdata not support", b"a\x00b: c"])
+def test_malformed_headers_are_not_blamed_on_the_network(line: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    asked = connection.recv(65536)
+                    if b"/robots.txt" in asked:
+                        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    else:
+                        head = b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+                        connection.sendall(head)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with local() as web, pytest.raises(FetchError, match="the headers are malformed") as caught:
+            web.picture(f"http://127.0.0.1:{listening.getsockname()[1]}/a.jpg", Sink(), "")
+    assert caught.value.kind == "server"
 
 
 def test_a_drip_ends_at_the_deadline(serve: Serve) -> None:

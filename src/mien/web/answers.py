@@ -23,7 +23,15 @@ from mien.web.urls import SCHEMES, parse, shown
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may go away by themselves."""
 
+PACKINGS = frozenset(
+    {"gzip", "x-gzip", "deflate", "br", "zstd", "dcb", "dcz", "compress", "x-compress", "pack200-gzip"}
+)
+"""The content codings that IANA lists, but for `identity`, which is none."""
+
+_BY_GZIP = (("gzip",), ("x-gzip",))
 _GONE = frozenset({404, 410})
+_MALFORMED = ("illegal", "bad ", "conflicting", "can't parse", "unsupported")
+"""What h11's errors say, in lower case, of a server that did answer, but badly."""
 _ASIDE = 64 * 1024
 """Bytes of an unwanted body that are read to keep the connection; beyond, a new one is cheaper."""
 
@@ -51,21 +59,26 @@ class Answer:
     def stamp(self) -> Stamp:
         return Stamp.of(self.headers)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it is. Raises FetchError for a packed one, which was not asked for."""
-        if self.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise self.error("comes in an encoding that was not asked for", FetchFault.UNREADABLE)
-        return self._raw()
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """How the body is packed, the outermost last. What servers write there that is no packing counts for nothing:
+        a charset, `none`, the framing of an upload."""
+        named = (one.strip().lower() for one in self.headers.get("content-encoding", "").split(","))
+        return tuple(one for one in named if one in PACKINGS)
 
     def plain(self) -> Iterator[bytes]:
-        """The body, unpacked if it is packed by gzip. Raises FetchError."""
-        if self.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
-            yield from self.chunks()
-            return
-        try:
-            yield from unpacked(self._raw())
-        except ValueError as error:
-            raise self.error("says that it is packed by gzip, and is not", FetchFault.UNREADABLE) from error
+        """The body, unpacked if it is packed by gzip. Raises FetchError for another packing, which was not asked
+        for."""
+        packings = self.encodings
+        if not packings:
+            yield from self._raw()
+        elif packings in _BY_GZIP:
+            try:
+                yield from unpacked(self._raw())
+            except ValueError as error:
+                raise self.error("says that it is packed by gzip, and is not", FetchFault.UNREADABLE) from error
+        else:
+            raise self.error(f"is packed by {packings[-1]}, which was not asked for", FetchFault.UNREADABLE)
 
     def bounded(self, limit: int) -> Iterator[bytes]:
         """The same. Raises FetchError beyond `limit` bytes of the unpacked body."""
@@ -164,6 +177,14 @@ def border(url: httpx.URL) -> Iterator[None]:
                 "was not asked for: its server cannot prove, by its certificate, that it is that host",
                 "Tell whoever runs the site; mien never goes on without.",
                 FetchFault.NETWORK,
+            ) from error
+        said = str(error).lower() if isinstance(error, httpcore.RemoteProtocolError) else ""
+        if any(word in said for word in _MALFORMED):
+            raise FetchError(
+                shown(url),
+                "is answered, but not in HTTP as it should be: the headers are malformed",
+                FetchFault.SERVER.remedy,
+                FetchFault.SERVER,
             ) from error
         raise Passing(
             FetchError(shown(url), "cannot be reached, or broke off", FetchFault.NETWORK.remedy, FetchFault.NETWORK)

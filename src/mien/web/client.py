@@ -42,6 +42,8 @@ which failed together do not come back together."""
 CONNECT, READ = 10.0, 30.0
 """Seconds to connect, and to wait for the next bytes."""
 
+GOOD = frozenset({200, 203})
+"""200 OK, and what a proxy that changes answers may make of it (RFC 9110, section 15.3.4)."""
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _TIMEOUTS = {"connect": CONNECT, "read": READ, "write": READ}
 _PAGE = {"Accept-Encoding": "gzip"}
@@ -107,7 +109,7 @@ class Client:
 
         def attempt() -> Page:
             with self._ask(start, _PAGE, self._judge) as answer:
-                self._expect(answer, 200)
+                self._expect(answer)
                 body = b"".join(answer.bounded(PAGE_LIMIT))
                 return Page(str(answer.url), body, charset(answer.headers))
 
@@ -120,10 +122,11 @@ class Client:
         start = parse(url)
         before = Stamp.read(since)
         begun = Stamp()  # of what `into` holds
+        packed = False  # which counts other bytes than `into` has
 
         def attempt() -> Receipt | None:
-            nonlocal begun
-            resuming = into.size > 0 and begun.strong
+            nonlocal begun, packed
+            resuming = into.size > 0 and begun.strong and not packed
             if into.size and not resuming:
                 into.restart()
             conditions = begun.rest(into.size) if resuming else before.unless_same()
@@ -143,15 +146,16 @@ class Client:
                         raise Passing(answer.error("does not give the rest of what it began", FetchFault.SERVER))
                     total = rest.total
                 else:
-                    self._expect(answer, 200)
-                    begun, total = answer.stamp, None
+                    total = self._whole(answer)
+                    begun = answer.stamp
                     if resuming:
                         into.restart()
                     if begun and begun == before:  # a server that knows no conditions
                         return None
                 if into.size + length(answer.headers) > self._largest:
                     raise answer.too_large(self._largest)
-                for chunk in answer.chunks():
+                packed = bool(answer.encodings)
+                for chunk in answer.plain():
                     if into.size + len(chunk) > self._largest:
                         raise answer.too_large(self._largest)
                     into.write(chunk)
@@ -212,7 +216,7 @@ class Client:
                 if 400 <= answer.status < 500 and answer.status not in TRANSIENT:
                     answer.set_aside()
                     return None
-                self._expect(answer, 200)
+                self._expect(answer)
                 text = b""
                 for chunk in answer.plain():
                     text += chunk
@@ -245,9 +249,18 @@ class Client:
                 with border(url):
                     response.close()
 
-    def _expect(self, answer: Answer, status: int) -> None:
-        """Raises the error that the status of an answer means, unless it is this `status`."""
-        if answer.status == status:
+    def _whole(self, answer: Answer) -> int | None:
+        """The size of the picture where the answer brings all of it as a part, which some servers do unasked; None for
+        a usual answer. Raises FetchError, or Passing around one, where it is neither."""
+        unasked = part(answer.headers) if answer.status == 206 else None
+        if unasked is not None and unasked.start == 0 and unasked.total is not None:
+            return unasked.total
+        self._expect(answer)
+        return None
+
+    def _expect(self, answer: Answer) -> None:
+        """Raises the error that the status of an answer means, unless it is a good one."""
+        if answer.status in GOOD:
             return
         error = answer.refusal()
         if answer.status not in TRANSIENT:
