@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from mien.errors import FetchError, SourceError
-from mien.sources.common import Options, file_name, file_stamp, inside, link, read_below, read_options, tidy
+from mien.parsing.markup import tidy
+from mien.sources.common import Options, file_name, file_stamp, inside, link, read_below, read_options
 from mien.testing import FakeSink
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mien.errors import FetchError, SourceError
+from mien.parsing.border import UnparsedError, parsed
+from mien.parsing.markup import LONGEST_LINK
 from mien.protocols import Sink, Web
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.words import listed
@@ -20,8 +22,6 @@ from mien.types import Offer, Page, Receipt
 
 _LONGEST_PERSON = 200
 """Letters in a person's name; a folder's name could be no longer anyway (see `mien.text.names`)."""
-_LONGEST_LINK = 2048
-"""Letters in a URL."""
 _LONGEST_FILE_NAME = 100
 """Letters in the name of a photo."""
 _CHUNK = 1 << 20
@@ -94,11 +94,6 @@ def fetch_error(name: str, what: str, remedy: str, kind: FetchFault = FetchFault
 # Offers and links
 
 
-def tidy(text: object) -> str:
-    """A text out of a page, on one line and without spaces around it; "" for a value that is no text."""
-    return " ".join(text.split()) if isinstance(text, str) else ""
-
-
 def offered(name: str, offer: Offer) -> Offer | FetchError:
     """`offer` as it is, or an error if the person's name is empty or too long. `name` is the source's."""
     if offer.person.strip() and len(offer.person) <= _LONGEST_PERSON:
@@ -123,7 +118,7 @@ def file_name(location: str) -> str:
 
 def link(base: str, href: object) -> str | None:
     """The URL that `href` on the page `base` leads to, without its fragment; None unless it is one of http or https."""
-    if not isinstance(href, str) or len(href) > _LONGEST_LINK:
+    if not isinstance(href, str) or len(href) > LONGEST_LINK:
         return None
     try:
         url = urldefrag(urljoin(base, href.strip())).url
@@ -133,16 +128,22 @@ def link(base: str, href: object) -> str | None:
         return None
 
 
-def closed(markup: bytes) -> bytes:
-    """`markup` without the tags, comments and sections that begin in it and never end.
+def first_link(base: str, hrefs: Iterable[object]) -> str | None:
+    """The first of `hrefs` that leads anywhere, see `link`."""
+    return next(filter(None, (link(base, href) for href in hrefs)), None)
 
-    Python's HTMLParser looks for the end of each of them to the end of the page, once for each (gh-135462): a page of a
-    tenth of a megabyte took it minutes.
-    """
-    for begin, end in ((b"<", b">"), (b"<!--", b"-->"), (b"<![", b"]>")):
-        at = markup.rfind(end) + len(end) if end in markup else 0
-        markup = markup[:at] + markup[at:].replace(begin, b"")
-    return markup
+
+# Pages
+
+
+def read_page(name: str, page: Page, task: str, **about: object) -> dict[str, Any]:
+    """What a child process reads in a page of the source `name`, see `mien.parsing`. Raises FetchError for a page that
+    ends it."""
+    try:
+        return parsed(task, {"url": page.url, "charset": page.charset, **about}, page.body)
+    except UnparsedError as error:
+        what = f"has a page that {error.fault.words}: {page.url}"
+        raise fetch_error(name, what, error.fault.remedy, error.fault) from error
 
 
 def first_page(name: str, web: Web, url: str) -> Page:

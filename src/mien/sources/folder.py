@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from mien.errors import FetchError
+from mien.parsing.markup import tidy
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import (
     Options,
@@ -24,7 +25,6 @@ from mien.sources.common import (
     read_options,
     source_error,
     stamp_inside,
-    tidy,
 )
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in

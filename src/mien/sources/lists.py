@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mien.text.names import nfc
 
@@ -22,6 +23,11 @@ _AFTER_A_NAME = re.compile(
 """What follows a comma and is no name of its own: a degree, a year."""
 
 
+_LONGEST = 1000
+"""Letters of a text in which names are looked for; no source may name anybody by more than 200."""
+
+
+@lru_cache(4096)
 def people_listed(text: str, prose: bool = True) -> tuple[str, ...]:
     """The names in a `text` that may be a list of several people; none if it can only be one person's.
 
@@ -29,7 +35,10 @@ def people_listed(text: str, prose: bool = True) -> tuple[str, ...]:
     written for readers (`prose`), as of a feed; in a table, where family names come first as often, only between names
     that have two words each, or of three.
     """
-    lines = "\n".join(nfc(" ".join(line.split())) for line in text.split("\n"))  # no run of spaces keeps a search busy
+    short = "\n".join(" ".join(line.split()) for line in text.split("\n"))  # no run of spaces keeps a search busy
+    if len(short) > _LONGEST:
+        return ()
+    lines = "\n".join(map(nfc, short.split("\n")))
     parts = [part for part in _BETWEEN.split(lines.strip()) if part]
     several = len(parts) > 1
     found: list[str] = []

@@ -11,6 +11,7 @@ from typing import TextIO
 from pydantic import Field, model_validator
 
 from mien.errors import FetchError
+from mien.parsing.markup import tidy
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import (
     Options,
@@ -23,7 +24,6 @@ from mien.sources.common import (
     read_below,
     read_options,
     stamp_inside,
-    tidy,
 )
 from mien.sources.table import open_table, person_of, table_rows
 from mien.text.fetching import FetchFault

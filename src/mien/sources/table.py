@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TextIO
 
 from mien.errors import FetchError
-from mien.sources.common import fetch_error, source_error, tidy
+from mien.parsing.markup import tidy
+from mien.sources.common import fetch_error, source_error
 from mien.sources.lists import people_listed
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.words import listed

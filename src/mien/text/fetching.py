@@ -68,6 +68,31 @@ class FetchFault(Kind):
         "does not say clearly whom it shows",
         "Correct the name at the source, or give it in the table people of the source in mien.toml.",
     )
+    TOO_LONG = (
+        "too-long",
+        "takes too long to read",
+        "Tell whoever makes the page, or leave it out of the source.",
+    )
+    TOO_MUCH_MEMORY = (
+        "too-much-memory",
+        "takes too much memory to read",
+        "Tell whoever makes the page, or leave it out of the source.",
+    )
+    SHORT_OF_MEMORY = (
+        "short-of-memory",
+        "was not read, as this computer is short of memory",
+        "End other programs, and collect again.",
+    )
+    KILLED = (
+        "killed",
+        "was not read to its end, as the system or somebody ended the program that reads it",
+        "Collect again; if it stays so, look whether this computer is short of memory.",
+    )
+    BREAKS_PARSER = (
+        "breaks-parser",
+        "breaks the program that reads it",
+        "Tell whoever makes the page, or leave it out of the source.",
+    )
     BROKEN = (
         "broken",
         "met an error in the program of its source",

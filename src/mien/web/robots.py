@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import httpx
-from protego import Protego
 
 from mien.errors import FetchError
+from mien.parsing.border import UnparsedError, parsed
 from mien.text.fetching import FetchFault
 from mien.web.urls import shown
 
@@ -36,11 +36,10 @@ class Leave(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of one site: `parsed` (None for a site without any) and the `delay` that it asks for, seconds; or
-    `unknown`, the error that kept them from being read."""
+    """The rules of one site: its robots.txt (None for a site without one); or `unknown`, the error that kept it from
+    being read."""
 
-    parsed: Protego | None = None
-    delay: float = 0.0
+    text: bytes | None = None
     unknown: FetchError | None = None
 
 
@@ -70,27 +69,35 @@ class Robots:
                 rules.unknown.remedy,
                 FetchFault.ROBOTS,
             ) from rules.unknown
-        if rules.parsed is None:
+        if rules.text is None:
             return Leave("no robots.txt", 0.0)
-        if not rules.parsed.can_fetch(str(url), TOKEN):
+        try:
+            said = parsed("rules:task", {"url": str(url), "agent": TOKEN}, rules.text)
+        except UnparsedError as error:
+            what, remedy = f"has a robots.txt that {error.fault.words}", error.fault.remedy
+            site = self._sites[_key(url)]
+            site.rules = _Rules(unknown=FetchError(shown(url.copy_with(raw_path=b"/")), what, remedy, error.fault))
+            return self.judge(url)
+        if not said["allowed"]:
             raise FetchError(
                 shown(url),
                 "may not be fetched: the site's robots.txt denies it",
                 FetchFault.ROBOTS.remedy,
                 FetchFault.ROBOTS,
             )
-        if rules.delay > LONGEST_DELAY:
+        delay = float(said["delay"])
+        if delay > LONGEST_DELAY:
             raise FetchError(
                 shown(url),
-                f"was not asked for: the site's robots.txt wants {rules.delay:.0f} seconds between requests",
+                f"was not asked for: the site's robots.txt wants {delay:.0f} seconds between requests",
                 "Ask whoever runs the site for another way to its photos.",
                 FetchFault.ROBOTS,
             )
-        return Leave("allowed", rules.delay)
+        return Leave("allowed", delay)
 
     def _rules(self, url: httpx.URL) -> _Rules:
         with self._lock:
-            site = self._sites.setdefault((url.scheme, url.raw_host, url.port), _Site())
+            site = self._sites.setdefault(_key(url), _Site())
         with site.lock:  # the first to come reads them, and the others wait for it
             if site.rules is None:
                 site.rules = self._read(url)
@@ -101,10 +108,8 @@ class Robots:
             text = self._fetch(url.copy_with(raw_path=b"/robots.txt"))
         except FetchError as error:
             return _Rules(unknown=error)
-        if text is None:
-            return _Rules()
-        parsed = Protego.parse(text.decode("utf-8-sig", "replace"))
-        rate = parsed.request_rate(TOKEN)
-        return _Rules(
-            parsed, max(parsed.crawl_delay(TOKEN) or 0.0, rate.seconds / rate.requests if rate is not None else 0.0)
-        )
+        return _Rules(text)
+
+
+def _key(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port
