@@ -54,7 +54,8 @@ class SourceCollected:
 
     `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had of
     that person already, `known` those that are as they were, `passed_over` those of people who are not to be taken, and
-    `left` those for the next run, as `limit` was reached. `removed` are (person, when they were removed, photos) of
+    `left` those for the next run, as `limit` was reached or the time for the source was over: then it is `unfinished`,
+    and there may be more. `removed` are (person, when they were removed, photos) of
     those who may not come back, and `removed_photos` counts photos that were taken out of the person's before. `shared`
     are (location, person, others) of pictures that came in under a person and lie under others too. `wanted` are
     (person, location) of what a dry run would fetch. `over_since` is the last day on which its photos might be used, if
@@ -72,6 +73,7 @@ class SourceCollected:
     removed_photos: int = 0
     shared: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     left: int = 0
+    unfinished: bool = False
     wanted: tuple[tuple[str, str], ...] = ()
     over_since: date | None = None
     error: SourceError | None = None
@@ -101,6 +103,7 @@ class SourceCollected:
                 for location, person, others in self.shared
             ],
             "left": self.left,
+            "unfinished": self.unfinished,
             "wanted": [{"person": person, "location": location} for person, location in self.wanted],
             "over_since": self.over_since.isoformat() if self.over_since else None,
             "error": str(self.error) if self.error else None,

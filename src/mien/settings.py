@@ -60,6 +60,12 @@ class SourceSettings(BaseModel):
     max_megabytes: int = Field(default=64, ge=1, le=1024, description="Largest photo that is fetched, 1 to 1024 MB.")
     per_host: int = Field(default=4, ge=1, le=64, description="Requests to one host at once, 1 to 64.")
     delay: float = Field(default=0, ge=0, le=3600, description="Seconds between two requests to one host, 0 to 3600.")
+    max_minutes: int = Field(
+        default=120,
+        ge=1,
+        le=1440,
+        description="Minutes that one run spends on it at most, 1 to 1440; what is left comes in the next run.",
+    )
     recheck_days: int = Field(
         default=30, ge=0, description="Days after which a photo at a known address is asked for changes; 0: each time."
     )
@@ -139,6 +145,12 @@ class Settings(BaseModel):
 
     contact: str = Field(
         default="", description="A web or mail address at which a site can reach you; mien sends it in its user agent."
+    )
+    max_hours: int = Field(
+        default=8,
+        ge=1,
+        le=24,
+        description="Hours that one run spends on all sources at most, 1 to 24; what is left comes in the next run.",
     )
     after_daily: tuple[str, ...] = Field(
         default=(), description='A command that gets the summary of `mien daily` as JSON: ["program", "argument"].'

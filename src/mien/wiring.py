@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -82,11 +83,13 @@ def open_sources(
     layout: Layout, settings: Settings, names: Sequence[str], until: ExitStack
 ) -> dict[str, Callable[[], Source]]:
     """For each name what opens the source, which raises SourceError where it is set up wrongly. The connections of the
-    opened ones are closed with `until`; relative paths are relative to the album."""
-    return {name: partial(_open_source, name, settings, layout, until) for name in names}
+    opened ones are closed with `until`, and ask for nothing more when the time of the source, or of all, is over;
+    relative paths are relative to the album."""
+    ends = time.monotonic() + settings.max_hours * 3600
+    return {name: partial(_open_source, name, settings, layout, until, ends) for name in names}
 
 
-def _open_source(name: str, settings: Settings, layout: Layout, until: ExitStack) -> Source:
+def _open_source(name: str, settings: Settings, layout: Layout, until: ExitStack, ends: float) -> Source:
     from importlib.metadata import entry_points
 
     from mien.web.client import Client
@@ -108,6 +111,7 @@ def _open_source(name: str, settings: Settings, layout: Layout, until: ExitStack
         delay=options.delay,
         largest=options.max_megabytes << 20,
         contact=settings.contact,
+        ends=min(ends, time.monotonic() + options.max_minutes * 60),
     )
     until.enter_context(web)
     entry, about = kinds[options.kind], f"The source {name}"

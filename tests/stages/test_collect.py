@@ -745,6 +745,7 @@ def test_it_is_told_to_programs(desk: Desk) -> None:
                 "removed_photos": 0,
                 "shared": [],
                 "left": 0,
+                "unfinished": False,
                 "wanted": [],
                 "over_since": None,
                 "error": None,
@@ -1037,3 +1038,82 @@ def test_a_failing_source_leaves_no_hidden_file(desk: Desk) -> None:
     assert found.error
     assert not list(desk.folder.rglob(".mien-*.tmp"))
     assert set(desk.tree()) == {row.path for row in desk.rows()}
+
+
+# The end
+
+
+class Watch:
+    """Seconds that pass with each photo that is fetched."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow(FakeSource):
+    """Each photo takes so many minutes."""
+
+    def __init__(self, photos: Mapping[Offer, bytes], watch: Watch, minutes: float) -> None:
+        super().__init__(photos)
+        self.watch, self.minutes = watch, minutes
+
+    def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
+        with self._lock:
+            self.watch.now += self.minutes * 60
+        return super().fetch(offer, into, since)
+
+
+def until_done(desk: Desk, sources: Mapping[str, FakeSource], watch: Watch, days: int) -> Iterator[Collected]:
+    """What each day brings, of sources with an hour each and three in all."""
+    chosen = SourceSettings(kind="fake", basis="consent", licence="own work", max_minutes=60)
+    for number in range(days):
+        day = TODAY + timedelta(days=number)
+        with desk.opened(day, sources=dict.fromkeys(sources, chosen), max_hours=3) as album:
+            yield collect(album, {name: opener(source) for name, source in sources.items()}, day, clock=watch)
+
+
+def test_a_source_has_an_end_and_goes_on_the_next_day(desk: Desk) -> None:
+    watch = Watch()
+    source = Slow({offer("Ada", f"{n}.jpg"): picture(n) for n in range(10)}, watch, 15)
+    first, second, third, last = (day.sources[0] for day in until_done(desk, {"a": source}, watch, 4))
+    assert first.unfinished and 4 <= first.photos < 10 and not first.failed and first.error is None
+    assert third.known == 10 or second.photos + first.photos < 10
+    assert sum(day.photos for day in (first, second, third, last)) == 10 and not last.unfinished
+    assert len(source.fetched) == 10, "none is fetched twice"
+    with desk.opened() as album:
+        assert album.ledger.history.failures("a") == ()
+
+
+def test_photos_that_fail_slowly_do_not_stand_before_the_others_for_ever(desk: Desk) -> None:
+    watch = Watch()
+    source = Slow({offer("Ada", f"{n}.jpg"): picture(n) for n in range(16)}, watch, 15)
+    slow = FetchError("It", "drips", "Wait.", FetchFault.TIMEOUT)
+    source.troubles = {f"Ada/{n}.jpg": slow for n in range(12)}
+    days = [day.sources[0] for day in until_done(desk, {"a": source}, watch, 6)]
+    assert sum(day.photos for day in days) == 4
+
+
+def test_sources_that_were_not_reached_come_first_the_next_day(desk: Desk) -> None:
+    watch = Watch()
+    photos = {offer("Ada", f"{n}.jpg"): picture(n) for n in range(50)}
+    sources = {name: Slow(photos, watch, 15) for name in ("a", "b", "c", "d", "e")}
+    first, second = until_done(desk, sources, watch, 2)
+    assert [one.source for one in first.sources] == list(sources), "they are told in the order of mien.toml"
+    reached = {name for name, source in sources.items() if source.fetched}
+    assert all(one.unfinished for one in first.sources) and second
+    assert reached == set(sources)
+
+
+def test_what_the_web_leaves_for_the_next_run_is_no_failure(desk: Desk) -> None:
+    source = some(4)
+    source.troubles = {location: FetchError("It", "is late", "Wait.", FetchFault.LATER) for location in ("bob/01.jpg",)}
+    found = desk.one(source)
+    assert found.unfinished and found.left == 1 and not found.failed
+    source.listing = {1: FetchError("It", "is late", "Wait.", FetchFault.LATER)}
+    found = desk.one(source)
+    assert found.unfinished and not found.failed
+    with desk.opened() as album:
+        assert album.ledger.history.source_runs()["s0"].fault is SourceFault.OUT_OF_TIME

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from mien.errors import FetchError
-from mien.web.pace import LONGEST_HOLD, Pace
+from mien.text.fetching import FetchFault
+from mien.web.pace import LONGEST_HOLD, MOST_HOLDS, MOST_MISSED, Pace
 
 
 class Clock:
@@ -127,3 +128,43 @@ def test_a_host_that_asks_for_too_long_a_pause_is_left_alone() -> None:
     clock.now += 2
     with turns.turn("a"):
         assert clock.naps == pytest.approx([LONGEST_HOLD - 1])
+
+
+def test_a_host_that_asks_for_one_pause_after_the_other_is_left_alone() -> None:
+    clock = Clock()
+    turns = pace(clock)
+    for _ in range(MOST_HOLDS - 1):
+        with turns.turn("a"):
+            turns.hold("a", 59)
+            turns.hold("a", 58)  # another that was under way
+    with turns.turn("a"):
+        turns.answered("a")  # it counts anew
+    for _ in range(MOST_HOLDS):
+        with turns.turn("a"):
+            turns.hold("a", 59)
+    with pytest.raises(FetchError, match="4 pauses one after the other") as caught, turns.turn("a"):
+        pass
+    assert caught.value.kind is FetchFault.REFUSED
+    with turns.turn("b"):
+        pass
+
+
+def test_a_host_that_never_answers_is_left_alone() -> None:
+    turns = pace(Clock())
+    for _ in range(MOST_MISSED):
+        with turns.turn("a"):
+            turns.missed("a", FetchFault.TIMEOUT)
+    with pytest.raises(FetchError, match="12 times in a row") as caught, turns.turn("a"):
+        pass
+    assert caught.value.kind is FetchFault.TIMEOUT
+
+
+def test_no_turn_begins_after_the_end_or_is_waited_for() -> None:
+    clock = Clock()
+    turns = Pace(1, 60.0, clock, clock.sleep, ends=clock.now + 100)
+    for _ in range(2):
+        with turns.turn("a"):
+            pass
+    with pytest.raises(FetchError) as caught, turns.turn("a"):
+        pass
+    assert caught.value.kind is FetchFault.LATER and clock.naps == pytest.approx([60.0])

@@ -229,10 +229,12 @@ def _fared(source: SourceCollected, dry_run: bool) -> str:
         (source.duplicates, "had already"),
         (source.passed_over, "of other people passed over"),
         (source.removed_photos, "passed over, as they were taken out before"),
-        (source.left, "left for the next run, as the limit is reached"),
+        (source.left, f"left for the next run, as the {'time is over' if source.unfinished else 'limit is reached'}"),
     ):
         if number:
             parts.append(f"{number:,} {what}")
+    if source.unfinished:
+        parts.append("not read to its end, as its time was over: the next run goes on")
     return "; ".join(parts)
 
 

@@ -212,6 +212,7 @@ class _Loop:
         errors = [source for source in came.sources if source.error]
         found = [Finding(StepKind.COLLECTED, figures={"photos": came.photos, "sources": len(names)})]
         found += _counted(StepKind.SOURCES_FAILED, "sources", len(errors))
+        found += _counted(StepKind.SOURCES_UNFINISHED, "sources", sum(source.unfinished for source in came.sources))
         if removed := [photos for source in came.sources for _, _, photos in source.removed]:
             people = len({removal.key for source in came.sources for _, removal, _ in source.removed})
             found.append(Finding(StepKind.PEOPLE_REMOVED, figures={"photos": sum(removed), "people": people}))

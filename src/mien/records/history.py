@@ -244,9 +244,10 @@ class History:
             connection.execute(insert(source_runs), self._row_of(run))
 
     def source_runs(self) -> dict[str, SourceRun]:
-        """How each source fared when it was last run, by name."""
+        """How each source fared when it was last run, by name: first the one whose last run is the oldest, by the order
+        in which they ran and not by clocks."""
         last = sa.select(sa.func.max(source_runs.c.id)).group_by(source_runs.c.source)
-        query = sa.select(source_runs).where(source_runs.c.id.in_(last)).order_by(source_runs.c.source)
+        query = sa.select(source_runs).where(source_runs.c.id.in_(last)).order_by(source_runs.c.id)
         with self._ledger.transaction() as connection:
             rows = connection.execute(query).all()
         return {

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -58,11 +59,20 @@ MakeSource = Callable[[], Source]
 Failed = TypeVar("Failed", bound=MienError)
 
 
-def collect(album: OpenAlbum, sources: Mapping[str, MakeSource], day: date, dry_run: bool = False) -> Collected:
+def collect(
+    album: OpenAlbum,
+    sources: Mapping[str, MakeSource],
+    day: date,
+    dry_run: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Collected:
     """Fetches what is new in `sources` (by name, how to open each) into the intake of `day`; the album is open for
     writing. A `dry_run` lists what it would fetch, and neither fetches nor writes anything.
 
-    A source that may not be used, or fails, is an `error` of its own and does not stop the others. What is wrong with
+    A source that may not be used, or fails, is an `error` of its own and does not stop the others. Neither is a source
+    that does not come to an end: it has its time, and all have theirs, by the seconds of `clock`. The source that was
+    asked the longest time ago is asked first, and of its photos those that failed before come last, so that what is
+    always cut off comes forward all the same. What is wrong with
     the album or its disk is raised: AlbumError, StorageError, BusyError.
     """
     settings = {name: album.settings.sources[name] for name in sources}
@@ -71,19 +81,24 @@ def collect(album: OpenAlbum, sources: Mapping[str, MakeSource], day: date, dry_
         for shelf in album.layout.intakes():  # what killed runs were fetching
             remove_hidden(album.layout.shelf(shelf))
     intake = Intake(album, day)
-    fared: list[SourceCollected] = []
-    for name, make_source in sources.items():
+    fared: dict[str, SourceCollected] = {}
+    ends = clock() + album.settings.max_hours * 3600
+    asked = list(album.ledger.history.source_runs())  # the longest time ago first
+    for name in sorted(sources, key=lambda name: asked.index(name) if name in asked else -1):
         until = settings[name].until
         if error := errors[name]:
             album.progress.note(str(error))
-            fared.append(SourceCollected(name, error=error))
+            fared[name] = SourceCollected(name, error=error)
         elif until and until < day:
             album.progress.note(f"{name}: its photos might be used until {until}; it is passed over.")
-            fared.append(SourceCollected(name, over_since=until))
+            fared[name] = SourceCollected(name, over_since=until)
+        elif clock() >= ends:
+            album.progress.note(f"{name}: {SourceFault.OUT_OF_TIME.words}.")
+            fared[name] = SourceCollected(name, unfinished=True)
         else:
-            run = _SourceRun(album, intake, name, day)
-            fared.append(run.dry(make_source) if dry_run else run.wet(make_source))
-    return Collected(day, dry_run, tuple(fared))
+            run = _SourceRun(album, intake, name, day, clock, ends)
+            fared[name] = run.dry(sources[name]) if dry_run else run.wet(sources[name])
+    return Collected(day, dry_run, tuple(fared[name] for name in sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +113,13 @@ class _Wanted:
 class _SourceRun:
     """One source, once."""
 
-    def __init__(self, album: OpenAlbum, intake: Intake, name: str, day: date) -> None:
+    def __init__(
+        self, album: OpenAlbum, intake: Intake, name: str, day: date, clock: Callable[[], float], ends: float
+    ) -> None:
         self._album, self._intake, self._name, self._day = album, intake, name, day
         self._settings = settings = album.settings.sources[name]
+        self._clock, self._ends = clock, min(ends, clock() + settings.max_minutes * 60)
+        self._unfinished = False
         self._people = settings.people and {nfc(there): valid_person(here) for there, here in settings.people.items()}
         self._before: dict[str, Known] = album.ledger.history.known(name)
         self._listed: dict[str, str] = {}
@@ -145,7 +164,7 @@ class _SourceRun:
                 known=fared.known,
                 refused=len(fared.refused),
                 failed=len(fared.failed),
-                fault=fared.error.kind if fared.error else None,
+                fault=fared.error.kind if fared.error else SourceFault.OUT_OF_TIME if fared.unfinished else None,
             )
         )
         return fared
@@ -167,6 +186,7 @@ class _SourceRun:
             removed_photos=self._photos_kept_out,
             shared=tuple(self._shared),
             left=self._left,
+            unfinished=self._unfinished,
             wanted=wanted,
             error=self._error,
         )
@@ -206,17 +226,38 @@ class _SourceRun:
     # Which photos
 
     def _wanted(self, source: Source) -> Iterator[_Wanted]:
-        """The offers that are new, or may have changed."""
+        """The offers that are new, or may have changed; last those that could not be had before."""
         offered: set[tuple[str, str]] = set()
+        failing = {one.location for one in self._album.ledger.history.failures(self._name)}
+        again: list[_Wanted] = []
         with self._reading():  # here, so that what was listed before an error is fetched
             for offer in self._offers(source):
                 self._album.progress.advance()
+                if self._is_over(offer):
+                    break
                 if isinstance(offer, FetchError):
                     self._fail("", "", offer)
                 elif (offer.location, offer.person) not in offered:
                     offered.add((offer.location, offer.person))
-                    if wanted := self._judge(offer):
+                    if not (wanted := self._judge(offer)):
+                        continue
+                    if offer.location in failing:
+                        again.append(wanted)
+                    else:
                         yield wanted
+        for place, wanted in enumerate(again):
+            if self._is_over():
+                self._left += len(again) - place
+                return
+            yield wanted
+
+    def _is_over(self, came: object = None) -> bool:
+        """Whether the time of the source is over, by the clock or by what came of it instead of a photo."""
+        over = self._clock() >= self._ends or (isinstance(came, FetchError) and came.kind is FetchFault.LATER)
+        if over and not self._unfinished:
+            self._unfinished = True
+            self._album.progress.note(f"{self._name}: {SourceFault.OUT_OF_TIME.words}.")
+        return over
 
     def _judge(self, offer: Offer) -> _Wanted | None:
         """Whether to fetch a photo, and for whom."""
@@ -292,6 +333,10 @@ class _SourceRun:
         for nothing."""
 
         def fetch(_: None, wanted: _Wanted) -> Arrived | FetchError | None:
+            if self._clock() >= self._ends:
+                return FetchError(
+                    wanted.offer.location, FetchFault.LATER.words, FetchFault.LATER.remedy, FetchFault.LATER
+                )
             return self._fetch(source, wanted)
 
         workers = max(FETCHERS, self._settings.per_host)
@@ -305,7 +350,7 @@ class _SourceRun:
                     self._take(wanted, arrived)
             if asked < room:
                 return
-        self._left = sum(1 for _ in offers)
+        self._left += sum(1 for _ in offers)
 
     def _fetch(self, source: Source, wanted: _Wanted) -> Arrived | FetchError | None:
         """Fetches one photo and looks whether it is one; None if it is as it was. In a thread of its own."""
@@ -328,7 +373,10 @@ class _SourceRun:
     def _take(self, wanted: _Wanted, arrived: Arrived | FetchError | None) -> None:
         """Lets in what came, and remembers it."""
         offer, before = wanted.offer, wanted.before
-        if isinstance(arrived, FetchError):
+        if isinstance(arrived, FetchError) and arrived.kind is FetchFault.LATER:
+            self._left += 1
+            self._is_over(arrived)
+        elif isinstance(arrived, FetchError):
             self._fail(offer.location, wanted.person, arrived)
         elif arrived is None and before is None:
             what, remedy = "did not come, and no error either", "Please report this to whoever wrote the source."

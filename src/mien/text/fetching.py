@@ -68,6 +68,11 @@ class FetchFault(Kind):
         "does not say clearly whom it shows",
         "Correct the name at the source, or give it in the table people of the source in mien.toml.",
     )
+    LATER = (
+        "later",
+        "is left for the next run, as the time for its source is over",
+        "The next `mien collect` goes on there. More time: max_minutes of the source in mien.toml.",
+    )
     TOO_LONG = (
         "too-long",
         "takes too long to read",
@@ -124,6 +129,11 @@ class SourceFault(Kind):
     )
     UNLISTED = ("unlisted", "could not be listed", "Collect from it again: the message says why.", True)
     BROKEN = ("broken", "met an error in its own program", "Tell whoever wrote this kind of source.", True)
+    OUT_OF_TIME = (
+        "out of time",
+        "was not read to its end, as its time was over; the next run goes on",
+        "To give it more, raise max_minutes of the source, or max_hours, in mien.toml.",
+    )
     NAME = (
         "name",
         "has the name that stands for what is added by hand",

@@ -264,6 +264,7 @@ class StepKind(Kind):
     PRUNED = ("pruned", "{versions:older model} deleted, as keep = {keep} in mien.toml")
     COLLECTED = ("collected", "{photos:new photo} from {sources:source}")
     SOURCES_FAILED = ("sources failed", "{sources:source} failed")
+    SOURCES_UNFINISHED = ("sources unfinished", "{sources:source} not read to the end, as the time was over")
     REFUSED = ("refused", "{files:file} refused")
     NOT_HAD = ("not had", "{photos:photo} could not be had")
     NOTHING_WAITS = ("nothing waits", "nothing waits")

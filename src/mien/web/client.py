@@ -49,6 +49,9 @@ _TIMEOUTS = {"connect": CONNECT, "read": READ, "write": READ}
 _PAGE = {"Accept-Encoding": "gzip"}
 _PICTURE = {"Accept-Encoding": "identity"}  # so that the bytes have the length that was declared, and can be resumed
 
+_UNANSWERED = frozenset({FetchFault.TIMEOUT, FetchFault.NETWORK})
+"""Faults of a host that gave no answer, or not to its end."""
+
 _Result = TypeVar("_Result")
 
 
@@ -58,7 +61,8 @@ class Client:
 
     It goes to `hosts` only (names or addresses without a port), at public addresses unless `allow_private`, with
     `per_host` requests to one at once, their starts `delay` seconds apart, or more where robots.txt says so; it takes
-    pictures of `largest` bytes at most; `contact` joins its name in the user agent. Proxies and credentials that the
+    pictures of `largest` bytes at most; `contact` joins its name in the user agent. From the time `ends` of the clock
+    on it asks for nothing more, and what is under way breaks off: FetchError (LATER). Proxies and credentials that the
     environment or a .netrc file holds are not used. `resolve`, `clock` (seconds, monotonic), `sleep` and `tls` are for
     tests and special networks.
 
@@ -74,6 +78,7 @@ class Client:
         delay: float = 0.0,
         largest: int = PICTURE_LIMIT,
         contact: str = "",
+        ends: float = float("inf"),
         resolve: Resolver = system_resolver,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -83,8 +88,10 @@ class Client:
         self._agent = _agent(contact)
         self._largest = largest
         self._sleep = sleep
-        self._pace = Pace(per_host, delay, clock, sleep)
-        self._deadline = Deadline(clock)
+        self._clock = clock
+        self._ends = ends
+        self._pace = Pace(per_host, delay, clock, sleep, ends)
+        self._deadline = Deadline(clock, ends)
         self._robots = Robots(self._robots_txt)
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls or _tls(),
@@ -113,7 +120,7 @@ class Client:
                 body = b"".join(answer.bounded(PAGE_LIMIT))
                 return Page(str(answer.url), body, charset(answer.headers))
 
-        return self._patiently(attempt)
+        return self._patiently(start, attempt)
 
     def picture(self, url: str, into: Sink, since: str) -> Receipt | None:
         """Writes the bytes at `url` to `into`; None, and nothing written, where they are as `since` (an earlier
@@ -163,20 +170,29 @@ class Client:
                     raise Passing(answer.error("gives only a part of itself", FetchFault.SERVER))
                 return Receipt(str(begun), answer.robots)
 
-        return self._patiently(attempt)
+        return self._patiently(start, attempt)
 
-    def _patiently(self, attempt: Callable[[], _Result]) -> _Result:
-        """The result of `attempt`, which is tried again while its error may pass by itself."""
-        for wait in BACKOFF:
+    def _patiently(self, url: httpx.URL, attempt: Callable[[], _Result]) -> _Result:
+        """The result of `attempt`, which begins at `url` and is tried again while its error may pass by itself."""
+        waits = iter(BACKOFF)
+        while True:
             try:
-                return attempt()
+                result = attempt()
             except Passing as passing:
-                if not passing.held:
-                    self._sleep(wait * random.uniform(0.5, 1.0))
-        try:
-            return attempt()
-        except Passing as passing:
-            raise passing.error from passing.__cause__
+                error, cause, wait, held = passing.error, passing.__cause__, next(waits, None), passing.held
+            except FetchError as failed:
+                error, cause, wait, held = failed, failed.__cause__, None, False
+            else:
+                self._pace.answered(ascii_host(url))
+                return result
+            if self._clock() >= self._ends and error.kind in _UNANSWERED:
+                raise FetchError(shown(url), FetchFault.LATER.words, FetchFault.LATER.remedy, FetchFault.LATER)
+            if error.kind in _UNANSWERED:
+                self._pace.missed(ascii_host(url), error.kind)
+            if wait is None:
+                raise error from cause
+            if not held:
+                self._sleep(wait * random.uniform(0.5, 1.0))
 
     @contextmanager
     def _ask(self, start: httpx.URL, headers: Mapping[str, str], judge: Callable[[httpx.URL], str]) -> Iterator[Answer]:
@@ -224,7 +240,7 @@ class Client:
                         break
                 return text[:ROBOTS_LIMIT]
 
-        return self._patiently(attempt)
+        return self._patiently(url, attempt)
 
     @contextmanager
     def _exchange(self, url: httpx.URL, headers: Mapping[str, str], robots: str) -> Iterator[Answer]:

@@ -19,14 +19,15 @@ class Deadline(threading.local):
     """The deadline of the exchange in the calling thread. httpcore reads and writes in the thread that asks, so each
     thread finds its own deadline here, whichever pooled connection it got."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], ends: float = float("inf")) -> None:
         self._clock = clock
+        self._last = ends
         self._end: float | None = None
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Sets the deadline so many seconds from now, for as long as this is open."""
-        self._end = self._clock() + seconds
+        """Sets the deadline so many seconds from now, for as long as this is open; never after the time `ends`."""
+        self._end = min(self._clock() + seconds, self._last)
         try:
             yield
         finally:

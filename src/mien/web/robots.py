@@ -61,6 +61,8 @@ class Robots:
     def judge(self, url: httpx.URL) -> Leave:
         """The leave to fetch `url`. Raises FetchError (ROBOTS) if there is none."""
         rules = self._rules(url)
+        if rules.unknown is not None and rules.unknown.kind is FetchFault.LATER:
+            raise rules.unknown
         if rules.unknown is not None:
             raise FetchError(
                 shown(url),
