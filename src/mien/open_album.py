@@ -264,7 +264,7 @@ class OpenAlbum:
 def eyes_of(model: Model, make: EyesFor) -> Eyes:
     """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
     eyes = make(model.card.encoder.choice)
-    model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id))
+    model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id), eyes.encoder.dimensions)
     return eyes
 
 
