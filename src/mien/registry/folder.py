@@ -41,7 +41,7 @@ from mien.registry.card import (
     sealed,
 )
 from mien.registry.graph import head_graph, head_of_graph
-from mien.storage.files import storage_error, write_atomically
+from mien.storage.files import PRIVATE_FOLDER, storage_error, write_atomically
 from mien.text.names import nfc
 from mien.types import Cosines, Floats
 
@@ -208,7 +208,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     is there whole or not at all. Raises StorageError."""
     making = unfinished(folder)
     try:
-        making.mkdir()
+        making.mkdir(PRIVATE_FOLDER)
         for name, data in files.items():
             write_atomically(making / name, data)  # each reaches the disk before the folder takes its name
         os.rename(making, folder)  # noqa: PTH104 - the call whose atomicity is documented
