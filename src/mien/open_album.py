@@ -264,7 +264,7 @@ class OpenAlbum:
 def eyes_of(model: Model, make: EyesFor) -> Eyes:
     """Eyes that see as a model does. Raises EncoderMismatchError where this version of mien sees otherwise."""
     eyes = make(model.card.encoder.choice)
-    model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id))
+    model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id), eyes.encoder.dimensions)
     return eyes
 
 
@@ -272,16 +272,20 @@ def eyes_of(model: Model, make: EyesFor) -> Eyes:
 def for_writing(
     layout: Layout, settings: Settings, tools: Callable[[], Tools], command: str, clock: Clock, progress: Progress
 ) -> Iterator[OpenAlbum]:
-    """Opens an album for a command that writes. What earlier runs left to be looked at, and is old, goes on the way:
-    whoever is in it is then known no longer than that. Raises BusyError, NetworkDriveError, StorageError."""
-    from mien.storage import journals, tracebacks
+    """Opens an album for a command that writes. What killed runs left half-written goes on the way, and
+    so does what others left to be looked at, and is old: whoever is in it is then known no longer than that. Raises
+    BusyError, NetworkDriveError, StorageError."""
+    from mien.storage import journals, leftovers, private, tracebacks
     from mien.storage.disks import check_local
     from mien.storage.files import make_folder
     from mien.storage.lock import lock
 
+    was_killed = leftovers.was_killed(layout)
     with lock(layout, command), ExitStack() as opened:
         check_local(layout.catalog_file)
         make_folder(layout.catalog_file.parent)
+        private.mend(layout)
+        leftovers.sweep(layout, thorough=was_killed)
         journals.remove_old(layout.journals)
         tracebacks.remove_old(layout.tracebacks)
         yield OpenAlbum(layout, settings, clock, progress, True, tools, opened)

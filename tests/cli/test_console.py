@@ -1,13 +1,77 @@
 from __future__ import annotations
 
+import json
+import re
+import unicodedata
+
 import pytest
 
 from mien.cli import console
-from mien.cli.console import Reporter, cells, entry, fit, paint, printable, widest
+from mien.cli.console import (
+    Reporter,
+    cells,
+    csv_text,
+    entry,
+    fit,
+    json_text,
+    paint,
+    printable,
+    say,
+    tell,
+    widest,
+)
 
 
 def test_control_characters_are_shown_and_not_sent() -> None:
     assert printable("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\x0ac"
+
+
+HOSTILE = (
+    "a\x1b[2Jb",
+    "\x9b2J",
+    "\u202egpj.exe",
+    "\u2067x",
+    "\u2028",
+    "\udcff",
+    "\U000e0041",
+    "\x7f",
+    "\r",
+    "\ufeff",
+    "\t",
+)
+HARMLESS = ("Ada", "Zoe\u0301", "\u0644\u200c\u0627", "\U0001f469\u200d\U0001f680", "山田\u3000太郎", "C:\\users", '"')
+
+
+def test_json_escapes_what_steers_a_terminal_and_stays_the_same() -> None:
+    value = {text: [text] for text in (*HOSTILE, *HARMLESS, "two\nlines")}
+    for indent in (None, 2):
+        text = json_text(value, indent)
+        assert json.loads(text) == value
+        assert not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in _without_joiners(text))
+    assert all(json_text(text) == json.dumps(text, ensure_ascii=False) for text in HARMLESS)
+
+
+def test_a_cell_of_a_table_escapes_the_same_and_can_be_read_back() -> None:
+    def read_back(cell: str) -> str:
+        units = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), cell)
+        return units.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+    for text in (*HOSTILE, *HARMLESS, "two\nlines", r"\u00e4", r"\\u202e", r"\u12", "\\"):
+        cell = csv_text(text)
+        assert read_back(cell) == text
+        assert not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in _without_joiners(cell))
+    assert [*map(csv_text, HARMLESS)] == [*HARMLESS]
+
+
+def _without_joiners(text: str) -> str:
+    return text.replace("\u200c", "").replace("\u200d", "").replace("\n", "")
+
+
+def test_no_line_steers_the_terminal_whoever_wrote_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for write in (say, tell):
+        write("\x1b[32mgreen\x1b[0m \x1b[2J\x1b]0;title\x07 \x9b \u202e \nnext")
+    out, err = capsys.readouterr()
+    assert out == err == "\x1b[32mgreen\x1b[0m \\x1b[2J\\x1b]0;title\\x07 \\x9b \\u202e \nnext\n"
 
 
 @pytest.mark.parametrize("name", ["Ada", "山田 太郎", "José", "Zoe\u0301", "", "x" * 300, "山" * 300, "a\x1bb"])

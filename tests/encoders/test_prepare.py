@@ -12,9 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mien.encoders import trial
 from mien.encoders.description import read
 from mien.encoders.prepare import prepare
 from mien.encoders.shelf import keep
+from mien.engines import children
+from mien.engines.children import TaskEndedError
 from mien.errors import EncoderError
 from mien.networks.sessions import open_session
 from mien.seeing.encoders.network import NetworkEncoder
@@ -158,6 +161,36 @@ def test_a_network_that_onnx_runtime_does_not_open_is_refused(tiny: Callable[...
     wild = changed(one, helper.make_node("MatMul", ["nowhere", "weights"], ["out"]))
     with pytest.raises(EncoderError, match="The encoder tiny cannot be run: "):
         prepared(one, wild)
+
+
+def test_a_network_that_takes_too_much_memory_is_ended(
+    tiny: Callable[..., TinyEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "MEMORY", 100_000_000)  # or the test would take as much
+    one = tiny()
+    vast = changed(
+        one,
+        helper.make_node("MatMul", ["flat", "weights"], ["each"]),
+        helper.make_node("Einsum", ["flat", "flat", "flat"], ["cube"], equation="na,nb,nc->nabc"),  # 2 GB
+        helper.make_node("ReduceMin", ["cube"], ["least"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["least", "at"], ["column"]),
+        helper.make_node("Add", ["each", "column"], ["out"]),
+        weights={"at": np.array([1])},
+    )
+    with pytest.raises(EncoderError, match=r"The encoder tiny takes more than 0\.1 GB of memory"):
+        prepared(one, vast)
+
+
+def test_a_network_that_takes_too_long_is_ended(
+    tiny: Callable[..., TinyEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(task: str, *_: object, **limits: float) -> None:
+        assert task == "mien.encoders.trial:run" and limits["seconds"] == trial.SECONDS
+        raise TaskEndedError("time")
+
+    monkeypatch.setattr(children, "ask", ask)
+    with pytest.raises(EncoderError, match="takes more than 120 seconds for a few pictures"):
+        prepared(tiny())
 
 
 def test_what_is_refused_by_the_check_never_runs(tiny: Callable[..., TinyEncoder]) -> None:

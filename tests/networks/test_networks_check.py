@@ -314,6 +314,52 @@ def test_what_mien_would_not_run_is_refused(change: Change, what: str) -> None:
     assert what in found and len(found) < 200
 
 
+def seen_in_the_picture(operator: str, inputs: Sequence[str]) -> list[Any]:
+    """Nodes by which a number that is computed from the picture ("seen") decides how large something is."""
+    return [
+        helper.make_node("ReduceMax", ["c"], ["brightest"], keepdims=0),
+        helper.make_node("Cast", ["brightest"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["whole", "many"], ["product"]),
+        helper.make_node("Max", ["product", "many"], ["seen"]),
+        helper.make_node(operator, inputs, ["vast"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs"),
+    [
+        ("ConstantOfShape", ["seen"]),
+        ("Expand", ["c", "seen"]),
+        ("Tile", ["c", "seen"]),
+        ("Range", ["nought", "seen", "one"]),
+        ("Resize", ["c", "", "", "seen"]),
+        ("Pad", ["c", "seen"]),
+        ("Reshape", ["c", "seen"]),
+        ("Slice", ["c", "seen", "seen"]),
+        ("ReduceSum", ["c", "seen"]),
+    ],
+)
+def test_a_size_that_depends_on_the_picture_is_refused(operator: str, inputs: Sequence[str]) -> None:
+    def change(model: Any) -> None:
+        model.graph.initializer.extend([weights(name, [1], np.int64) for name in ("many", "nought", "one")])
+        if operator == "Slice":  # nodes may stand in any order
+            nodes = [*model.graph.node]
+            del model.graph.node[:]
+            model.graph.node.extend(reversed(nodes))
+
+    found = refused(small(change, seen_in_the_picture(operator, inputs)))
+    assert found.what == f"has a node {operator} whose size depends on what is in the picture"
+
+
+def test_a_size_that_depends_on_the_size_of_the_picture_passes() -> None:
+    nodes = [
+        helper.make_node("Shape", ["b"], ["size"]),
+        helper.make_node("Mul", ["size", "two"], ["twice"]),
+        helper.make_node("Expand", ["c", "twice"], ["d"]),
+    ]
+    assert check(small(lambda m: m.graph.initializer.append(weights("two", [1, 1, 2, 2], np.int64)), nodes), "x")
+
+
 def test_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "LARGEST", 100)
     assert "bytes, more than 100" in refused(small()).what

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from mien.learning.head import FittedHead, HeadOption
+from mien.networks.onnx_file import FLOAT, field
 from mien.networks.sessions import open_session
 from mien.registry.graph import head_graph, head_of_graph
 from mien.testing import COSINES
@@ -119,6 +120,9 @@ def broken(**parts: Any) -> bytes:
         head_graph(NEAREST).replace(b"max", b"add"),
         b"\xff" * 20,
         broken(transform=np.eye(127, dtype=np.float32)),
+        broken(vectors=NEAREST.vectors * 2),
+        broken(vectors=np.empty((1 << 40, 0), np.float32), exemplars=np.empty((9, 0), np.float32)),
+        field(7, field(5, field(1, 2**64 - 1) + field(2, FLOAT) + field(8, "prototypes") + field(9, b""))),
     ],
     ids=[
         "empty",
@@ -134,6 +138,9 @@ def broken(**parts: Any) -> bytes:
         "operator",
         "endless",
         "transform",
+        "length",
+        "people of nothing",
+        "claims",
     ],
 )
 def test_what_is_no_head_of_mien_is_refused(data: bytes) -> None:

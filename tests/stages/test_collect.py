@@ -29,6 +29,7 @@ from mien.records.history import FailedFetch, Fetch, History, SourceRun
 from mien.records.ledger import Ledger
 from mien.settings import SourceSettings
 from mien.stages.collect import FETCHERS, collect
+from mien.storage import hidden_file
 from mien.storage.layout import TRAINING, intake_of
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.photos import PhotoFault
@@ -878,7 +879,7 @@ class Killed(BaseException):
     """What no code may catch: the end of the process, as far as a test can have it."""
 
 
-CALLS = ("open", "fsync", "link", "unlink", "mkdir", "record")
+CALLS = ("created", "fsync", "link", "unlink", "mkdir", "record")
 """What touches the disk."""
 
 
@@ -912,7 +913,7 @@ def kill(patch: pytest.MonkeyPatch, number: int) -> None:
 
 
 def intercept(patch: pytest.MonkeyPatch, name: str, before: Callable[[], None]) -> None:
-    owner: Any = {"record": History, "link": os, "fsync": os}.get(name, Path)
+    owner: Any = {"record": History, "link": os, "fsync": os, "created": hidden_file}.get(name, Path)
     real = getattr(owner, name)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -1013,17 +1014,12 @@ def test_a_full_disk_is_not_held_against_the_source(desk: Desk) -> None:
         def write(self, data: Any) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    real = Path.open
-
-    def opened(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-        file = real(path, mode, *args, **kwargs)
-        if mode != "xb+":
-            return file
-        file.close()
+    def created(path: Path) -> Any:
+        path.touch()
         return Full()
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StorageError, match="disk is full"):
-        patch.setattr(Path, "open", opened)
+        patch.setattr(hidden_file, "created", created)
         desk.one(Careless({offer("ann", "a.jpg"): picture(1)}))
     assert desk.tree() == {}
     assert desk.failures() == ()

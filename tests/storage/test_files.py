@@ -13,6 +13,7 @@ from mien.storage.files import (
     HALF_WRITTEN,
     make_folder,
     move_file,
+    read_plain,
     remove_empty,
     remove_file,
     same_bytes,
@@ -31,14 +32,36 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-def test_permissions_follow_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_what_is_new_is_its_owners_alone_and_what_is_replaced_stays_as_open_as_it_was(tmp_path: Path) -> None:
+    def mode(path: Path) -> int:
+        return path.stat().st_mode & 0o777
+
+    before = os.umask(0)
     try:
-        write_atomically(tmp_path / "a", b"")
+        make_folder(tmp_path / "new" / "below")
+        write_atomically(tmp_path / "new" / "a", b"")
+        write_new(tmp_path / "new" / "b", b"")
+        write_new(tmp_path / "new" / "c", b"", 0o644)
     finally:
         os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    assert [mode(tmp_path / "new"), mode(tmp_path / "new" / "below")] == [0o700, 0o700]
+    assert [mode(tmp_path / "new" / name) for name in "abc"] == [0o600, 0o600, 0o644]
+    (tmp_path / "new" / "a").chmod(0o664)
+    write_atomically(tmp_path / "new" / "a", b"again")
+    assert mode(tmp_path / "new" / "a") == 0o664
+
+
+def test_a_pipe_and_a_file_without_end_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_plain(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_plain(tmp_path / "a", 4)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/zero")):
+            with pytest.raises(OSError, match="no plain file"):
+                read_plain(path, 4)
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
@@ -73,15 +96,16 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
 def test_a_disk_that_fills_up_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    opened = Path.open
+    opened = os.open
 
-    def limited(self: Path, mode: str = "r") -> object:
-        if "x" in mode:
-            opened(self, mode).close()  # the name appears, but not a byte fits
+    def limited(file: Path, flags: int, *mode: int) -> int:
+        handle = opened(file, flags, *mode)
+        if flags & os.O_CREAT:
+            os.close(handle)  # the name appears, but not a byte fits
             raise OSError(errno.ENOSPC, "No space left on device")
-        return opened(self, mode)
+        return handle
 
-    monkeypatch.setattr(Path, "open", limited)
+    monkeypatch.setattr(os, "open", limited)
     with pytest.raises(StorageError, match="disk is full"):
         write_atomically(path, b"new")
     monkeypatch.undo()

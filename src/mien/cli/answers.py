@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import SHOWN, Reporter, cells, fit, paint, printable, say, tell, widest
+from mien.cli.console import SHOWN, Reporter, cells, csv_text, fit, json_text, paint, printable, say, tell, widest
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
 from mien.text.answers import AnswerKind, LowQuality
@@ -215,7 +214,7 @@ def _others(face: NamedFace) -> str:
 
 
 def _json(answer: Answer) -> str:
-    return json.dumps(answer.to_json(), ensure_ascii=False)
+    return json_text(answer.to_json())
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:
@@ -226,8 +225,10 @@ def _csv(rows: Iterable[Iterable[object]]) -> str:
 
 def _harmless(cell: object) -> object:
     """The cell with a ' in front if it begins like a formula, so that no spreadsheet runs it: a photo may come from
-    anybody, and so may its name."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    anybody, and so may its name. What could steer a terminal is escaped."""
+    if not isinstance(cell, str):
+        return cell
+    return f"'{csv_text(cell)}" if cell.startswith(FORMULA) else csv_text(cell)
 
 
 def _header(top: int) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -46,7 +47,7 @@ LONGEST = 40
 def say(line: str = "") -> None:
     """A line of the result. Raises BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
     try:
-        print(line, flush=True)
+        print(_tamed(line), flush=True)
     except OSError as error:
         _leave_output()
         if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
@@ -54,9 +55,44 @@ def say(line: str = "") -> None:
         raise storage_error(Path("standard output"), error) from error
 
 
+def _tamed(line: str) -> str:
+    """`line` without anything that steers a terminal, but for the colours of `paint`."""
+    return _UNTAMED.sub(lambda found: printable(found[0]), line)
+
+
 def say_json(value: object) -> None:
     """The result for programs."""
-    say(json.dumps(value, ensure_ascii=False, indent=2))
+    say(json_text(value, indent=2))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """`value` as JSON in which nothing can steer a terminal: what is invisible and changes what is seen is escaped, as
+    JSON has it, so that a reader gets the same texts."""
+    return _STEERS.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def csv_text(text: str) -> str:
+    """`text` for a cell of a table, with what could steer a terminal or end the row as JSON escapes it (\\u001b).
+
+    A backslash that would be taken for the beginning of such an escape is one itself (\\u005c), so that the text can be
+    read back: each \\u with four hexadecimal digits is one letter, in UTF-16.
+    """
+    return re.sub(f"{_STEERS.pattern}|\n|{_LOOKS_ESCAPED}", _escaped, text)
+
+
+_STEERS = re.compile(
+    # Unicode's categories Cc but the line feed, Cf but the two joiners that scripts and pictures need, Cs, Zl and Zp
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_UNTAMED = re.compile(rf"(?!\x1b\[\d*m){_STEERS.pattern}")
+_LOOKS_ESCAPED = r"\\(?=u[0-9a-fA-F]{4})"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def say_more(number: int) -> None:
@@ -74,7 +110,7 @@ def _leave_output() -> None:
 
 def tell(line: str) -> None:
     """A line about the work."""
-    print(line, file=sys.stderr, flush=True)
+    print(_tamed(line), file=sys.stderr, flush=True)
 
 
 def tell_error(error: BaseException) -> None:
@@ -117,7 +153,11 @@ def _has_colour(stream: TextIO) -> bool:
 
 def printable(text: str) -> str:
     """`text` without control characters, so that a file's name cannot drive the terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
+
+
+def _code(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def cells(text: str) -> int:

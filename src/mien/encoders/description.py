@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mien.errors import EncoderError
+from mien.storage.files import read_plain
 from mien.text.shell import command
 from mien.types import Alignment, Cosines, LeastQuality
 from mien.vision.geometry import TEMPLATES
@@ -27,6 +28,9 @@ LARGEST = 1 << 30
 """Bytes of a file of an encoder, at most."""
 
 _Point = tuple[float, float]
+_LARGEST_TEXT = 1 << 20
+"""Bytes of a description."""
+
 _REMEDY = "Write it as docs/encoders.md shows."
 
 
@@ -157,6 +161,8 @@ def parse(text: str, about: str) -> Description:
         return Description.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise EncoderError(about, f"cannot be read: {str(error)[:1].lower()}{str(error)[1:]}", _REMEDY) from error
+    except RecursionError as error:
+        raise EncoderError(about, "cannot be read: its lists are nested too deep", _REMEDY) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"] if not _is_branch(step))
@@ -170,9 +176,7 @@ def parse(text: str, about: str) -> Description:
 def read(file: Path) -> Description:
     """The description in `file`. Raises EncoderError."""
     try:
-        if file.stat().st_size > 1 << 20:
-            raise EncoderError(str(file), "is too large for a description", _REMEDY)
-        return parse(file.read_bytes().decode("utf-8-sig"), str(file))
+        return parse(read_plain(file, _LARGEST_TEXT).decode("utf-8-sig"), str(file))
     except UnicodeDecodeError as error:
         raise EncoderError(str(file), "is not UTF-8 text", "Save it again as UTF-8.") from error
     except OSError as error:

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.encoders.description import Description
-from mien.errors import DamagedModelError, EncoderError
+from mien.encoders.trial import tried
+from mien.errors import EncoderError
 from mien.networks.check import check
 from mien.networks.onnx_file import BYTES, FLOAT, UINT8, VARINT, field, fields, node, tensor, value_info, varint
 from mien.networks.openvino import to_onnx
-from mien.networks.sessions import open_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.networks.check import Network, Port
-    from mien.types import Floats
 
 INPUT, OUTPUT = "rgb", "embedding"
 
@@ -164,10 +163,7 @@ def _message(number: int, pieces: list[bytes | memoryview] | list[bytes]) -> lis
 def _try(data: bytes, description: Description, batch: int | str, about: str) -> None:
     """Runs two chips, one grey and one of noise. Raises EncoderError where their embeddings are not what the
     description leads one to expect."""
-    side = description.side
-    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-    chips = np.stack([np.full_like(noise, 128), noise])
-    alone = np.concatenate([_run(data, chips[[at]], description, about) for at in range(2)])
+    alone, *others = tried(data, description.side, batch, description.dimensions, about)
     lengths = np.linalg.norm(alone, axis=1, keepdims=True)
     if not np.isfinite(alone).all() or not lengths.all():
         raise EncoderError(
@@ -180,36 +176,9 @@ def _try(data: bytes, description: Description, batch: int | str, about: str) ->
             "gives the same embedding for a grey picture and for noise",
             "Correct mean, scale and layout in the description, or take another file of this encoder.",
         )
-    if batch == 1:
-        return
-    together = _run(data, chips, description, about)
-    if (np.linalg.norm(together - alone, axis=1, keepdims=True) > TOGETHER * lengths).any():
+    if any((np.linalg.norm(together - alone, axis=1, keepdims=True) > TOGETHER * lengths).any() for together in others):
         raise EncoderError(
             about,
             "gives a picture another embedding when others are run with it",
             "Export the encoder for one picture at a time.",
         )
-
-
-def _run(data: bytes, chips: NDArray[np.uint8], description: Description, about: str) -> Floats:
-    """The embeddings of these chips."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as foreign
-
-    try:
-        found: Floats = open_session(data).run(None, {INPUT: chips})[0]
-    except DamagedModelError as error:
-        raise EncoderError(about, error.what, "Take another file of this encoder.") from error
-    except (foreign.Fail, foreign.InvalidArgument, foreign.NotImplemented, foreign.RuntimeException) as error:
-        said = " ".join(str(error).split()).rstrip(".")
-        raise EncoderError(
-            about,
-            f"does not run on {_by([len(chips), *chips.shape[1:]])} numbers: {said}",
-            "Correct side and layout in the description, or export the encoder for one picture at a time.",
-        ) from error
-    if found.shape != (len(chips), description.dimensions):
-        raise EncoderError(
-            about,
-            f"gives {_by(list(found.shape))} numbers for {_by([len(chips)])}",
-            "Correct dimensions in the description.",
-        )
-    return found

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.errors import MissingExtraError
+from mien.storage.leftovers import scratch_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,8 +60,8 @@ def in_eight_bits(network: bytes, chips: NDArray[np.uint8]) -> bytes:
 
     model = onnx.load_from_string(network)
     batch = BATCH if model.graph.input[0].type.tensor_type.shape.dim[0].dim_param else 1
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
-        path = Path(scratch, "int8.onnx")
+    with scratch_folder() as scratch, _quiet():
+        path = scratch / "int8.onnx"
         quantize_static(
             model,
             path,

@@ -29,7 +29,8 @@ from pydantic import Field, ValidationError
 from mien.encoders.description import NAME, Description, Part, parse
 from mien.errors import EncoderError
 from mien.storage import weights
-from mien.storage.files import make_folder, remove_file, storage_error, sync_folder, write_atomically
+from mien.storage.files import make_folder, read_plain, storage_error, sync_folder, write_atomically
+from mien.storage.leftovers import remove_unfinished
 from mien.storage.lock import locked
 from mien.text.shell import command
 from mien.text.words import listed
@@ -44,9 +45,10 @@ PREFERRED: Final = ("retail-0095", BUILT_IN)
 
 _ENTRIES = resources.files("mien.encoders") / "entries"
 _FILE = "encoder.json"
+LARGEST: Final = 1 << 20
+"""Bytes of an encoder.json; those of mien's have 3 kB."""
 _SHIPPED: Final[Mapping[Precision, str]] = {"fp32": "resnet.onnx", "int8": "resnet_int8.onnx"}
 _ASIDE: Final = ".mien-old-"
-_UNFINISHED: Final = re.compile(r"\.mien-[0-9a-f]{16}(\.tmp)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +232,7 @@ def _remove_unfinished(shelf: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
         else:
             aside.rename(folder)
-    for left in [one for one in shelf.iterdir() if _UNFINISHED.fullmatch(one.name)]:
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            remove_file(left)
+    remove_unfinished(shelf)
 
 
 def _folders(shelf: Path) -> Iterator[Path]:
@@ -258,7 +256,7 @@ def _built_in() -> Kept:
 
 def _read(folder: Path) -> Kept:
     try:
-        card = _Card.model_validate_json((folder / _FILE).read_bytes())
+        card = _Card.model_validate_json(read_plain(folder / _FILE, LARGEST))
     except (OSError, ValidationError) as error:
         raise _damaged(folder) from error
     if card.description.name != folder.name or "fp32" not in card.networks:
@@ -285,8 +283,7 @@ def _up_to_date(description: Description) -> Description:
 
 def _verified(file: Path, sha256: str, size: int) -> bytes:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(size + 1)
+        data = read_plain(file, size)
     except OSError as error:
         raise _damaged(file.parent) from error
     if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:

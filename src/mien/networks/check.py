@@ -6,9 +6,8 @@ made of operators that feed-forward encoders need, from one picture to its outpu
 
 Bounded are the size of the file, the number of its parts and nodes, its tensors (as large as their bytes, no larger),
 the size of the picture, and the sizes that the file writes down for operators that make something larger: pads,
-windows, shapes to expand to. Unbounded are the memory and the time that the network takes when it runs: sizes which it
-computes are known only then, and plain layers can be made as large as one likes. A network that passes can do no harm
-but take both.
+windows, shapes to expand to. No size may be computed from what is seen in the picture, so that a network takes the same
+memory and time for every picture, and a trial tells how much (`mien.encoders.trial`).
 """
 
 from __future__ import annotations
@@ -87,6 +86,19 @@ _SIZES: Final = {
 }
 """Operator -> which of its inputs say how much it makes."""
 
+_SHAPED: Final = {
+    **_SIZES,
+    "Reshape": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Unsqueeze": (1,),
+}
+"""Operator -> which of its inputs decide the shape of what it makes; of Reduce... it is the second."""
+
+_SHAPES: Final = frozenset({"Shape", "Size"})
+"""Operators that see of their input how large it is, and nothing else."""
+
 _REACHES: Final = frozenset({"kernel_shape", "strides", "dilations", "pads", "output_padding", "output_shape"})
 """Attributes that say how far an operator reaches."""
 
@@ -160,6 +172,10 @@ class _Check:
         self.parameters = 0
         self.sized: list[tuple[str, list[str]]] = []
         """Operators that make something larger, with their inputs."""
+        self.made_of: dict[str, list[str]] = {}
+        """What each output of an operator is computed from."""
+        self.shaping: list[tuple[str, str]] = []
+        """(operator, input) for each input that decides a shape."""
 
     def network(self, data: bytes) -> Network:
         model = self.read(data, MODEL)
@@ -183,6 +199,7 @@ class _Check:
         if len(inputs) != 1 or not outputs:
             what = f"has {len(inputs)} inputs and {len(outputs)} outputs, where one picture goes in"
             raise RefusalError(what, EXPORT_AGAIN)
+        self.require_fixed_shapes(inputs[0].name)
         return Network(_picture(inputs[0]), outputs, opset, (*sorted(self.operators),), self.parameters, len(data))
 
     def opset(self, imports: Sequence[Any]) -> int:
@@ -241,8 +258,26 @@ class _Check:
                     raise RefusalError(f"has a node {operator} that reaches further than {FURTHEST:,}", EXPORT_AGAIN)
             elif name in ("scales", "repeats"):
                 _bound_product(operator, _written(held))
+        inputs = [text([each]) for each in fields.get("input", [])]
         if operator in _SIZES:
-            self.sized.append((operator, [text([each]) for each in fields.get("input", [])]))
+            self.sized.append((operator, inputs))
+        told = _SHAPED.get(operator, (1,) if operator.startswith("Reduce") else ())
+        self.shaping += [(operator, inputs[at]) for at in told if at < len(inputs)]
+        if operator not in _SHAPES:
+            for each in fields.get("output", []):
+                self.made_of.setdefault(text([each]), []).extend(inputs)
+
+    def require_fixed_shapes(self, picture: str) -> None:
+        """Refuses a network in which what is seen in the picture decides how large something is."""
+        operator_of = {name: operator for operator, name in self.shaping}
+        behind, left = set(operator_of), list(operator_of.items())
+        while left:
+            name, operator = left.pop()
+            if name == picture:
+                raise RefusalError(f"has a node {operator} whose size depends on what is in the picture", EXPORT_AGAIN)
+            new = [each for each in self.made_of.get(name, ()) if each not in behind]
+            behind.update(new)
+            left += [(each, operator) for each in new]
 
     def port(self, message: Any) -> Port:
         fields = self.read(message, VALUE)

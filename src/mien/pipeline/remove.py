@@ -23,10 +23,11 @@ from mien.registry.folder import Model
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
-from mien.storage.files import HALF_WRITTEN, remove_file
+from mien.storage.files import remove_file
 from mien.storage.journals import forget as forget_in_journals
 from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
+from mien.storage.leftovers import remove_unfinished, sweep
 from mien.storage.walk import has_photo
 from mien.text.findings import RemovalKind
 from mien.text.names import nfc, quoted_name
@@ -112,9 +113,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
             raise StorageError(
                 str(folder), "could not be emptied", "Check its permissions, and those of the folders in it."
             )
-    for shelf in (TRAINING, *layout.intakes()):
-        for leftover in layout.shelf(shelf).rglob(HALF_WRITTEN):  # a killed run's, of nobody knows whom
-            remove_file(leftover)
+    sweep(layout, thorough=True)  # what a killed run left is of nobody knows whom
     album.sync([TRAINING, *layout.intakes()])
     remove_stale_chips(album)
     album.catalog.compact()
@@ -146,7 +145,7 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
     dropped = versions.knowing(models, person, damaged_too=True)
     for version in dropped:
         versions.drop(models, version)
-    versions.sweep(models)
+    remove_unfinished(models)
     forget_in_journals(album.layout.journals, person)
     for traceback in album.layout.tracebacks.glob("*"):  # any may name a file of theirs
         remove_file(traceback)

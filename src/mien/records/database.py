@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ from typing import Self
 import sqlalchemy as sa
 
 from mien.errors import AlbumError, BusyError, MienError, StorageError
+from mien.storage.leftovers import scratch_folder
+from mien.storage.private import private_file
 
 BUSY_SECONDS = 10
 """How long one run waits for another's transaction."""
@@ -69,6 +70,7 @@ class Database:
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
         """Opens the file at `path`, or makes it if there is none; the folder must exist."""
+        private_file(path)
         with _border(path, kind):
             database = cls(kind, path, _connected(str(path)))
             with database._closed_on_failure():
@@ -244,8 +246,8 @@ def _copied(path: Path) -> sa.Connection:
     """A database that SQLite could not open without changing its files: the index of the log is missing, as in a
     backup, or a transaction is to be undone, as a writer was killed in the moment in which it began or ended a log."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, "copy")
+        with scratch_folder() as folder:
+            copy = folder / "copy"
             shutil.copyfile(path, copy)
             for ending in ("-wal", "-journal"):
                 with contextlib.suppress(FileNotFoundError):

@@ -32,7 +32,7 @@ CHANGED: Final = "is not what it was when the model was written"
 """What is wrong with a file that has another hash than its model's card says, or a card another one than its seal."""
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-_Count = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0, lt=1 << 53)]  # as large as a whole number can be for every reader of JSON
 _Name = Annotated[str, Field(min_length=1)]
 
 

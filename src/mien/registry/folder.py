@@ -41,7 +41,7 @@ from mien.registry.card import (
     sealed,
 )
 from mien.registry.graph import head_graph, head_of_graph
-from mien.storage.files import storage_error, write_atomically
+from mien.storage.files import PRIVATE_FOLDER, storage_error, write_atomically
 from mien.text.names import nfc
 from mien.types import Cosines, Floats
 
@@ -99,6 +99,11 @@ class OnnxHead:
     columns: tuple[int, ...] | None = None
     """Of the network's scores those that are of `people`; None for all."""
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers in the embeddings that it scores."""
+        return int(self.session.get_inputs()[0].shape[1])
+
     def scores(self, embeddings: Floats) -> Floats:
         """(N, P) float32 for (N, D) float32; see `mien.protocols.Head`."""
         (found,) = self.session.run(["scores"], {"embedding": np.ascontiguousarray(embeddings, dtype=np.float32)})
@@ -146,9 +151,16 @@ class Model:
         people = tuple(self.people[number] for number in columns)
         return replace(self, people=people, head=OnnxHead(people, self.head.session, columns))
 
-    def require_encoder(self, encoder_id: str, can_answer: bool = False) -> None:
+    def require_encoder(self, encoder_id: str, can_answer: bool = False, dimensions: int | None = None) -> None:
         """Raises EncoderMismatchError unless the model was made from this encoder's embeddings, or, as whoever knows
-        says, it `can_answer` all the same."""
+        says, it `can_answer` all the same; and DamagedModelError where its head takes embeddings of other than so many
+        `dimensions`, whatever its card says."""
+        if dimensions is not None and dimensions != self.head.dimensions:
+            raise DamagedModelError(
+                f"The model {self.version}",
+                f"takes embeddings of {self.head.dimensions} numbers, where its encoder makes {dimensions}",
+                REMEDY,
+            )
         if encoder_id != self.encoder_id and not can_answer:
             raise EncoderMismatchError(
                 f"The model {self.version}",
@@ -196,7 +208,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     is there whole or not at all. Raises StorageError."""
     making = unfinished(folder)
     try:
-        making.mkdir()
+        making.mkdir(PRIVATE_FOLDER)
         for name, data in files.items():
             write_atomically(making / name, data)  # each reaches the disk before the folder takes its name
         os.rename(making, folder)  # noqa: PTH104 - the call whose atomicity is documented
@@ -250,8 +262,8 @@ def load_model(folder: Path) -> Model:
     people = parse_labels(folder / LABELS, files[LABELS])
     if len(people) != card.people:
         raise damaged(folder / LABELS, f"names {len(people)} people, and the card says {card.people}")
-    session = _session(folder / NETWORK, files[NETWORK], len(people))
-    return Model(people, OnnxHead(people, session), rule.threshold, rule.calibration, card)
+    head = _head(folder / NETWORK, files[NETWORK], people)
+    return Model(people, head, rule.threshold, rule.calibration, card)
 
 
 def load_card(folder: Path) -> Card:
@@ -307,22 +319,15 @@ def read_plain(file: Path, size: int | None = None) -> bytes:
         raise damaged(file, f"cannot be read ({error.strerror or error})") from error
 
 
-def _session(file: Path, data: bytes, people: int) -> InferenceSession:
-    """The network, if it is one with mien's input and output for so many people.
-
-    ONNX Runtime resolves weights kept outside an ONNX file ("external data") against the working directory even for a
-    model given as bytes, so a model could read the files there. Every such reference carries the key "location", which
-    mien's own models nowhere contain; and its other file format, ORTM, is not one that mien writes.
-    """
-    if b"location" in data or data[4:8] == b"ORTM":
-        raise damaged(file, "refers to other files")
+def _head(file: Path, data: bytes, people: tuple[str, ...]) -> OnnxHead:
+    """The head of these people, if the network is one that mien writes: no other is run."""
     try:
-        session = open_session(data)
+        head = head_of_graph(data)
+    except ValueError as error:
+        raise damaged(file, str(error)) from error
+    if len(head.vectors) != len(people):
+        raise damaged(file, f"does not score {len(people)} people")
+    try:
+        return OnnxHead(people, open_session(data))
     except DamagedModelError as error:
         raise damaged(file, f"holds no usable network ({error.message.rstrip('.')})") from error
-    found = [(one.name, one.type, len(one.shape)) for one in (*session.get_inputs(), *session.get_outputs())]
-    if found != [("embedding", "tensor(float)", 2), ("scores", "tensor(float)", 2)]:
-        raise damaged(file, "is not a network from embeddings to scores")
-    if session.get_outputs()[0].shape[1] != people:
-        raise damaged(file, f"does not score {people} people")
-    return session

@@ -15,6 +15,8 @@ from mien.learning.head import FittedHead
 from mien.networks.onnx_file import fields, named_tensor, network, node, value_info
 
 _FOREIGN = "is not a head that mien wrote"
+_LENGTH_OFF = 1e-3
+"""By how much the length of a unit vector in a file may differ from 1: float32 makes it 1e-7."""
 
 
 def head_graph(head: FittedHead) -> bytes:
@@ -55,7 +57,11 @@ def head_graph(head: FittedHead) -> bytes:
 
 
 def head_of_graph(data: bytes) -> FittedHead:
-    """The head of a network that `head_graph` serialised, its `counted` empty. Raises ValueError for any other."""
+    """The head of a network that `head_graph` serialised, its `counted` empty. Raises ValueError for any other.
+
+    Whatever such a network computes is a score of each face for each person: it holds what `head_graph` writes, to the
+    byte, so no other operator, no loop, no size that the file only claims, and nothing of other files.
+    """
     try:
         (graph,) = (part for number, _, part in fields(data) if number == 7)
         constants = dict(named_tensor(part) for number, _, part in fields(graph) if number == 5)
@@ -71,7 +77,7 @@ def head_of_graph(data: bytes) -> FittedHead:
             share=float(share),
             counted=np.empty(0, np.bool_),
         )
-    except (LookupError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(_FOREIGN) from error
     if not _is_sound(head) or head_graph(head) != data:
         raise ValueError(_FOREIGN)
@@ -84,10 +90,16 @@ def _is_sound(head: FittedHead) -> bool:
     floats = [head.vectors, head.exemplars, *([] if head.transform is None else [head.transform])]
     return (
         people > 0
+        and size > 0
         and all(part.dtype == np.float32 and np.isfinite(part).all() for part in floats)
+        and all(_is_unit(part) for part in (head.vectors, head.exemplars))
         and head.exemplars.shape == (len(head.owner), size)
         and (head.transform is None or head.transform.shape == (size, size))
         and head.owner.dtype == np.int64
         and bool((np.diff(head.owner, prepend=0, append=people - 1) >= 0).all())
         and 0 <= head.share <= 1
     )
+
+
+def _is_unit(rows: NDArray[Any]) -> bool:
+    return rows.ndim == 2 and bool((np.abs(np.linalg.norm(rows, axis=1) - 1) < _LENGTH_OFF).all())

@@ -32,10 +32,8 @@ from mien.registry.folder import (
     unfinished,
     write_folder,
 )
-from mien.storage.files import storage_error, write_atomically
-
-_LEFTOVER = re.compile(rf"\.mien-(?:new-{VERSION}|[0-9a-f]{{16}})\.tmp")
-"""What a killed run may leave in models/: an `unfinished` folder, a file of `write_atomically`."""
+from mien.storage.files import make_folder, storage_error, write_atomically
+from mien.storage.leftovers import remove_unfinished
 
 
 def names(models: Path) -> list[str]:
@@ -146,8 +144,8 @@ def write(models: Path, draft: Draft, report: Callable[[str], bytes] | None = No
     labels.txt, StorageError if the disk refuses.
     """
     try:
-        models.mkdir(parents=True, exist_ok=True)
-        sweep(models)
+        make_folder(models)
+        remove_unfinished(models)
         version = _next(models, draft.created)
     except OSError as error:
         raise storage_error(models, error) from error
@@ -183,7 +181,7 @@ def drop(models: Path, version: str) -> None:
     """Deletes a version that is not in use, with its page, in one step; no other is ever called so. Raises ModelError
     if it is in use or not there, StorageError."""
     require(models, version, unused=True)
-    leaving = unfinished(models / version)  # what `sweep` clears away should this be killed
+    leaving = unfinished(models / version)  # what goes with the next run should this be killed
     if version == names(models)[-1]:
         write_atomically(models / LAST, f"{version}\n".encode())
     try:
@@ -227,17 +225,3 @@ def _last(models: Path) -> list[str]:
 def _age(version: str) -> tuple[str, int]:
     """The sort key: a day's thousandth model comes after its 999th."""
     return version[:10], int(version[11:])
-
-
-def sweep(models: Path) -> None:
-    """Removes what a killed run left: only names that mien makes, and through no link. Raises StorageError."""
-    try:
-        for entry in models.iterdir() if models.is_dir() else ():
-            if not _LEFTOVER.fullmatch(entry.name):
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-    except OSError as error:
-        raise storage_error(models, error) from error

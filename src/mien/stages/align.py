@@ -23,8 +23,9 @@ from mien.learning.own_face import Alike, FolderFaces, Ground, Identity, pick, r
 from mien.open_album import OpenAlbum
 from mien.records.chips import DueChip
 from mien.seeing.eyes import Eyes
-from mien.storage.files import HALF_WRITTEN, make_folder, storage_error, write_atomically
+from mien.storage.files import make_folder, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
+from mien.storage.leftovers import sweep
 from mien.storage.walk import LeftOut
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
@@ -95,7 +96,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
     chips = 0
     if own_too := TRAINING in shelves:
         _choose(album)
-        _sweep(album)
+        sweep(album.layout, thorough=True)
         chips, uncut = _cut_chips(album)
         by_tool += uncut
     seen = album.catalog.faces.on(shelves, album.encoder).files
@@ -279,16 +280,6 @@ def _rule(album: OpenAlbum) -> str:
 def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str, Figure]) -> tuple[str, PhotoError]:
     """A photo that cannot be read, and why."""
     return path, PhotoError(str(album.layout.file(path)), fault, figures)
-
-
-def _sweep(album: OpenAlbum) -> None:
-    """Removes the half-written files of killed runs; the lock is held, so nobody is writing them now."""
-    for folder in ("aligned-images/*", "training-images/*", ".mien"):
-        for leftover in album.folder.glob(f"{folder}/{HALF_WRITTEN}"):
-            try:
-                leftover.unlink(missing_ok=True)
-            except OSError as error:
-                raise storage_error(leftover, error) from error
 
 
 def _keys(album: OpenAlbum) -> dict[str, str]:

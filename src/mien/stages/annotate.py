@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mien.errors import PhotoError, UsageError
 from mien.recogniser import PhotoLike, read
-from mien.storage.files import make_folder, write_atomically
+from mien.storage.files import make_folder, read_plain, write_atomically
+from mien.storage.leftovers import remove_abandoned
 from mien.text.answers import AnswerKind
 from mien.text.names import folded
 from mien.types import Answer, Box, NamedFace, Prediction
@@ -25,6 +26,8 @@ SIDE = 2400
 """Long side in pixels from which on a copy is smaller than its photo."""
 
 LIST = ".mien-copies"
+LARGEST_LIST = 1 << 28
+"""Bytes of a list, above what two million copies need."""
 """The file in a folder of copies that lists them."""
 
 
@@ -53,12 +56,13 @@ def _claim(folder: Path, names: set[str]) -> None:
     """Enters `names` in the folder's list of copies. Raises UsageError if a file of one of these names is not in it."""
     file = folder / LIST
     ours: set[str] = set()
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        ours = set(json.loads(file.read_bytes()))
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        ours = {str(name) for name in json.loads(read_plain(file, LARGEST_LIST))}
     for name in sorted(names - ours):
         if os.path.lexists(folder / name):
             raise UsageError(str(folder / name), "is there already, and mien did not make it", "Name another folder.")
     make_folder(folder)
+    remove_abandoned({folder, *((folder / name).parent for name in names)})
     write_atomically(file, json.dumps(sorted(ours | names), indent=0).encode())
 
 

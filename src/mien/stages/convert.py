@@ -7,6 +7,7 @@ every pixel as it was decoded. The originals are only read, and no file is repla
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mien.engines import threads as pool
 from mien.errors import PhotoError, UsageError
 from mien.protocols import Progress, Silent
 from mien.storage.files import make_folder, write_new
+from mien.storage.leftovers import remove_abandoned
 from mien.storage.walk import photos_below
 from mien.text.names import folded
 from mien.text.photos import LeftAlone
@@ -100,6 +102,7 @@ def convert(
         else:
             planned.add(folded(str(copy)))
             jobs.append((photo, copy))
+    remove_abandoned({copy.parent for _, copy in jobs})
     progress = progress or Silent()
     progress.start("Converting", len(jobs))
     for (photo, copy), outcome in pool.run(jobs, lambda: None, work, workers, in_order=True):
@@ -131,5 +134,5 @@ def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> LeftAlone | 
     data = read_bytes(photo)
     picture = decode(data, str(photo), max_side=None)
     made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
-    make_folder(copy.parent)
-    return None if write_new(copy, made) else LeftAlone.TAKEN
+    make_folder(copy.parent, 0o777)  # whoever may see a photo may see its copy, by the user's umask
+    return None if write_new(copy, made, stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN

@@ -7,12 +7,19 @@ import errno
 import os
 import secrets
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from mien.errors import StorageError
 
 HALF_WRITTEN = f".mien-{'[0-9a-f]' * 16}.tmp"
 """What a run that was killed while it wrote a file leaves beside it, as a pattern of `Path.glob`."""
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+"""The permissions of what mien makes: faces and names of people are for the owner of the album alone. Whoever wants
+others to read them says so to the system, and what is replaced later stays as readable as it was."""
 
 _FREE_SPACE = "Free some space and run the same command again."
 _GET_ACCESS = "Give yourself write access to the folder, and close programs that have it open."
@@ -40,13 +47,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Puts `data` at `path`, replacing what is there; even a power cut leaves either the old bytes or the new.
 
     The bytes go to a hidden `.mien-*.tmp` beside `path` first (a rename is only atomic within one disk), reach the
-    disk, and take the name last. The new file's permissions follow the umask; a symbolic link at `path` is itself
-    replaced. Raises StorageError, with the old file untouched and no temporary left behind.
+    disk, and take the name last. A new file is readable by its owner alone, and one that is replaced keeps its
+    permissions; a symbolic link at `path` is itself replaced. Raises StorageError, with the old file untouched and no
+    temporary left behind.
     """
     temporary = temporary_file(path)
     try:
-        _write_through(temporary, data)
-        os.replace(temporary, path)  # noqa: PTH105 - the call whose atomicity is documented
+        with _written(temporary, data, _mode_of(path)):
+            os.replace(temporary, path)  # noqa: PTH105 - the call whose atomicity is documented
     except BaseException as error:  # Ctrl-C too must leave nothing behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -56,12 +64,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes) -> bool:
-    """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already."""
+def write_new(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> bool:
+    """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already. The file
+    gets these permissions."""
     temporary = temporary_file(path)
     try:
-        _write_through(temporary, data)
-        named = _name(temporary, path)
+        with _written(temporary, data, mode):
+            named = _name(temporary, path)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -71,12 +80,69 @@ def write_new(path: Path, data: bytes) -> bool:
     return named
 
 
-def _write_through(file: Path, data: bytes) -> None:
-    """Writes a file that was not there, down to the disk."""
-    with file.open("xb") as opened:
+def created(file: Path, mode: int = PRIVATE_FILE) -> BinaryIO:
+    """A file that was not there, open for reading and writing, of which no other process knows yet. It is held while it
+    is open: `is_held` tells that somebody writes it. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    opened = cast("BinaryIO", open(os.open(file, flags, PRIVATE_FILE), "w+b"))  # noqa: PTH123, SIM115 - of a handle
+    if os.name != "nt":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # a disk that knows no locks
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if mode != PRIVATE_FILE:
+            os.fchmod(opened.fileno(), mode)
+    return opened
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process is just writing a file that it `created`. Windows lets nobody remove such a file anyway."""
+    if os.name == "nt":
+        return False
+    import fcntl
+
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def _written(file: Path, data: bytes, mode: int) -> Iterator[None]:
+    """Writes a file that was not there, down to the disk, and holds it until it has its name."""
+    with created(file, mode) as opened:
         opened.write(data)
         opened.flush()
         os.fsync(opened.fileno())
+        if os.name == "nt":  # where nothing is renamed that is open
+            opened.close()
+        yield
+
+
+def _mode_of(path: Path) -> int:
+    """The permissions of what will be written at `path`."""
+    try:
+        found = path.lstat().st_mode
+    except OSError:
+        return PRIVATE_FILE
+    return stat.S_IMODE(found) & 0o777 if stat.S_ISREG(found) else PRIVATE_FILE
+
+
+def read_plain(file: Path, most: int) -> bytes:
+    """The bytes of a plain file, or of one that a link leads to. Raises OSError, also for a pipe or a device, which
+    need never end, and for a file of more than `most` bytes."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not make it wait
+    with open(os.open(file, flags), "rb") as opened:  # noqa: PTH123 - by a handle: what is asked is what is read
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        data = opened.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return data
 
 
 def move_file(source: Path, target: Path, sync: bool = True) -> bool:
@@ -124,12 +190,12 @@ def _copy(source: Path, target: Path) -> bool:
     """Puts a copy of `source`, from another disk, at `target`, whole and read again. False if something is there."""
     temporary = temporary_file(target)
     try:
-        with source.open("rb") as old, temporary.open("xb") as new:
+        with source.open("rb") as old, created(temporary) as new:
             shutil.copyfileobj(old, new, _PART)
             new.flush()
             os.fsync(new.fileno())
-        stat = source.stat()
-        os.utime(temporary, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        of = source.stat()
+        os.utime(temporary, ns=(of.st_atime_ns, of.st_mtime_ns))
         if not same_bytes(source, temporary):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return _name(temporary, target)
@@ -160,13 +226,14 @@ def temporary_file(path: Path) -> Path:
     return path.parent / f".mien-{secrets.token_hex(8)}.tmp"
 
 
-def make_folder(folder: Path) -> None:
-    """Makes `folder` and those above it that are missing; one that exists is fine. Raises StorageError."""
+def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
+    """Makes `folder` and those above it that are missing, with these permissions; one that exists is fine. Raises
+    StorageError."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)  # not by mkdir: each must be there after a power cut, or what is moved in is not
+    make_folder(folder.parent, mode)  # not by mkdir: each must be there after a power cut, or what is moved in is not
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
     sync_folder(folder.parent)

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from mien.errors import FetchError, PhotoError
-from mien.storage.files import HALF_WRITTEN, remove_file, storage_error, temporary_file
+from mien.storage.files import created, storage_error, temporary_file
+from mien.storage.leftovers import remove_unfinished
 from mien.text.fetching import FetchFault
 from mien.types import Photo, Receipt
 from mien.vision.images import decode
@@ -118,7 +119,7 @@ class HiddenFile:
         """The file, with what was held until now."""
         if self._file is None:
             with self._storing():
-                self._file = self.path.open("xb+")
+                self._file = created(self.path)
                 self._file.write(self._held)
             self._held.clear()
         return self._file
@@ -134,7 +135,6 @@ class HiddenFile:
 
 def remove_hidden(folder: Path) -> None:
     """Removes the hidden files in a folder that nobody is writing to, and the folder if nothing else is in it."""
-    for leftover in folder.glob(HALF_WRITTEN):
-        remove_file(leftover)
+    remove_unfinished(folder)
     with contextlib.suppress(OSError):
         folder.rmdir()  # refused while there is something in it

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +19,7 @@ import numpy as np
 
 from mien.errors import PhotoError
 from mien.storage import leftovers
-from mien.storage.files import remove_file, storage_error
+from mien.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, remove_file, storage_error
 from mien.text.answers import AnswerKind, ClassifyNote
 from mien.text.names import nfc
 from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
@@ -40,7 +41,7 @@ class Journal:
         answers: dict[str, Answer] = {}
         with contextlib.suppress(OSError):
             for line in self._file.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+                with contextlib.suppress(ValueError, KeyError, TypeError, OSError, AttributeError, RecursionError):
                     entry = json.loads(line)
                     answer = from_journal(entry)
                     if answer.model == self._model and _stamp(Path(answer.path)) == entry["stamp"]:
@@ -64,8 +65,9 @@ class Journal:
 
     def _open(self, note: Callable[[str], None]) -> TextIO | None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file = self._file.open("a", encoding="utf-8")
+            self._folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+            file = open(handle, "a", encoding="utf-8")  # noqa: PTH123, SIM115 - of a handle
             if file.tell():
                 file.write("\n")  # ends a line that a kill cut short
         except OSError as error:
@@ -143,7 +145,7 @@ def _may_name(file: Path, person: str) -> bool:
                     names += [*people, *(one["person"] for one in (face, *face["candidates"]))]
                 if any(name is not None and nfc(name) == person for name in names):
                     return True
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return True
     return False
 

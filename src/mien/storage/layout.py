@@ -126,6 +126,11 @@ class Layout:
     def lock_file(self) -> Path:
         return self.folder / ".mien" / "lock"
 
+    @property
+    def lock_card(self) -> Path:
+        """Where whoever holds the lock is named; there as long as it is held, and longer if that run was killed."""
+        return self.lock_file.with_suffix(".json")
+
     def file(self, path: str) -> Path:
         """Where the file of an album's path lies."""
         return self.folder / path

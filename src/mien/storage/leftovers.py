@@ -1,14 +1,88 @@
-"""Files that are of use for some days at most: they are removed when they are older, or when there are too many."""
+"""What runs leave behind: half-written files and folders of runs that were killed, and files that are of use for some
+days at most. Names of people may stand in any of them.
+
+Where a run holds a lock, whatever is half-written there is a killed run's, and goes. Elsewhere, in folders that users
+name and in the system's for temporary files, a file or folder is held by the process that writes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Final
+
+from mien.storage.files import HALF_WRITTEN, is_held, storage_error
+from mien.storage.layout import REMOVED, TRAINING, Layout
 
 DAYS = 7
 """Days after which a file is old: long enough to come back to an interrupted command or a failed plug-in, and not much
 longer, as names of people may stand in such files."""
+
+_UNFINISHED: Final = re.compile(r"\.mien-(new-[0-9-]+|[0-9a-f]{16})(\.tmp)?")
+"""What mien alone calls files and folders that are not finished, or half deleted."""
+
+_SCRATCH: Final = "mien-scratch-"
+
+
+def was_killed(layout: Layout) -> bool:
+    """Whether the last run that wrote in the album did not come to its end: the card beside the lock is still there.
+    To be asked before the lock is taken."""
+    return layout.lock_card.exists()
+
+
+def sweep(layout: Layout, thorough: bool) -> None:
+    """Removes what killed runs left half-written in an album, for who holds its lock; `thorough`, also in the folders
+    of people, of which there may be many. Raises StorageError."""
+    for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models)):
+        remove_unfinished(folder)
+    if thorough:
+        for top in (layout.aligned, *map(layout.shelf, (TRAINING, REMOVED, *layout.intakes()))):
+            for here, _, _ in os.walk(top):
+                remove_unfinished(Path(here))
+
+
+def _versions(models: Path) -> list[Path]:
+    try:
+        return [models, *(one for one in models.iterdir() if one.is_dir() and not one.is_symlink())]
+    except OSError:  # there is none, or what comes to models will say why
+        return []
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what is half-written or half deleted in a folder, not below it: only names that mien makes, and through
+    no link. For who holds the lock of whatever the folder belongs to. Raises StorageError."""
+    try:
+        found = [one for one in os.scandir(folder) if _UNFINISHED.fullmatch(one.name)]
+    except OSError:  # not there, or not to be listed: whoever needs it will say so
+        return
+    for entry in found:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108 - of an entry
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise storage_error(Path(entry.path), error) from error
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Removes what killed runs left half-written in folders that a user named, where another run may be at work. What
+    cannot be removed stays."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for file in folder.glob(HALF_WRITTEN):
+                if not is_held(file):
+                    file.unlink()
 
 
 def remove_old(folder: Path, pattern: str, most: int | None = None) -> None:
@@ -24,3 +98,44 @@ def remove_old(folder: Path, pattern: str, most: int | None = None) -> None:
         if written < oldest or (most is not None and place >= most):
             with contextlib.suppress(OSError):
                 file.unlink()
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this user's alone in the system's for temporary files, gone at the end; those of runs that were
+    killed go before. Raises OSError."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        if release := _hold(left):
+            shutil.rmtree(left, ignore_errors=True)
+            release()
+    held = None
+    while held is None:  # another run took it for an abandoned one in this very moment
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+        held = _hold(folder, is_new=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        held()
+
+
+def _hold(folder: Path, is_new: bool = False) -> Callable[[], None] | None:
+    """Holds a folder of this user's against other processes, and returns what lets it go; None if another holds it, or
+    it is not there. Windows cannot lock folders: what is a day old is nobody's there."""
+    if sys.platform == "win32":
+        old = is_new or folder.stat().st_mtime < time.time() - 86_400
+        return (lambda: None) if old else None
+    import fcntl
+
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_uid == os.geteuid() and folder.is_dir():
+            return partial(os.close, handle)
+    except OSError:
+        pass
+    os.close(handle)
+    return None

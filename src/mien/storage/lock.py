@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mien.errors import BusyError
-from mien.storage.files import make_folder, storage_error, write_atomically
+from mien.storage.files import PRIVATE_FILE, make_folder, storage_error, write_atomically
 from mien.storage.layout import Layout
 
 
@@ -30,7 +30,7 @@ def locked(file: Path, about: str, command: str) -> Iterator[None]:
     import filelock  # 0.07 s, and a command that only reads locks nothing
 
     make_folder(file.parent)
-    held = filelock.FileLock(file)
+    held = filelock.FileLock(file, mode=PRIVATE_FILE)
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
