@@ -25,7 +25,7 @@ from mien.registry import versions
 from mien.registry.folder import Model
 from mien.registry.history import set_aside
 from mien.stages.align import align, look
-from mien.stages.check import check
+from mien.stages.check import CLOSED, check
 from mien.stages.compare import Incomparable, compare
 from mien.stages.merge import merge
 from mien.text.findings import OF_NAMES, ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
@@ -198,6 +198,8 @@ class _Loop:
         gone = expire(self._album)
         found = [Finding(StepKind.EXPIRED, figures={"photos": gone})] if gone else []
         found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
+        unfinished = sum(bool(removal.pending) for removal in self._album.ledger.removals.people())
+        found += _counted(StepKind.REMOVAL_UNFINISHED, "people", unfinished)
         if "expire" in self._interrupted and is_anything_over(self._album):
             found.append(Finding(StepKind.EXPIRED_BEFORE))
         return {"photos": gone}, found or [Finding(StepKind.NOTHING_EXPIRED)]
@@ -259,8 +261,10 @@ class _Loop:
             found.append(Finding(StepKind.GUESSED, figures={"people": len(learned.aligned.guesses)}))
         if few := sum(size < minimum for size in sizes):
             found.append(Finding(StepKind.FEW_PHOTOS, figures={"people": few, "minimum": minimum}))
-        if learned.trained:  # said once, and not on every day on which nothing came
-            found += [finding for finding in learned.needs_human if finding.kind in OF_NAMES]
+        daily_too = frozenset(CLOSED.values())
+        for finding in learned.needs_human:  # of names once, and not on every day on which nothing came
+            if finding.kind in daily_too or (learned.trained and finding.kind in OF_NAMES):
+                found.append(finding)
         return {"version": learned.version, "trained": learned.trained is not None}, found
 
     def _evaluate(self) -> Came:
@@ -307,12 +311,11 @@ class _Loop:
 _SETTLED: Mapping[object, StepKind] = {
     RemovalKind.BACK: StepKind.BACK,
     RemovalKind.FINISHED: StepKind.REMOVAL_FINISHED,
-    RemovalKind.UNFINISHED: StepKind.REMOVAL_UNFINISHED,
 }
 """How the summary counts what was made as the removals say: the ledger remembers no name of whoever was forgotten."""
 
 _FOUND: Mapping[object, StepKind] = {
-    FindingKind.CLOSED: StepKind.FOUND_UNREADABLE,
+    **dict.fromkeys(CLOSED.values(), StepKind.FOUND_UNREADABLE),
     FindingKind.UNREADABLE: StepKind.FOUND_UNREADABLE,
     FindingKind.SUSPECT: StepKind.FOUND_SUSPECT,
     FindingKind.TWO_PEOPLE: StepKind.FOUND_TWO_PEOPLE,

@@ -8,25 +8,26 @@ after merging.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.engines import threads
-from mien.errors import PhotoError, ToolError
+from mien.errors import PhotoError, StorageError, ToolError
 from mien.learning.album_choice import alone, centre_of, settle, sure_of
 from mien.learning.own_face import Alike, FolderFaces, Ground, Identity, pick, rule
 from mien.open_album import OpenAlbum
 from mien.records.chips import DueChip
 from mien.seeing.eyes import Eyes
-from mien.storage.files import HALF_WRITTEN, make_folder, storage_error, write_atomically
+from mien.storage.files import HALF_WRITTEN, entries, make_folder, remove_file, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
 from mien.storage.walk import LeftOut
-from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
@@ -88,7 +89,10 @@ class Aligned:
 
 
 def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
-    """Brings the catalog up to date with these shelves; the album is open for writing."""
+    """Brings the catalog up to date with these shelves; the album is open for writing. Raises for training-images as
+    `OpenAlbum.require_training` does."""
+    if TRAINING in shelves:
+        album.require_training()
     shelved, changes = album.sync(shelves)
     unseen = album.catalog.faces.unseen(shelves, album.encoder, MENDABLE)
     by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
@@ -99,7 +103,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         chips, uncut = _cut_chips(album)
         by_tool += uncut
     seen = album.catalog.faces.on(shelves, album.encoder).files
-    failures = [_failed(album, path, PhotoFault.FORBIDDEN, {}) for path in shelved.unreadable]
+    failures = [(one.path, one.error(str(album.layout.file(one.path)))) for one in shelved.closed]
     failures += changes.unreadable
     failures += by_tool
     failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
@@ -118,14 +122,15 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         guesses=tuple(one.finding for one in album.catalog.faces.guesses(album.encoder)) if own_too else (),
         faceless=tuple(one.path for one in seen if one.phash and not one.faces),
         several=tuple(one.path for one in seen if one.faces > 1),
-        left_out=tuple(one for one in shelved.left_out if one.kind is not LeftOutKind.UNREADABLE),
+        left_out=tuple(one for one in shelved.left_out if one not in shelved.closed),
         failures=tuple(failures),
     )
 
 
 def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
     """Sees what the album's encoder has not seen yet of training-images, and chooses each person's face; chips are left
-    as they are. What could not be read comes back. The album is open for writing."""
+    as they are. What could not be read comes back. The album is open for writing. Raises as `align` does."""
+    album.require_training()
     album.sync([TRAINING])
     failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE), album.eyes)
     _choose(album)
@@ -283,12 +288,13 @@ def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str
 
 def _sweep(album: OpenAlbum) -> None:
     """Removes the half-written files of killed runs; the lock is held, so nobody is writing them now."""
-    for folder in ("aligned-images/*", "training-images/*", ".mien"):
-        for leftover in album.folder.glob(f"{folder}/{HALF_WRITTEN}"):
-            try:
-                leftover.unlink(missing_ok=True)
-            except OSError as error:
-                raise storage_error(leftover, error) from error
+    layout = album.layout
+    people = [folder for shelf in (layout.aligned, layout.training) for folder in entries(shelf)]
+    for folder in (*people, album.folder / ".mien"):
+        with contextlib.suppress(StorageError):  # one that is closed keeps what is in it, and harms nobody
+            for leftover in entries(folder):
+                if fnmatchcase(leftover.name, HALF_WRITTEN):
+                    remove_file(leftover)
 
 
 def _keys(album: OpenAlbum) -> dict[str, str]:
