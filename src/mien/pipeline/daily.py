@@ -12,7 +12,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
@@ -56,10 +56,12 @@ Came = tuple[dict[str, Figure], list[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it."""
+    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it. `error` is what ended
+    it, in full, for whoever ran it: the ledger knows its kind alone."""
 
     run: Run
     resumed: bool = False
+    error: MienError | None = field(default=None, compare=False)
 
     @property
     def needs_human(self) -> tuple[Finding, ...]:
@@ -119,10 +121,10 @@ def daily(album: OpenAlbum, settled: Sequence[Finding] = ()) -> Daily:
         runs.resume(run.id)
         album.progress.note(RunNote.GOES_ON.say({"run": run.id}))
     state: Literal["done", "failed"] = "done" if loop.run_all() else "failed"
-    finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None)
+    finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None, loop.error)
     if album.settings.after_daily:
         loop.do("after", lambda: _tell(album, finished))
-        finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None)
+        finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None, loop.error)
     return finished
 
 
@@ -153,6 +155,7 @@ class _Loop:
 
     def __init__(self, album: OpenAlbum, run: Run, settled: Sequence[Finding]) -> None:
         self._album, self.run = album, run.id
+        self.error: MienError | None = None
         self._settled = Counter[object](finding.kind for finding in settled)
         self._done: dict[str, Came] = {
             step.name: (dict(step.figures), list(step.findings)) for step in run.steps if step.outcome == "done"
@@ -182,6 +185,7 @@ class _Loop:
         try:
             figures, found = work()
         except MienError as error:
+            self.error = error
             album.progress.note(str(error))  # the ledger remembers no sentence, which may hold a name
             kind = next(ErrorKind.of(each.__name__) for each in type(error).__mro__ if each.__name__ in set(ErrorKind))
             failed: dict[str, Figure] = {"exit_code": error.exit_code}
