@@ -6,6 +6,7 @@ Tests name the types below as `from conftest import Painted` under TYPE_CHECKING
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -236,6 +237,40 @@ def three_people(painted: Painted) -> Painted:
         for number in (1, 2, 3):
             painted.photo(f"{person}/{person.lower()}-{number}.png")
     return painted
+
+
+# Permissions
+
+
+@pytest.fixture
+def bound() -> Iterator[None]:
+    """Permissions bind the test as they bind anybody, also where root runs it: Linux lets root lay down what lifts them
+    (capabilities 1 and 2 of capabilities(7)) and take it up again."""
+    if os.name == "nt":
+        pytest.skip("Windows has other permissions")
+    if os.geteuid() != 0:
+        yield
+        return
+    before = _capabilities()
+    _set_capabilities([before[0] & ~0b110, *before[1:]])
+    yield
+    _set_capabilities(before)
+
+
+_VERSION_3 = 0x20080522
+"""Of the structures of capset(2): six 32-bit words, of which the first are the effective capabilities 0 to 31."""
+
+
+def _capabilities() -> list[int]:
+    words = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None).capget((ctypes.c_uint32 * 2)(_VERSION_3, 0), words):
+        pytest.skip("root cannot lay down its privileges here")
+    return list(words)
+
+
+def _set_capabilities(words: list[int]) -> None:
+    if ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(_VERSION_3, 0), (ctypes.c_uint32 * 6)(*words)):
+        pytest.skip("root cannot lay down its privileges here")
 
 
 # Models

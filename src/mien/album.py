@@ -27,6 +27,7 @@ from mien import open_album
 from mien.errors import AlbumError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
+from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, create_album, is_album
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
@@ -156,7 +157,7 @@ class Album:
         is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
         see `mien.stages.enrol`."""
         name = valid_person(person)
-        files = [photo for photo, _ in photos_below(_paths(photos))]
+        below = photos_below(_paths(photos))
         make_eyes = self._early_eyes() if enrol else None
 
         from mien.pipeline import learn  # takes as long as opening the eyes, and so they open meanwhile
@@ -164,12 +165,13 @@ class Album:
 
         with self._writing("add") as album:
             model = self._to_enrol_in(album) if enrol else None
-            added = add(album, name, files)
+            added = add(album, name, [photo for photo, _ in below.photos])
+            failures = (*below.closed, *added.failures)
             if model is None:
-                return Added(added.added, added.known, added.failures, back=added.back)
+                return Added(added.added, added.known, failures, back=added.back)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
-        return Added(added.added, added.known, added.failures, tuple(unreadable), enrolled, added.back, guesses)
+        return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses)
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False
@@ -350,7 +352,7 @@ class Album:
 
         with self._reading() as album:
             one, other = (versions.load(self._layout.models, version) for version in (before, after))
-            has_catalog = self._layout.catalog_file.is_file()
+            has_catalog = is_there(self._layout.catalog_file)
             return difference(one, other, compare(album, one, other) if has_catalog else None)
 
     def promote(self, version: str) -> str:
@@ -417,9 +419,10 @@ class Album:
         """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`."""
         from mien.stages.evaluate import evaluate
 
-        probes = people_below(Path(photos))
+        probes, closed = people_below(Path(photos))
         with self._reading() as album, self._recogniser(album, model) as recogniser:
-            return evaluate(album, recogniser, probes, face)
+            found = evaluate(album, recogniser, probes, face)
+        return replace(found, failures=(*found.failures, *((error.about, error) for error in closed)))
 
     def classify(
         self,
@@ -591,23 +594,31 @@ def _classify(
     given = as_list(photos)
     asked = photos_of(given)
     paths = [Path(photo) for photo in given if is_path(photo)]
-    is_long = len(paths) == len(given) and any(path.is_dir() for path in paths)
+    is_long = len(paths) == len(given) and not {one.name for one in asked} <= set(map(str, paths))  # a folder is named
     journal = Journal(journals, recogniser.model.version, top, paths) if journals and is_long else None
     answers = classify(asked, recogniser, top, progress, journal)
-    copies = plan_copies(Path(annotate), [(Path(one.name), one.copy) for one in asked]) if annotate is not None else {}
-    return _annotated(answers, asked, copies, recogniser)
+    named = [(Path(one.name), one.copy) for one in asked if not one.error]
+    copies = plan_copies(Path(annotate), named) if annotate is not None else {}
+    return _annotated(answers, asked, copies, recogniser, progress)
 
 
 def _annotated(
-    answers: Generator[Answer], asked: Sequence[Asked], copies: Mapping[Path, Path], recogniser: Recogniser
+    answers: Generator[Answer],
+    asked: Sequence[Asked],
+    copies: Mapping[Path, Path],
+    recogniser: Recogniser,
+    progress: Progress,
 ) -> Iterator[Answer]:
     """The answers, each after its copy is written where there is to be one. The recogniser is closed in the end."""
     from mien.stages.annotate import annotate
 
     with recogniser, closing(answers):
         for one, answer in zip(asked, answers, strict=True):
-            if copies:
-                annotate(answer, one.photo, copies[Path(one.name)])
+            if copies and not one.error:
+                try:
+                    annotate(answer, one.photo, copies[Path(one.name)])
+                except PhotoError as error:
+                    progress.note(str(error))
             yield answer
 
 

@@ -16,12 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mien.errors import AlbumError, FetchError, PhotoError, SourceError, UsageError
+from mien.errors import AlbumError, FetchError, PhotoError, SourceError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, FailedFetch, Fetch, Outcome
 from mien.records.removals import Removal
 from mien.settings import SourceSettings
-from mien.storage.files import sync_folder
+from mien.storage.files import is_file, sync_folder
 from mien.storage.hidden_file import Arrived, remove_hidden
 from mien.storage.layout import REMOVED, TRAINING, intake_of, shelf_of
 from mien.storage.person_folders import PersonFolders
@@ -240,7 +240,11 @@ class Intake:
         return tuple(sorted({one for one, path in lie if one != person and self._is_there(path)}))
 
     def _is_there(self, path: str) -> bool:
-        return shelf_of(path) != REMOVED and self._album.layout.file(path).is_file()
+        """Whether a photo that came lies in the album still, or may, as its place cannot be looked at."""
+        try:
+            return shelf_of(path) != REMOVED and is_file(self._album.layout.file(path))
+        except StorageError:
+            return True
 
     def keep(self, fetch: Fetch) -> None:
         """Remembers how a photo came, sooner or later."""

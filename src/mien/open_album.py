@@ -18,11 +18,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import EncoderError, ModelError
+from mien.errors import AlbumError, EncoderError, ModelError
 from mien.protocols import Progress
 from mien.settings import Settings
+from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, shelf_of
-from mien.storage.walk import LeftOut, has_photo, walk
+from mien.storage.walk import LeftOut, has_photo, is_empty, walk
 from mien.text.findings import LeftOutKind
 from mien.text.names import nfc
 from mien.types import EncoderChoice
@@ -128,12 +129,37 @@ class OpenAlbum:
         """Those of `people` who were removed."""
         return tuple(person for person in people if self.removal_of(person)) if self.ledger.removals else ()
 
+    def require_training(self) -> Path:
+        """training-images. Raises AlbumError if it is missing, or is empty and was not: a drive that is not connected
+        is not an album whose photos were all deleted, and nothing is put into its place. Raises StorageError if it
+        cannot be opened."""
+        folder = self.layout.require_training()
+        if self._is_emptied():
+            kind = LeftOutKind.EMPTIED
+            raise AlbumError(str(folder), kind.words, kind.remedy)
+        return folder
+
+    def walk(self, shelves: Sequence[Shelf]) -> Shelved:
+        """Everything on these shelves, as `mien.storage.walk` finds it; training-images that is empty and was not
+        counts as a folder that cannot be looked at."""
+        shelved = walk(self.layout, shelves)
+        if TRAINING in shelves and not shelved.hidden([TRAINING]) and self._is_emptied():
+            return replace(shelved, left_out=(*shelved.left_out, LeftOut(TRAINING, LeftOutKind.EMPTIED)))
+        return shelved
+
+    def _is_emptied(self) -> bool:
+        """Whether nothing lies in training-images, and photos did of people whose removal is not under way."""
+        if not is_empty(self.layout) or not is_there(self.layout.catalog_file):
+            return False
+        leaving = {removal.name for removal in self.ledger.removals.people() if removal.pending}
+        return not self.catalog.files.people(TRAINING) <= leaving
+
     def sync(self, shelves: Sequence[Shelf]) -> tuple[Shelved, Changes]:
         """Walks these shelves and makes the catalog know what lies there, but for what waits in an intake of people who
         were removed. Raises AlbumError without training-images, if that is one of them."""
         from mien.vision.images import file_sha256
 
-        shelved = self._without_removed(walk(self.layout, shelves))
+        shelved = self._without_removed(self.walk(shelves))
         return shelved, self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
 
     def _without_removed(self, shelved: Shelved) -> Shelved:

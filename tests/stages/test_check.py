@@ -226,9 +226,11 @@ def test_a_folder_that_cannot_be_opened(three_people: Painted, monkeypatch: pyte
     three_people.open().align()
     monkeypatch.setattr(os, "scandir", locked)
     checked = three_people.open(minimum=1).check()
-    closed = checked.findings[1]
+    (closed,) = [finding for finding in checked.findings if finding.needs_human]
     assert closed == Finding(FindingKind.CLOSED, ("Bo",), ("Bo",))
-    assert (closed.why, closed.remedy) == ("cannot be opened", "Check its permissions.")
+    assert closed.line == ("Bo: cannot be opened. Check its permissions. What is known of it is kept until then."), (
+        "and Bo is not said to have too few photos"
+    )
 
 
 def test_the_same_bytes_under_two_people(three_people: Painted) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mien.errors import EmptyAlbumError, StorageError
+from mien.errors import AlbumError, EmptyAlbumError, StorageError
 from mien.protocols import Silent
 from mien.text.findings import StaleKind
 from mien.types import Finding
@@ -141,6 +141,11 @@ def test_an_album_without_its_catalog_only_has_to_look_again(trained: Painted) -
 def test_an_album_that_lost_all_its_photos_says_so_of_its_model(trained: Painted) -> None:
     shutil.rmtree(trained.training)
     trained.training.mkdir()
+    with pytest.raises(AlbumError, match=r"training-images is empty, and was not\. Connect its drive; if it is to be"):
+        trained.open().align()
+    found = trained.open().status()
+    assert (found.photos, found.stale, [one.path for one in found.closed]) == (9, (), ["training-images"])
+    (trained.training / "Dee").mkdir()
     with pytest.raises(EmptyAlbumError):
         trained.open().align()
     assert stale(trained) == ["9 photos in the model and no longer in the album"]

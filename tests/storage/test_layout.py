@@ -117,8 +117,8 @@ def test_an_album_that_may_not_be_looked_at_is_told(layout: Layout, monkeypatch:
     def refuse(*_: object, **__: object) -> bool:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(AlbumError, match=r"album cannot be opened: Permission denied. Check its permissions"):
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(StorageError, match=r"mien.toml cannot be opened: permission denied. Check its permissions"):
         require_album(layout.folder)
 
 

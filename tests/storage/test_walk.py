@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_opened_is_reported(layout: Layout, monkeypatch:
     assert training.people == ("ann", "bob")
     assert paths(training) == ["ann/1.jpg"]
     assert training.left_out == (LeftOut("training-images/bob", LeftOutKind.UNREADABLE),)
-    assert training.unreadable == ("training-images/bob",)
+    assert training.closed == training.left_out
 
 
 def test_training_images_that_are_not_there_are_not_an_empty_album(layout: Layout) -> None:
@@ -292,7 +292,8 @@ def test_any_folder_of_people_can_be_walked(tmp_path: Path) -> None:
     for path in (f"{DECOMPOSED}/x/1.jpg", "bob/2.jpg", "loose.jpg"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    found = people_below(tmp_path)
+    found, closed = people_below(tmp_path)
+    assert closed == ()
     assert [(path.name, person) for path, person in found] == [("1.jpg", COMPOSED), ("2.jpg", "bob")]
     assert all(path.is_file() for path, _ in found)
     with pytest.raises(UsageError, match=r"loose\.jpg is not a folder"):
@@ -313,7 +314,7 @@ def touch(path: Path) -> Path:
 def test_folders_are_walked_in_order_and_only_photos_taken(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.JPG", "deep/er/c.png", ".hidden.jpg", ".git/d.jpg", "@eaDir/e.jpg", "notes.txt"):
         touch(tmp_path / name)
-    found = photos_below([tmp_path])
+    found = photos_below([tmp_path]).photos
     assert [relative.as_posix() for _, relative in found] == ["a.JPG", "b.jpg", "deep/er/c.png"]
     assert all(photo == tmp_path / relative for photo, relative in found)
 
@@ -321,7 +322,7 @@ def test_folders_are_walked_in_order_and_only_photos_taken(tmp_path: Path) -> No
 def test_a_file_named_outright_is_taken_whatever_it_is_called_and_only_once(tmp_path: Path) -> None:
     odd = touch(tmp_path / "scan.0001")
     plain = touch(tmp_path / "a.jpg")
-    assert [photo for photo, _ in photos_below([odd, plain, tmp_path])] == [odd, plain]
+    assert [photo for photo, _ in photos_below([odd, plain, tmp_path]).photos] == [odd, plain]
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
@@ -340,4 +341,4 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_link_to_a_folder_above_does_not_walk_for_ever(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "a.jpg")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert len(photos_below([tmp_path])) == 1
+    assert len(photos_below([tmp_path]).photos) == 1

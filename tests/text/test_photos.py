@@ -21,6 +21,7 @@ FIGURES: dict[str, Figure] = {
     "megabytes": 600.2,
     "limit": 512,
     "megapixels": 3600,
+    "seconds": 4,
 }
 """All that any fault is filled with."""
 

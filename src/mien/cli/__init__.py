@@ -18,9 +18,10 @@ from typer.core import TyperGroup
 
 from mien import __version__
 from mien.cli import albums, answers, collecting, encoders, learning, models
-from mien.cli.console import tell, tell_error
+from mien.cli.console import of_the_system, tell, tell_error
 from mien.cli.place import Place
-from mien.errors import MienError
+from mien.errors import MienError, UsageError
+from mien.text.names import is_unicode, quoted_name
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -30,17 +31,35 @@ BROKEN_PIPE = 141
 class Mien(TyperGroup):
     """Runs the commands; the one place where errors become exit codes (see mien.errors)."""
 
+    words: list[str] | None = None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        self.words = list(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except MienError as error:
             tell_error(error)
             raise typer.Exit(error.exit_code) from error
+        except UnicodeEncodeError as error:
+            odd = next((word for word in self.words or () if not is_unicode(word)), None)
+            if odd is None or os.environ.get("MIEN_DEBUG"):
+                raise
+            tell_error(UsageError(quoted_name(odd), "is not Unicode", "Write it anew."))
+            raise typer.Exit(UsageError.exit_code) from error
         except (KeyboardInterrupt, typer.Abort):
             tell("\nStopped. What was finished is kept; the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our output (head, less) has gone, which is its right
             raise typer.Exit(BROKEN_PIPE) from None
+        except OSError as error:
+            said = of_the_system(error)
+            if said is None or os.environ.get("MIEN_DEBUG"):
+                raise
+            tell_error(said)
+            raise typer.Exit(said.exit_code) from error
 
 
 app = typer.Typer(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
-from mien.storage.layout import TRAINING
+from mien.storage.layout import TRAINING, shown
 from mien.text.models import did_not_count
 from mien.text.shell import command
 from mien.text.words import count, first_few, listed, percent
@@ -195,6 +195,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry(
             "waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: mien merge, or mien daily", "33"
         )
+    for number, one in enumerate(found.closed[:SHOWN]):
+        entry("" if number else "closed", f"{shown(one.path)} {one.reason}. {one.kind.remedy}", "31")
+    say_more(len(found.closed))
     if found.damaged:
         entry("model", str(found.damaged), "31")
     elif found.model:

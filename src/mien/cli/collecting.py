@@ -25,8 +25,9 @@ from mien.cli.console import (
     widest,
 )
 from mien.cli.place import opened
-from mien.errors import FetchError, SourceError, UsageError
+from mien.errors import FetchError, PhotoError, SourceError, UsageError
 from mien.storage.layout import intake_of, shown
+from mien.storage.walk import CLOSED
 from mien.text.shell import command
 from mien.text.words import count, listed
 
@@ -100,6 +101,8 @@ def merge(
         _print_merged(merged)
         if merged.moved:
             entry("next", command(album.folder, "train"))
+    if any(one.kind in CLOSED for one in merged.left):
+        raise typer.Exit(PhotoError.exit_code)
 
 
 def daily(context: typer.Context, as_json: Json = False) -> None:
@@ -177,6 +180,8 @@ def print_daily(done: Daily) -> None:
     entry("run", f"{run.id} for {run.date}, {took}{', begun by an earlier process' if done.resumed else ''}")
     for step in run.steps:
         entry(step.name, step.line or "was not finished", "" if step.outcome == "done" else "31")
+    if done.error:
+        entry("", str(done.error), "31")
     for number, finding in enumerate(done.needs_human):
         entry("" if number else "for you", finding.line, "33")
 

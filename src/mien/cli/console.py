@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from mien import __version__
-from mien.errors import MienError
-from mien.storage.files import storage_error
+from mien.errors import MienError, StorageError
+from mien.storage.files import opening_error, storage_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -116,6 +116,8 @@ def tell(line: str) -> None:
 def tell_error(error: BaseException) -> None:
     """What went wrong and what to do about it; of what nobody foresaw, where it was."""
     head = paint("mien:", "31", sys.stderr)
+    if isinstance(error, OSError):
+        error = of_the_system(error) or error
     if isinstance(error, MienError):
         tell(f"{head} {printable(error.message)}")
         tell(f"      {printable(error.remedy)}")
@@ -125,6 +127,19 @@ def tell_error(error: BaseException) -> None:
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.")
     tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")
+
+
+def of_the_system(error: OSError) -> MienError | None:
+    """What to tell of an error of the disk or the system that no room of mien's has foreseen; None for one that only a
+    program can have made."""
+    if error.errno is None:
+        return None
+    if error.filename is None:  # such as the folder in which mien was started, which somebody has deleted
+        remedy = "Check the disk and the folder in which you are, then run the same command again."
+        return StorageError("The system", f"refused: {error.strerror}", remedy)
+    file = Path(os.fsdecode(error.filename))
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+    return storage_error(file, error) if is_full else opening_error(file, error)
 
 
 def entry(label: str, text: str, style: str = "") -> None:

@@ -10,7 +10,7 @@ import typer
 from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
 from mien.cli.place import opened, place
-from mien.errors import AlbumError, MienError, UsageError
+from mien.errors import AlbumError, MienError, StorageError, UsageError
 from mien.text.encoders import EncoderKind
 from mien.text.shell import command
 from mien.text.words import count, listed, percent
@@ -126,7 +126,7 @@ def _album(context: typer.Context) -> Album | None:
         return opened(context)
     try:
         return opened(context) if Album.is_at(here) else None
-    except AlbumError:  # a mien.toml that cannot be read is no reason not to list encoders
+    except (AlbumError, StorageError):  # a mien.toml that cannot be read is no reason not to list encoders
         return None
 
 

@@ -152,7 +152,7 @@ def _print_aligned(aligned: Aligned) -> None:
         what = "left out" if aligned.skip_multi else "the one that agrees with the person's other photos was taken"
         entry("several", f"{count(len(aligned.several), 'photo')} with several faces: {what}")
     _list("no face", list(map(shown, aligned.faceless)))
-    _list("left out", [f"{shown(one.path)} {one.reason}" for one in aligned.left_out])
+    _list("left out", [f"{shown(one.path)} {one.reason}. {one.kind.remedy}".rstrip(" .") for one in aligned.left_out])
     _list("unreadable", [str(error) for _, error in aligned.failures])
 
 

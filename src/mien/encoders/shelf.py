@@ -27,9 +27,19 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from mien.encoders.description import NAME, Description, Part, parse
-from mien.errors import EncoderError
+from mien.errors import EncoderError, StorageError
 from mien.storage import weights
-from mien.storage.files import make_folder, read_plain, storage_error, sync_folder, write_atomically
+from mien.storage.files import (
+    entries,
+    is_folder,
+    is_there,
+    make_folder,
+    opening_error,
+    read_plain,
+    storage_error,
+    sync_folder,
+    write_atomically,
+)
 from mien.storage.leftovers import remove_unfinished
 from mien.storage.lock import locked
 from mien.text.shell import command
@@ -112,13 +122,17 @@ def home() -> Path:
 
 
 def kept(name: str) -> Kept:
-    """The encoder of this name. Raises EncoderError where it is not on this machine, or damaged."""
+    """The encoder of this name. Raises EncoderError where it is not on this machine, damaged, or cannot be looked
+    at."""
     if name == BUILT_IN:
         return _built_in()
     if re.fullmatch(NAME, name):
         for shelf in (home(), _bundled()):
-            if (folder := shelf / name).is_dir():
-                return _read(folder)
+            try:
+                if is_folder(folder := shelf / name):
+                    return _read(folder)
+            except StorageError as error:  # whether it is there nobody can tell
+                raise EncoderError(error.about, error.what, error.remedy) from error
     there = names()
     remedy = f"Here there is {there[0]}." if len(there) == 1 else f"Here there are {listed(there)}."
     if re.fullmatch(NAME, name):
@@ -152,10 +166,13 @@ def is_users(encoder: Kept) -> bool:
 
 
 def best() -> Kept:
-    """The best encoder that is there."""
+    """The best encoder that is there. Raises EncoderError where nobody can tell, as it cannot be looked at."""
     for name in PREFERRED[:-1]:
-        with contextlib.suppress(EncoderError):
+        try:
             return kept(name)
+        except EncoderError as error:
+            if isinstance(error.__cause__, StorageError):
+                raise
     return _built_in()
 
 
@@ -196,7 +213,7 @@ def keep(description: Description, networks: Mapping[Precision, bytes], shelf: P
         for precision, data in networks.items():
             write_atomically(new / f"{precision}.onnx", data)
         write_atomically(new / _FILE, f"{card.model_dump_json(indent=1, exclude_defaults=True)}\n".encode())
-        if folder.exists():
+        if is_there(folder):
             folder.rename(old)
         new.rename(folder)
         sync_folder(shelf)
@@ -215,7 +232,7 @@ def remove(name: str) -> None:
     """Removes an encoder that the user added; for who is `at_work`. Raises EncoderError where there is none, and
     StorageError."""
     folder = home() / name
-    if not (re.fullmatch(NAME, name) and folder.is_dir()):
+    if not (re.fullmatch(NAME, name) and is_folder(folder)):
         raise EncoderError(f"The encoder {name}", "is none that you added", f"See {command(None, 'encoders')}.")
     gone = folder.with_name(f".mien-{secrets.token_hex(8)}")
     try:
@@ -226,12 +243,18 @@ def remove(name: str) -> None:
 
 
 def _remove_unfinished(shelf: Path) -> None:
-    for aside in shelf.glob(f"{_ASIDE}*"):  # killed while it was replaced, an encoder goes back to its name
+    """Raises StorageError."""
+    for aside in entries(shelf):
+        if not aside.name.startswith(_ASIDE):
+            continue
         folder = shelf / aside.name.removeprefix(_ASIDE)
-        if folder.exists():
+        if is_there(folder):
             shutil.rmtree(aside, ignore_errors=True)
-        else:
-            aside.rename(folder)
+            continue
+        try:
+            aside.rename(folder)  # killed while it was replaced, an encoder goes back to its name
+        except OSError as error:
+            raise storage_error(folder, error) from error
     remove_unfinished(shelf)
 
 
@@ -257,8 +280,10 @@ def _built_in() -> Kept:
 def _read(folder: Path) -> Kept:
     try:
         card = _Card.model_validate_json(read_plain(folder / _FILE, LARGEST))
-    except (OSError, ValidationError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValidationError) as error:
         raise _damaged(folder) from error
+    except OSError as error:
+        raise opening_error(folder, error) from error
     if card.description.name != folder.name or "fp32" not in card.networks:
         raise _damaged(folder)
     networks = {

@@ -12,7 +12,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
@@ -25,7 +25,7 @@ from mien.registry import versions
 from mien.registry.folder import Model
 from mien.registry.history import set_aside
 from mien.stages.align import align, look
-from mien.stages.check import check
+from mien.stages.check import CLOSED, check
 from mien.stages.compare import Incomparable, compare
 from mien.stages.merge import merge
 from mien.text.findings import OF_NAMES, ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
@@ -56,10 +56,12 @@ Came = tuple[dict[str, Figure], list[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it."""
+    """A run of the daily loop as the ledger has it; `resumed` where another process had begun it. `error` is what ended
+    it, in full, for whoever ran it: the ledger knows its kind alone."""
 
     run: Run
     resumed: bool = False
+    error: MienError | None = field(default=None, compare=False)
 
     @property
     def needs_human(self) -> tuple[Finding, ...]:
@@ -119,10 +121,10 @@ def daily(album: OpenAlbum, settled: Sequence[Finding] = ()) -> Daily:
         runs.resume(run.id)
         album.progress.note(RunNote.GOES_ON.say({"run": run.id}))
     state: Literal["done", "failed"] = "done" if loop.run_all() else "failed"
-    finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None)
+    finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None, loop.error)
     if album.settings.after_daily:
         loop.do("after", lambda: _tell(album, finished))
-        finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None)
+        finished = Daily(runs.finish(loop.run, album.clock(), state), run is not None, loop.error)
     return finished
 
 
@@ -153,6 +155,7 @@ class _Loop:
 
     def __init__(self, album: OpenAlbum, run: Run, settled: Sequence[Finding]) -> None:
         self._album, self.run = album, run.id
+        self.error: MienError | None = None
         self._settled = Counter[object](finding.kind for finding in settled)
         self._done: dict[str, Came] = {
             step.name: (dict(step.figures), list(step.findings)) for step in run.steps if step.outcome == "done"
@@ -182,6 +185,7 @@ class _Loop:
         try:
             figures, found = work()
         except MienError as error:
+            self.error = error
             album.progress.note(str(error))  # the ledger remembers no sentence, which may hold a name
             kind = next(ErrorKind.of(each.__name__) for each in type(error).__mro__ if each.__name__ in set(ErrorKind))
             failed: dict[str, Figure] = {"exit_code": error.exit_code}
@@ -198,6 +202,8 @@ class _Loop:
         gone = expire(self._album)
         found = [Finding(StepKind.EXPIRED, figures={"photos": gone})] if gone else []
         found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
+        unfinished = sum(bool(removal.pending) for removal in self._album.ledger.removals.people())
+        found += _counted(StepKind.REMOVAL_UNFINISHED, "people", unfinished)
         if "expire" in self._interrupted and is_anything_over(self._album):
             found.append(Finding(StepKind.EXPIRED_BEFORE))
         return {"photos": gone}, found or [Finding(StepKind.NOTHING_EXPIRED)]
@@ -260,8 +266,10 @@ class _Loop:
             found.append(Finding(StepKind.GUESSED, figures={"people": len(learned.aligned.guesses)}))
         if few := sum(size < minimum for size in sizes):
             found.append(Finding(StepKind.FEW_PHOTOS, figures={"people": few, "minimum": minimum}))
-        if learned.trained:  # said once, and not on every day on which nothing came
-            found += [finding for finding in learned.needs_human if finding.kind in OF_NAMES]
+        daily_too = frozenset(CLOSED.values())
+        for finding in learned.needs_human:  # of names once, and not on every day on which nothing came
+            if finding.kind in daily_too or (learned.trained and finding.kind in OF_NAMES):
+                found.append(finding)
         return {"version": learned.version, "trained": learned.trained is not None}, found
 
     def _evaluate(self) -> Came:
@@ -308,12 +316,11 @@ class _Loop:
 _SETTLED: Mapping[object, StepKind] = {
     RemovalKind.BACK: StepKind.BACK,
     RemovalKind.FINISHED: StepKind.REMOVAL_FINISHED,
-    RemovalKind.UNFINISHED: StepKind.REMOVAL_UNFINISHED,
 }
 """How the summary counts what was made as the removals say: the ledger remembers no name of whoever was forgotten."""
 
 _FOUND: Mapping[object, StepKind] = {
-    FindingKind.CLOSED: StepKind.FOUND_UNREADABLE,
+    **dict.fromkeys(CLOSED.values(), StepKind.FOUND_UNREADABLE),
     FindingKind.UNREADABLE: StepKind.FOUND_UNREADABLE,
     FindingKind.SUSPECT: StepKind.FOUND_SUSPECT,
     FindingKind.TWO_PEOPLE: StepKind.FOUND_TWO_PEOPLE,

@@ -16,6 +16,7 @@ from mien.open_album import OpenAlbum
 from mien.pipeline.use import put_into_use
 from mien.registry import versions
 from mien.registry.folder import REPORT, Model
+from mien.storage.files import is_file
 from mien.storage.layout import TRAINING
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
@@ -52,11 +53,14 @@ class Learned:
 
 
 def align_training(album: OpenAlbum) -> Aligned:
-    """Sees what is new in training-images, chooses each person's faces, writes their chips. Raises EmptyAlbumError."""
+    """Sees what is new in training-images, chooses each person's faces, writes their chips. Raises EmptyAlbumError, or
+    PhotoError where nothing at all can be looked at."""
     from mien.stages.align import align
 
     aligned = align(album, [TRAINING])
-    if not aligned.photos:  # only now, as the memory of photos that are gone had to go too
+    if not album.catalog.files.people(TRAINING):  # only now, as the memory of photos that are gone had to go too
+        if aligned.failures:  # there may be photos, which nobody can look at
+            raise aligned.failures[0][1]
         raise EmptyAlbumError(
             str(album.layout.training),
             "holds no photo of a person",
@@ -80,7 +84,7 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
     for version in [*([before] if before else []), *there[-1:], *(one for one in aside if one in there)]:
         with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
             model = versions.load(album.layout.models, version)
-            if is_up_to_date(album, model) and (album.layout.models / version / REPORT).is_file():
+            if is_up_to_date(album, model) and is_file(album.layout.models / version / REPORT):
                 return Learned(aligned, version, None, before, needs)
     trained = train(album)
     page = partial(make_page, album, trained, needs, current.card if current else None)

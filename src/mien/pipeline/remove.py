@@ -23,7 +23,7 @@ from mien.registry.folder import Model
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
-from mien.storage.files import remove_file
+from mien.storage.files import entries, remove_file
 from mien.storage.journals import forget as forget_in_journals
 from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
@@ -68,7 +68,12 @@ def remove(
     album: OpenAlbum, person: str, photos: Sequence[Path] = (), delete: bool = False, may_return: bool = False
 ) -> Removed:
     """Takes `person` (NFC), or some photos, out of the album and out of the model in use. They may not come back until
-    a human brings them; photos may if it is said that they `may_return`. Raises UsageError."""
+    a human brings them; photos may if it is said that they `may_return`. Raises UsageError, and as
+    `OpenAlbum.require_training` does.
+
+    A person some of whose files cannot be looked at leaves the model all the same; then StorageError is raised, and the
+    removal is finished by the next command that writes and can look."""
+    album.require_training()
     model, removals = album.model(), album.ledger.removals
     plan = leaving(album.layout, person, photos)
     known = person in album.catalog.files.people(TRAINING) or bool(model and person in model.people)
@@ -83,12 +88,18 @@ def remove(
     else:
         removals.begin(person, album.clock(), "deleted" if delete else "aside")
     places = take_out(album.layout, plan, delete)
+    if plan.closed:
+        _forget_files(album, person)
     album.sync([TRAINING, *album.layout.intakes()])
     there = {file.sha256 for file in album.catalog.files.of_photos(hashes) if file.person == person}
     removals.bring_photos_back(person, there)  # a copy went, and the photo stays
     remove_stale_chips(album)
     if model and person in model.people:
         unlearn(album, model, person)
+    if plan.closed:
+        why = plan.closed[0]
+        remedy = f"{why.remedy} Then the next command takes it out; the model in use does not know {person} any more."
+        raise StorageError(why.about, why.what, remedy)
     if not photos:
         forget_in_journals(album.layout.journals, person)
         removals.finish(person)
@@ -110,6 +121,8 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     take_out(layout, plan, delete=True)
     for folder in plan.folders:
         if os.path.lexists(folder):
+            _forget_files(album, person)
+            _take_out_of_use(album, person)
             raise StorageError(
                 str(folder), "could not be emptied", "Check its permissions, and those of the folders in it."
             )
@@ -147,7 +160,7 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
         versions.drop(models, version)
     remove_unfinished(models)
     forget_in_journals(album.layout.journals, person)
-    for traceback in album.layout.tracebacks.glob("*"):  # any may name a file of theirs
+    for traceback in entries(album.layout.tracebacks):  # any may name a file of theirs
         remove_file(traceback)
     album.ledger.forget(person)
     return tuple(dropped)
@@ -203,6 +216,12 @@ def _unlearn_removed(album: OpenAlbum) -> list[Finding]:
             figures: dict[str, Figure] = {"on": removal.on, "version": album.version or "none"}
             found.append(Finding(RemovalKind.UNLEARNED, (person,), figures=figures))
     return found
+
+
+def _forget_files(album: OpenAlbum, person: str) -> None:
+    """Lets the catalog not know any more where photos of the person lie, in a folder that nobody can look into."""
+    files = album.catalog.files.on([TRAINING, *album.layout.intakes()])
+    album.catalog.files.drop([file.path for file in files if file.person == person])
 
 
 def _is_pending(album: OpenAlbum, person: str) -> bool:
@@ -272,7 +291,13 @@ def expire(album: OpenAlbum) -> int:
         _spare(album)
     gone = 0
     for person in people:
-        gone += _take_out(album, person)
+        try:
+            gone += _take_out(album, person)
+        except StorageError as error:  # the removal is begun, and the model does not know the person any more
+            if not _is_pending(album, person):
+                raise
+            album.progress.note(str(error))
+            continue
         _enter(album, person)
         album.ledger.removals.begin(person, album.clock(), "aside")  # also of whom there was nothing to take out
         forget(album, person)

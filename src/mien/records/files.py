@@ -23,6 +23,7 @@ from mien.records.people import People
 from mien.records.schema import choices, chosen, files, photos
 from mien.storage.layout import TRAINING, Shelf, shelf_of
 from mien.storage.walk import ShelfFile, Shelved
+from mien.text.photos import PhotoFault
 
 _GROUP = 500
 """Photos hashed, or rows fetched by id, between two transactions: little to lose, little to hold in memory."""
@@ -40,7 +41,8 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What `Files.sync` found different on disk. Counts are of files; a moved or renamed photo is only `moved`.
-    `unreadable` are (path, error) of files that could not be opened; they are not in the catalog."""
+    `unreadable` are (path, error) of files that could not be opened: those that the catalog knew stay as they were, and
+    new ones are not in it."""
 
     new: int
     changed: int
@@ -79,11 +81,11 @@ class Files:
         Only files that are new, or have another size or time than before, are hashed: `hash_file(path)` gives the hex
         sha256, or raises PhotoError. A photo that was moved, renamed or copied is known by its hash, and what was
         computed stays; files that are gone drop out, and so do, when training-images was walked, photos that no file
-        holds any more, with all that was seen in them.
+        holds any more, with all that was seen in them. What could not be looked at is not gone, and stays as it was.
         """
         ids = self._people.enter(shelved.people, entry.basis, entry.now, entry.until)
         known = self._known(shelved.shelves)
-        gone = known.keys() - {file.path for file in shelved.files}
+        gone = _gone(known, shelved)
         came: Counter[str] = Counter()  # hashes of files at new paths
         changed = 0
         unreadable: list[tuple[str, PhotoError]] = []
@@ -118,7 +120,7 @@ class Files:
                 execute_many(connection, _unchoose, _at(other_photo))  # the face was in the photo that was there
                 execute_many(connection, _place, rows)
                 execute_many(connection, _choose_again, _at(str(row["path"]) for row in rows))
-        lost = gone | (known.keys() & {path for path, _ in unreadable})
+        lost = gone | (known.keys() & {path for path, error in unreadable if error.fault is PhotoFault.NO_SUCH_FILE})
         with self._catalog.transaction(write=True) as connection:
             _take_out(connection, sorted(lost))
             if TRAINING in shelved.shelves and (came or changed or lost):
@@ -133,7 +135,7 @@ class Files:
         known = self._known(shelved.shelves)
         suspects = [file.path for file in self._suspects(shelved.files, known)]
         changed = len(known.keys() & set(suspects))
-        gone = len(known.keys() - {file.path for file in shelved.files})
+        gone = len(_gone(known, shelved))
         return Drift(len(suspects) - changed, changed, gone)
 
     def move(self, moves: Iterable[tuple[str, ShelfFile]]) -> None:
@@ -225,6 +227,12 @@ _choose_again = sa.delete(choices).where(
 """Has the faces of the person whose file is there chosen anew, by every encoder."""
 _ask_again = sa.delete(choices).where(choices.c.ground.in_((Ground.ALBUM.value, Ground.GUESS.value)))
 """Has the faces of everybody chosen anew whose choice depends on other people."""
+
+
+def _gone(known: _Known, shelved: Shelved) -> set[str]:
+    """The paths that are known and are not there any more, for all that can be seen."""
+    missing = known.keys() - {file.path for file in shelved.files}
+    return missing - shelved.hidden(missing)
 
 
 def _at(paths: Iterable[str]) -> list[dict[str, object]]:

@@ -41,7 +41,7 @@ from mien.registry.card import (
     sealed,
 )
 from mien.registry.graph import head_graph, head_of_graph
-from mien.storage.files import PRIVATE_FOLDER, storage_error, write_atomically
+from mien.storage.files import PRIVATE_FOLDER, is_folder, opening_error, storage_error, write_atomically
 from mien.text.names import nfc
 from mien.types import Cosines, Floats
 
@@ -250,9 +250,10 @@ def load_model(folder: Path) -> Model:
     """The model in `folder`, checked from end to end. Any folder with the model's four files will do; other files in it
     are ignored.
 
-    Raises ModelError if there is no such folder, DamagedModelError naming the file for everything else.
+    Raises ModelError if there is no such folder, StorageError if the system does not let a file be read, and
+    DamagedModelError naming the file for everything else.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ModelError(str(folder), "holds no model", REMEDY)
     card = load_card(folder)
     files = {name: read_as(folder / name, expected) for name, expected in card.files.items()}
@@ -304,7 +305,8 @@ def read_as(file: Path, expected: FileCard) -> bytes:
 
 def read_plain(file: Path, size: int | None = None) -> bytes:
     """The bytes of a plain file, of `size` bytes if it is given: not of a link, which could lead anywhere, nor of a
-    device, which need never end. Raises DamagedModelError."""
+    device, which need never end. Raises DamagedModelError, and StorageError if the system does not let it be read: that
+    says nothing of the model, and no other takes its place for that."""
     try:
         found = file.lstat()
         if not stat.S_ISREG(found.st_mode):
@@ -315,8 +317,10 @@ def read_plain(file: Path, size: int | None = None) -> bytes:
             raise damaged(file, f"has {found.st_size:,} bytes instead of {size:,}")
         with file.open("rb") as opened:
             return opened.read(found.st_size)  # no more than was checked, should it be growing
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise damaged(file, f"cannot be read ({error.strerror or error})") from error
+    except OSError as error:
+        raise opening_error(file, error) from error
 
 
 def _head(file: Path, data: bytes, people: tuple[str, ...]) -> OnnxHead:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from mien.errors import DamagedModelError, ModelError
+from mien.errors import DamagedModelError, MienError, ModelError, StorageError
 from mien.registry.card import VERSION, Card, damaged, same_but_for_run
 from mien.registry.folder import (
     CURRENT,
@@ -32,27 +32,34 @@ from mien.registry.folder import (
     unfinished,
     write_folder,
 )
-from mien.storage.files import make_folder, storage_error, write_atomically
+from mien.storage.files import (
+    entries,
+    is_file,
+    is_folder,
+    is_there,
+    make_folder,
+    storage_error,
+    write_atomically,
+)
 from mien.storage.leftovers import remove_unfinished
 
 
 def names(models: Path) -> list[str]:
-    """All versions in the folder `models`, oldest first."""
-    if not models.is_dir():
-        return []
-    found = [entry.name for entry in models.iterdir() if re.fullmatch(VERSION, entry.name) and entry.is_dir()]
+    """All versions in the folder `models`, oldest first. Raises StorageError if it cannot be listed."""
+    found = [entry.name for entry in entries(models) if re.fullmatch(VERSION, entry.name) and is_folder(entry)]
     return sorted(found, key=_age)
 
 
 def current(models: Path) -> str | None:
-    """The version in use; None before the first. Raises DamagedModelError if it is gone, or `current` names none."""
+    """The version in use; None before the first. Raises DamagedModelError if it is gone, or `current` names none, and
+    StorageError if nobody can tell."""
     file = models / CURRENT
-    if not os.path.lexists(file):
+    if not is_there(file):
         return None
     version = read_plain(file).decode("ascii", errors="replace").rstrip()
     if not re.fullmatch(VERSION, version):
         raise damaged(file, "does not name a version")
-    if not (models / version).is_dir():
+    if not is_folder(models / version):
         raise damaged(file, f"names {version}, which is not there")
     return version
 
@@ -73,13 +80,13 @@ def require(models: Path, version: str, unused: bool = False) -> None:
         )
 
 
-def load_cards(models: Path) -> dict[str, Card | DamagedModelError]:
+def load_cards(models: Path) -> dict[str, Card | MienError]:
     """The card of each version, oldest first, or the error that says what is wrong with it."""
-    found: dict[str, Card | DamagedModelError] = {}
+    found: dict[str, Card | MienError] = {}
     for version in names(models):
         try:
             found[version] = load_card(models / version)
-        except DamagedModelError as error:
+        except (DamagedModelError, StorageError) as error:
             found[version] = error
     return found
 
@@ -97,7 +104,7 @@ def knowing(models: Path, person: str, damaged_too: bool = False) -> list[str]:
     for version in names(models):
         try:
             knows = person in people(models, version)
-        except DamagedModelError:
+        except (DamagedModelError, StorageError):
             knows = damaged_too
         if knows:
             found.append(version)
@@ -108,7 +115,7 @@ def page_of(models: Path, model: Model) -> Path | None:
     """The page about `model`: where people were enrolled or removed since the training which measured, that of the
     version which was trained."""
     pages = (models / one / REPORT for one in of_same_training(models, model))
-    return next((page for page in pages if page.is_file()), None)
+    return next((page for page in pages if is_file(page)), None)
 
 
 def twin(models: Path, draft: Draft) -> str | None:
@@ -197,7 +204,7 @@ def _twin(models: Path, card: Card, with_report: bool) -> str | None:
     for newest in names(models)[-1:]:
         folder = models / newest
         with contextlib.suppress(DamagedModelError):
-            if same_but_for_run(load_card(folder), card) and (not with_report or (folder / REPORT).is_file()):
+            if same_but_for_run(load_card(folder), card) and (not with_report or is_file(folder / REPORT)):
                 load_model(folder)
                 return newest
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -173,13 +174,18 @@ def file_stamp(found: os.stat_result) -> str:
     return f"{found.st_size}-{found.st_mtime_ns}"
 
 
-def stamp_inside(folder: Path, path: str) -> str | None:
-    """The stamp of the file at `path`, relative to `folder`; None if no file is there, or not below `folder`."""
+def stamp_inside(name: str, folder: Path, path: str) -> str | FetchError | None:
+    """The stamp of the file at `path`, relative to `folder`; None if no file is there, or not below `folder`; an error
+    of the source `name` where nobody can tell."""
     try:
         file = inside(folder, path)
-        return file_stamp(file.stat()) if file and file.is_file() else None
-    except OSError:  # a name that is too long, say
-        return None
+        found = file.stat() if file else None
+        return file_stamp(found) if found and stat.S_ISREG(found.st_mode) else None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return None
+        what = f"cannot read {folder / path}: {error.strerror or error}"
+        return fetch_error(name, what, "Check its permissions, and its drive.")
 
 
 def read_below(name: str, folder: Path, path: str, into: Sink, since: str) -> Receipt | None:

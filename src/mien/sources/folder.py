@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from mien.errors import FetchError
+from mien.errors import FetchError, StorageError
 from mien.parsing.markup import tidy
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import (
@@ -29,6 +29,7 @@ from mien.sources.common import (
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
 from mien.sources.table import open_table, person_of, table_rows
+from mien.storage.files import is_folder
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import count
@@ -122,7 +123,9 @@ class _Table:
 
     def _offer(self, where: str, row: Mapping[str, object], seen: set[str]) -> Offer | FetchError:
         path = Path(str(row.get("file") or "").strip()).as_posix()
-        stamp = stamp_inside(self.folder, path)
+        stamp = stamp_inside(self.name, self.folder, path)
+        if isinstance(stamp, FetchError):
+            return stamp
         if stamp is None:
             what = f"names, in {where}, a file that is not in {self.folder}: {path}"
             return fetch_error(self.name, what, "Correct it, or put the file there.", FetchFault.GONE)
@@ -139,9 +142,13 @@ class _Table:
 
 def _require(name: str, folder: Path) -> None:
     """Raises SourceError if the folder is not there: its drive may not be connected, so its photos are not gone."""
-    if not folder.is_dir():
-        remedy = "Connect its drive, or correct path in mien.toml."
-        raise source_error(name, f"cannot find its folder {folder}", remedy, SourceFault.UNLISTED)
+    remedy = "Connect its drive, or correct path in mien.toml."
+    try:
+        if not is_folder(folder):
+            raise source_error(name, f"cannot find its folder {folder}", remedy, SourceFault.UNLISTED)
+    except StorageError as error:
+        what = f"cannot look into its folder: {error.about} {error.what}"
+        raise source_error(name, what, error.remedy, SourceFault.UNLISTED) from error
 
 
 def _walk(name: str, top: Path) -> Iterator[tuple[str, str] | FetchError]:
@@ -165,8 +172,10 @@ def _walk(name: str, top: Path) -> Iterator[tuple[str, str] | FetchError]:
             except OSError as error:
                 unread.append(error)
             else:
-                stamp = file_stamp(found) if stat.S_ISREG(found.st_mode) else stamp_inside(top, below)
-                if stamp is not None:
+                stamp = file_stamp(found) if stat.S_ISREG(found.st_mode) else stamp_inside(name, top, below)
+                if isinstance(stamp, FetchError):
+                    yield stamp
+                elif stamp is not None:
                     yield below, stamp
     for each in unread:
         what = f"cannot read {each.filename}: {each.strerror}"

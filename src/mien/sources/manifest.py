@@ -127,7 +127,9 @@ def _found(
         remedy = "A manifest on the web needs a url in each line."
         return fetch_error(name, f"gives no url in {where}", remedy, FetchFault.ADDRESS)
     path = Path(str(values.get("path") or "").strip()).as_posix()
-    stamp = stamp_inside(folder, path)
+    stamp = stamp_inside(name, folder, path)
+    if isinstance(stamp, FetchError):
+        return stamp
     if stamp is None:
         what = f"names, in {where}, a file that is not in {folder}: {path[:100]}"
         return fetch_error(name, what, "Correct it, or put the file there.", FetchFault.GONE)

@@ -15,10 +15,11 @@ from mien.errors import PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, Fetch
 from mien.records.removals import Removal
-from mien.storage.files import make_folder, storage_error, write_new
+from mien.storage.files import is_file, is_too_long, make_folder, storage_error, write_new
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
 from mien.text.names import is_unicode, quoted_name
+from mien.text.photos import PhotoFault
 from mien.vision.images import file_sha256, read_bytes
 from mien.vision.sniff import kind_of_name
 
@@ -44,6 +45,7 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     placed: dict[Path, Path] = {}
     known, failures = 0, []
     removal = album.removal_of(person)
+    album.require_training()
     try:
         for photo in photos:
             try:
@@ -70,17 +72,32 @@ def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:
     """Copies the photo in under `person`, byte for byte and with its time, and returns where it went.
 
     None if it is there already under the same name; another photo of that name stays, and this one becomes "<stem>-2".
-    Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read, StorageError if it
-    cannot be written, AlbumError if the person's folder is a link.
+    Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read or the album cannot
+    have such a name, StorageError if it cannot be written, AlbumError if the person's folder is a link.
     """
-    if kind_of_name(photo.name) != "photo" or not is_unicode(photo.name):
+    if kind_of_name(photo.name) != "photo":
         raise UsageError(quoted_name(str(photo)), "is not a photo by its name", "Give files such as .jpg or .png.")
+    if not is_unicode(photo.name):
+        raise PhotoError(quoted_name(str(photo)), PhotoFault.NAME)
     data = read_bytes(photo)
-    stat = photo.stat()
+    try:
+        stat = photo.stat()
+    except OSError as error:
+        raise PhotoError.of_file(str(photo), error) from error
+    try:
+        return _placed(layout, person, photo.name, data, stat)
+    except StorageError as error:
+        if is_too_long(error):
+            raise PhotoError(str(photo), PhotoFault.NAME_TOO_LONG) from error
+        raise
+
+
+def _placed(layout: Layout, person: str, name: str, data: bytes, stat: os.stat_result) -> Path | None:
+    """Puts `data` into the person's folder, with the time that `stat` says; None if it is there already."""
     folder = layout.person_folder(TRAINING, person)
     make_folder(folder)
     names = FreeNames()
-    while os.path.lexists(target := folder / names.take(photo.name)) or not write_new(target, data):
+    while os.path.lexists(target := folder / names.take(name)) or not write_new(target, data):
         if _holds(target, data):
             return None
     try:
@@ -92,7 +109,7 @@ def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:
 
 def _holds(file: Path, data: bytes) -> bool:
     try:
-        return file.is_file() and file.stat().st_size == len(data) and file.read_bytes() == data
+        return is_file(file) and file.stat().st_size == len(data) and file.read_bytes() == data
     except OSError as error:
         raise StorageError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
 

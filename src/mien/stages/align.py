@@ -27,7 +27,6 @@ from mien.storage.files import make_folder, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
 from mien.storage.leftovers import sweep
 from mien.storage.walk import LeftOut
-from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
@@ -89,7 +88,10 @@ class Aligned:
 
 
 def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
-    """Brings the catalog up to date with these shelves; the album is open for writing."""
+    """Brings the catalog up to date with these shelves; the album is open for writing. Raises for training-images as
+    `OpenAlbum.require_training` does."""
+    if TRAINING in shelves:
+        album.require_training()
     shelved, changes = album.sync(shelves)
     unseen = album.catalog.faces.unseen(shelves, album.encoder, MENDABLE)
     by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
@@ -100,7 +102,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         chips, uncut = _cut_chips(album)
         by_tool += uncut
     seen = album.catalog.faces.on(shelves, album.encoder).files
-    failures = [_failed(album, path, PhotoFault.FORBIDDEN, {}) for path in shelved.unreadable]
+    failures = [(one.path, one.error(str(album.layout.file(one.path)))) for one in shelved.closed]
     failures += changes.unreadable
     failures += by_tool
     failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
@@ -119,14 +121,15 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         guesses=tuple(one.finding for one in album.catalog.faces.guesses(album.encoder)) if own_too else (),
         faceless=tuple(one.path for one in seen if one.phash and not one.faces),
         several=tuple(one.path for one in seen if one.faces > 1),
-        left_out=tuple(one for one in shelved.left_out if one.kind is not LeftOutKind.UNREADABLE),
+        left_out=tuple(one for one in shelved.left_out if one not in shelved.closed),
         failures=tuple(failures),
     )
 
 
 def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
     """Sees what the album's encoder has not seen yet of training-images, and chooses each person's face; chips are left
-    as they are. What could not be read comes back. The album is open for writing."""
+    as they are. What could not be read comes back. The album is open for writing. Raises as `align` does."""
+    album.require_training()
     album.sync([TRAINING])
     failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE), album.eyes)
     _choose(album)

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mien.errors import PhotoError, UsageError
+from mien.errors import PhotoError, StorageError, UsageError
 from mien.recogniser import PhotoLike, read
-from mien.storage.files import make_folder, read_plain, write_atomically
+from mien.storage.files import is_too_long, make_folder, opening_error, read_plain, write_atomically
 from mien.storage.leftovers import remove_abandoned
 from mien.text.answers import AnswerKind
-from mien.text.names import folded
+from mien.text.names import folded, shortened
+from mien.text.photos import PhotoFault
 from mien.types import Answer, Box, NamedFace, Prediction
 from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN, Colour, draw_names
 from mien.vision.images import encoded
@@ -41,7 +42,7 @@ def plan_copies(folder: Path, photos: Iterable[tuple[Path, Path]]) -> dict[Path,
     copies: dict[Path, Path] = {}
     last: dict[str, int] = {}  # the highest number that a name has been given so far
     for photo, relative in photos:
-        name = first = relative if relative.suffix.lower() in (".jpg", ".jpeg") else Path(f"{relative}.jpg")
+        name = first = _first_name(relative)
         wanted = folded(first.as_posix())
         while folded(name.as_posix()) in last:
             last[wanted] += 1
@@ -52,12 +53,27 @@ def plan_copies(folder: Path, photos: Iterable[tuple[Path, Path]]) -> dict[Path,
     return copies
 
 
+def _first_name(relative: Path) -> Path:
+    """What the copy of a photo is called unless that is taken: short enough that ".jpg" and a number may follow."""
+    is_jpeg = relative.suffix.lower() in (".jpg", ".jpeg")
+    if len(os.fsencode(relative.name)) <= _LONGEST:
+        return relative if is_jpeg else Path(f"{relative}.jpg")
+    return relative.with_name(f"{shortened(relative.stem)}{relative.suffix if is_jpeg else '.jpg'}")
+
+
+_LONGEST = 240
+"""Bytes of a name that leave room for more."""
+
+
 def _claim(folder: Path, names: set[str]) -> None:
     """Enters `names` in the folder's list of copies. Raises UsageError if a file of one of these names is not in it."""
     file = folder / LIST
     ours: set[str] = set()
-    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-        ours = {str(name) for name in json.loads(read_plain(file, LARGEST_LIST))}
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, TypeError, RecursionError):
+            ours = {str(name) for name in json.loads(read_plain(file, LARGEST_LIST))}
+    except OSError as error:
+        raise opening_error(file, error) from error
     for name in sorted(names - ours):
         if os.path.lexists(folder / name):
             raise UsageError(str(folder / name), "is there already, and mien did not make it", "Name another folder.")
@@ -68,7 +84,7 @@ def _claim(folder: Path, names: set[str]) -> None:
 
 def annotate(answer: Answer, photo: PhotoLike, copy: Path) -> bool:
     """Writes `copy`, a JPEG of `photo` with the faces of its `answer` marked. Returns False, and writes nothing, if the
-    photo cannot be read. Raises StorageError."""
+    photo cannot be read. Raises PhotoError if the path of the copy is too long, and StorageError."""
     if answer.error:
         return False
     try:
@@ -81,8 +97,13 @@ def annotate(answer: Answer, photo: PhotoLike, copy: Path) -> bool:
         [f"{number} {label(named)}" for number, named in enumerate(answer.faces, 1)],
         [_colour(named.prediction) for named in answer.faces],
     )
-    make_folder(copy.parent)
-    write_atomically(copy, encoded(pixels, "JPEG"))
+    try:
+        make_folder(copy.parent)
+        write_atomically(copy, encoded(pixels, "JPEG"))
+    except StorageError as error:
+        if is_too_long(error):
+            raise PhotoError(answer.path, PhotoFault.NAME_TOO_LONG) from error
+        raise
     return True
 
 

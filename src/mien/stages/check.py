@@ -28,8 +28,9 @@ from mien.open_album import OpenAlbum
 from mien.records.faces import SeenFile, SeenShelf, TrainingSet
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, Shelf, shown
-from mien.storage.walk import Shelved, walk
-from mien.text.findings import FindingKind
+from mien.storage.walk import Shelved
+from mien.text.findings import FindingKind, LeftOutKind
+from mien.text.kinds import Kind
 from mien.text.names import nfc
 from mien.types import Finding, Floats
 from mien.vision.quality import POOR
@@ -69,9 +70,9 @@ class Checked:
 def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
     """Everything odd about what lies on these shelves (training-images, or intakes), as far as `align` has seen it.
     Raises StorageError and AlbumError."""
-    shelved = walk(album.layout, shelves)
+    shelved = album.walk(shelves)
     seen = _still_there(album.catalog.faces.on(shelves, album.encoder, TRAINING not in shelves), shelved)
-    findings = [Finding(FindingKind.CLOSED, _person_at(path), (shown(path),)) for path in shelved.unreadable]
+    findings = list(_closed(shelved))
     findings += _not_seen(album, shelved, seen)
     findings += _each(album, seen)
     model = None
@@ -88,14 +89,25 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
 
 
 def _still_there(seen: SeenShelf, shelved: Shelved) -> SeenShelf:
-    """What was seen in files that are there."""
-    there = {file.path for file in shelved.files}
+    """What was seen in files that are there, or that nobody can look at now."""
+    there = {file.path for file in shelved.files} | shelved.hidden(file.path for file in seen.files)
     return SeenShelf(tuple(file for file in seen.files if file.path in there), seen.embeddings)
 
 
-def _person_at(path: str) -> tuple[str, ...]:
-    """Whose folder a path of the album is in, or is; nobody's if it is that of a shelf."""
-    return tuple(map(nfc, path.split("/")[1:2]))
+def _closed(shelved: Shelved) -> Iterator[Finding]:
+    """What could not be looked at, with the person in whose folder it lies, or whose folder it is."""
+    for one in shelved.closed:
+        people = tuple(name for name in map(nfc, one.path.split("/")[1:2]) if name in shelved.people)
+        yield Finding(CLOSED[one.kind], people, (shown(one.path),), one.figures)
+
+
+CLOSED: Mapping[Kind, FindingKind] = {
+    LeftOutKind.UNREADABLE: FindingKind.CLOSED,
+    LeftOutKind.AWAY: FindingKind.AWAY,
+    LeftOutKind.BROKEN_LINK: FindingKind.BROKEN_LINK,
+    LeftOutKind.EMPTIED: FindingKind.EMPTIED,
+}
+"""What is said of something that could not be looked at."""
 
 
 def _not_seen(album: OpenAlbum, shelved: Shelved, seen: SeenShelf) -> Iterator[Finding]:
@@ -172,8 +184,10 @@ def _few(album: OpenAlbum, shelved: Shelved, files: Sequence[SeenFile], pictures
     for placed in shelved.files:
         if placed.path not in known:
             different[placed.person].add(placed.path)
+    closed = {person for finding in _closed(shelved) for person in finding.people}
     for person in shelved.people:
-        if (number := len(different[person])) < minimum:
+        number = len(different[person])
+        if number < minimum and (number or person not in closed):  # of a closed folder nobody knows what is in it
             yield Finding(FindingKind.FEW, (person,), figures={"different": number, "minimum": minimum})
 
 

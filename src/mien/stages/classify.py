@@ -7,13 +7,13 @@ interrupted run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from mien.errors import UsageError
+from mien.errors import PhotoError, UsageError
 from mien.protocols import Progress
 from mien.recogniser import PhotoLike, Recogniser, is_path, named
 from mien.storage.journals import Journal
@@ -24,26 +24,29 @@ from mien.types import Answer
 
 class Asked(NamedTuple):
     """A photo that is asked about. `name` is the path in its answer, `copy` the path of a copy of it in another
-    folder."""
+    folder; `error` says why it cannot be looked at, of a folder as well."""
 
     name: str
     photo: PhotoLike
     copy: Path
+    error: PhotoError | None = None
 
 
 def photos_of(given: Sequence[PhotoLike]) -> list[Asked]:
     """The photos that are given and all in the folders that are, in their order, each file once; `copy` is relative to
-    the folder that was given. Raises UsageError for a path that is not there, something that is no photo, and if there
-    is no photo at all."""
+    the folder that was given. What could not be looked at comes after those beside which it was given. Raises
+    UsageError for a path that is not there, something that is no photo, and if there is no photo at all."""
     if not given:
         raise UsageError("The list of photos", "is empty", "Name photos, or folders that hold some.")
     found: list[Asked] = []
     files: dict[Path, Path] = {}
     for are_paths, group in groupby(named(given), key=lambda one: is_path(one[1])):
         if are_paths:
-            below = [one for one in photos_below(Path(name) for name, _ in group) if one[0] not in files]
-            files.update(below)
-            found += [Asked(str(file), file, relative) for file, relative in below]
+            below = photos_below(Path(name) for name, _ in group)
+            new = [one for one in below.photos if one[0] not in files]
+            files.update(new)
+            found += [Asked(str(file), file, relative) for file, relative in new]
+            found += [Asked(error.about, error.about, Path(), error) for error in below.closed]
         else:
             found += [Asked(name, photo, Path(name)) for name, photo in group]
     return found
@@ -58,25 +61,27 @@ def classify(
     A `journal`, which is for files only, has the answers of a run that was interrupted; those are given again.
     """
     done = journal.read() if journal else {}
-    fresh = recogniser.answers([one.photo for one in asked if one.name not in done], top)
-    return _in_turn(asked, done, fresh, progress, journal)
+    closed = {one.name: Answer(one.name, recogniser.model.version, None, (), one.error) for one in asked if one.error}
+    fresh = recogniser.answers([one.photo for one in asked if one.name not in done and not one.error], top)
+    return _in_turn(asked, closed, done, fresh, progress, journal)
 
 
 def _in_turn(
     asked: Iterable[Asked],
+    closed: Mapping[str, Answer],
     done: dict[str, Answer],
     fresh: Generator[Answer],
     progress: Progress,
     journal: Journal | None,
 ) -> Generator[Answer]:
-    """The answers that are `done` and the `fresh` ones, in the order of the photos."""
+    """The answers for what is `closed`, those that are `done`, and the `fresh` ones, in the order of the photos."""
     names = [one.name for one in asked]
     if done:
         progress.note(ClassifyNote.GOES_ON.say({"answered": len(done), "photos": len(names)}))
     progress.start("Classifying", len(names))
     with closing(fresh), closing(journal.keep(fresh, progress.note) if journal else fresh) as kept:
         for name in names:
-            answer = done.pop(name, None) or next(kept)
+            answer = closed.get(name) or done.pop(name, None) or next(kept)
             progress.advance()
             yield answer
         for _ in kept:  # nothing is left, but the journal closes itself only after the last

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.engines import threads as pool
-from mien.errors import PhotoError, UsageError
+from mien.errors import PhotoError, StorageError, UsageError
 from mien.protocols import Progress, Silent
-from mien.storage.files import make_folder, write_new
+from mien.storage.files import is_folder, is_there, is_too_long, make_folder, write_new
 from mien.storage.leftovers import remove_abandoned
 from mien.storage.walk import photos_below
 from mien.text.names import folded
-from mien.text.photos import LeftAlone
+from mien.text.photos import LeftAlone, PhotoFault
 from mien.vision.images import decode, encoded, read_bytes, rgb_profile
 from mien.vision.sniff import sniff
 
@@ -66,19 +66,22 @@ def convert(
     "jpeg"), `target` is a folder, and `source` may be one too: then all photos in it are copied, sub-folders kept.
 
     `quality` is a JPEG's, from 1 to 100; `workers` the number of threads, 0 for one a core. Raises UsageError for a
-    path, format or quality that will not do, and StorageError if a copy cannot be written; copies made before it stay.
+    path, format or quality that will not do, and StorageError if a copy cannot be written for another reason than the
+    length of its name; copies made before it stay.
     """
     if quality not in QUALITIES:
         raise UsageError("A JPEG's quality", f"cannot be {quality}", "It is a number from 1 to 100; 92 is good.")
     if to is not None:
         ending = f".{to.lower().removeprefix('.')}".replace("jpeg", "jpg")
-        copies = [(photo, target / inside.with_suffix(ending)) for photo, inside in photos_below([source])]
+        below = photos_below([source])
+        copies = [(photo, target / inside.with_suffix(ending)) for photo, inside in below.photos]
     else:
         ending = target.suffix.lower()
-        if source.is_dir() or ending not in ENDINGS:
+        if ending not in ENDINGS or is_folder(source):
             remedy = "Name a file that ends in .png or .jpg, or use --to."
             raise UsageError("The format to convert to", "is not said", remedy)
-        copies = [(photo, target) for photo, _ in photos_below([source])]
+        below = photos_below([source])
+        copies = [(photo, target) for photo, _ in below.photos]
     if ending not in ENDINGS:
         raise UsageError(f"{to}", "is not a format to convert to", "Convert to png or jpeg.")
     fmt = ENDINGS[ending]
@@ -91,7 +94,7 @@ def convert(
 
     converted: list[tuple[Path, Path]] = []
     skipped: list[tuple[Path, Path, LeftAlone]] = []
-    failures: list[PhotoError] = []
+    failures = list(below.closed)
     planned: set[str] = set()
     jobs: list[tuple[Path, Path]] = []
     for photo, copy in copies:
@@ -129,10 +132,15 @@ def _is(photo: Path, fmt: Format) -> bool:
 
 def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> LeftAlone | None:
     """Writes the copy; where that is not done, returns why."""
-    if copy.exists() or copy.is_symlink():
-        return LeftAlone.TAKEN
-    data = read_bytes(photo)
-    picture = decode(data, str(photo), max_side=None)
-    made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
-    make_folder(copy.parent, 0o777)  # whoever may see a photo may see its copy, by the user's umask
-    return None if write_new(copy, made, stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN
+    try:
+        if is_there(copy):
+            return LeftAlone.TAKEN
+        data = read_bytes(photo)
+        picture = decode(data, str(photo), max_side=None)
+        made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
+        make_folder(copy.parent, 0o777)  # whoever may see a photo may see its copy, by the user's umask
+        return None if write_new(copy, made, stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN
+    except StorageError as error:
+        if is_too_long(error):
+            raise PhotoError(str(photo), PhotoFault.NAME_TOO_LONG) from error
+        raise

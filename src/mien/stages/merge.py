@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mien.errors import AlbumError, UsageError
+from mien.errors import AlbumError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.files import in_groups
 from mien.storage.files import remove_empty, remove_file, same_bytes
@@ -71,8 +71,10 @@ def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collecti
     """Merges the intakes of `days`, by default all, but for the photos in `hold` (paths relative to the album). A day
     that has no intake any more is merged already. The album is open for writing.
 
-    Raises StorageError where the disk refuses, AlbumError without training-images; what was moved by then stays moved.
+    Raises StorageError where the disk refuses, and as `OpenAlbum.require_training` does; what was moved by then stays
+    moved.
     """
+    album.require_training()
     intakes = [shelf for shelf in album.layout.intakes() if days is None or day_of(shelf) in days]
     _require_apart(album, intakes)
     shelved, _ = album.sync([TRAINING, *intakes])
@@ -158,7 +160,7 @@ class _Merging:
             self._folders.of(photo.person)
         except UsageError:
             return LeftOut(path, LeftOutKind.NO_NAME, about)
-        except AlbumError:
+        except (AlbumError, StorageError):
             return LeftOut(path, LeftOutKind.NO_FOLDER, about)
         return None
 

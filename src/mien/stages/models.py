@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DamagedModelError, ModelError
+from mien.errors import MienError, ModelError
 from mien.learning.figures import Share
 from mien.registry import versions
 from mien.registry.card import Card
@@ -57,8 +57,8 @@ def models(folder: Path, promotions: Sequence[tuple[str, str]]) -> tuple[Version
     )
 
 
-def _version(version: str, card: Card | DamagedModelError, in_use: bool, how: str) -> Version:
-    if isinstance(card, DamagedModelError):
+def _version(version: str, card: Card | MienError, in_use: bool, how: str) -> Version:
+    if isinstance(card, MienError):
         return Version(version, in_use, how, damaged=str(card))
     return Version(
         version=version,

@@ -13,44 +13,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import UsageError
-from mien.storage.files import make_folder, move_file, remove_empty, remove_file, same_bytes, storage_error
+from mien.errors import PhotoError, UsageError
+from mien.storage.files import (
+    entries,
+    is_folder,
+    is_there,
+    make_folder,
+    move_file,
+    remove_empty,
+    remove_file,
+    same_bytes,
+    storage_error,
+)
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, Layout
+from mien.storage.walk import files_below
 from mien.text.names import nfc
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """Files that are to leave a person's `folders` in training-images and the intakes, sorted, and those that were
-    named and are not there."""
+    named and are not there; `closed` is what could not be looked at, in which there may be more."""
 
     person: str
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
     missing: tuple[Path, ...]
+    closed: tuple[PhotoError, ...] = ()
 
 
 def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere: bool = False) -> Leaving:
     """What is meant by `person` (NFC) and `photos`: files of that person, by their path or by their path in the
-    person's folder; without any, all that is in there. Raises UsageError for what is no file of that person.
+    person's folder; without any, all that is in there. Raises UsageError for what is no file of that person, AlbumError
+    without training-images, and StorageError where a shelf cannot be listed.
 
     `everywhere` are the person's folders in removed-images and aligned-images too."""
     folders = _folders(layout, person, everywhere)
     if not photos:
-        files = [Path(here, name) for folder in folders for here, _, names in os.walk(folder) for name in names]
+        closed: list[PhotoError] = []
+        below = [file for folder in folders for file in files_below(folder, closed.append)]
+        files = [file for file in below if everywhere or not _is_linked_folder(file)]
         if everywhere:
-            files += [link for link in _links(layout, person, folders) if link not in files]
-        return Leaving(person, folders, tuple(sorted(files)), ())
+            files += [entry for entry in _of_name(layout, person, everywhere) if entry.is_symlink()]
+        return Leaving(person, folders, tuple(sorted(files)), (), tuple(closed))
     found: set[Path] = set()
     missing = []
     for photo in photos:
-        at = next((file for file in (*(folder / photo for folder in folders), photo) if os.path.lexists(file)), None)
+        at = next((file for file in (*(folder / photo for folder in folders), photo) if is_there(file)), None)
         if at is None:
             missing.append(photo)
             continue
         real = Path(os.path.realpath(at.parent), at.name)
-        if at.is_dir() or not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
+        if is_folder(at) or not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
             raise UsageError(
                 str(photo), f"is no photo of {person} in this album", "Name photos in the person's folder."
             )
@@ -76,27 +91,24 @@ def _folders(layout: Layout, person: str, everywhere: bool) -> tuple[Path, ...]:
     """A person's folders, where they wait to be merged too, or they would come back: on some disks José and José,
     differently spelt, are two."""
     layout.require_training()
-    entries = (entry for top in _tops(layout, everywhere) for entry in top.iterdir())
-    return tuple(sorted(entry for entry in entries if nfc(entry.name) == person and _is_real_folder(entry)))
+    return tuple(sorted(entry for entry in _of_name(layout, person, everywhere) if _is_real_folder(entry)))
 
 
-def _tops(layout: Layout, everywhere: bool) -> list[Path]:
+def _of_name(layout: Layout, person: str, everywhere: bool) -> list[Path]:
+    """Folders of the person, and links that have the person's name: where these lead is another matter."""
     tops = [layout.training, *map(layout.shelf, layout.intakes())]
     if everywhere:
-        tops += [top for top in (layout.removed, layout.aligned) if top.is_dir() and not top.is_symlink()]
-    return tops
-
-
-def _links(layout: Layout, person: str, folders: Sequence[Path]) -> list[Path]:
-    """Links to folders that have the person's name, or lie in the person's folders: they go, and where they lead does
-    not."""
-    below = [Path(here, name) for folder in folders for here, names, _ in os.walk(folder) for name in names]
-    named = [entry for top in _tops(layout, True) for entry in top.iterdir() if nfc(entry.name) == person]
-    return [entry for entry in (*below, *named) if entry.is_symlink()]
+        tops += [top for top in (layout.removed, layout.aligned) if _is_real_folder(top)]
+    return [entry for top in tops for entry in entries(top) if nfc(entry.name) == person]
 
 
 def _is_real_folder(entry: Path) -> bool:
-    return entry.is_dir() and not entry.is_symlink()
+    return not entry.is_symlink() and is_folder(entry)
+
+
+def _is_linked_folder(entry: Path) -> bool:
+    """Whether it is a link to a folder, which stays where the person's files go."""
+    return entry.is_symlink() and entry.is_dir()
 
 
 def _place(layout: Layout, plan: Leaving, file: Path) -> Path:

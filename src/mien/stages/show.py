@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ModelError, PhotoError
+from mien.errors import ModelError, PhotoError, StorageError
 from mien.open_album import OpenAlbum
 from mien.records.faces import Sighting
 from mien.records.files import FiledPhoto
 from mien.records.history import HAND, Fetch
 from mien.registry import versions
 from mien.registry.card import Card
+from mien.storage.files import is_file
 from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
 from mien.types import Photo
 from mien.vision.images import file_sha256, read_picture
@@ -120,7 +121,7 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
         photo=seen,
         error=error,
         filed=filed,
-        chips={path: key for path, key in chips.items() if layout.chip_file(key).is_file()},
+        chips={path: key for path, key in chips.items() if is_file(layout.chip_file(key))},
         sightings=record.sightings if record else (),
         fetches=album.ledger.history.provenance(sha256),
         current=_current(album),
@@ -133,8 +134,13 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
 
 def _find(album: OpenAlbum, photo: Path) -> Path:
     """The file that is meant; `photo` itself if there is none."""
-    places = (photo, album.layout.training / photo, album.folder / photo)
-    return next((place for place in places if place.is_file()), photo)
+    for place in (photo, album.layout.training / photo, album.folder / photo):
+        try:
+            if is_file(place):
+                return place
+        except StorageError:  # whoever reads it will be told
+            return place
+    return photo
 
 
 def _current(album: OpenAlbum) -> str | None:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mien.encoders.listing import advice
-from mien.errors import EncoderError, ModelError
+from mien.errors import EncoderError, MienError, ModelError, StorageError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
 from mien.records.files import Drift
 from mien.records.removals import Removal
 from mien.registry.folder import Model
+from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
-from mien.storage.walk import walk
+from mien.storage.walk import LeftOut
 from mien.text.findings import StaleKind
 from mien.types import Finding
 
@@ -47,7 +48,8 @@ class Status:
     """`encoder` is the one that the settings name, and `advice` what a better one would bring. `stale` is what the
     model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are not merged yet.
     `damaged` says what is wrong with the model in use, if it cannot be loaded. `removed` may not come back until a
-    human adds them again."""
+    human adds them again. `closed` is what cannot be looked at in training-images and the intakes; the photos there
+    that mien knows are counted with the others."""
 
     folder: Path
     basis: str
@@ -60,9 +62,10 @@ class Status:
     faceless: int
     unreadable: int
     model: ModelStatus | None
-    damaged: ModelError | None
+    damaged: MienError | None
     stale: tuple[Finding, ...]
     removed: tuple[Removal, ...]
+    closed: tuple[LeftOut, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -72,14 +75,18 @@ class Status:
             "damaged": str(self.damaged) if self.damaged else None,
             "stale": [finding.why for finding in self.stale],
             "removed": [{"person": one.name or None, "on": one.on} for one in self.removed],
+            "closed": [one.to_json() for one in self.closed],
         }
 
 
 def status(album: OpenAlbum) -> Status:
     """How the album stands with the settings as they are."""
-    training = walk(album.layout, [TRAINING])
-    waiting = walk(album.layout, album.layout.intakes())
-    on_disk = Counter(file.person for file in training.files)
+    training = album.walk([TRAINING])
+    waiting = album.walk(album.layout.intakes())
+    known = album.catalog.files.on([TRAINING])
+    hidden = training.hidden(file.path for file in known)
+    on_disk = Counter([file.person for file in training.files] + [file.person for file in known if file.path in hidden])
+    people = sorted({*training.people, *on_disk})
     try:
         seen = album.catalog.faces.on([TRAINING], album.encoder).files
         missing = list[Finding]()
@@ -89,7 +96,7 @@ def status(album: OpenAlbum) -> Status:
     damaged = None
     try:
         model = album.model()
-    except ModelError as error:
+    except (ModelError, StorageError) as error:
         model, damaged = None, error
     stale = missing or _unseen(album, sum(not file.seen for file in seen))
     stale += _drifted(album.catalog.files.drift(training))
@@ -100,16 +107,17 @@ def status(album: OpenAlbum) -> Status:
         basis=album.settings.basis,
         encoder=album.settings.encoder,
         advice=advice(album.settings.encoder, album.folder),
-        photos=len(training.files),
+        photos=on_disk.total(),
         waiting=len(waiting.files),
-        people=tuple(PersonStatus(name, on_disk[name], faces[name]) for name in training.people),
+        people=tuple(PersonStatus(name, on_disk[name], faces[name]) for name in people),
         minimum=album.settings.minimum,
         faceless=sum(bool(file.phash) and not file.faces for file in seen),
         unreadable=sum(file.fault is not None for file in seen),
         model=_model_status(album, model) if model else None,
         damaged=damaged,
         stale=tuple(stale),
-        removed=tuple(one for one in album.ledger.removals.people() if one.name not in training.people),
+        removed=tuple(one for one in album.ledger.removals.people() if one.name not in people),
+        closed=(*training.closed, *waiting.closed),
     )
 
 
@@ -150,7 +158,7 @@ def _behind(album: OpenAlbum, model: Model) -> list[Finding]:
         found.append(Finding(StaleKind.OTHER_FPIR, figures={"of_model": model.fpir, "set": album.settings.fpir}))
     if model.enrolled_since_fit:
         found.append(Finding(StaleKind.ENROLLED, figures={"photos": model.enrolled_since_fit}))
-    if not album.layout.catalog_file.is_file():
+    if not is_there(album.layout.catalog_file):
         return found  # without a catalog nobody can tell which photos have a face to learn from
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
     chosen = album.catalog.faces.training_photos(album.encoder)

@@ -1,4 +1,5 @@
-"""Writing a file so that it is either the old one or the new one, whole, whatever happens in between."""
+"""Writing a file so that it is either the old one or the new one, whole, whatever happens in between; and looking
+whether something is there, which has three answers: yes, no, and an error where nobody can tell."""
 
 from __future__ import annotations
 
@@ -24,6 +25,8 @@ others to read them says so to the system, and what is replaced later stays as r
 _FREE_SPACE = "Free some space and run the same command again."
 _GET_ACCESS = "Give yourself write access to the folder, and close programs that have it open."
 _CHECK_DISK = "Check the disk and try again."
+_CHECK_PERMISSIONS = "Check its permissions, and those of the folders above it."
+_CONNECT = "Connect the drive or share that it is on, or check the disk."
 
 _PART = 1 << 20
 """Bytes of a file held at a time."""
@@ -229,7 +232,7 @@ def temporary_file(path: Path) -> Path:
 def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
     """Makes `folder` and those above it that are missing, with these permissions; one that exists is fine. Raises
     StorageError."""
-    if folder.is_dir():
+    if is_folder(folder):
         return
     make_folder(folder.parent, mode)  # not by mkdir: each must be there after a power cut, or what is moved in is not
     try:
@@ -243,6 +246,57 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     """What to tell somebody whose `path` could not be written because of `error`."""
     reason, remedy = _REASONS.get(error.errno or 0, (error.strerror or str(error), _CHECK_DISK))
     return StorageError(str(path), f"could not be written: {reason}", remedy)
+
+
+def opening_error(path: Path, error: OSError) -> StorageError:
+    """What to tell somebody whose `path` could not be opened, or even looked at, because of `error`."""
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    why = _REASONS[errno.EACCES][0] if denied else error.strerror or str(error)
+    return StorageError(str(path), f"cannot be opened: {why}", _CHECK_PERMISSIONS if denied else _CONNECT)
+
+
+def is_too_long(error: StorageError) -> bool:
+    """Whether only the length of a name or path was in the way: another file of the same batch may do."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has this name, be it a link to nothing. Raises StorageError where the system does not say, as
+    for lack of permission or because a share is away: what cannot be looked at is not gone."""
+    return _mode(path, follow=False) is not None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder, or a link to one. Raises as `is_there` does."""
+    return stat.S_ISDIR(_mode(path) or 0)
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a plain file, or a link to one. Raises as `is_there` does."""
+    return stat.S_ISREG(_mode(path) or 0)
+
+
+def _mode(path: Path, follow: bool = True) -> int | None:
+    """The mode of what is there; None for nothing. `Path.exists` and its like take some errors for "no", and which
+    ones hangs on the version of Python."""
+    try:
+        return path.stat(follow_symlinks=follow).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte, which no name has
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # links in a circle lead to nothing
+            return None
+        raise opening_error(path, error) from error
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted; nothing if there is no such folder. Raises StorageError if it cannot be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise opening_error(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:

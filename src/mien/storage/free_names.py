@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from mien.text.names import folded, shortened
 
+_LONGEST_ENDING = 20
+"""Characters of what may be an ending; more belong to the name."""
+
 
 class FreeNames:
     """The names of one folder. Two that differ in upper and lower case or in their Unicode form may be one file on
@@ -24,6 +27,8 @@ class FreeNames:
     def take(self, name: str) -> str:
         """`name`, or "<stem>-2<ending>" and so on: the first that is free, and not free any more."""
         stem, ending = os.path.splitext(name)  # noqa: PTH122 - of a name, not of a path
+        if len(ending) > _LONGEST_ENDING:
+            stem, ending = name, ""
         free = name
         while free in self:
             self._numbers[folded(name)] += 1

@@ -21,7 +21,7 @@ from mien.errors import PhotoError
 from mien.storage import leftovers
 from mien.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, remove_file, storage_error
 from mien.text.answers import AnswerKind, ClassifyNote
-from mien.text.names import nfc
+from mien.text.names import is_unicode, nfc
 from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
 
 PREFIX = "classify-"
@@ -81,7 +81,7 @@ class Journal:
         except OSError:  # the photo is gone: it will be asked about again
             return True
         try:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.write(json.dumps(entry, ensure_ascii=not is_unicode(answer.path)) + "\n")
             file.flush()
         except OSError as error:
             with contextlib.suppress(OSError):

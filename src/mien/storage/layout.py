@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NewType
 
 from mien.errors import AlbumError
-from mien.storage.files import make_folder, remove_file, write_atomically
+from mien.storage.files import entries, is_file, is_folder, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
@@ -142,17 +142,17 @@ class Layout:
     def intakes(self) -> list[Shelf]:
         """The intakes that there are, oldest first: real folders of exactly that name, no links. Raises AlbumError."""
         try:
-            entries = list(os.scandir(self.folder))
+            found = [one for one in os.scandir(self.folder) if day_of(one.name) and is_real_folder(one)]
         except OSError as error:
             raise AlbumError(
                 str(self.folder), f"cannot be opened: {error.strerror}", "Check its permissions."
             ) from error
-        return sorted(Shelf(one.name) for one in entries if day_of(one.name) and is_real_folder(one))
+        return sorted(Shelf(one.name) for one in found)
 
     def require_training(self) -> Path:
-        """training-images. Raises AlbumError if it is missing: a network drive that is not connected is not an album
-        whose photos were all deleted."""
-        if not self.training.is_dir():
+        """training-images. Raises AlbumError if it is missing, as a network drive that is not connected is not an album
+        whose photos were all deleted, and StorageError if nobody can tell."""
+        if not is_folder(self.training):
             raise AlbumError(
                 str(self.training), "is missing", "Put it back (or connect its drive); for an empty album, create it."
             )
@@ -160,11 +160,12 @@ class Layout:
 
     def person_folder(self, shelf: Shelf, person: str) -> Path:
         """The folder on a shelf of the person of this name as it is spelt on disk, or else as it should be. Raises
-        AlbumError if it is a link, since nothing is written outside the album."""
+        AlbumError if it is a link, since nothing is written outside the album, and StorageError if nobody can tell."""
         top = self.shelf(shelf)
         folder = top / person
-        if not folder.is_dir() and top.is_dir():
-            folder = min((each for each in top.iterdir() if nfc(each.name) == person and each.is_dir()), default=folder)
+        if not is_folder(folder):
+            same = [each for each in entries(top) if nfc(each.name) == person]
+            folder = min(filter(is_folder, same), default=folder)
         for link in (folder, *(() if shelf == TRAINING else (top,))):  # training-images may be a link to another disk
             if link.is_symlink():
                 raise AlbumError(str(link), "is a link", "Put a real folder in its place.")
@@ -175,8 +176,9 @@ class Layout:
         return self.aligned / key
 
     def chips(self) -> frozenset[str]:
-        """The keys of all chips on disk."""
-        return frozenset(file.relative_to(self.aligned).as_posix() for file in self.aligned.glob("*/*.png"))
+        """The keys of all chips on disk. Raises StorageError if they cannot be listed."""
+        files = (file for folder in entries(self.aligned) for file in entries(folder))
+        return frozenset(file.relative_to(self.aligned).as_posix() for file in files if file.suffix == ".png")
 
     def remove_chip(self, key: str) -> None:
         """Removes a chip, and its person's folder if that was the last. No harm if it is gone. Raises StorageError."""
@@ -190,7 +192,7 @@ def create_album(folder: Path, basis: str, encoder: str = "") -> None:
     """Makes `folder` an album; what already lies in it stays. `encoder` is named in its settings. Raises AlbumError if
     it is one, and StorageError."""
     make_folder(folder / TRAINING)
-    if (folder / FILE_NAME).exists():
+    if is_file(folder / FILE_NAME):
         raise AlbumError(str(folder), "is an album already", "Use it as it is, or choose another folder.")
     from mien.settings import template
 
@@ -198,18 +200,15 @@ def create_album(folder: Path, basis: str, encoder: str = "") -> None:
 
 
 def is_album(folder: Path) -> bool:
-    """Whether `folder` is an album."""
-    return (folder / FILE_NAME).is_file()
+    """Whether `folder` is an album. Raises StorageError if nobody can tell."""
+    return is_file(folder / FILE_NAME)
 
 
 def require_album(folder: Path) -> None:
-    """Raises AlbumError unless `folder` is an album."""
-    try:
-        if is_album(folder):
-            return
-        what = f"is not an album: there is no {FILE_NAME} in it" if folder.exists() else "does not exist"
-    except OSError as error:
-        raise AlbumError(str(folder), f"cannot be opened: {error.strerror}", "Check its permissions.") from error
+    """Raises AlbumError unless `folder` is an album, and StorageError if nobody can tell."""
+    if is_album(folder):
+        return
+    what = f"is not an album: there is no {FILE_NAME} in it" if is_there(folder) else "does not exist"
     raise AlbumError(str(folder), what, f"Name an album by -C ALBUM, or make this one: {command(None, 'init', folder)}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mien.errors import BusyError
+from mien.errors import BusyError, StorageError
 from mien.storage.files import PRIVATE_FILE, make_folder, storage_error, write_atomically
 from mien.storage.layout import Layout
 
@@ -39,6 +39,8 @@ def locked(file: Path, about: str, command: str) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise storage_error(file, error) from error
+    except NotImplementedError as error:  # what filelock makes of a disk that answers ENOSYS
+        raise StorageError(str(file), "cannot be locked: this disk knows no locks", "Use another disk.") from error
     try:
         holder = {
             "pid": os.getpid(),

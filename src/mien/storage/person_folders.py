@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mien.errors import AlbumError
-from mien.storage.files import HALF_WRITTEN, make_folder, move_file, remove_file
+from mien.errors import AlbumError, StorageError
+from mien.storage.files import HALF_WRITTEN, entries, is_folder, make_folder, move_file, remove_file
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import Layout, Shelf
 from mien.text.names import mistakable, nfc, valid_person
@@ -19,7 +19,7 @@ class PersonFolders:
         """Looks who is on the shelf; there need not be one. Raises AlbumError if it cannot be opened."""
         self._layout, self._shelf = layout, shelf
         top = layout.shelf(shelf)
-        self._people = frozenset(nfc(entry.name) for entry in _entries(top) if entry.is_dir())
+        self._people = frozenset(nfc(entry.name) for entry in _entries(top) if _may_be_folder(entry))
         self._spelt = {key: person for person in sorted(self._people) for key in mistakable(person)}
         self._found: dict[str, tuple[Path, FreeNames]] = {}
 
@@ -48,17 +48,25 @@ class PersonFolders:
             if person not in self._people:
                 valid_person(person)
             folder = self._layout.person_folder(self._shelf, person)
-            entries = _entries(folder)
-            left = [entry for entry in entries if fnmatchcase(entry.name, HALF_WRITTEN)]
+            there = _entries(folder)
+            left = [entry for entry in there if fnmatchcase(entry.name, HALF_WRITTEN)]
             for file in left:  # of a move from another disk that was killed
                 remove_file(file)
-            self._found[person] = folder, FreeNames(entry.name for entry in entries if entry not in left)
+            self._found[person] = folder, FreeNames(entry.name for entry in there if entry not in left)
         return self._found[person]
+
+
+def _may_be_folder(entry: Path) -> bool:
+    """Whether it is a folder, or may be one, as it cannot be looked at."""
+    try:
+        return is_folder(entry)
+    except StorageError:
+        return True
 
 
 def _entries(folder: Path) -> list[Path]:
     """What lies in a folder; nothing if there is none. Raises AlbumError if it cannot be opened."""
     try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise AlbumError(str(folder), f"cannot be opened: {error.strerror}", "Check its permissions.") from error
+        return entries(folder)
+    except StorageError as error:
+        raise AlbumError(error.about, error.what, error.remedy) from error

@@ -1,18 +1,26 @@
-"""Which photos there are: on a shelf of an album, by person, or below whatever a user names. No photo is opened."""
+"""Which photos there are: on a shelf of an album, by person, or below whatever a user names. No photo is opened.
+
+A folder that cannot be listed, a file that cannot be looked at and a link whose target is away say nothing of what was
+there: they are reported, and never taken for gone.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from mien.errors import UsageError
+from mien.errors import PhotoError, UsageError
+from mien.storage.files import entries, is_folder
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, is_real_folder, shown
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
 from mien.text.names import is_unicode, nfc
+from mien.text.photos import PhotoFault
 from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import Figure
 from mien.vision.sniff import kind_of_name
@@ -42,6 +50,10 @@ class LeftOut:
         """Why, in words that complete "it ", "is a link"."""
         return self.kind.say(self.figures)
 
+    def error(self, about: str) -> PhotoError:
+        """Why it cannot be looked at, of what is called `about`. Raises KeyError for what is left out otherwise."""
+        return PhotoError(about, _FAULTS[self.kind], self.figures)
+
     def to_json(self) -> dict[str, str]:
         """The same for programs."""
         return {"photo": shown(self.path), "kind": str(self.kind), "reason": self.reason}
@@ -57,9 +69,41 @@ class Shelved:
     left_out: tuple[LeftOut, ...]
 
     @property
-    def unreadable(self) -> tuple[str, ...]:
-        """The paths of folders and files that could not be looked at."""
-        return tuple(one.path for one in self.left_out if one.kind is LeftOutKind.UNREADABLE)
+    def closed(self) -> tuple[LeftOut, ...]:
+        """The folders and files that could not be looked at: of what is in them nobody knows anything new."""
+        return tuple(one for one in self.left_out if one.kind in CLOSED)
+
+    def hidden(self, paths: Iterable[str]) -> set[str]:
+        """Those of `paths`, which were there before, that are closed or lie in a closed folder."""
+        closed = {one.path for one in self.closed}
+        return {path for path in paths if closed and not closed.isdisjoint(_with_folders(path))}
+
+
+CLOSED = frozenset({LeftOutKind.UNREADABLE, LeftOutKind.AWAY, LeftOutKind.BROKEN_LINK, LeftOutKind.EMPTIED})
+"""Why something cannot be looked at."""
+
+_FAULTS: Mapping[Kind, PhotoFault] = {
+    LeftOutKind.UNREADABLE: PhotoFault.FORBIDDEN,
+    LeftOutKind.AWAY: PhotoFault.DISK,
+    LeftOutKind.BROKEN_LINK: PhotoFault.BROKEN_LINK,
+    LeftOutKind.NOT_UNICODE: PhotoFault.NAME,
+}
+
+
+def _with_folders(path: str) -> Iterator[str]:
+    """A path, and those of the folders that it lies in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What lies below what a user named: `photos` as (photo, its path relative to what was named), and what could not
+    be looked at, each once."""
+
+    photos: tuple[tuple[Path, Path], ...]
+    closed: tuple[PhotoError, ...]
 
 
 def walk(layout: Layout, shelves: Sequence[Shelf]) -> Shelved:
@@ -83,55 +127,116 @@ def has_photo(layout: Layout, person: str) -> bool:
     """Whether the person of this name (NFC) has a photo in training-images. A folder that cannot be looked into has
     none."""
     try:
-        entries = [one for one in os.scandir(layout.training) if nfc(one.name) == person and is_real_folder(one)]
+        folders = [one for one in os.scandir(layout.training) if nfc(one.name) == person and is_real_folder(one)]
     except OSError:
         return False
-    return any(photo for entry in entries for photo in _photos_in(Path(entry.path)))
+    return any(photo for entry in folders for photo in _photos_in(Path(entry.path), lambda _: None))
 
 
-def people_below(folder: Path) -> list[tuple[Path, str]]:
-    """(photo, person) for the photos of any folder that is laid out like training-images, in order of path.
+def is_empty(layout: Layout) -> bool:
+    """Whether nothing lies in training-images, not even an empty folder: so does the place look at which a drive is not
+    connected. Raises StorageError if it cannot be listed."""
+    return all(is_of_systems(entry.name) for entry in entries(layout.training))
 
-    Raises UsageError if there is no such folder or no such photo.
+
+def people_below(folder: Path) -> tuple[list[tuple[Path, str]], tuple[PhotoError, ...]]:
+    """(photo, person) for the photos of any folder that is laid out like training-images, in order of path, and what
+    could not be looked at.
+
+    Raises UsageError if there is no such folder or no such photo, and PhotoError if nothing in it can be looked at.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(str(folder), "is not a folder", "Give a folder with a folder of photos for each person.")
-    found = [(folder / one.path, one.person) for one in _walk(folder, "", False).files]
+    walked = _walk(folder, "", False)
+    found = [(folder / one.path, one.person) for one in walked.files]
+    closed = tuple(one.error(str(folder / one.path)) for one in walked.left_out if one.kind in _FAULTS)
+    if not found and closed:
+        raise closed[0]
     if not found:
         raise UsageError(str(folder), "holds no photo in a person's folder", f"Put photos into {folder / '<person>'}.")
-    return found
+    return found, closed
 
 
-def photos_below(named: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """(photo, its path relative to what was named) for every photo, folders in order of name, each photo once.
+def photos_below(named: Iterable[Path]) -> Below:
+    """Every photo below what is `named`, folders in order of name.
 
     A file named outright is taken whatever it is called; in folders, at any depth, only what looks like a photo by its
     name, and nothing hidden or that systems put beside photos. Links to folders are not followed. Raises UsageError for
-    a path that is not there, and if there is no photo at all.
+    a path that is not there, and if there is no photo at all and everything could be looked at.
     """
     found: dict[Path, Path] = {}
+    closed: list[PhotoError] = []
     named = list(named)
     for path in named:
-        if path.is_dir():
-            for photo in _photos_in(path):
-                found.setdefault(photo, photo.relative_to(path))
-        elif path.exists():
-            found.setdefault(path, Path(path.name))
-        else:
-            raise UsageError(str(path), "does not exist", "Check the path.")
-    if not found:
+        try:
+            is_one = not stat.S_ISDIR(path.stat().st_mode)
+        except (OSError, ValueError) as error:  # ValueError: a zero byte, which no name has
+            if isinstance(error, ValueError) or error.errno in _NOT_THERE:
+                raise UsageError(str(path), "does not exist", "Check the path.") from error
+            closed.append(_closed(path, error))
+            continue
+        for photo in [path] if is_one else _photos_in(path, closed.append):
+            found.setdefault(photo, Path(path.name) if is_one else photo.relative_to(path))
+    if not found and not closed:
         about = ", ".join(map(str, named)) or "An empty list"
         what = "hold no photo" if len(named) > 1 else "holds no photo"
         raise UsageError(about, what, "Name photos, or folders that hold some.")
-    return list(found.items())
+    return Below(tuple(found.items()), tuple({error.about: error for error in closed}.values()))
 
 
-def _photos_in(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_of_systems(name))
-        for name in sorted(files):
-            if not is_of_systems(name) and kind_of_name(name) == "photo":
-                yield Path(here, name)
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What the system says of a path at which nothing can be."""
+
+
+def files_below(folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
+    """Everything below a folder that is no folder itself, links to folders among it; `closed` is told of what cannot be
+    looked at."""
+    return (Path(entry.path) for entry in _below(folder, closed, lambda _: False))
+
+
+def _photos_in(folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
+    for entry in _below(folder, closed, is_of_systems):
+        if kind_of_name(entry.name) == "photo" and not _is_linked_folder(entry):
+            yield Path(entry.path)
+
+
+def _below(
+    top: Path, closed: Callable[[PhotoError], object], passed_over: Callable[[str], bool]
+) -> Iterator[os.DirEntry[str]]:
+    """What is no real folder below `top`: the files of a folder in order of name, then those of the folders in it.
+    `os.walk` would pass over what it cannot list, and in Python 3.11 fail where folders lie a thousand deep."""
+    folders = [top]
+    while folders:
+        here = folders.pop()
+        try:
+            found = sorted(os.scandir(here), key=attrgetter("name"))
+        except OSError as error:
+            closed(_closed(here, error))
+            continue
+        inner: list[Path] = []
+        for entry in (one for one in found if not passed_over(one.name)):
+            try:
+                is_real = is_real_folder(entry)
+            except OSError as error:
+                closed(_closed(Path(entry.path), error))
+                continue
+            if is_real:
+                inner.append(Path(entry.path))
+            else:
+                yield entry
+        folders += reversed(inner)
+
+
+def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # whoever reads it will be told
+        return False
+
+
+def _closed(path: Path, error: OSError) -> PhotoError:
+    """Why a folder cannot be listed, or a file not be looked at."""
+    return PhotoError.of_file(str(path).encode("utf-8", "backslashreplace").decode(), error)
 
 
 def _walk(top: Path, start: str, strict: bool) -> Shelved:
@@ -146,11 +251,11 @@ def _walk(top: Path, start: str, strict: bool) -> Shelved:
     while folders:
         folder, prefix, person = folders.pop()
         try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            left_out.append(LeftOut(prefix.rstrip("/"), LeftOutKind.UNREADABLE))
+            found = list(os.scandir(folder))
+        except OSError as error:
+            left_out.append(_left_closed(prefix.rstrip("/"), error))
             continue
-        for entry in (one for one in entries if not is_of_systems(one.name)):
+        for entry in (one for one in found if not is_of_systems(one.name)):
             path = prefix + entry.name
             if not is_unicode(entry.name):
                 left_out.append(LeftOut(path.encode(errors="replace").decode(), LeftOutKind.NOT_UNICODE))
@@ -171,11 +276,17 @@ def _walk(top: Path, start: str, strict: bool) -> Shelved:
                 elif kind_of_name(entry.name) == "photo":
                     stat = entry.stat()
                     files.append(ShelfFile(path, person, stat.st_size, stat.st_mtime_ns))
-            except OSError:
-                broken = entry.is_symlink()
-                left_out.append(LeftOut(path, LeftOutKind.BROKEN_LINK if broken else LeftOutKind.UNREADABLE))
+            except OSError as error:
+                broken = entry.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+                left_out.append(LeftOut(path, LeftOutKind.BROKEN_LINK) if broken else _left_closed(path, error))
     by_path = attrgetter("path")
     return Shelved((), tuple(sorted(people)), tuple(sorted(files, key=by_path)), tuple(sorted(left_out, key=by_path)))
+
+
+def _left_closed(path: str, error: OSError) -> LeftOut:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return LeftOut(path, LeftOutKind.UNREADABLE)
+    return LeftOut(path, LeftOutKind.AWAY, {"said": error.strerror or str(error)})
 
 
 def _unfit(entry: os.DirEntry[str], person: str, strict: bool) -> LeftOutKind | None:

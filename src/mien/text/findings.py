@@ -10,6 +10,9 @@ from mien.text.models import GateKind, IncomparableKind
 from mien.text.photos import PhotoFault
 from mien.text.words import count
 
+_CONNECT = "Connect the drive or share that it is on, or check the disk."
+_KEPT = "What is known of it is kept until then."
+
 
 class FindingKind(Kind):
     """What `check` finds, in the order in which it is told: what needs a human first."""
@@ -20,7 +23,20 @@ class FindingKind(Kind):
         "Add photos: other days, other light, from other sides.",
         True,
     )
-    CLOSED = ("closed", "cannot be opened", "Check its permissions.", True)
+    CLOSED = ("closed", "cannot be opened", f"Check its permissions. {_KEPT}", True)
+    AWAY = ("away", "cannot be reached ({said})", f"{_CONNECT} {_KEPT}", True)
+    BROKEN_LINK = (
+        "broken link",
+        "is a link to nothing",
+        f"Connect the drive to which it leads, or remove the link. {_KEPT}",
+        True,
+    )
+    EMPTIED = (
+        "emptied",
+        "is empty, and was not",
+        f"Connect its drive. {_KEPT} If it is to be empty, make a folder for a person in it.",
+        True,
+    )
     UNREADABLE = ("unreadable", "cannot be read", "Take it out of the folder.", True)
     SUSPECT = (
         "suspect",
@@ -158,10 +174,16 @@ class LeftOutKind(Kind):
     UNSUPPORTED = ("unsupported", "is of a kind that mien does not read")
     NO_PHOTO = ("no photo", "is not a photo by its name")
     LINKED_PHOTO = ("link", "is a link")
-    BROKEN_LINK = ("broken link", "is a link to nothing")
+    BROKEN_LINK = ("broken link", "is a link to nothing", "Connect the drive to which it leads, or remove the link.")
     LINKED_FOLDER = ("linked folder", "is a link to a folder")
     NOT_UNICODE = ("not unicode", "has a name that is not Unicode")
     UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
+    AWAY = ("away", "cannot be reached ({said})", _CONNECT)
+    EMPTIED = (
+        "emptied",
+        "is empty, and was not",
+        "Connect its drive; if it is to be empty, make a folder for a person in it.",
+    )
     HELD = ("held back", "is held back until you have looked at it")
     SAME_IN_LETTERS = (
         "same in letters",
@@ -347,7 +369,12 @@ class ErrorKind(Kind):
         True,
     )
     BUSY = ("BusyError", "another run was at work in the album", "Run `mien daily` again.", True)
-    STORAGE = ("StorageError", "the disk is full, read-only, or forbids to write", "Free some space. " + _AGAIN, True)
+    STORAGE = (
+        "StorageError",
+        "the disk is full, read-only, away, or forbids to read or write",
+        "Free some space, connect it, or give yourself access. " + _AGAIN,
+        True,
+    )
     NETWORK_DRIVE = ("NetworkDriveError", "the catalog cannot live on a network drive", _AGAIN, True)
     EXTRA = ("MissingExtraError", "a part that is needed is not installed", _AGAIN, True)
     SOURCE = ("SourceError", "a source could not be read", _AGAIN, True)

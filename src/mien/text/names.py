@@ -111,7 +111,8 @@ def mistakable(name: str) -> tuple[str, str]:
 
 
 def shortened(name: str) -> str:
-    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    """The first `LONGEST_NAME` bytes of a name, as far as they are text."""
+    return name.encode(errors="ignore")[:LONGEST_NAME].decode(errors="ignore")
 
 
 def is_unicode(name: str) -> bool:

@@ -33,6 +33,14 @@ class PhotoFault(Kind):
     NO_SUCH_FILE = ("no such file", "unreadable", "does not exist", "Check the name.")
     NOT_A_FILE = ("not a file", "not-a-picture", "is a folder, pipe or device", "Name a photo.")
     FORBIDDEN = ("forbidden", "unreadable", "may not be read", "Give yourself permission to read it.")
+    BROKEN_LINK = (
+        "broken link",
+        "unreadable",
+        "is a link to nothing",
+        "Connect the drive to which it leads, or remove the link.",
+    )
+    NAME = ("name", "unreadable", "has a name that is not Unicode", "Rename it, and run the same command again.")
+    NAME_TOO_LONG = ("name too long", "unreadable", "has a name that is too long for a copy of it", "Rename it.")
     DISK = ("disk", "unreadable", "cannot be read ({said})", "Check the disk, or copy the file anew.")
 
     # Its bytes
