@@ -7,6 +7,9 @@ happens in it; and this is the border at which SQLite's errors become mien's.
 While a writer has a file open, SQLite keeps a write-ahead log ("-wal") and its index ("-shm") beside it, so that
 readers need not wait; at rest there is one plain file. A writer that was killed leaves both, and so does one that was
 closed while somebody read; the next writer clears them up.
+
+Whoever opens a file is given no row that is not what mien wrote (`mien.records.checksums`): each is taken out first, in
+the way of the file's kind, and counted as `damaged`. For a reader this is done in a copy that is kept nowhere.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +28,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from mien.errors import AlbumError, BusyError, MienError, StorageError
+from mien.records import checksums
 
 BUSY_SECONDS = 10
 """How long one run waits for another's transaction."""
@@ -35,13 +39,23 @@ _WAL = b"\x02\x02"
 Migration = Callable[[sa.Connection], None]
 """Brings the tables of one schema to those of the next, in a transaction in which foreign keys are not enforced."""
 
+Heal = Callable[[sa.Connection, Mapping[str, int], str], None]
+"""Takes the damaged rows out, of which there are so many by table, in a transaction. Raises AlbumError, with the path
+that it is given, where nothing that is left could be believed."""
+
+
+def take_out(connection: sa.Connection, damaged: Mapping[str, int], path: str) -> None:
+    """The `Heal` of a kind whose rows stand for themselves."""
+    for table in damaged:
+        connection.exec_driver_sql(f'DELETE FROM "{table}" WHERE {checksums.is_damaged(connection, table)}')
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseKind:
     """What a file is. `application_id` marks it as ours, so that a wrong path in mien.toml never writes into the
     database of another program; the nth of `steps` brings a file of schema n to n + 1. `way_out` is what to do with a
-    damaged one. What was committed is still there after a power cut if the kind is `durable`; otherwise the last
-    moments may be lost, but never the file."""
+    damaged one, and `heal` what becomes of damaged rows. What was committed is still there after a power cut if the
+    kind is `durable`; otherwise the last moments may be lost, but never the file."""
 
     name: str
     application_id: int
@@ -49,6 +63,7 @@ class DatabaseKind:
     steps: tuple[Migration, ...]
     way_out: str
     durable: bool
+    heal: Heal = take_out
 
     @property
     def version(self) -> int:
@@ -65,6 +80,8 @@ class Database:
     def __init__(self, kind: DatabaseKind, path: Path, connection: sa.Connection) -> None:
         self._kind, self._path, self._connection = kind, path, connection
         self._keeps_log = False
+        self.damaged: Mapping[str, int] = {}
+        """How many rows were found damaged and taken out when it was opened, by table."""
 
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
@@ -85,8 +102,10 @@ class Database:
                     database._connection = _in_memory(database._connection)
                     database._create()
                 database._recognise()
-                if database._version() < kind.version:
+                database._look_for_damage()
+                if database._version() < kind.version or database.damaged:
                     database._connection = _in_memory(database._connection)
+                    database._heal()
                     database._migrate()
                 database._connection.exec_driver_sql("PRAGMA query_only = ON")
         return database
@@ -124,6 +143,10 @@ class Database:
         with _border(self._path, self._kind):
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def is_damaged(self) -> AlbumError:
+        """The error that says that the file is damaged, and what to do."""
+        return AlbumError(str(self._path), "is damaged", f"To go on, {self._kind.way_out}")
+
     @contextlib.contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
         try:
@@ -144,8 +167,10 @@ class Database:
                     self._create()
         self._recognise()  # before anything is changed in it
         self._keep_log()
-        if self._version() < kind.version:
-            self._migrate()
+        self._look_for_damage()
+        self._heal()
+        self._migrate()
+        checksums.keep(self._connection, kind.schema)
 
     def _keep_log(self) -> None:
         """Goes over to a write-ahead log. Where two do so at once SQLite fails without waiting for its turn."""
@@ -162,11 +187,14 @@ class Database:
     def _create(self) -> None:
         """Makes the tables of an empty file."""
         self._kind.schema.create_all(self._connection, checkfirst=False)
+        checksums.add_to(self._connection, self._kind.schema.tables)
         self._connection.exec_driver_sql(f"PRAGMA application_id = {self._kind.application_id}")
         self._connection.exec_driver_sql(f"PRAGMA user_version = {self._kind.version}")
 
     def _migrate(self) -> None:
         """Brings the tables of an older version of mien to those of this one, by all steps or none."""
+        if self._version() == self._kind.version:
+            return
         execute = self._connection.exec_driver_sql
         # Where foreign keys are enforced, dropping a table to make it anew deletes all that refers to its rows. Inside
         # a transaction this cannot be set any more (sqlite.org/lang_altertable.html, 7).
@@ -176,8 +204,31 @@ class Database:
                 step(connection)
             if lost := execute("PRAGMA foreign_key_check").first():
                 raise RuntimeError(f"a row of {lost[0]} refers to a row of {lost[2]} that no step kept")
+            checksums.add_to(connection, self._kind.schema.tables)
             execute(f"PRAGMA user_version = {self._kind.version}")
         execute("PRAGMA foreign_keys = ON")
+
+    def _look_for_damage(self) -> None:
+        """Counts the rows that are not what mien wrote. Raises AlbumError where the tables are not."""
+        tables = _tables(self._connection)
+        if checksums.are_kept(self._connection, tables):
+            self.damaged = checksums.damaged(self._connection, tables)
+        if self._version() < self._kind.version:
+            return
+        for table in self._kind.schema.sorted_tables:
+            found = checksums.columns(self._connection, table.name)
+            if found.keys() != {*table.columns.keys(), checksums.COLUMN}:
+                raise self.is_damaged()
+
+    def _heal(self) -> None:
+        """Takes the damaged rows out. Raises AlbumError where they do not go, or must not."""
+        if not self.damaged:
+            return
+        with self.transaction(write=True) as connection:
+            connection.exec_driver_sql("REINDEX")  # what is found by a damaged index would not be found
+            self._kind.heal(connection, self.damaged, str(self._path))
+            if checksums.damaged(connection, self.damaged):
+                raise self.is_damaged()
 
     def _recognise(self) -> None:
         """Raises AlbumError for a file of another program, or of a later version of mien."""
@@ -207,9 +258,17 @@ def execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dic
         connection.execute(query, rows)
 
 
+def _tables(connection: sa.Connection) -> list[str]:
+    """The names of the tables that there are."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    return list(connection.exec_driver_sql(query).scalars())
+
+
 def _connected(database: str, uri: bool = False) -> sa.Connection:
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+        connection = sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+        checksums.enable(connection)
+        return connection
 
     engine = sa.create_engine(
         "sqlite://",

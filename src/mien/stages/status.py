@@ -16,7 +16,7 @@ from mien.records.removals import Removal
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
 from mien.storage.walk import walk
-from mien.text.findings import StaleKind
+from mien.text.findings import MemoryKind, StaleKind, of_records
 from mien.types import Finding
 
 
@@ -46,8 +46,8 @@ class ModelStatus:
 class Status:
     """`encoder` is the one that the settings name, and `advice` what a better one would bring. `stale` is what the
     model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are not merged yet.
-    `damaged` says what is wrong with the model in use, if it cannot be loaded. `removed` may not come back until a
-    human adds them again."""
+    `damaged` says what is wrong with the model in use, if it cannot be loaded, and `damage` what of the ledger is out
+    of use, as it is not what mien wrote. `removed` may not come back until a human adds them again."""
 
     folder: Path
     basis: str
@@ -62,6 +62,7 @@ class Status:
     model: ModelStatus | None
     damaged: ModelError | None
     stale: tuple[Finding, ...]
+    damage: tuple[Finding, ...]
     removed: tuple[Removal, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class Status:
             "advice": self.advice.line if self.advice else None,
             "damaged": str(self.damaged) if self.damaged else None,
             "stale": [finding.why for finding in self.stale],
+            "damage": [finding.line for finding in self.damage],
             "removed": [{"person": one.name or None, "on": one.on} for one in self.removed],
         }
 
@@ -92,6 +94,8 @@ def status(album: OpenAlbum) -> Status:
     except ModelError as error:
         model, damaged = None, error
     stale = missing or _unseen(album, sum(not file.seen for file in seen))
+    if rows := album.catalog.damage_found:
+        stale.append(Finding(StaleKind.DAMAGED, figures={"rows": rows}))
     stale += _drifted(album.catalog.files.drift(training))
     if model and not missing:
         stale += _behind(album, model)
@@ -109,6 +113,7 @@ def status(album: OpenAlbum) -> Status:
         model=_model_status(album, model) if model else None,
         damaged=damaged,
         stale=tuple(stale),
+        damage=_damage(album),
         removed=tuple(one for one in album.ledger.removals.people() if one.name not in training.people),
     )
 
@@ -125,6 +130,15 @@ def _model_status(album: OpenAlbum, model: Model) -> ModelStatus:
         model.threshold.value,
         model.fpir,
     )
+
+
+def _damage(album: OpenAlbum) -> tuple[Finding, ...]:
+    """What of the ledger was ever found damaged."""
+    tables = album.ledger.damaged()
+    if not tables:
+        return ()
+    rows, file = sum(tables.values()), str(album.layout.ledger_file)
+    return (Finding(MemoryKind.LEDGER, figures={"rows": rows, "of": of_records(tables), "file": file}),)
 
 
 def _unseen(album: OpenAlbum, unseen: int) -> list[Finding]:
