@@ -60,6 +60,7 @@ KIND: Final = DatabaseKind(
     way_out="remove the file and run again: it only holds what can be computed from the photos.",
     durable=False,
     heal=_forget,
+    sealed=True,
 )
 
 

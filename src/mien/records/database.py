@@ -9,7 +9,9 @@ readers need not wait; at rest there is one plain file. A writer that was killed
 closed while somebody read; the next writer clears them up.
 
 Whoever opens a file is given no row that is not what mien wrote (`mien.records.checksums`): each is taken out first, in
-the way of the file's kind, and counted as `damaged`. For a reader this is done in a copy that is kept nowhere.
+the way of the file's kind, and counted as `damaged`. For a reader this is done in a copy that is kept nowhere. To look
+at every row takes a few seconds of a hundred thousand, and so a file that may grow is sealed: a writer that closes it
+puts its checksum beside it, and a file of that checksum needs no look.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +58,7 @@ class DatabaseKind:
     """What a file is. `application_id` marks it as ours, so that a wrong path in mien.toml never writes into the
     database of another program; the nth of `steps` brings a file of schema n to n + 1. `way_out` is what to do with a
     damaged one, and `heal` what becomes of damaged rows. What was committed is still there after a power cut if the
-    kind is `durable`; otherwise the last moments may be lost, but never the file."""
+    kind is `durable`; otherwise the last moments may be lost, but never the file. `sealed`: see above."""
 
     name: str
     application_id: int
@@ -64,6 +67,7 @@ class DatabaseKind:
     way_out: str
     durable: bool
     heal: Heal = take_out
+    sealed: bool = False
 
     @property
     def version(self) -> int:
@@ -81,7 +85,9 @@ class Database:
         self._kind, self._path, self._connection = kind, path, connection
         self._keeps_log = False
         self.damaged: Mapping[str, int] = {}
-        """How many rows were found damaged and taken out when it was opened, by table."""
+        """How many rows were found damaged and taken out when it was opened, by table; 0 of one whose index was."""
+        self._as_sealed = kind.sealed and _is_sealed(path)
+        self._may_be_sealed = False
 
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
@@ -116,6 +122,8 @@ class Database:
                 self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")
                 self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
+        if self._may_be_sealed:
+            _seal(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +179,7 @@ class Database:
         self._heal()
         self._migrate()
         checksums.keep(self._connection, kind.schema)
+        self._may_be_sealed = kind.sealed
 
     def _keep_log(self) -> None:
         """Goes over to a write-ahead log. Where two do so at once SQLite fails without waiting for its turn."""
@@ -210,9 +219,13 @@ class Database:
 
     def _look_for_damage(self) -> None:
         """Counts the rows that are not what mien wrote. Raises AlbumError where the tables are not."""
+        if self._as_sealed:
+            return
         tables = _tables(self._connection)
         if checksums.are_kept(self._connection, tables):
             self.damaged = checksums.damaged(self._connection, tables)
+            if not self.damaged and not self._is_whole():
+                self.damaged = dict.fromkeys(tables, 0)
         if self._version() < self._kind.version:
             return
         for table in self._kind.schema.sorted_tables:
@@ -224,11 +237,17 @@ class Database:
         """Takes the damaged rows out. Raises AlbumError where they do not go, or must not."""
         if not self.damaged:
             return
+        rows = {table: number for table, number in self.damaged.items() if number}
         with self.transaction(write=True) as connection:
-            connection.exec_driver_sql("REINDEX")  # what is found by a damaged index would not be found
-            self._kind.heal(connection, self.damaged, str(self._path))
-            if checksums.damaged(connection, self.damaged):
+            connection.exec_driver_sql("REINDEX")  # or a row would not be found by what it says
+            if rows:
+                self._kind.heal(connection, rows, str(self._path))
+            if checksums.damaged(connection, self.damaged) or not self._is_whole():
                 raise self.is_damaged()
+
+    def _is_whole(self) -> bool:
+        """Whether SQLite finds nothing wrong: each row stands in each index of its table, and no other does."""
+        return bool(self._connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() == "ok")
 
     def _recognise(self) -> None:
         """Raises AlbumError for a file of another program, or of a later version of mien."""
@@ -256,6 +275,35 @@ def execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dic
     values."""
     if rows:
         connection.execute(query, rows)
+
+
+def _seal(path: Path) -> None:
+    """Puts the checksum of a file that lies at rest beside it. No harm where it does not get there."""
+    with contextlib.suppress(OSError):
+        if not any(_beside(path, ending).exists() for ending in ("-wal", "-journal")):
+            _seal_file(path).write_text(_sum(path), encoding="ascii")
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether a file is, byte for byte, what the last writer left."""
+    try:
+        seal = _seal_file(path).read_bytes()[:200]
+        return not any(_beside(path, end).exists() for end in ("-wal", "-journal")) and seal == _sum(path).encode()
+    except OSError:
+        return False
+
+
+def _seal_file(path: Path) -> Path:
+    return path.with_suffix(".seal")
+
+
+def _sum(path: Path) -> str:
+    """CRC-32 and size of a file: it notices what disks do, and takes a quarter of a cryptographic hash's time."""
+    found = size = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found, size = zlib.crc32(part, found), size + len(part)
+    return f"{found:08x} {size}"
 
 
 def _tables(connection: sa.Connection) -> list[str]:

@@ -42,7 +42,7 @@ def _set_aside(connection: sa.Connection, found: Mapping[str, int], path: str) -
         rows = sum(found.get(table, 0) for table in _INDISPENSABLE)
         raise AlbumError(
             path,
-            f"is damaged: {count(rows, 'record')} of {lost[0]} {'is' if rows == 1 else 'are'} not what mien wrote",
+            f"is damaged, in {count(rows, 'record')} of {lost[0]}",
             f"To go on, {_WAY_OUT}",
         )
     for table in found:
@@ -53,6 +53,8 @@ def _set_aside(connection: sa.Connection, found: Mapping[str, int], path: str) -
                 f"SELECT '{table}', {checksums.row_as_text(connection, table)} FROM {table} WHERE {condition}"
             )
         connection.exec_driver_sql(f"DELETE FROM {table} WHERE {condition}")
+    connection.exec_driver_sql("DELETE FROM steps WHERE run NOT IN (SELECT id FROM runs)")
+    connection.exec_driver_sql("DELETE FROM findings WHERE step NOT IN (SELECT id FROM steps)")
 
 
 KIND: Final = DatabaseKind(
@@ -63,6 +65,7 @@ KIND: Final = DatabaseKind(
     way_out=_WAY_OUT,
     durable=True,
     heal=_set_aside,
+    sealed=True,
 )
 
 
