@@ -53,9 +53,10 @@ def columns(connection: sa.Connection, table: str) -> dict[str, str]:
     return {name: kind for _, name, kind, *_ in connection.exec_driver_sql(f"PRAGMA table_info({_quoted(table)})")}
 
 
-def are_kept(connection: sa.Connection, tables: Iterable[str]) -> bool:
-    """Whether each of the tables has checksums."""
-    return all(COLUMN in columns(connection, table) for table in tables)
+def tables(connection: sa.Connection) -> list[str]:
+    """The tables that have checksums, by name; those of a file from before there were any have none."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    return [name for name in connection.exec_driver_sql(query).scalars().all() if COLUMN in columns(connection, name)]
 
 
 def damaged(connection: sa.Connection, tables: Iterable[str]) -> dict[str, int]:

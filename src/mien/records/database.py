@@ -221,11 +221,10 @@ class Database:
         """Counts the rows that are not what mien wrote. Raises AlbumError where the tables are not."""
         if self._as_sealed:
             return
-        tables = _tables(self._connection)
-        if checksums.are_kept(self._connection, tables):
-            self.damaged = checksums.damaged(self._connection, tables)
-            if not self.damaged and not self._is_whole():
-                self.damaged = dict.fromkeys(tables, 0)
+        tables = checksums.tables(self._connection)
+        self.damaged = checksums.damaged(self._connection, tables)
+        if not self.damaged and not self._is_whole():
+            self.damaged = dict.fromkeys(tables, 0)
         if self._version() < self._kind.version:
             return
         for table in self._kind.schema.sorted_tables:
@@ -304,12 +303,6 @@ def _sum(path: Path) -> str:
         while part := file.read(1 << 20):
             found, size = zlib.crc32(part, found), size + len(part)
     return f"{found:08x} {size}"
-
-
-def _tables(connection: sa.Connection) -> list[str]:
-    """The names of the tables that there are."""
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
-    return list(connection.exec_driver_sql(query).scalars())
 
 
 def _connected(database: str, uri: bool = False) -> sa.Connection:
