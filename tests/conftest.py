@@ -394,7 +394,8 @@ class TextAlbum:
     @staticmethod
     def vector(content: str, number: int = 0, size: int = 128) -> Floats:
         """The embedding of a face, the first of which has the number 0."""
-        return np.random.default_rng([*content.encode(), number]).standard_normal(size, np.float32)
+        drawn = np.random.default_rng([*content.encode(), number]).standard_normal(size, np.float32)
+        return cast("Floats", drawn / np.linalg.norm(drawn))
 
     @classmethod
     def seen(

@@ -23,6 +23,8 @@ from typing import Any
 from PIL import Image
 
 from mien import Album
+from mien.records.database import Database
+from mien.records.ledger import KIND
 from mien.records.runs import Step
 from mien.records.schema import CATALOG_STEPS, LEDGER_STEPS
 from mien.types import Finding
@@ -160,13 +162,16 @@ def _photo(folder: Path, person: str, number: int, of: str = "") -> Path:
 def _take_out_this_machine(folder: Path) -> None:
     """Rewrites what the ledger holds of the machine: where `add` took photos from, and where the loop ran. Those are
     true of a folder that is gone and of nobody else's machine, and the album is published."""
-    with closing(sqlite3.connect(folder / ".mien/catalog-ledger.sqlite", isolation_level=None)) as connection:
-        hand = (folder.parent / "hand").as_posix()
-        connection.execute(
+    file, hand = folder / ".mien/catalog-ledger.sqlite", (folder.parent / "hand").as_posix()
+    with Database.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
+        connection.exec_driver_sql(
             "UPDATE fetches SET location = replace(location, ?, '/photos') WHERE source = 'hand'", (hand,)
         )
-        connection.execute("UPDATE runs SET host = 'example', pid = 1")
-        connection.execute("VACUUM")  # which leaves no page with what stood there before
+        connection.exec_driver_sql("UPDATE runs SET host = 'example', pid = 1")
+    with closing(sqlite3.connect(file, isolation_level=None)) as plain:
+        plain.execute("VACUUM")  # which leaves no page with what stood there before
+    for seal in (folder / ".mien").glob("*.seal"):
+        seal.unlink()
 
 
 def main() -> None:

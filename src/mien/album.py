@@ -211,18 +211,16 @@ class Album:
             return align_training(album)
 
     def train(self, keep_encoder: bool = False) -> Learned:
-        """Aligns, then makes a model of all faces and puts it into use, whatever it is worth; none is made where one
-        was made of the same photos before. With `keep_encoder` the encoder that it was made with is written into
+        """Aligns, then makes a model of all faces and puts it into use, whatever it is worth, unless it does not know
+        somebody any more whom nobody removed; none is made where one was made of the same photos before. With `keep_encoder` the encoder that it was made with is written into
         mien.toml, as that of the album from now on; see `use_encoder`."""
-        from mien.pipeline.learn import learn
-        from mien.pipeline.use import put_into_use
+        from mien.pipeline.learn import learn, put_learned_into_use
 
         with self._writing("train") as album:
             learned = learn(album)
             if keep_encoder:  # before the model is in use: the next run must not go back to another encoder
                 self.use_encoder(album.settings.encoder)
-            put_into_use(album, learned.version, "train")
-            return learned
+            return put_learned_into_use(album, learned)
 
     def use_encoder(self, name: str) -> None:
         """Writes into mien.toml which encoder the album has from now on. Raises AlbumError where that file must be

@@ -18,15 +18,16 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import AlbumError, EncoderError, ModelError
+from mien.errors import AlbumError, EncoderError, MienError, ModelError
 from mien.protocols import Progress
 from mien.settings import Settings
 from mien.storage.files import is_there
-from mien.storage.layout import TRAINING, Layout, shelf_of
+from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk
-from mien.text.findings import LeftOutKind
+from mien.text.findings import LeftOutKind, MemoryKind, of_records
 from mien.text.names import nfc
-from mien.types import EncoderChoice
+from mien.text.words import Figure
+from mien.types import EncoderChoice, Finding
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
     from mien.learning.cosines import Measured
@@ -84,11 +85,34 @@ class OpenAlbum:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """What cannot be made again. Raises StorageError, AlbumError, BusyError."""
+        """What cannot be made again. Raises StorageError, AlbumError (also where it is another album's), BusyError."""
         from mien.records.ledger import Ledger
 
         file = self.layout.ledger_file
-        return self._opened.enter_context(Ledger.for_writing(file) if self.writes else Ledger.for_reading(file))
+        ledger = self._opened.enter_context(Ledger.for_writing(file) if self.writes else Ledger.for_reading(file))
+        if not is_inside(file, self.folder):
+            self._claim(ledger)
+        if rows := ledger.damage_found:
+            figures: dict[str, Figure] = {"rows": rows, "of": of_records(ledger.damaged()), "file": str(file)}
+            self.progress.note(Finding(MemoryKind.LEDGER, figures=figures).line)
+        return ledger
+
+    def _claim(self, ledger: Ledger) -> None:
+        """Makes a ledger that lies elsewhere this album's, or raises AlbumError where another album goes on using it,
+        of which this one may be a copy. An album that was moved is no longer where it was."""
+        owner = ledger.album()
+        if owner == self.folder:
+            return
+        if owner and _still_uses(owner, self.layout):
+            raise AlbumError(
+                str(self.layout.catalog_file),
+                f"is the catalog of another album, {owner}",
+                f"Each album needs its own: name another file as catalog in {self.layout.settings_file}. If this album "
+                f"is a copy of that one, first copy {self.layout.ledger_file.name} to beside the new file, and call it "
+                "NAME-ledger.sqlite: it says where the photos came from, and who was removed.",
+            )
+        if self.writes:
+            ledger.set_album(self.folder)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -96,9 +120,12 @@ class OpenAlbum:
         from mien.records.catalog import Catalog
 
         file, people = self.layout.catalog_file, self.ledger.people
-        return self._opened.enter_context(
+        catalog = self._opened.enter_context(
             Catalog.for_writing(file, people) if self.writes else Catalog.for_reading(file, people)
         )
+        if rows := catalog.damage_found:
+            self.progress.note(MemoryKind.CATALOG.say({"rows": rows}))
+        return catalog
 
     @property
     def folder(self) -> Path:
@@ -292,6 +319,17 @@ def eyes_of(model: Model, make: EyesFor) -> Eyes:
     eyes = make(model.card.encoder.choice)
     model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id), eyes.encoder.dimensions)
     return eyes
+
+
+def _still_uses(folder: Path, layout: Layout) -> bool:
+    """Whether there is an album in `folder`, other than that of this layout, whose catalog is the same."""
+    try:
+        if not is_album(folder) or folder.samefile(layout.folder):
+            return False
+        theirs, _ = read_settings(folder, {})
+        return theirs.catalog_file.resolve() == layout.catalog_file.resolve()
+    except (MienError, OSError):
+        return True  # for all that can be seen
 
 
 @contextlib.contextmanager

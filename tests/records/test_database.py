@@ -63,7 +63,7 @@ def write(diary: Database, *notes: str) -> None:
 
 def read(diary: Database) -> list[str]:
     with diary.transaction() as connection:
-        return list(connection.scalars(sa.select(_notes.c.text)))
+        return list(connection.scalars(sa.select(_notes.c.text).order_by(sa.text("rowid"))))
 
 
 def erase(diary: Database, note: str) -> None:
@@ -223,7 +223,7 @@ def test_at_rest_there_is_one_file(file: Path) -> None:
         assert [one.name for one in file.parent.iterdir()] == ["diary.sqlite"]
     with closing(sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)) as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-        assert plain.execute("SELECT * FROM notes").fetchall() == [("0",), ("1",)]
+        assert plain.execute("SELECT text FROM notes ORDER BY rowid").fetchall() == [("0",), ("1",)]
 
 
 def test_a_file_that_could_not_be_opened_is_one_file_too(file: Path) -> None:
@@ -438,7 +438,7 @@ database = sqlite3.connect(sys.argv[1])
 database.execute("PRAGMA cache_size = 5")
 database.execute("DELETE FROM notes")
 for number in range(1000):
-    database.execute("INSERT INTO notes VALUES (?)", (f"{number:0500}",))
+    database.execute("INSERT INTO notes (text) VALUES (?)", (f"{number:0500}",))
 os._exit(9)
 """
 

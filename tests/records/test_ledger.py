@@ -122,9 +122,14 @@ def test_there_is_no_sentence_in_a_ledger(tmp_path: Path) -> None:
             found = [Finding(kind, ("Zoë", "bob"), about, {"photos": 2, "version": "v1"}) for kind in family]
             runs.finish_step(run, family.__name__, NOON, "done", {"photos": 2}, found)
         runs.finish(run, NOON, "done")
+        history.source_ran(SourceRun("lost", NOON, NOON, 1, 2, 3, 4, 5, None))
+        ledger.set_album(Path("/photos/club"))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE source_runs SET brought = 2 WHERE source = 'lost'")
+    Ledger.for_writing(file).close()  # which sets the damaged record aside
     with closing(sqlite3.connect(file)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert len(tables) == 10
+        assert len(tables) == 12
         for table in tables:
             columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")]
             rows = database.execute(f'SELECT * FROM "{table}"').fetchall()

@@ -144,7 +144,9 @@ def test_nobody_is_removed_who_has_no_id(ledger: Ledger) -> None:
 def test_the_first_schema_gets_the_tables_and_no_rows(file: Path) -> None:
     Ledger.for_writing(file).close()
     with closing(sqlite3.connect(file)) as database:
-        database.executescript("DROP TABLE removals; DROP TABLE salts; PRAGMA user_version = 1")
+        database.executescript(
+            "DROP TABLE removals; DROP TABLE salts; DROP TABLE damaged; DROP TABLE albums; PRAGMA user_version = 1"
+        )
     with Ledger.for_reading(file) as old:
         assert not old.removals
     with Ledger.for_writing(file) as ledger:

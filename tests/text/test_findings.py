@@ -10,9 +10,18 @@ import pytest
 
 from mien import errors
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.findings import ErrorKind, FindingKind, LeftOutKind, RemovalKind, StaleKind, StepKind, kind_of
+from mien.text.findings import (
+    ErrorKind,
+    FindingKind,
+    LeftOutKind,
+    MemoryKind,
+    RemovalKind,
+    StaleKind,
+    StepKind,
+    kind_of,
+)
 from mien.text.kinds import Kind
-from mien.text.models import GateKind, IncomparableKind, UseKind
+from mien.text.models import GateKind, GoneKind, IncomparableKind, UseKind
 from mien.text.words import fill
 
 STORED: tuple[type[Kind], ...] = (
@@ -20,12 +29,13 @@ STORED: tuple[type[Kind], ...] = (
     StepKind,
     ErrorKind,
     GateKind,
+    GoneKind,
     IncomparableKind,
     SourceFault,
     FetchFault,
 )
 """Families of kinds that a ledger may hold as findings."""
-OTHERS: tuple[type[Kind], ...] = (LeftOutKind, StaleKind, RemovalKind, UseKind)
+OTHERS: tuple[type[Kind], ...] = (LeftOutKind, MemoryKind, StaleKind, RemovalKind, UseKind)
 
 
 def figures(words: str) -> dict[str, object]:

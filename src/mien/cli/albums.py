@@ -210,6 +210,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry("model", "none")
     if found.removed:
         entry("removed", f"{_who(found.removed)}; nobody brings them back but `mien add`")
+    for finding in found.damage:
+        entry("ledger", finding.line, "31")
     for number, finding in enumerate(found.stale):
         entry("" if number else "stale", finding.why, "33")
     if next_step := _next_step(found):

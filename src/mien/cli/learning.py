@@ -97,11 +97,14 @@ def train(
         _print_aligned(learned.aligned)
         say()
         if learned.trained:
-            _print_trained(learned.version, learned.trained, learned.needs_human)
+            _print_trained(learned, learned.trained)
             entry("report", f"models/{learned.version}/report.html; mien report opens it")
         else:
             entry("model", _not_new(learned))
         _print_needs(album.folder, learned.needs_human)
+        _print_gone(album.folder, learned)
+    if not learned.in_use:
+        raise typer.Exit(NEEDS_HUMAN)
     if learned.aligned.failures:
         raise typer.Exit(PhotoError.exit_code)
 
@@ -160,6 +163,8 @@ def _not_new(learned: Learned) -> str:
     """What is said where the same model had been made before: by a daily run that kept it out, say."""
     if learned.version == learned.before:
         return f"{learned.version} stays in use; nothing has changed since it was made"
+    if not learned.in_use:
+        return f"{learned.version} had been made of these photos before, and is not in use"
     instead = f" instead of {learned.before}" if learned.before else ""
     return f"{learned.version} is now in use{instead}; it had been made of these photos before"
 
@@ -215,9 +220,19 @@ def _but(findings: Sequence[Finding]) -> str:
     return listed(said) if said else ""
 
 
-def _print_trained(version: str, trained: Trained, needs: Sequence[Finding]) -> None:
+def _print_gone(album: Path, learned: Learned) -> None:
+    """What the model in use knew and the album does not have any more, and what keeps the new one out of use."""
+    _list("gone", [finding.line for finding in learned.gone], "31")
+    if not learned.in_use:
+        promote = command(album, "models", "promote", learned.version)
+        entry("model", f"{learned.before} stays in use; to use {learned.version} all the same: {promote}", "31")
+
+
+def _print_trained(learned: Learned, trained: Trained) -> None:
+    version, needs = learned.version, learned.needs_human
+    is_used = "is now in use" if learned.in_use else "is not in use"
     made_of = f"{count(trained.people, 'person', 'people')}, {count(trained.photos, 'photo')}"
-    entry("model", f"{version} is now in use: {made_of}", "1")
+    entry("model", f"{version} {is_used}: {made_of}", "1")
     measured = trained.measured
     if measured.top1.of:
         first, named = percent(measured.top1.value), percent(measured.tpir.value)

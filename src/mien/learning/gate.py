@@ -19,14 +19,14 @@ ones that it recognises no more.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mien.text.models import GateKind
+from mien.text.models import GateKind, GoneKind
 from mien.text.words import Figure
 from mien.types import Finding
 
@@ -46,6 +46,25 @@ TOLERATED_STRANGERS = 0.1
 
 QUESTIONS = 3
 """Known people as a whole, strangers, and people one by one."""
+
+
+def gone(before: Mapping[str, Collection[str]], after: Mapping[str, Collection[str]]) -> tuple[Finding, ...]:
+    """Whom a challenger, made of the photos `after`, does not know any more though the champion was made of photos of
+    them (`before`, by person), and who has less than half of their photos left, and lost
+    `ENOUGH` or more. Kinds are of `GoneKind`.
+
+    A comparison cannot tell: it asks about people and photos that both models know. Somebody most of whose photos lie
+    under another name now was renamed, and is not gone."""
+    known = {photo for photos in after.values() for photo in photos}
+    found = []
+    for person, photos in sorted(before.items()):
+        lost, left = sum(photo not in known for photo in photos), len(after.get(person, ()))
+        figures: dict[str, Figure] = {"gone": lost, "photos": len(photos), "left": left}
+        if not left and 2 * lost > len(photos):
+            found.append(Finding(GoneKind.PERSON, (person,), figures=figures))
+        elif 2 * left < len(photos) and lost >= ENOUGH:
+            found.append(Finding(GoneKind.PHOTOS, (person,), figures=figures))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ from mien.registry.folder import Model
 from mien.registry.history import set_aside
 from mien.stages.align import align, look
 from mien.stages.check import CLOSED, check
-from mien.stages.compare import Incomparable, compare
+from mien.stages.compare import Incomparable, compare, gone_since
 from mien.stages.merge import merge
 from mien.text.findings import OF_NAMES, ErrorKind, FindingKind, LeftOutKind, RemovalKind, RunNote, StepKind
 from mien.text.words import Figure
@@ -204,6 +204,8 @@ class _Loop:
         found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
         unfinished = sum(bool(removal.pending) for removal in self._album.ledger.removals.people())
         found += _counted(StepKind.REMOVAL_UNFINISHED, "people", unfinished)
+        found += _counted(StepKind.FORGOTTEN, "rows", self._album.catalog.damage_found)
+        found += _counted(StepKind.RECORDS_DAMAGED, "rows", self._album.ledger.damage_found)
         if "expire" in self._interrupted and is_anything_over(self._album):
             found.append(Finding(StepKind.EXPIRED_BEFORE))
         return {"photos": gone}, found or [Finding(StepKind.NOTHING_EXPIRED)]
@@ -281,12 +283,16 @@ class _Loop:
             return {"promote": False}, [Finding(StepKind.IN_USE_ALREADY, figures=about)]
         if version in set_aside(history(self._album)):
             return {"promote": False}, [Finding(StepKind.SET_ASIDE, figures=about)]
+        challenger = versions.load(self._album.layout.models, version)
+        gone = gone_since(self._album, champion, challenger)
+        about["champion"] = champion.version
+        if gone.people:
+            return {"promote": False}, [*gone.findings, Finding(StepKind.KEPT_OUT, figures=about)]
         if not _is_usable(self._album, champion):
             return {"promote": True}, [Finding(StepKind.UNUSABLE, figures={"version": champion.version})]
-        found = compare(self._album, champion, versions.load(self._album.layout.models, version))
-        about["champion"] = champion.version
+        found = compare(self._album, champion, challenger)
         if isinstance(found, Incomparable):
-            return {"promote": False}, [found.reason, Finding(StepKind.UNDECIDED, figures=about)]
+            return {"promote": False}, [found.reason, *gone.findings, Finding(StepKind.UNDECIDED, figures=about)]
         decision = found.decision
         figures: dict[str, Figure] = {
             "promote": decision.promote,
@@ -295,7 +301,7 @@ class _Loop:
             "flips": len(found.flips),
             "doubted": found.doubted,
         }
-        said = [*decision.reasons, *found.remarks]
+        said = [*decision.reasons, *found.remarks, *gone.findings]
         return figures, said if decision.promote else [*said, Finding(StepKind.KEPT_OUT, figures=about)]
 
     def _promote(self) -> Came:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import EmptyAlbumError, ModelError, PhotoError
 from mien.open_album import OpenAlbum
-from mien.pipeline.use import put_into_use
+from mien.pipeline.use import keep_out, put_into_use
 from mien.registry import versions
 from mien.registry.folder import REPORT, Model
 from mien.storage.files import is_file
@@ -32,13 +32,16 @@ if TYPE_CHECKING:  # a stage that is not run is not imported either
 class Learned:
     """What training did: it aligned first; `trained` is None where `version` had been made of the same photos before.
     `before` was in use until then, None for none. `needs_human` is what in the album nobody but a human can put
-    right."""
+    right, and `gone` what the model in use was made of and the album does not have any more, though nobody removed it.
+    Where a whole person is gone the version is not `in_use`: the one before stays."""
 
     aligned: Aligned
     version: str
     trained: Trained | None
     before: str | None
     needs_human: tuple[Finding, ...] = ()
+    gone: tuple[Finding, ...] = ()
+    in_use: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -46,8 +49,10 @@ class Learned:
         return {
             "version": self.version,
             "before": self.before,
+            "in_use": self.in_use,
             "trained": trained,
             "needs_human": [finding.to_json() for finding in self.needs_human],
+            "gone": [finding.to_json() for finding in self.gone],
             "aligned": self.aligned.to_json(),
         }
 
@@ -89,6 +94,21 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
     trained = train(album)
     page = partial(make_page, album, trained, needs, current.card if current else None)
     return Learned(aligned, versions.write(album.layout.models, trained.draft, page), trained, before, needs)
+
+
+def put_learned_into_use(album: OpenAlbum, learned: Learned) -> Learned:
+    """Puts what was learned into use, whatever it is worth, unless it does not know somebody any more whom nobody
+    removed: a drive that is away, or a folder that was moved by mistake, looks like that. A human may promote it."""
+    from mien.stages.compare import gone_since
+
+    current = album.sound_model()
+    made = versions.load(album.layout.models, learned.version)
+    gone = gone_since(album, current, made) if current and current.version != made.version else None
+    if gone and gone.people:
+        keep_out(album, learned.version)
+        return replace(learned, gone=gone.findings)
+    put_into_use(album, learned.version, "train")
+    return replace(learned, gone=gone.findings if gone else (), in_use=True)
 
 
 def enrol(

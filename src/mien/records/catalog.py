@@ -1,23 +1,56 @@
 """The catalog: what mien remembers of an album, so that nothing is computed twice. SQLite through SQLAlchemy Core.
 
-Everything in it can be computed again from the photos, so a damaged catalog is removed, never mended. Embeddings are
-biometric data, so what is deleted is overwritten. Each method is one transaction, or several that each make sense: kill
--9 loses nothing that a method has returned from. A catalog belongs to the thread that opened it. Writers hold the
+Everything in it can be computed again from the photos: what is found damaged is forgotten, and seen again. Embeddings
+are biometric data, so what is deleted is overwritten. Each method is one transaction, or several that each make sense:
+kill -9 loses nothing that a method has returned from. A catalog belongs to the thread that opened it. Writers hold the
 album's lock; readers need not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import sqlalchemy as sa
+
+from mien.records import checksums
 from mien.records.chips import Chips
 from mien.records.database import Database, DatabaseKind
 from mien.records.faces import Faces
 from mien.records.files import Files
 from mien.records.people import People
 from mien.records.schema import CATALOG, CATALOG_STEPS
+
+
+def _forget(connection: sa.Connection, found: Mapping[str, int], path: str) -> None:
+    """Damaged rows go, and all that hangs on them: a file is then new on its shelf, and a photo has not been seen. What
+    was chosen of faces hangs on all of them."""
+    for table in ("chips", "choices", "chosen", "faces", "sightings", "files", "photos"):
+        if table not in found:
+            continue
+        condition = checksums.is_damaged(connection, table)
+        if table == "photos":
+            connection.exec_driver_sql(
+                f"DELETE FROM files WHERE sha256 IN (SELECT sha256 FROM photos WHERE {condition})"
+            )
+        connection.exec_driver_sql(f"DELETE FROM {table} WHERE {condition}")
+    for query in _ORPHANS:
+        connection.exec_driver_sql(query)
+
+
+_ORPHANS: Final = (
+    "DELETE FROM files WHERE sha256 NOT IN (SELECT sha256 FROM photos)",
+    "DELETE FROM sightings WHERE sha256 NOT IN (SELECT sha256 FROM photos)",
+    "DELETE FROM sightings WHERE faces IS NOT (SELECT count(*) FROM faces WHERE faces.sha256 = sightings.sha256 "
+    "AND faces.encoder = sightings.encoder)",
+    "DELETE FROM faces WHERE NOT EXISTS (SELECT 1 FROM sightings WHERE faces.sha256 = sightings.sha256 "
+    "AND faces.encoder = sightings.encoder)",
+    "DELETE FROM chosen WHERE path NOT IN (SELECT path FROM files) OR face NOT IN (SELECT id FROM faces)",
+    "DELETE FROM choices",
+)
+"""What damaged rows leave behind, in the order in which it is taken out."""
 
 KIND: Final = DatabaseKind(
     name="catalog",
@@ -26,6 +59,8 @@ KIND: Final = DatabaseKind(
     steps=CATALOG_STEPS,
     way_out="remove the file and run again: it only holds what can be computed from the photos.",
     durable=False,
+    heal=_forget,
+    sealed=True,
 )
 
 
@@ -37,6 +72,11 @@ class Catalog:
         self.files = Files(database, people)
         self.faces = Faces(database, people)
         self.chips = Chips(database)
+
+    @property
+    def damage_found(self) -> int:
+        """How many rows were found damaged, and are forgotten, when it was opened."""
+        return sum(self._database.damaged.values())
 
     @classmethod
     def for_writing(cls, path: Path, people: People) -> Self:

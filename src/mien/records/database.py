@@ -7,6 +7,11 @@ happens in it; and this is the border at which SQLite's errors become mien's.
 While a writer has a file open, SQLite keeps a write-ahead log ("-wal") and its index ("-shm") beside it, so that
 readers need not wait; at rest there is one plain file. A writer that was killed leaves both, and so does one that was
 closed while somebody read; the next writer clears them up.
+
+Whoever opens a file is given no row that is not what mien wrote (`mien.records.checksums`): each is taken out first, in
+the way of the file's kind, and counted as `damaged`. For a reader this is done in a copy that is kept nowhere. To look
+at every row takes a few seconds of a hundred thousand, and so a file that may grow is sealed: a writer that closes it
+puts its checksum beside it, and a file of that checksum needs no look.
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +30,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from mien.errors import AlbumError, BusyError, MienError, StorageError
+from mien.records import checksums
 from mien.storage.leftovers import scratch_folder
 from mien.storage.private import private_file
 
@@ -36,13 +43,23 @@ _WAL = b"\x02\x02"
 Migration = Callable[[sa.Connection], None]
 """Brings the tables of one schema to those of the next, in a transaction in which foreign keys are not enforced."""
 
+Heal = Callable[[sa.Connection, Mapping[str, int], str], None]
+"""Takes the damaged rows out, of which there are so many by table, in a transaction. Raises AlbumError, with the path
+that it is given, where nothing that is left could be believed."""
+
+
+def take_out(connection: sa.Connection, damaged: Mapping[str, int], path: str) -> None:
+    """The `Heal` of a kind whose rows stand for themselves."""
+    for table in damaged:
+        connection.exec_driver_sql(f'DELETE FROM "{table}" WHERE {checksums.is_damaged(connection, table)}')
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseKind:
     """What a file is. `application_id` marks it as ours, so that a wrong path in mien.toml never writes into the
     database of another program; the nth of `steps` brings a file of schema n to n + 1. `way_out` is what to do with a
-    damaged one. What was committed is still there after a power cut if the kind is `durable`; otherwise the last
-    moments may be lost, but never the file."""
+    damaged one, and `heal` what becomes of damaged rows. What was committed is still there after a power cut if the
+    kind is `durable`; otherwise the last moments may be lost, but never the file. `sealed`: see above."""
 
     name: str
     application_id: int
@@ -50,6 +67,8 @@ class DatabaseKind:
     steps: tuple[Migration, ...]
     way_out: str
     durable: bool
+    heal: Heal = take_out
+    sealed: bool = False
 
     @property
     def version(self) -> int:
@@ -66,6 +85,10 @@ class Database:
     def __init__(self, kind: DatabaseKind, path: Path, connection: sa.Connection) -> None:
         self._kind, self._path, self._connection = kind, path, connection
         self._keeps_log = False
+        self.damaged: Mapping[str, int] = {}
+        """How many rows were found damaged and taken out when it was opened, by table; 0 of one whose index was."""
+        self._as_sealed = kind.sealed and _is_sealed(path)
+        self._may_be_sealed = False
 
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
@@ -87,8 +110,10 @@ class Database:
                     database._connection = _in_memory(database._connection)
                     database._create()
                 database._recognise()
-                if database._version() < kind.version:
+                database._look_for_damage()
+                if database._version() < kind.version or database.damaged:
                     database._connection = _in_memory(database._connection)
+                    database._heal()
                     database._migrate()
                 database._connection.exec_driver_sql("PRAGMA query_only = ON")
         return database
@@ -99,6 +124,8 @@ class Database:
                 self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")
                 self._connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         self._connection.close()
+        if self._may_be_sealed:
+            _seal(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +153,10 @@ class Database:
         with _border(self._path, self._kind):
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def is_damaged(self) -> AlbumError:
+        """The error that says that the file is damaged, and what to do."""
+        return AlbumError(str(self._path), "is damaged", f"To go on, {self._kind.way_out}")
+
     @contextlib.contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
         try:
@@ -146,8 +177,11 @@ class Database:
                     self._create()
         self._recognise()  # before anything is changed in it
         self._keep_log()
-        if self._version() < kind.version:
-            self._migrate()
+        self._look_for_damage()
+        self._heal()
+        self._migrate()
+        checksums.keep(self._connection, kind.schema)
+        self._may_be_sealed = kind.sealed
 
     def _keep_log(self) -> None:
         """Goes over to a write-ahead log. Where two do so at once SQLite fails without waiting for its turn."""
@@ -164,11 +198,14 @@ class Database:
     def _create(self) -> None:
         """Makes the tables of an empty file."""
         self._kind.schema.create_all(self._connection, checkfirst=False)
+        checksums.add_to(self._connection, self._kind.schema.tables)
         self._connection.exec_driver_sql(f"PRAGMA application_id = {self._kind.application_id}")
         self._connection.exec_driver_sql(f"PRAGMA user_version = {self._kind.version}")
 
     def _migrate(self) -> None:
         """Brings the tables of an older version of mien to those of this one, by all steps or none."""
+        if self._version() == self._kind.version:
+            return
         execute = self._connection.exec_driver_sql
         # Where foreign keys are enforced, dropping a table to make it anew deletes all that refers to its rows. Inside
         # a transaction this cannot be set any more (sqlite.org/lang_altertable.html, 7).
@@ -178,8 +215,40 @@ class Database:
                 step(connection)
             if lost := execute("PRAGMA foreign_key_check").first():
                 raise RuntimeError(f"a row of {lost[0]} refers to a row of {lost[2]} that no step kept")
+            checksums.add_to(connection, self._kind.schema.tables)
             execute(f"PRAGMA user_version = {self._kind.version}")
         execute("PRAGMA foreign_keys = ON")
+
+    def _look_for_damage(self) -> None:
+        """Counts the rows that are not what mien wrote. Raises AlbumError where the tables are not."""
+        if self._as_sealed:
+            return
+        tables = checksums.tables(self._connection)
+        self.damaged = checksums.damaged(self._connection, tables)
+        if not self.damaged and not self._is_whole():
+            self.damaged = dict.fromkeys(tables, 0)
+        if self._version() < self._kind.version:
+            return
+        for table in self._kind.schema.sorted_tables:
+            found = checksums.columns(self._connection, table.name)
+            if found.keys() != {*table.columns.keys(), checksums.COLUMN}:
+                raise self.is_damaged()
+
+    def _heal(self) -> None:
+        """Takes the damaged rows out. Raises AlbumError where they do not go, or must not."""
+        if not self.damaged:
+            return
+        rows = {table: number for table, number in self.damaged.items() if number}
+        with self.transaction(write=True) as connection:
+            connection.exec_driver_sql("REINDEX")  # or a row would not be found by what it says
+            if rows:
+                self._kind.heal(connection, rows, str(self._path))
+            if checksums.damaged(connection, self.damaged) or not self._is_whole():
+                raise self.is_damaged()
+
+    def _is_whole(self) -> bool:
+        """Whether SQLite finds nothing wrong: each row stands in each index of its table, and no other does."""
+        return bool(self._connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() == "ok")
 
     def _recognise(self) -> None:
         """Raises AlbumError for a file of another program, or of a later version of mien."""
@@ -209,9 +278,40 @@ def execute_many(connection: sa.Connection, query: sa.Executable, rows: list[dic
         connection.execute(query, rows)
 
 
+def _seal(path: Path) -> None:
+    """Puts the checksum of a file that lies at rest beside it. No harm where it does not get there."""
+    with contextlib.suppress(OSError):
+        if not any(_beside(path, ending).exists() for ending in ("-wal", "-journal")):
+            _seal_file(path).write_text(_sum(path), encoding="ascii")
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether a file is, byte for byte, what the last writer left."""
+    try:
+        seal = _seal_file(path).read_bytes()[:200]
+        return not any(_beside(path, end).exists() for end in ("-wal", "-journal")) and seal == _sum(path).encode()
+    except OSError:
+        return False
+
+
+def _seal_file(path: Path) -> Path:
+    return path.with_suffix(".seal")
+
+
+def _sum(path: Path) -> str:
+    """CRC-32 and size of a file: it notices what disks do, and takes a quarter of a cryptographic hash's time."""
+    found = size = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found, size = zlib.crc32(part, found), size + len(part)
+    return f"{found:08x} {size}"
+
+
 def _connected(database: str, uri: bool = False) -> sa.Connection:
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+        connection = sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+        checksums.enable(connection)
+        return connection
 
     engine = sa.create_engine(
         "sqlite://",

@@ -36,6 +36,11 @@ _GROUP = 500
 """Rows fetched by key in one query."""
 
 
+UNIT = 1e-3
+"""How far the square of a unit vector's length may be from 1: far above what float32 rounds, far below a flipped bit
+in the exponent of any number that matters."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PersonFaces:
     """All faces in the M photos of a person that have any, N faces in all, by path and then from left to right.
@@ -203,7 +208,7 @@ class Faces:
         with self._catalog.transaction(write=True) as connection:
             known = connection.execute(_decode, decoded).rowcount
             if known:
-                _see(connection, photo.sha256, encoder)
+                _see(connection, photo.sha256, encoder, faces_found=len(seen.faces))
                 rows = [_face_row(photo.sha256, number, face) for number, face in enumerate(seen.faces)]
                 execute_many(connection, _keep, rows)
         return bool(known)
@@ -246,7 +251,7 @@ class Faces:
             photo=np.array(photo, np.int64),
             ids=np.array(ids, np.int64),
             boxes=np.array(boxes, np.float32).reshape(-1, 4),
-            embeddings=_rows(embeddings, len(ids)),
+            embeddings=self._embeddings(embeddings, len(ids)),
         )
 
     def strangers(self, encoder: str, most: int) -> Floats:
@@ -258,7 +263,7 @@ class Faces:
         )
         with self._catalog.transaction() as connection:
             rows = connection.scalars(query.order_by(faces.c.sha256).limit(most)).all()
-        return _rows(b"".join(rows), len(rows))
+        return self._embeddings(b"".join(rows), len(rows))
 
     def to_choose(self, encoder: str, rule: str) -> tuple[str, ...]:
         """The people whose faces have not been chosen by this rule since anything changed that they depend on, by
@@ -324,7 +329,7 @@ class Faces:
                 if row.person not in left_out:
                     vectors += row.centre
                     photos_of.append(row.photos)
-        return Centres(_rows(vectors, len(photos_of)), np.array(photos_of, np.intp))
+        return Centres(self._embeddings(vectors, len(photos_of)), np.array(photos_of, np.intp))
 
     def guesses(self, encoder: str, person: str | None = None) -> tuple[Guess, ...]:
         """The choices that were made by guess, of `person` if one is named, by name."""
@@ -375,7 +380,7 @@ class Faces:
             people=people,
             person=number[order],
             sha256=tuple(sha256[row] for row in order),
-            embeddings=_rows(embeddings, len(owner))[order],
+            embeddings=self._embeddings(embeddings, len(owner))[order],
             overall=np.array(overall, np.float32)[order],
         )
 
@@ -403,7 +408,7 @@ class Faces:
         for group in in_groups(found, _GROUP):
             with self._catalog.transaction() as connection:
                 rows = connection.scalars(sa.select(faces.c.embedding).where(faces.c.id.in_(group))).all()
-            yield _rows(b"".join(rows), len(rows))
+            yield self._embeddings(b"".join(rows), len(rows))
 
     def _chosen(self, encoder: str, person: str | None) -> sa.Select[str, str]:
         query = (
@@ -477,7 +482,7 @@ class Faces:
                         all_faces=range(first, count) if every_face else range(0),
                     )
                 )
-        return SeenShelf(tuple(found), _rows(embeddings, count))
+        return SeenShelf(tuple(found), self._embeddings(embeddings, count))
 
     def broken(self, shelves: Collection[Shelf]) -> dict[str, tuple[PhotoFault, Mapping[str, Figure]]]:
         """By path the photos on these shelves that every encoder which tried found unreadable, and why."""
@@ -566,6 +571,15 @@ class Faces:
                         found.setdefault(key, (row.path, face_of(row)))
         return found
 
+    def _embeddings(self, data: bytes | bytearray, count: int) -> Floats:
+        """(count, D) float32, (0, 0) for none. Raises AlbumError unless they are unit vectors: what is not was written
+        before rows had checksums, or by an encoder that is none."""
+        found = _rows(data, count)
+        lengths = np.einsum("nd,nd->n", found, found)
+        if not bool(np.all(np.abs(lengths - 1) <= UNIT)):  # which is wrong of NaN, too
+            raise self._catalog.is_damaged()
+        return found
+
     def lookalikes(self, photo: Photo) -> tuple[str, ...]:
         """The hashes of other photos that look like this one (see `mien.vision.phash`)."""
         query = sa.select(photos.c.sha256, photos.c.phash).where(photos.c.phash.is_not(None))
@@ -598,12 +612,17 @@ _ask_again = sa.delete(choices).where(  # whose choice depends on other people
 
 
 def _see(
-    connection: sa.Connection, sha256: str, encoder: str, fault: str | None = None, figures: str | None = None
+    connection: sa.Connection,
+    sha256: str,
+    encoder: str,
+    fault: str | None = None,
+    figures: str | None = None,
+    faces_found: int = 0,
 ) -> None:
     """That the encoder has seen the photo now; the people's faces are to be chosen again."""
     row = {"sha256": sha256, "encoder": encoder, "seen_at": text_of(datetime.now(UTC))}
     connection.execute(_forget, {"of": sha256, "by": encoder})
-    connection.execute(_notice, row | {"fault": fault, "figures": figures})
+    connection.execute(_notice, row | {"fault": fault, "figures": figures, "faces": faces_found})
     connection.execute(_choose_again, {"of": sha256, "by": encoder})
     connection.execute(_ask_again, {"of": sha256, "by": encoder})
 

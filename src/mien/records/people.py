@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mien.records.database import Database, execute_many
-from mien.records.schema import failures, findings, people, removals
+from mien.records.schema import damaged, failures, findings, people, removals
 from mien.records.times import text_of
 from mien.text.names import nfc
 
@@ -105,5 +105,6 @@ class People:
                 connection.execute(sa.delete(removals).where(theirs, removals.c.photo != ""))
                 connection.execute(sa.update(removals).where(theirs).values(pending=None))
                 connection.execute(sa.delete(people).where(people.c.id == person))
+                connection.execute(sa.delete(damaged))  # nobody knows of whom they were
         self._read()
         self._ledger.compact()  # also where a kill came between the two

@@ -3,12 +3,15 @@
     ledger    people <- fetches, failures, findings             what cannot be made again
               source_runs     runs <- steps <- findings     promotions
               removals        salts                          and who may not come back
+              damaged         albums                         and of itself
     catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
               choices     chips
 
 A person's name stands in a column of its own in `people` alone. Every other row about a person holds that person's id,
 also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
 rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
+
+Beside its columns here each table has one more, a checksum of its row (`mien.records.checksums`).
 
 An album of any earlier version of mien opens as well. Whoever changes a table appends a step to
 `CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
@@ -33,7 +36,17 @@ def _say_on_what_ground(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_choices_ground ON choices (ground)")
 
 
-CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground,)
+def _count_faces(connection: sa.Connection) -> None:
+    """Each row has a checksum, which `mien.records.database` adds by itself after all steps; and a photo that was seen
+    says how many faces it has, by which one that is missing is noticed."""
+    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN faces INTEGER")
+    connection.exec_driver_sql(
+        "UPDATE sightings SET faces = (SELECT count(*) FROM faces WHERE faces.sha256 = sightings.sha256 "
+        "AND faces.encoder = sightings.encoder)"
+    )
+
+
+CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground, _count_faces)
 """The nth step brings a catalog of schema n to n + 1."""
 
 
@@ -48,7 +61,16 @@ def _remember_who_was_removed(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE salts (purpose TEXT NOT NULL, salt TEXT NOT NULL, PRIMARY KEY (purpose))")
 
 
-LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed,)
+def _know_damage_and_album(connection: sa.Connection) -> None:
+    """3: each row has a checksum, likewise; what was found damaged is kept aside; and a ledger that does not lie in its
+    album knows which one it is of."""
+    connection.exec_driver_sql(
+        "CREATE TABLE damaged (id INTEGER NOT NULL, of_table TEXT NOT NULL, row BLOB NOT NULL, PRIMARY KEY (id))"
+    )
+    connection.exec_driver_sql("CREATE TABLE albums (folder TEXT NOT NULL, PRIMARY KEY (folder))")
+
+
+LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed, _know_damage_and_album)
 """The same for ledgers."""
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
@@ -162,6 +184,20 @@ salts = sa.Table(
     sa.Column("purpose", sa.Text, primary_key=True),
     sa.Column("salt", sa.Text, nullable=False),  # random, of this album alone
 )
+damaged = sa.Table(
+    "damaged",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("of_table", sa.Text, nullable=False),
+    sa.Column("row", sa.LargeBinary, nullable=False),  # as it was found, for a human: nothing in it can be believed
+)
+albums = sa.Table(
+    "albums",
+    LEDGER,
+    sa.Column(
+        "folder", sa.Text, primary_key=True
+    ),  # its bytes as hex; one row, none for a ledger that lies in its album
+)
 
 # The catalog. `person` is an id of the ledger's `people`.
 
@@ -195,6 +231,7 @@ sightings = sa.Table(
     sa.Column("seen_at", sa.Text, nullable=False),
     sa.Column("fault", sa.Text),  # a kind of `mien.text.photos`; null for a photo that could be read
     sa.Column("figures", sa.Text),  # JSON, of the fault
+    sa.Column("faces", sa.Integer),  # how many
     sqlite_with_rowid=False,
 )
 faces = sa.Table(

@@ -77,6 +77,8 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
     findings += _each(album, seen)
     model = None
     if TRAINING in shelves:
+        if rows := album.ledger.damage_found:
+            findings.append(Finding(FindingKind.RECORDS_DAMAGED, figures={"rows": rows}))
         findings += _of_training(album, shelved, seen)
     else:
         model = album.sound_model()

@@ -32,14 +32,14 @@ from numpy.typing import NDArray
 
 from mien.learning.crossval import HeldOut, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
-from mien.learning.gate import Decision, PairedAnswers, decide
+from mien.learning.gate import ENOUGH, Decision, PairedAnswers, decide, gone
 from mien.learning.head import HeadOption, Ints, weights
 from mien.learning.labels import find
 from mien.learning.openset import choose_threshold, mislabelled, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
-from mien.text.models import GateKind, IncomparableKind
+from mien.text.models import GateKind, GoneKind, IncomparableKind
 from mien.text.words import Figure
 from mien.types import Cosines, Finding
 
@@ -140,6 +140,25 @@ class Compared:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Whom, or what of whom, a challenger does not know any more though nobody removed it."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who is not known at all: such a challenger may not take the champion's place by itself."""
+        return tuple(finding.people[0] for finding in self.findings if finding.kind is GoneKind.PERSON)
+
+
+def gone_since(album: OpenAlbum, champion: Model, challenger: Model) -> Gone:
+    """What is gone since the champion was made, by what the two are made of. Whoever is removed is taken out of the
+    champion at once, and so a photo that is gone from the challenger alone was removed by nobody."""
+    found = gone(champion.card.photos, challenger.card.photos)
+    return Gone(tuple(finding for finding in found if album.removal_of(finding.people[0]) is None))
+
+
 def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | Incomparable:
     """Puts the same questions to both models, of which this version of mien can fit the heads."""
     faces = album.catalog.faces
@@ -211,6 +230,8 @@ def compare_on(
     def share(good: Bools, of: Bools) -> Share:
         return counted(good[of], faces.person[of])
 
+    if changed := _not_as_it_was(champion.model, share(old.held.right, mated & of_old)):
+        return Incomparable(changed)
     decision = decide(
         answers(mated, old.right, new.right),
         faces.person[mated],
@@ -390,6 +411,21 @@ def _too_few_in_common(champion: Contender, challenger: Contender) -> Finding | 
         "photos": photos,
     }
     return Finding(IncomparableKind.OTHER_ENCODER, figures=figures)
+
+
+def _not_as_it_was(champion: Model, now: Share) -> Finding | None:
+    """Why no answer counts, if the champion, made again, fails on its own photos more often than it did when it was
+    trained, beyond chance: not the model has changed since then, but what is known of its photos."""
+    then = champion.card.share("top1")
+    if champion.enrolled_since_fit or min(then.of, now.of) < ENOUGH or now.high >= then.low:
+        return None
+    figures: dict[str, Figure] = {
+        "version": champion.version,
+        "share": then.value,
+        "share_now": now.value,
+        "of": now.of,
+    }
+    return Finding(IncomparableKind.NOT_AS_IT_WAS, figures=figures)
 
 
 def _photos(faces: TrainingSet) -> Iterator[tuple[str, str]]:

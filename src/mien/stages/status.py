@@ -17,7 +17,7 @@ from mien.registry.folder import Model
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
 from mien.storage.walk import LeftOut
-from mien.text.findings import StaleKind
+from mien.text.findings import MemoryKind, StaleKind, of_records
 from mien.types import Finding
 
 
@@ -47,9 +47,10 @@ class ModelStatus:
 class Status:
     """`encoder` is the one that the settings name, and `advice` what a better one would bring. `stale` is what the
     model or the catalog does not know yet. `waiting` counts the photos in the intakes, which are not merged yet.
-    `damaged` says what is wrong with the model in use, if it cannot be loaded. `removed` may not come back until a
-    human adds them again. `closed` is what cannot be looked at in training-images and the intakes; the photos there
-    that mien knows are counted with the others."""
+    `damaged` says what is wrong with the model in use, if it cannot be loaded, and `damage` what of the ledger is out
+    of use, as it is not what mien wrote. `removed` may not come back until a human adds them again. `closed` is what
+    cannot be looked at in training-images and the intakes; the photos there that mien knows are counted with the
+    others."""
 
     folder: Path
     basis: str
@@ -64,6 +65,7 @@ class Status:
     model: ModelStatus | None
     damaged: MienError | None
     stale: tuple[Finding, ...]
+    damage: tuple[Finding, ...]
     removed: tuple[Removal, ...]
     closed: tuple[LeftOut, ...] = ()
 
@@ -74,6 +76,7 @@ class Status:
             "advice": self.advice.line if self.advice else None,
             "damaged": str(self.damaged) if self.damaged else None,
             "stale": [finding.why for finding in self.stale],
+            "damage": [finding.line for finding in self.damage],
             "removed": [{"person": one.name or None, "on": one.on} for one in self.removed],
             "closed": [one.to_json() for one in self.closed],
         }
@@ -99,6 +102,8 @@ def status(album: OpenAlbum) -> Status:
     except (ModelError, StorageError) as error:
         model, damaged = None, error
     stale = missing or _unseen(album, sum(not file.seen for file in seen))
+    if rows := album.catalog.damage_found:
+        stale.append(Finding(StaleKind.DAMAGED, figures={"rows": rows}))
     stale += _drifted(album.catalog.files.drift(training))
     if model and not missing:
         stale += _behind(album, model)
@@ -116,6 +121,7 @@ def status(album: OpenAlbum) -> Status:
         model=_model_status(album, model) if model else None,
         damaged=damaged,
         stale=tuple(stale),
+        damage=_damage(album),
         removed=tuple(one for one in album.ledger.removals.people() if one.name not in people),
         closed=(*training.closed, *waiting.closed),
     )
@@ -133,6 +139,15 @@ def _model_status(album: OpenAlbum, model: Model) -> ModelStatus:
         model.threshold.value,
         model.fpir,
     )
+
+
+def _damage(album: OpenAlbum) -> tuple[Finding, ...]:
+    """What of the ledger was ever found damaged."""
+    tables = album.ledger.damaged()
+    if not tables:
+        return ()
+    rows, file = sum(tables.values()), str(album.layout.ledger_file)
+    return (Finding(MemoryKind.LEDGER, figures={"rows": rows, "of": of_records(tables), "file": file}),)
 
 
 def _unseen(album: OpenAlbum, unseen: int) -> list[Finding]:

@@ -212,6 +212,11 @@ def require_album(folder: Path) -> None:
     raise AlbumError(str(folder), what, f"Name an album by -C ALBUM, or make this one: {command(None, 'init', folder)}")
 
 
+def is_inside(file: Path, folder: Path) -> bool:
+    """Whether `file` lies below `folder`, whatever links lead there."""
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
+
+
 def is_real_folder(entry: os.DirEntry[str]) -> bool:
     """Whether it is a folder and no link to one."""
     return entry.is_dir(follow_symlinks=False) and not is_junction(entry)

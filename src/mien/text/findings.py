@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.kinds import Kind
-from mien.text.models import GateKind, IncomparableKind
+from mien.text.models import GateKind, GoneKind, IncomparableKind
 from mien.text.photos import PhotoFault
-from mien.text.words import count
+from mien.text.words import count, listed
 
 _CONNECT = "Connect the drive or share that it is on, or check the disk."
 _KEPT = "What is known of it is kept until then."
@@ -21,6 +21,13 @@ class FindingKind(Kind):
         "few",
         "{different:,} of {minimum:,} photos with their face, copies counted once",
         "Add photos: other days, other light, from other sides.",
+        True,
+    )
+    RECORDS_DAMAGED = (
+        "records damaged",
+        "{rows:record} of the ledger: damaged, and out of use",
+        "Put a copy of the ledger from a backup in its place (mien status says which it is). It holds what cannot"
+        " be seen again in the photos.",
         True,
     )
     CLOSED = ("closed", "cannot be opened", f"Check its permissions. {_KEPT}", True)
@@ -203,9 +210,43 @@ class LeftOutKind(Kind):
     )
 
 
+class MemoryKind(Kind):
+    """What is said when an album is opened whose memory is damaged."""
+
+    CATALOG = (
+        "catalog",
+        "{rows:record} of the catalog damaged, and forgotten: what they said is seen in the photos again",
+    )
+    LEDGER = (
+        "ledger",
+        "{rows:record} of the ledger damaged, and out of use: {of}",
+        "Put a copy of {file} from a backup in its place.",
+        True,
+    )
+
+
+RECORDS = {
+    "fetches": "where photos came from",
+    "failures": "what could not be had",
+    "source_runs": "how sources fared",
+    "runs": "what runs did",
+    "steps": "what runs did",
+    "findings": "what runs found",
+    "promotions": "which models were in use",
+    "albums": "where the album lies",
+}
+"""What the ledger's tables say, by name."""
+
+
+def of_records(tables: Iterable[str]) -> str:
+    """What these tables of the ledger say, as a list."""
+    return listed(dict.fromkeys(RECORDS.get(table, table) for table in sorted(tables)))
+
+
 class StaleKind(Kind):
     """In what the catalog or the model in use is behind the album."""
 
+    DAMAGED = ("damaged", "{rows:record} of the catalog damaged: what they said will be seen in the photos again")
     NOT_SEEN = ("not seen", "{photos:photo} not seen yet with the present settings")
     NOT_CHOSEN = ("not chosen", "{people:person|people} whose faces are to be chosen again")
     NEW = ("new", "{photos:photo} new in training-images, not seen yet")
@@ -258,6 +299,13 @@ class RunNote(Kind):
 class StepKind(Kind):
     """What a step of the daily run says of itself."""
 
+    FORGOTTEN = ("forgotten", "{rows:record} of the catalog damaged, and seen again in the photos")
+    RECORDS_DAMAGED = (
+        "records damaged",
+        "{rows:record} of the ledger damaged, and out of use",
+        "Put a copy of the ledger from a backup in its place: mien status says which file it is.",
+        True,
+    )
     NOTHING_EXPIRED = ("nothing expired", "nothing has expired")
     EXPIRED = (
         "expired",
@@ -387,7 +435,7 @@ class ErrorKind(Kind):
 def kind_of(key: str) -> Kind:
     """The kind of a finding by its `Kind.key`. Raises KeyError for one that this version of mien does not know."""
     family, _, word = key.partition(".")
-    for kinds in (FindingKind, StepKind, ErrorKind, GateKind, IncomparableKind, SourceFault, FetchFault):
+    for kinds in (FindingKind, StepKind, ErrorKind, GateKind, GoneKind, IncomparableKind, SourceFault, FetchFault):
         if kinds.__name__ == family and word in set(kinds):
             return kinds.of(word)
     raise KeyError(key)

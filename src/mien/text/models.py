@@ -68,6 +68,23 @@ class GateKind(Kind):
     )
 
 
+class GoneKind(Kind):
+    """What a challenger does not know any more, though nobody removed it."""
+
+    PERSON = (
+        "person gone",
+        "{person} is not known any more: {gone:photo} of {photos:,} gone from the album, and nobody removed {person}.",
+        "Put the photos back; or take the person out by mien remove.",
+        True,
+    )
+    PHOTOS = (
+        "photos gone",
+        "{person} is learned from {left:photo} instead of {photos:,}, and nobody removed the others.",
+        "Put the photos back if that was not meant.",
+        True,
+    )
+
+
 class UseKind(Kind):
     """What is said of a version that knows people who were removed."""
 
@@ -80,6 +97,11 @@ class IncomparableKind(Kind):
 
     UNKNOWN_HEAD = ("unknown head", "{version} has a head that this version of mien cannot fit: {head}.")
     NO_FACES = ("no faces", "The album has no face any more that {version} could be asked about.")
+    NOT_AS_IT_WAS = (
+        "not as it was",
+        "{version}, which is in use, had {share:%} of its photos right first when it was trained, and has {share_now:%}"
+        " of {of:photo} now: what is asked is not what it was, and says nothing of either model.",
+    )
     OTHER_ENCODER = (
         "other encoder",
         "{before} sees with the encoder {encoder_before} and {after} with {encoder}, and the album has faces of both in"
