@@ -277,7 +277,9 @@ def ask(folder: Path) -> Said:
         return found
 
     def listed(album: Album) -> Any:
-        runs = [(one.run.date.isoformat(), one.run.state, [step.name for step in one.run.steps]) for one in album.runs()]
+        runs = [
+            (one.run.date.isoformat(), one.run.state, [step.name for step in one.run.steps]) for one in album.runs()
+        ]
         models = album.models()
         said.told += [one.damaged for one in models if one.damaged]
         return runs, [(one.how, one.people, one.photos) for one in models]

@@ -25,6 +25,7 @@ from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, walk
 from mien.text.findings import LeftOutKind, MemoryKind, of_records
 from mien.text.names import nfc
+from mien.text.words import Figure
 from mien.types import EncoderChoice, Finding
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
@@ -91,7 +92,7 @@ class OpenAlbum:
         if not is_inside(file, self.folder):
             self._claim(ledger)
         if rows := ledger.damage_found:
-            figures = {"rows": rows, "of": of_records(ledger.damaged()), "file": str(file)}
+            figures: dict[str, Figure] = {"rows": rows, "of": of_records(ledger.damaged()), "file": str(file)}
             self.progress.note(Finding(MemoryKind.LEDGER, figures=figures).line)
         return ledger
 

@@ -1,8 +1,8 @@
 """The catalog: what mien remembers of an album, so that nothing is computed twice. SQLite through SQLAlchemy Core.
 
 Everything in it can be computed again from the photos: what is found damaged is forgotten, and seen again. Embeddings
-are biometric data, so what is deleted is overwritten. Each method is one transaction, or several that each make sense: kill
--9 loses nothing that a method has returned from. A catalog belongs to the thread that opened it. Writers hold the
+are biometric data, so what is deleted is overwritten. Each method is one transaction, or several that each make sense:
+kill -9 loses nothing that a method has returned from. A catalog belongs to the thread that opened it. Writers hold the
 album's lock; readers need not.
 """
 
