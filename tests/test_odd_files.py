@@ -32,8 +32,8 @@ def rot() -> Iterator[Any]:
 
 
 def test_values_that_were_changed_are_never_believed(rot: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two of each kind; benchmarks/rot.py does hundreds."""
-    bad = rot.rot(trials=14, seed=20261126)
+    """One of each kind at least; benchmarks/rot.py does hundreds."""
+    bad = rot.rot(trials=10, seed=20261126)
     assert bad == 0, capsys.readouterr().out
 
 
