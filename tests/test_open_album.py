@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien import Album, open_album, wiring
-from mien.errors import BusyError
+from mien.errors import AlbumError, BusyError
 from mien.open_album import OpenAlbum, read_settings
 from mien.protocols import Silent
 from mien.storage.layout import TRAINING
@@ -120,3 +121,75 @@ def test_it_knows_the_day_and_who_may_be_recognised_until_when(painted: Painted)
 def test_a_copied_album_is_read_where_it_lies(album: Path, tmp_path: Path) -> None:
     moved = shutil.move(os.fspath(album), tmp_path / "elsewhere")
     assert Album(moved).status().stale == ()
+
+
+# Whose the catalog is that does not lie in its album
+
+
+def at(painted: Painted, folder: Path) -> Painted:
+    """Another folder of the same eyes."""
+    return replace(painted, folder=folder, seen=[])
+
+
+@pytest.fixture
+def away(three_people: Painted) -> Painted:
+    """Three people, trained, whose catalog lies beside the album."""
+    file = three_people.folder / "mien.toml"
+    catalog = (three_people.folder.parent / "local/catalog.sqlite").as_posix()
+    file.write_text(f'catalog = "{catalog}"\n{file.read_text("utf-8")}', "utf-8")
+    three_people.open().train()
+    return three_people
+
+
+def test_a_copy_may_not_use_the_catalog_of_its_original(away: Painted) -> None:
+    """attacks/17-copied-album-shares-its-catalog: each forgot the other's photos, and resumed the other's run."""
+    copy = at(away, shutil.copytree(away.folder, away.folder.with_name("copy")))
+    shutil.rmtree(copy.training / "Ada")
+    catalog = away.folder.parent / "local/catalog.sqlite"
+    before = catalog.read_bytes()
+    for verb in (Album.align, Album.train, Album.daily, Album.status, Album.check, Album.runs):
+        with pytest.raises(AlbumError) as caught:
+            verb(copy.open())
+        assert f"is the catalog of another album, {away.folder}" in caught.value.message
+        assert f"name another file as catalog in {copy.folder / 'mien.toml'}" in caught.value.remedy
+    assert catalog.read_bytes() == before
+    assert away.open().status().stale == ()
+
+    ledger = Path(shutil.copy(away.folder.parent / "local/catalog-ledger.sqlite", copy.folder / "own-ledger.sqlite"))
+    settings = copy.folder / "mien.toml"
+    settings.write_text(settings.read_text("utf-8").replace("local/catalog", "copy/own"), "utf-8")
+    assert ledger.exists() and len(copy.open().align().failures) == 0
+    assert [person.name for person in copy.open().status().people] == ["Bo", "Cy"]
+    assert away.open().status().stale == () and len(away.open().status().people) == 3
+
+
+def test_an_album_that_was_moved_or_restored_keeps_its_catalog(away: Painted) -> None:
+    moved = at(away, away.folder.rename(away.folder.with_name("moved")))
+    assert moved.open().status().stale == () and moved.open().align().computed == 0
+    restored = at(away, shutil.copytree(moved.folder, away.folder))
+    shutil.rmtree(moved.folder)
+    shutil.rmtree(restored.folder / ".mien")
+    assert restored.open().status().stale == () and restored.open().align().new == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets few people make links")
+def test_an_album_may_be_named_by_a_link(away: Painted) -> None:
+    link = away.folder.with_name("link")
+    link.symlink_to(away.folder)
+    for _ in range(2):
+        assert at(away, link).open().align().new == 0 and away.open().align().new == 0
+
+
+def test_an_album_with_another_catalog_by_now_owns_none_but_that(away: Painted) -> None:
+    settings = away.folder / "mien.toml"
+    heir = at(away, shutil.copytree(away.folder, away.folder.with_name("heir")))
+    settings.write_text(settings.read_text("utf-8").replace("local/catalog", "local/mine"), "utf-8")
+    assert heir.open().align().new == 0
+    assert away.open().align().new == 9
+
+
+def test_a_catalog_in_its_album_knows_of_no_folder(three_people: Painted) -> None:
+    three_people.open().train()
+    copy = at(three_people, shutil.copytree(three_people.folder, three_people.folder.with_name("copy")))
+    assert copy.open().align().new == 0 and three_people.open().status().stale == ()
+    assert str(three_people.folder).encode() not in (three_people.folder / ".mien/catalog-ledger.sqlite").read_bytes()

@@ -212,8 +212,9 @@ class Album:
 
     def train(self, keep_encoder: bool = False) -> Learned:
         """Aligns, then makes a model of all faces and puts it into use, whatever it is worth, unless it does not know
-        somebody any more whom nobody removed; none is made where one was made of the same photos before. With `keep_encoder` the encoder that it was made with is written into
-        mien.toml, as that of the album from now on; see `use_encoder`."""
+        somebody any more whom nobody removed; none is made where one was made of the same photos before. With
+        `keep_encoder` the encoder that it was made with is written into mien.toml, as that of the album from now on;
+        see `use_encoder`."""
         from mien.pipeline.learn import learn, put_learned_into_use
 
         with self._writing("train") as album:

@@ -89,6 +89,7 @@ class OpenAlbum:
         from mien.records.ledger import Ledger
 
         file = self.layout.ledger_file
+        _require_not_emptied(file, self.layout.catalog_file)
         ledger = self._opened.enter_context(Ledger.for_writing(file) if self.writes else Ledger.for_reading(file))
         if not is_inside(file, self.folder):
             self._claim(ledger)
@@ -319,6 +320,19 @@ def eyes_of(model: Model, make: EyesFor) -> Eyes:
     eyes = make(model.card.encoder.choice)
     model.require_encoder(eyes.encoder_id, eyes.can_answer_for(model.encoder_id), eyes.encoder.dimensions)
     return eyes
+
+
+def _require_not_emptied(ledger: Path, catalog: Path) -> None:
+    """Raises AlbumError for a ledger of no bytes beside a catalog, which is begun after it: one that was there is lost,
+    and to begin a new one in its place would let everybody come back who was removed."""
+    with contextlib.suppress(OSError):  # what cannot be looked at is told by whoever opens it
+        if ledger.stat().st_size == 0 < catalog.stat().st_size:
+            raise AlbumError(
+                str(ledger),
+                "is empty, and what was in it is lost",
+                "Put a copy from a backup in its place. Or remove it to begin a new one, which does not know who was "
+                "removed, nor where photos came from.",
+            )
 
 
 def _still_uses(folder: Path, layout: Layout) -> bool:

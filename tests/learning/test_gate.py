@@ -19,6 +19,7 @@ from mien.learning.gate import (
     PairedAnswers,
     chance_not_worse,
     decide,
+    gone,
     holm,
 )
 from mien.text.models import GateKind
@@ -266,3 +267,31 @@ def test_a_challenger_as_good_as_the_champion_is_refused_rarely() -> None:
 def test_a_worse_challenger_is_refused_mostly() -> None:
     assert refused(0.05, 40) >= 0.9
     assert refused(0.02, 40) >= 0.2
+
+
+# What is gone
+
+THEN = {"Ada": ["a1", "a2", "a3"], "Bo": [f"b{number}" for number in range(12)], "Cy": ["c1"]}
+
+
+def told(after: dict[str, list[str]]) -> list[tuple[str, str, int]]:
+    return [(finding.kind.name, finding.people[0], int(str(finding.figures["gone"]))) for finding in gone(THEN, after)]
+
+
+def test_who_is_not_known_any_more_is_gone() -> None:
+    assert told(THEN) == []
+    assert told({"Ada": THEN["Ada"], "Bo": THEN["Bo"]}) == [("PERSON", "Cy", 1)]
+    assert told({"Cy": ["c1"], "Di": ["d"]}) == [("PERSON", "Ada", 3), ("PERSON", "Bo", 12)]
+
+
+def test_who_has_another_name_now_is_not_gone() -> None:
+    assert told({"Ada Lovelace": THEN["Ada"], "Bo": THEN["Bo"], "Cy": ["c1"]}) == []
+    assert told({"Bo": [*THEN["Bo"], *THEN["Ada"]], "Cy": ["c1"]}) == []
+    assert told({"A.": ["a1"], "Bo": THEN["Bo"], "Cy": ["c1"]}) == [("PERSON", "Ada", 2)], "two of three are gone"
+
+
+def test_whose_photos_fell_far_is_told() -> None:
+    assert told(THEN | {"Bo": ["b0", "b1"]}) == [("PHOTOS", "Bo", 10)]
+    assert told(THEN | {"Bo": THEN["Bo"][:6]}) == [], "half of them are left"
+    assert told(THEN | {"Ada": ["a1"]}) == [], "too few to judge by"
+    assert told(THEN | {"Bo": [f"new {number}" for number in range(12)]}) == [], "saved anew, all of them"

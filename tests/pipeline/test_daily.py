@@ -38,6 +38,8 @@ from mien.testing import draw_photo
 from mien.text.findings import StepKind
 
 if TYPE_CHECKING:
+    from typer.testing import Result
+
     from conftest import Painted
     from mien.pipeline.daily import Daily
 
@@ -829,3 +831,56 @@ def test_a_photo_that_flips_is_told_by_its_place(grown: Club) -> None:
     assert isinstance(found, Compared) and found.flips
     assert all((grown.painted.training / flip.photo).is_file() for flip in found.flips)
     assert {flip.photo.split("/")[0] for flip in found.flips} <= {flip.person for flip in found.flips}
+
+
+# Who is gone
+
+
+def test_a_challenger_that_lost_somebody_whom_nobody_removed_is_kept_out(grown: Club) -> None:
+    """attacks/13-unreadable-folder-is-a-deleted-person, where nobody can tell: the folder is simply not there."""
+    version = grown.in_use()
+    (grown.folder / "training-images/Cy").rename(grown.folder.parent / "away")
+    done = grown.day()
+    assert done.exit_code == 14 and grown.in_use() == version and len(grown.versions()) == 2
+    gone, kept = told(done)
+    assert "Cy is not known any more: 3 photos of 3 gone" in gone and "mien remove" in gone
+    assert f"mien models promote {grown.versions()[-1]}" in kept
+    (grown.folder.parent / "away").rename(grown.folder / "training-images/Cy")
+    assert grown.day().exit_code == 0 and grown.in_use() == version, "it is made of the same photos again"
+
+
+@pytest.mark.parametrize("meant", ["promoted", "removed", "renamed"])
+def test_who_is_gone_with_somebodys_knowledge_keeps_nothing_out(grown: Club, meant: str) -> None:
+    folder = grown.folder / "training-images/Cy"
+    if meant == "renamed":
+        folder.rename(folder.with_name("Cyrus"))
+    else:
+        shutil.rmtree(folder)
+    if meant == "promoted":
+        assert grown.day().exit_code == 14
+        grown.open().promote(grown.versions()[-1])
+    if meant == "removed":
+        grown.open().remove("Cy")
+    grown.arrive("Ada/4.png")
+    done = grown.day()
+    assert told(done) == [] and grown.in_use() == grown.versions()[-1]
+    known = load_model(grown.folder / "models" / str(grown.in_use())).people
+    assert known == (("Ada", "Bo", "Cyrus") if meant == "renamed" else ("Ada", "Bo"))
+
+
+def test_training_does_not_lose_somebody_either(three_people: Painted, mien: Callable[..., Result]) -> None:
+    for number in range(4, 13):
+        three_people.photo(f"Bo/bo-{number}.png")
+    three_people.open().train()
+    first = three_people.open().version
+    shutil.rmtree(three_people.training / "Cy")
+    for _ in range(2):
+        done = mien("-C", three_people.folder, "train")
+        assert done.exit_code == 14 and three_people.open().version == first
+        assert "Cy is not known any more" in done.stdout and "models promote" in done.stdout
+    three_people.open().remove("Cy")
+    for number in range(3, 13):
+        (three_people.training / f"Bo/bo-{number}.png").unlink()
+    done = mien("-C", three_people.folder, "train")
+    assert done.exit_code == 0 and three_people.open().version != first
+    assert "Bo is learned from 2 photos instead of 12" in done.stdout

@@ -518,3 +518,24 @@ def test_difference_has_the_photos_that_flipped_or_why_not() -> None:
     assert Flip(**told["compared"]["flips"][0]).person in ("P0", "P1")
     why = Finding(IncomparableKind.UNKNOWN_HEAD, figures={"version": OLD, "head": "oracle"})
     assert difference(one, other, Incomparable(why)).to_json()["incomparable"] == why.to_json()
+
+
+@pytest.mark.parametrize(("measured", "comparable"), [(30, False), (15, True), (0, True)])
+def test_a_champion_that_fails_on_its_own_photos_says_that_they_are_not_what_they_were(
+    measured: int, comparable: bool
+) -> None:
+    """attacks/12-catalog-bit-rot: who has nothing to lose is never worse."""
+    faces = faces_of([*range(6)] * 5)
+    noise = np.random.default_rng(1).normal(size=faces.embeddings.shape)
+    rotten = replace(faces, embeddings=np.asarray(noise / np.linalg.norm(noise, axis=1, keepdims=True), np.float32))
+    counts = {"top1_of": measured, "top1_hits": measured}
+    old = model(OLD, photos_of(faces), counts=counts)
+    if not comparable:
+        assert isinstance(compare_two(faces, old, model(NEW, photos_of(faces))), Compared), "as it was, it is asked"
+    if measured == 15:
+        old = model(OLD, photos_of(faces), counts={"top1_of": 30, "top1_hits": measured // 3})
+    found = compare_two(rotten, old, model(NEW, photos_of(faces)))
+    assert isinstance(found, Compared) is comparable
+    if isinstance(found, Incomparable):
+        assert found.reason.kind is IncomparableKind.NOT_AS_IT_WAS
+        assert found.reason.figures["share"] == 1.0 and float(str(found.reason.figures["share_now"])) < 0.6

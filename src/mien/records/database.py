@@ -93,6 +93,7 @@ class Database:
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
         """Opens the file at `path`, or makes it if there is none; the folder must exist."""
+        _require_no_folder(path)
         private_file(path)
         with _border(path, kind):
             database = cls(kind, path, _connected(str(path)))
@@ -103,6 +104,7 @@ class Database:
     @classmethod
     def for_reading(cls, kind: DatabaseKind, path: Path) -> Self:
         """Opens the file at `path` as it is; where there is none, an empty database that is kept nowhere."""
+        _require_no_folder(path)
         with _border(path, kind):
             database = cls(kind, path, _read_only(path))
             with database._closed_on_failure():
@@ -324,12 +326,24 @@ def _connected(database: str, uri: bool = False) -> sa.Connection:
     return connection
 
 
+def _require_no_folder(path: Path) -> None:
+    """Raises StorageError where a folder is in the place of a file."""
+    if path.is_dir():
+        raise StorageError(
+            str(path), "cannot be opened: it is a folder", "Move it away, or name another file as catalog in mien.toml."
+        )
+
+
 def _read_only(path: Path) -> sa.Connection:
     """A connection that creates no file; to an empty database if there is none at `path`."""
     try:
         with path.open("rb") as file:
             keeps_log = file.read(20)[18:] == _WAL
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():  # to a disk that is away, say: there may be a database
+            raise StorageError(
+                str(path), "is a link to nothing", "Connect the disk that it leads to, or remove the link."
+            ) from error
         return _connected(":memory:")
     except OSError as error:
         raise StorageError(str(path), f"cannot be opened: {error.strerror}", "Check its permissions.") from error

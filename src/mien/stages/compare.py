@@ -230,7 +230,7 @@ def compare_on(
     def share(good: Bools, of: Bools) -> Share:
         return counted(good[of], faces.person[of])
 
-    if changed := _not_as_it_was(champion.model, share(old.held.right, mated & of_old)):
+    if changed := _not_as_it_was(champion.model, share(old.held.right, asked & of_old & old.held.mated)):
         return Incomparable(changed)
     decision = decide(
         answers(mated, old.right, new.right),
