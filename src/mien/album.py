@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time as time_zone
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -84,6 +85,8 @@ class Added:
 
 
 def _local_time() -> datetime:
+    if hasattr(time_zone, "tzset"):  # a schedule runs for months, and the zone of the machine may be set meanwhile
+        time_zone.tzset()
     return datetime.now().astimezone()
 
 
