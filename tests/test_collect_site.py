@@ -36,7 +36,7 @@ KINDS = {
 """What a source of each kind that reaches the web begins at."""
 REFUSED = {"html": "not-a-picture", "short": "truncated"}
 FAILED = {
-    "long": "network",
+    "long": "server",
     "oversized": "too-large",
     "endless": "too-large",
     "circle": "redirects",

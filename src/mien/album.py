@@ -15,16 +15,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time as time_zone
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mien import open_album
-from mien.errors import AlbumError, ModelError, PhotoError, UsageError
+from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
 from mien.storage.files import is_there
@@ -85,6 +86,8 @@ class Added:
 
 
 def _local_time() -> datetime:
+    if hasattr(time_zone, "tzset"):  # a schedule runs for months, and the zone of the machine may be set meanwhile
+        time_zone.tzset()
     return datetime.now().astimezone()
 
 
@@ -314,7 +317,15 @@ class Album:
             again = type(self)(self.folder, eyes=self._eyes, progress=self._progress, clock=self._clock, **self._given)
             each(again.daily())
 
-        last = next((done.run.started for done in self.runs() if done.run.command == COMMAND), None)
+        today = self._clock() + timedelta(days=1)  # a run of the future was told by a wrong clock
+        last = None
+        try:
+            begun = (done.run.started for done in self.runs() if done.run.command == COMMAND)
+            last = next((each for each in begun if each < today), None)
+        except MienError as error:  # which need not be so when the day comes: a disk that is not there yet
+            if failed is None:
+                raise
+            failed(error)
         forever(once, at, last, self._clock, failed=failed)
 
     def runs(self, limit: int = 20) -> tuple[Daily, ...]:

@@ -311,8 +311,8 @@ def test_a_transfer_that_broke_off_is_resumed(tiny: Callable[..., TinyEncoder], 
 @pytest.mark.parametrize(
     ("kind", "what", "remedy"),
     [
-        ("cut always", "cannot be reached, or broke off", "Check your network, and run the same command again"),
-        ("failing", "the server answers HTTP 503", "Check your network, and run the same command again"),
+        ("cut always", "breaks off before its end", "Run the same command again later"),
+        ("failing", "the server answers HTTP 503", "Run the same command again later"),
         ("elsewhere", "is at a host that the encoder's description does not list", "a file is known by its hash"),
     ],
 )

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from mien import Album, wiring
-from mien.errors import AlbumError, BusyError, ModelError, StorageError, UsageError
+from mien.errors import AlbumError, BusyError, FetchError, ModelError, StorageError, UsageError
 from mien.open_album import for_reading, for_writing, read_settings
 from mien.pipeline import remove
 from mien.protocols import Silent
@@ -35,6 +35,7 @@ from mien.stages.compare import Compared
 from mien.storage.layout import shelf_of
 from mien.storage.lock import lock
 from mien.testing import draw_photo
+from mien.text.fetching import FetchFault
 from mien.text.findings import StepKind
 
 if TYPE_CHECKING:
@@ -245,6 +246,23 @@ def test_a_source_that_fails_does_not_stop_the_others(grown: Club) -> None:
     (line,) = told(done)
     assert line.startswith("The source gone could not be listed. ")
     assert grown.in_use() == "2026-11-26-001"
+
+
+def test_a_source_whose_time_is_over_is_said_and_goes_on_the_next_day(
+    grown: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.arrive("Ada/4.png")
+
+    def late(*_: object) -> None:
+        raise FetchError("Ada/4.png", "is late", "Wait.", FetchFault.LATER)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.sources.folder.read_below", late)
+        done = grown.day()
+    assert done.exit_code == 0 and done.run.step("promote"), "what came before is learned all the same"
+    said = "0 new photos from 1 source; 1 source not read to the end, as the time was over"
+    assert lines(done)["collect"] == said
+    assert lines(grown.day())["collect"] == "1 new photo from 1 source"
 
 
 def test_what_cannot_be_had_or_is_no_photo_is_counted(grown: Club) -> None:
@@ -771,6 +789,37 @@ def test_the_schedule_runs_a_missed_day_at_once_and_reads_the_settings_anew(
     with pytest.raises(KeyboardInterrupt):
         album.run_daily(FIRST.time(), stop)
     assert found[0].exit_code == 14 and grown.open().runs()[0] == found[0]
+
+
+def test_a_run_of_the_future_holds_nothing_back(grown: Club) -> None:
+    today = grown.now
+    grown.now += timedelta(days=3650)
+    grown.arrive("Ada/5.png")
+    grown.open().daily()
+    grown.now = today + timedelta(days=2)
+    ran: list[Daily] = []
+
+    def stop(done: Daily) -> None:
+        ran.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # a day was missed since the last run that is believed
+        grown.open().run_daily(FIRST.time(), stop)
+    assert ran[0].run.date == grown.now.date()
+
+
+def test_a_schedule_begins_though_nothing_can_be_read_yet(grown: Club, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Exception] = []
+    monkeypatch.setattr("mien.pipeline.schedule.forever", lambda *_, **__: None)
+
+    def away(album: Album) -> None:
+        raise StorageError("The disk", "is away", "Wait.")
+
+    monkeypatch.setattr(Album, "runs", away)
+    grown.open().run_daily(FIRST.time(), lambda done: None, told.append)
+    assert [type(error) for error in told] == [StorageError]
+    with pytest.raises(StorageError):
+        grown.open().run_daily(FIRST.time(), lambda done: None)
 
 
 # What a review found

@@ -189,6 +189,46 @@ def test_whatever_happens_today_the_next_day_comes() -> None:
     assert told == ["25", "26", "27"]
 
 
+def test_where_nobody_can_be_told_the_next_day_comes_too() -> None:
+    days = Days(NOON, 2 * A_DAY)
+
+    def run() -> None:
+        days.run()
+        raise ValueError
+
+    def failed(error: Exception) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(EnoughError):
+        forever(run, AT, None, days.clock, days.sleep, failed)
+    assert len(days.runs) == 2
+
+
+ZONES = ("Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia", "Africa/Casablanca")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("at", [time(0, 0), time(2, 0), time(2, 15), time(11, 59)])
+def test_in_every_zone_each_day_has_one_run(zone: str, at: time) -> None:
+    begin = datetime(2026, 10, 2, 12, tzinfo=ZoneInfo(zone))  # Lord Howe's clocks change by half an hour on the 4th
+    assert [run[:10] for run in Clock(begin, 3).days(at)] == [f"2026-10-{day:02}" for day in (3, 4, 5)]
+
+
+def test_whoever_travels_has_a_run_a_day() -> None:
+    """The machine's zone is set to another one while the schedule runs."""
+    zones = [timezone(timedelta(hours=hours)) for hours in (1, -5, 9, 1)]
+    clock = Clock(NOON, 8)
+    with pytest.raises(EnoughError):
+        forever(
+            lambda: clock.runs.append(f"{clock():%j}"),
+            AT,
+            None,
+            lambda: clock().astimezone(zones[clock.slept // timedelta(days=2) % 4]),
+            clock.sleep,
+        )
+    assert 7 <= len(clock.runs) <= 9
+
+
 def test_what_a_run_raises_ends_it() -> None:
     def run() -> None:
         raise EnoughError

@@ -303,3 +303,12 @@ def test_promotions_come_last_first(history: History) -> None:
         Promotion("v1", NOON, "rollback", "v2"),
         Promotion("v2", NOON, "daily", "v1"),
     )
+
+
+def test_runs_of_sources_do_not_grow_for_ever(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.records.history.MOST_RUNS", 2)
+    for name in ("b", "a", "a", "a", "a"):
+        history.source_ran(SourceRun(name, NOON, LATER, 1, 0, 0, 0, 0, None))
+    assert list(history.source_runs()) == ["b", "a"], "the one that was asked the longest time ago comes first"
+    with history._ledger.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM source_runs").scalar() == 3

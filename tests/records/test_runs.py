@@ -180,3 +180,13 @@ def test_every_kind_of_finding_comes_back(runs: Runs, kinds: type[Kind]) -> None
     told = runs.run(run)
     assert told and [type(one.kind) for one in told.steps[0].findings] == [kinds] * len(found)
     assert told.steps[0].findings == tuple(found)
+
+
+def test_runs_do_not_grow_for_ever(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.records.runs.MOST_RUNS", 3)
+    for number in range(6):
+        run = runs.begin("daily", DAY, NOON + timedelta(days=number))
+        runs.begin_step(run.id, "check", NOON)
+        runs.finish_step(run.id, "check", NOON, "done", {}, [MERGED])
+    assert [run.started.day for run in runs.last()] == [28, 27, 26]
+    assert all(run.steps[0].findings == (MERGED,) for run in runs.last())

@@ -300,3 +300,40 @@ def test_no_garbage_breaks_more_than_the_feed(data: st.DataObject) -> None:
 def test_wrong_options(options: dict[str, object], said: str) -> None:
     with pytest.raises(SourceError, match=said):
         feed({}, **options)
+
+
+def test_addresses_are_relative_to_the_base_of_their_element() -> None:
+    text = """<feed xmlns="http://www.w3.org/2005/Atom" xmlns:media="http://search.yahoo.com/mrss/" xml:base="/a/">
+    <title>x</title><entry xml:base="b/"><author><name>Ada</name></author>
+    <link rel="enclosure" type="image/jpeg" href="1.jpg"/><media:content url="2.jpg" medium="image" xml:base="c/"/>
+    <media:group xml:base="/d/"><media:content url="3.jpg" medium="image"/></media:group>
+    <content type="html" xml:base="e/">&lt;img src="4.jpg"&gt;</content></entry>
+    <entry><author><name>Ada</name></author><media:content url="5.jpg" medium="image"/></entry></feed>"""
+    found = told(feed({"feed": text}, content=True))
+    assert found == [(path, "Ada") for path in ("a/b/1.jpg", "a/b/c/2.jpg", "d/3.jpg", "a/b/e/4.jpg", "a/5.jpg")]
+
+
+def test_texts_of_a_json_feed_are_relative_to_their_item() -> None:
+    item = {"url": "/news/1/", "image": "1.jpg", "content_html": "<img src=2.jpg>", "authors": [{"name": "Ada"}]}
+    assert told(feed({"feed": json_feed(item)}, content=True)) == [("1.jpg", "Ada"), ("news/1/2.jpg", "Ada")]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"authors": {"name": "Ada"}},
+        {"authors": ["Ada"]},
+        {"author": "Ada"},
+        {"authors": [None, {"name": None}, {"name": "Ada", "url": 5}]},
+        {"authors": [{"name": "Ada"}], "title": 7, "tags": None, "attachments": None},
+        {"authors": [{"name": "Ada"}], "tags": "one", "summary": ["x"], "attachments": []},
+        {"authors": [{"name": "Ada"}], "image": ["1.jpg"]},
+        {"authors": [{"name": "Ada"}], "image": {"url": "1.jpg"}},
+        {"authors": [{"name": "Ada"}], "image": None, "attachments": {"url": "1.jpg", "mime_type": None}},
+        {"authors": [{"name": "Ada"}], "image": None, "attachments": ["1.jpg"]},
+    ],
+)
+def test_a_json_feed_may_be_written_loosely(more: dict[str, Any]) -> None:
+    text = json_feed({"image": "1.jpg", **more})
+    assert told(feed({"feed": text})) == [("1.jpg", "Ada")]
+    assert told(feed({"feed": Page(f"{HERE}/feed", text.encode("utf-16"), None)})) == [("1.jpg", "Ada")]

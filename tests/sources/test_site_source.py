@@ -217,3 +217,34 @@ def test_odd_markup_ends_soon_and_in_an_answer(markup: str) -> None:
 def test_a_srcset_without_end_is_read_soon() -> None:
     page = f"<h1>Ada</h1><img srcset='{'x' * 200_000}' src=1.jpg>"
     assert told(site({"g": page}, "g", person="h1", pictures="img"))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        '<img src="data:image/gif;base64,R0" data-lazy-src="1.jpg">',
+        '<img src="data:image/gif;base64,R0" data-original="1.jpg">',
+        '<img src="small.jpg" data-lazy-srcset="small.jpg 100w, 1.jpg 900w 600h">',
+        r'<img src="\1.jpg">',
+        '<img src=" 1.jpg\n">',
+        '<img src="https:1.jpg">',
+        '<img src="//example.org/1.jpg">',
+        '<img src="./x/../1.jpg#top">',
+    ],
+)
+def test_a_picture_is_found_however_its_address_is_written(picture: str) -> None:
+    assert told(site({"g": f"<h1>Ada</h1>{picture}"}, "g", person="h1", pictures="img")) == [("1.jpg", "Ada")]
+
+
+def test_the_address_of_a_picture_element_stands_in_it() -> None:
+    page = '<h1>Ada</h1><picture><source srcset="1.jpg 2x, s.jpg 1x"><img src="data:,"></picture>'
+    assert told(site({"g": page}, "g", person="h1", pictures="picture")) == [("1.jpg", "Ada")]
+
+
+def test_a_base_counts_wherever_it_stands_and_after_a_redirect() -> None:
+    page = Page(f"{HERE}/moved/g", b"<h1>Ada</h1><img src=1.jpg>", None)
+    assert told(site({"g": page}, "g", person="h1", pictures="img")) == [("moved/1.jpg", "Ada")]
+    late = Page(f"{HERE}/moved/g", b"<h1>Ada</h1><img src=1.jpg><div><base target=x><base href=b/></div>", None)
+    assert told(site({"g": late}, "g", person="h1", pictures="img")) == [("moved/b/1.jpg", "Ada")]
+    wrong = Page(f"{HERE}/moved/g", b"<base href=data:x><h1>Ada</h1><img src=1.jpg>", None)
+    assert told(site({"g": wrong}, "g", person="h1", pictures="img")) == [("moved/1.jpg", "Ada")]

@@ -361,7 +361,8 @@ def test_without_a_strong_etag_nothing_is_resumed(serve: Serve, headers: dict[st
 def test_a_picture_that_always_breaks_off_is_given_up(serve: Serve) -> None:
     server = serve({"/a.jpg": Reply(200, BODY, {}, len(BODY) + 1)})
     with local() as web:
-        failing(web, f"{server.url}/a.jpg", "network")
+        error = failing(web, f"{server.url}/a.jpg", "server")
+    assert "breaks off before its end" in error.message
     assert len(server.paths) == len(BACKOFF) + 1
 
 
@@ -529,7 +530,33 @@ def test_a_drip_ends_at_the_deadline(serve: Serve) -> None:
     assert len(server.paths) == 1
 
 
+def test_nothing_is_asked_for_after_the_end_and_what_is_under_way_breaks_off(serve: Serve) -> None:
+    now = [0.0]
+
+    class Slow(Sink):
+        def write(self, data: bytes) -> None:
+            now[0] += 10
+            super().write(data)
+
+    server = serve({"/a.jpg": Reply(200, bytes(10 * 2**20)), "/b.jpg": Reply(200, BODY)})
+    with local(clock=lambda: now[0], ends=25.0) as web:
+        failing(web, f"{server.url}/a.jpg", "later", Slow())
+        failing(web, f"{server.url}/b.jpg", "later")
+    assert server.paths == ["/a.jpg"]
+
+
 # --- redirects
+
+
+def test_a_redirect_may_be_written_in_any_letters(serve: Serve) -> None:
+    places = {"/1": "/my photo é.jpg".encode().decode("latin-1"), "/2": "/café.jpg", "/3": "../x/./y.jpg?a=b c#top"}
+    replies = {path: Reply(302, b"", {"Location": to}) for path, to in places.items()}
+    found = {"/my%20photo%20%C3%A9.jpg", "/caf%E9.jpg", "/x/y.jpg?a=b%20c"}
+    server = serve({**replies, **{path: Reply(200, BODY) for path in found}})
+    with local() as web:
+        for path in places:
+            web.picture(f"{server.url}{path}", Sink(), "")
+    assert found <= set(server.paths)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -760,6 +787,9 @@ FOREIGN = (
 )
 
 
+NETWORKS = (httpcore.ConnectError, httpcore.ReadError, httpcore.WriteError)
+
+
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("where", ["connect_tcp", "read"])
 def test_no_foreign_error_leaks(serve: Serve, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str) -> None:
@@ -773,9 +803,10 @@ def test_no_foreign_error_leaks(serve: Serve, monkeypatch: pytest.MonkeyPatch, e
         web.close()
         owner = httpcore.SyncBackend if where == "connect_tcp" else type(_stream(server))
         monkeypatch.setattr(owner, where, fail)
-        found = failing(
-            web, f"{server.url}/a.jpg?token=secret", "timeout" if "Timeout" in type(error).__name__ else "network"
-        )
+        name = type(error).__name__
+        kind = "timeout" if "Timeout" in name else "network" if isinstance(error, (*NETWORKS, OSError)) else "address"
+        kind = "server" if name == "RemoteProtocolError" else kind
+        found = failing(web, f"{server.url}/a.jpg?token=secret", kind)
     assert "secret" not in str(found)
 
 

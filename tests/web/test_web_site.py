@@ -21,7 +21,7 @@ LIMIT = 100_000
 PICTURES = [(f"Person {number % 8}", b"\xff\xd8\xff" + number.to_bytes(2) * 5000) for number in range(150)]
 FATE = {
     "abroad": "host",
-    "long": "network",
+    "long": "server",
     "oversized": "too-large",
     "endless": "too-large",
     "circle": "redirects",

@@ -217,6 +217,8 @@ def _explained(error: FetchError, file: EncoderFile, wanted: Wanted) -> EncoderE
         case FetchFault.TOO_LARGE:
             what = f"is larger than the {file.bytes:,} bytes that are expected"
             first = "There is another file now. "
+        case FetchFault.SERVER:
+            first = "Run the same command again later. Or: "
         case kind if kind in _PASSING:
             first = "Check your network, and run the same command again. Or: "
     return EncoderError(cause.about, what, f"{first}{wanted.by_hand}")

@@ -82,7 +82,8 @@ def forever(
                     except Exception as error:
                         if failed is None:
                             raise
-                        failed(error)
+                        with contextlib.suppress(Exception):  # nobody may be there who could be told
+                            failed(error)
                     served = due
                     continue
             sleep(LOOK_EVERY)

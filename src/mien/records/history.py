@@ -25,6 +25,9 @@ from mien.text.fetching import FetchFault, SourceFault
 HAND: Final = "hand"
 """The source of photos that somebody put in by `mien add`. No source in mien.toml may be called so."""
 
+MOST_RUNS = 1000
+"""Runs of a source that are remembered."""
+
 Outcome = Literal["placed", "duplicate", "refused", "removed", "expired"]
 """Of a fetch: put into the album; left out because the album has these bytes of that person; no picture; taken out of
 that person's photos before; or not to be used any more, since the last day of its source is over."""
@@ -239,9 +242,12 @@ class History:
     # How sources fared
 
     def source_ran(self, run: SourceRun) -> None:
-        """Remembers how a source fared."""
+        """Remembers how a source fared; what was longer ago than its last `MOST_RUNS` runs is forgotten."""
+        of_source = sa.select(source_runs.c.id).where(source_runs.c.source == run.source)
+        old = of_source.order_by(source_runs.c.id.desc()).offset(MOST_RUNS)
         with self._ledger.transaction(write=True) as connection:
             connection.execute(insert(source_runs), self._row_of(run))
+            connection.execute(sa.delete(source_runs).where(source_runs.c.id.in_(connection.scalars(old).all())))
 
     def source_runs(self) -> dict[str, SourceRun]:
         """How each source fared when it was last run, by name: first the one whose last run is the oldest, by the order

@@ -25,6 +25,9 @@ from mien.text.findings import kind_of
 from mien.text.words import Figure
 from mien.types import Finding
 
+MOST_RUNS = 1000
+"""Runs that are remembered: nearly three years of one a day."""
+
 State = Literal["running", "done", "failed"]
 StepOutcome = Literal["done", "failed"]
 
@@ -80,9 +83,11 @@ class Runs:
         self._ledger, self._people = ledger, people
 
     def begin(self, command: str, day: date, now: datetime) -> Run:
-        """Begins a run of this process for a day."""
+        """Begins a run of this process for a day. Runs that are older than the last `MOST_RUNS` are forgotten."""
         stem = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        old = sa.select(runs.c.id).order_by(_newest).offset(MOST_RUNS - 1)
         with self._ledger.transaction(write=True) as connection:
+            connection.execute(sa.delete(runs).where(runs.c.id.in_(connection.scalars(old).all())))
             same = connection.scalars(sa.select(runs.c.id).where(runs.c.id.startswith(stem))).all()
             name = f"{stem}-{len(same) + 1}" if same else stem
             row = {"id": name, "command": command, "date": day.isoformat(), "started": text_of(now), "state": "running"}

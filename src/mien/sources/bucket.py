@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 
 import fsspec
@@ -233,7 +234,8 @@ def _said(where: str, error: Exception) -> tuple[str, str]:
     if isinstance(error, PermissionError):
         return f"may not read {where}", "Check the credentials, and what they allow."
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-    return f"cannot read {where}: {reason}", "Check url and options in mien.toml, and the network."
+    network = ", and the network" if _fault(error) in (FetchFault.NETWORK, FetchFault.TIMEOUT) else ""
+    return f"cannot read {where}: {reason}", f"Check url and options in mien.toml{network}."
 
 
 def _fault(error: Exception) -> FetchFault:
@@ -245,5 +247,7 @@ def _fault(error: Exception) -> FetchFault:
             return FetchFault.REFUSED
         case TimeoutError():
             return FetchFault.TIMEOUT
-        case _:
+        case ConnectionError() | gaierror():
             return FetchFault.NETWORK
+    name = type(error).__name__  # of a library that need not be loaded: EndpointConnectionError, ClientConnectorError
+    return FetchFault.NETWORK if any(word in name for word in ("Connect", "Endpoint", "Timeout")) else FetchFault.SERVER

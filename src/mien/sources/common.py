@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -121,8 +125,9 @@ def link(base: str, href: object) -> str | None:
     """The URL that `href` on the page `base` leads to, without its fragment; None unless it is one of http or https."""
     if not isinstance(href, str) or len(href) > LONGEST_LINK:
         return None
+    address, mark, rest = href.strip().partition("?")
     try:
-        url = urldefrag(urljoin(base, href.strip())).url
+        url = urldefrag(urljoin(base, address.replace("\\", "/") + mark + rest)).url  # as browsers take a backslash
         parts = urlsplit(url)
         return url if parts.scheme in ("http", "https") and parts.hostname else None
     except ValueError:  # brackets that hold no address, say
@@ -172,6 +177,33 @@ def inside(folder: Path, path: str) -> Path | None:
 def file_stamp(found: os.stat_result) -> str:
     """The stamp of a file on disk: its size and time."""
     return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def as_on_disk(folder: Path, path: str) -> str:
+    """`path`, relative to `folder`, as its parts are written on disk where they differ in how accents are encoded: a
+    table that was made on one system may say NFC of a file that another wrote in NFD, or the other way round. As it is
+    where no such file is there, or several are."""
+    if path.isascii():
+        return path
+    here, found = folder, list[str]()
+    for part in path.split("/"):
+        name = part
+        with contextlib.suppress(OSError, ValueError):
+            if part not in ("", ".", "..") and not os.path.lexists(here / part):
+                same = _names(here, here.stat().st_mtime_ns)[unicodedata.normalize("NFC", part)]
+                name = same[0] if len(same) == 1 else part
+        here /= name
+        found.append(name)
+    return "/".join(found)
+
+
+@lru_cache(maxsize=32)
+def _names(folder: Path, written: int) -> Mapping[str, Sequence[str]]:
+    """The names in a folder, which was last `written` then, by their form in NFC."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for one in folder.iterdir():
+        names[unicodedata.normalize("NFC", one.name)].append(one.name)
+    return names
 
 
 def stamp_inside(name: str, folder: Path, path: str) -> str | FetchError | None:

@@ -28,7 +28,7 @@ from mien.sources.common import (
 )
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
-from mien.sources.table import open_table, person_of, table_rows
+from mien.sources.table import open_table, path_of, person_of, table_rows
 from mien.storage.files import is_folder
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.system_folders import is_of_cameras, is_of_systems
@@ -122,7 +122,7 @@ class _Table:
                 yield row if isinstance(row, FetchError) else self._offer(f"line {row[0]} of {file}", row[1], seen)
 
     def _offer(self, where: str, row: Mapping[str, object], seen: set[str]) -> Offer | FetchError:
-        path = Path(str(row.get("file") or "").strip()).as_posix()
+        path = path_of(self.folder, row.get("file"))
         stamp = stamp_inside(self.name, self.folder, path)
         if isinstance(stamp, FetchError):
             return stamp

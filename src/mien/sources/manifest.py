@@ -25,7 +25,7 @@ from mien.sources.common import (
     read_options,
     stamp_inside,
 )
-from mien.sources.table import open_table, person_of, table_rows
+from mien.sources.table import encoding_of, open_table, path_of, person_of, table_rows
 from mien.text.fetching import FetchFault
 from mien.types import Offer, Receipt
 
@@ -62,7 +62,8 @@ class _OnTheWeb:
     def offers(self) -> Iterator[Offer | FetchError]:
         """In the order of the manifest."""
         page = first_page(self.name, self.web, self.url)
-        text = io.TextIOWrapper(io.BytesIO(page.body), encoding="utf-8-sig", errors="replace")
+        encoding = encoding_of(page.body, page.charset)
+        text = io.TextIOWrapper(io.BytesIO(page.body), encoding=encoding, errors="replace")
         yield from _offers(self.name, self.url, text, page.url, None)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
@@ -126,7 +127,7 @@ def _found(
     if folder is None:
         remedy = "A manifest on the web needs a url in each line."
         return fetch_error(name, f"gives no url in {where}", remedy, FetchFault.ADDRESS)
-    path = Path(str(values.get("path") or "").strip()).as_posix()
+    path = path_of(folder, values.get("path"))
     stamp = stamp_inside(name, folder, path)
     if isinstance(stamp, FetchError):
         return stamp

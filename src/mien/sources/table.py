@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import TextIO
 
 from mien.errors import FetchError
 from mien.parsing.markup import tidy
-from mien.sources.common import fetch_error, source_error
+from mien.sources.common import as_on_disk, fetch_error, source_error
 from mien.sources.lists import people_listed
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.words import listed
@@ -25,10 +28,36 @@ _CORRECT = "Correct that line."
 def open_table(name: str, file: Path) -> TextIO:
     """A file for `table_rows`. `name` is the source's. Raises SourceError."""
     try:
-        return file.open(encoding="utf-8-sig", errors="replace")
+        with file.open("rb") as opened:
+            begin = opened.read(4)
+        return file.open(encoding=encoding_of(begin), errors="replace")
     except OSError as error:
         what = f"has a table that cannot be read: {file}: {error.strerror or error}"
         raise source_error(name, what, "Check the path.", SourceFault.UNLISTED) from error
+
+
+def encoding_of(text: bytes, said: str | None = None) -> str:
+    """The encoding of a table: UTF-8, or UTF-16 if it begins with that mark, as spreadsheets write it; that which a
+    server `said` for bytes that are no UTF-8."""
+    if text.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        if said and codecs.lookup(said)._is_text_encoding:
+            text.decode("utf-8-sig")
+    except LookupError:
+        pass
+    except UnicodeDecodeError:
+        return said or "utf-8-sig"
+    return "utf-8-sig"
+
+
+def path_of(folder: Path, value: object) -> str:
+    """The path that a row gives, relative to `folder`, as it is written on disk. Where no such file is there, a
+    backslash is what it is on Windows."""
+    path = value.strip() if isinstance(value, str) else ""
+    if "\\" in path and not os.path.lexists(folder / path):
+        path = path.replace("\\", "/")
+    return as_on_disk(folder, Path(path).as_posix())
 
 
 def table_rows(
@@ -107,9 +136,14 @@ def _json_row(name: str, where: str, number: int, line: str) -> tuple[int, dict[
 
 
 def _row(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    """An object of JSON by columns. Raises _TwiceError for two values of one column, of which one would be ignored."""
+    """An object of JSON by columns; null is no value, and a number its digits. Raises _TwiceError for two values of one
+    column, of which one would be ignored."""
     row: dict[str, object] = {}
-    for key, value in pairs:
+    for key, given in pairs:
+        number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        value = str(given) if number else given
+        if value is None:
+            continue
         if row.setdefault(_column(key), value) != value:
             raise _TwiceError(_column(key))
     return row

@@ -282,7 +282,8 @@ class _SourceRun:
         if offer.stamp:
             is_known = offer.stamp == before.stamp
         else:
-            is_known = max((self._day - before.checked_on).days, 0) < self._settings.recheck_days  # west of Greenwich
+            age = (self._day - before.checked_on).days  # -1 west of Greenwich; less was said by a clock that was wrong
+            is_known = age >= -1 and max(age, 0) < self._settings.recheck_days
         self._known += is_known
         return (
             None if is_known else _Wanted(offer, person, self._album.ledger.history.fetch(self._name, offer.location))

@@ -6,6 +6,8 @@ a body (a full disk, say) passes through as it is.
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ _BY_GZIP = (("gzip",), ("x-gzip",))
 _GONE = frozenset({404, 410})
 _MALFORMED = ("illegal", "bad ", "conflicting", "can't parse", "unsupported")
 """What h11's errors say, in lower case, of a server that did answer, but badly."""
+_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors of this machine, which has too many files open or too little memory for another connection."""
 _ASIDE = 64 * 1024
 """Bytes of an unwanted body that are read to keep the connection; beyond, a new one is cheaper."""
 
@@ -103,13 +107,23 @@ class Answer:
 
     def target(self) -> httpx.URL:
         """The URL that a redirect leads to. Raises FetchError."""
-        location = self.headers.get("location")
+        location = self._location()
         if location is None:
             raise self.error("leads elsewhere without saying where", FetchFault.REDIRECTS)
         url = parse(location, self.url)
         if self.url.scheme == SCHEMES[1] and url.scheme != SCHEMES[1]:
             raise self.error(f"leads from https to http: {shown(url)}", FetchFault.REDIRECTS)
         return url
+
+    def _location(self) -> str | None:
+        """The header, whose letters are UTF-8; bytes that are none are escaped as they are, as browsers do."""
+        found = next((value for name, value in self.headers.raw if name.lower() == b"location"), None)
+        if found is None:
+            return None
+        try:
+            return found.decode()
+        except UnicodeDecodeError:
+            return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in found)
 
     def refusal(self) -> FetchError:
         """The error that its status means; the status is not the one that was hoped for."""
@@ -171,12 +185,31 @@ def border(url: httpx.URL) -> Iterator[None]:
             FetchError(shown(url), "does not answer in time", FetchFault.TIMEOUT.remedy, FetchFault.TIMEOUT)
         ) from error
     except (httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
-        if isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError):
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, ssl.SSLCertVerificationError):
             raise FetchError(
                 shown(url),
                 "was not asked for: its server cannot prove, by its certificate, that it is that host",
                 "Tell whoever runs the site; mien never goes on without.",
-                FetchFault.NETWORK,
+                FetchFault.SERVER,
+            ) from error
+        if isinstance(cause, ssl.SSLError):
+            raise Passing(
+                FetchError(
+                    shown(url),
+                    "cannot be asked for: its server does not encrypt as it should (TLS)",
+                    "Check whether it begins with http:// instead, or tell whoever runs the site.",
+                    FetchFault.SERVER,
+                )
+            ) from error
+        if isinstance(cause, OSError) and cause.errno in _OWN:
+            raise Passing(
+                FetchError(
+                    shown(url),
+                    f"was not asked for, as this computer has too little left: {cause.strerror}",
+                    FetchFault.SHORT_OF_MEMORY.remedy,
+                    FetchFault.SHORT_OF_MEMORY,
+                )
             ) from error
         said = str(error).lower() if isinstance(error, httpcore.RemoteProtocolError) else ""
         if any(word in said for word in _MALFORMED):
@@ -186,8 +219,15 @@ def border(url: httpx.URL) -> Iterator[None]:
                 FetchFault.SERVER.remedy,
                 FetchFault.SERVER,
             ) from error
-        raise Passing(
-            FetchError(shown(url), "cannot be reached, or broke off", FetchFault.NETWORK.remedy, FetchFault.NETWORK)
-        ) from error
-    except (httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol, OSError, ValueError) as error:
-        raise FetchError(shown(url), "cannot be asked for", "Check how it is written.", FetchFault.NETWORK) from error
+        if said:  # it was reached, and it closed
+            raise Passing(
+                FetchError(shown(url), "breaks off before its end", FetchFault.SERVER.remedy, FetchFault.SERVER)
+            ) from error
+        what = "cannot be reached" if isinstance(error, httpcore.ConnectError) else "breaks off"
+        if isinstance(cause, socket.gaierror):
+            what = "cannot be reached: nobody knows its host"
+        raise Passing(FetchError(shown(url), what, FetchFault.NETWORK.remedy, FetchFault.NETWORK)) from error
+    except OSError as error:
+        raise FetchError(shown(url), "cannot be reached", FetchFault.NETWORK.remedy, FetchFault.NETWORK) from error
+    except (httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol, ValueError) as error:
+        raise FetchError(shown(url), "cannot be asked for", "Check how it is written.", FetchFault.ADDRESS) from error

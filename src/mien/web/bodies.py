@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+_LONGEST_STAMP = 1000
+"""Letters of a header that is remembered, and sent back."""
 _PIECE = 64 * 1024
 """Bytes that are unpacked at once: gzip can make a thousand of one."""
 
@@ -58,7 +60,7 @@ class Stamp:
 
 def _sendable(value: str) -> str:
     """`value` if it can be sent back in a header, else ""."""
-    return value if value.isascii() and value.isprintable() else ""
+    return value if value.isascii() and value.isprintable() and len(value) <= _LONGEST_STAMP else ""
 
 
 class Part(NamedTuple):
@@ -92,6 +94,8 @@ def pause(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}", value):
         return float(value)
+    if len(value) > 100:
+        return None
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
     except (TypeError, ValueError):
