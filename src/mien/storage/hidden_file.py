@@ -7,12 +7,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from mien.errors import FetchError, PhotoError
-from mien.storage.files import HALF_WRITTEN, remove_file, storage_error, temporary_file
+from mien.errors import FetchError, PhotoError, StorageError
+from mien.storage.files import HALF_WRITTEN, entries, remove_file, storage_error, temporary_file
 from mien.text.fetching import FetchFault
 from mien.types import Photo, Receipt
 from mien.vision.images import decode
@@ -133,8 +134,11 @@ class HiddenFile:
 
 
 def remove_hidden(folder: Path) -> None:
-    """Removes the hidden files in a folder that nobody is writing to, and the folder if nothing else is in it."""
-    for leftover in folder.glob(HALF_WRITTEN):
-        remove_file(leftover)
+    """Removes the hidden files in a folder that nobody is writing to, and the folder if nothing else is in it. A folder
+    that cannot be looked into keeps them."""
+    with contextlib.suppress(StorageError):
+        for leftover in entries(folder):
+            if fnmatchcase(leftover.name, HALF_WRITTEN):
+                remove_file(leftover)
     with contextlib.suppress(OSError):
         folder.rmdir()  # refused while there is something in it
