@@ -4,6 +4,7 @@ is called what it is. The commands are those that the parser knows, so a new one
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,3 +159,24 @@ def test_beside_something_that_may_not_be_read_nothing_breaks_and_nothing_is_tak
             assert result.exit_code in (0, 2, 3, 5, 6, 7, 11, 14, 18), (command, said)
             if result.exit_code == StorageError.exit_code:
                 assert "permission" in said or "you may write" in said, (command, said)
+
+
+def test_every_command_that_is_printed_can_be_pasted_into_a_shell(
+    new_painted: Callable[[Path], Painted], tmp_path: Path, painted: Painted, mien: Callable[..., Any]
+) -> None:
+    """From an album whose path has blanks and signs that mean something to a shell."""
+    folder = tmp_path / "My photos & 'more'; $HOME"
+    folder.mkdir()
+    said = [mien("init", folder / "new", "--basis", "personal").output]
+    album = new_painted(folder / "album")
+    for person in ("Ada", "Bo"):
+        album.photo(f"{person}/1.png")
+    new = album.paint(folder / "album/2026-11-20-training-images/Ada/2.png", "Ada")
+    for words in (["status"], ["classify", new], ["merge"], ["train"], ["status"], ["remove", "Bo"], ["report", "-h"]):
+        said.append(mien("-C", album.folder, *words).output)
+    printed = [line[line.index("mien -C") :] for line in "\n".join(said).splitlines() if "mien -C" in line]
+    assert len(printed) >= 7
+    for line in printed:
+        program, option, path, command, *_ = shlex.split(line)
+        assert (program, option) == ("mien", "-C") and Path(path) in (album.folder, folder / "new"), line
+        assert command.rstrip(",") in COMMANDS, line

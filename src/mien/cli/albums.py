@@ -192,9 +192,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     _print_encoder(found.encoder, found.advice)
     entry("photos", photos)
     if found.waiting:
-        entry(
-            "waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: mien merge, or mien daily", "33"
-        )
+        how = f"{command(found.folder, 'merge')}, or daily"
+        entry("waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: {how}", "33")
     for number, one in enumerate(found.closed[:SHOWN]):
         entry("" if number else "closed", f"{shown(one.path)} {one.reason}. {one.kind.remedy}", "31")
     say_more(len(found.closed))

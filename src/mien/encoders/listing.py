@@ -9,7 +9,7 @@ from typing import Any, Literal
 from mien.encoders import shelf
 from mien.encoders.description import Description
 from mien.encoders.shelf import BUILT_IN, kept, known
-from mien.errors import EncoderError
+from mien.errors import EncoderError, StorageError
 from mien.text.encoders import Advice
 from mien.text.shell import command
 from mien.types import Finding
@@ -98,6 +98,8 @@ def advice(encoder: str, album: Path | None) -> Finding | None:
         return None
     try:
         shelf.kept(better)
-    except EncoderError:
+    except EncoderError as error:
+        if isinstance(error.__cause__, StorageError):  # it may be there
+            return None
         return Finding(Advice.ADD, figures={"better": better, "how": command(None, "encoders", "add", better)})
     return Finding(Advice.TRAIN, figures={"better": better, "how": command(album, "train", "--encoder", better)})

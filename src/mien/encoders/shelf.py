@@ -141,7 +141,8 @@ def kept(name: str) -> Kept:
 
 
 def names() -> list[str]:
-    """The names of the encoders on this machine, the preferred first, then by name; also of damaged ones."""
+    """The names of the encoders on this machine, the preferred first, then by name; also of damaged ones. Raises
+    StorageError if they cannot be listed."""
     found = {BUILT_IN, *(folder.name for shelf in (home(), _bundled()) for folder in _folders(shelf))}
     return sorted(found, key=order)
 
@@ -259,8 +260,8 @@ def _remove_unfinished(shelf: Path) -> None:
 
 
 def _folders(shelf: Path) -> Iterator[Path]:
-    with contextlib.suppress(OSError):
-        yield from sorted(one for one in shelf.iterdir() if re.fullmatch(NAME, one.name) and one.is_dir())
+    """Raises StorageError if they cannot be listed."""
+    yield from (one for one in entries(shelf) if re.fullmatch(NAME, one.name) and is_folder(one))
 
 
 def _bundled() -> Path:

@@ -6,7 +6,6 @@ Each may be repeated without harm. The album is open for writing.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from mien.registry.folder import Model
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
-from mien.storage.files import entries, remove_file
+from mien.storage.files import entries, is_there, remove_file
 from mien.storage.journals import forget as forget_in_journals
 from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
@@ -88,8 +87,7 @@ def remove(
     else:
         removals.begin(person, album.clock(), "deleted" if delete else "aside")
     places = take_out(album.layout, plan, delete)
-    if plan.closed:
-        _forget_files(album, person)
+    _forget_files(album, person, only_gone=not plan.closed)
     album.sync([TRAINING, *album.layout.intakes()])
     there = {file.sha256 for file in album.catalog.files.of_photos(hashes) if file.person == person}
     removals.bring_photos_back(person, there)  # a copy went, and the photo stays
@@ -120,7 +118,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     removals.begin(person, album.clock(), "everywhere")
     take_out(layout, plan, delete=True)
     for folder in plan.folders:
-        if os.path.lexists(folder):
+        if is_there(folder):
             _forget_files(album, person)
             _take_out_of_use(album, person)
             raise StorageError(
@@ -218,10 +216,19 @@ def _unlearn_removed(album: OpenAlbum) -> list[Finding]:
     return found
 
 
-def _forget_files(album: OpenAlbum, person: str) -> None:
-    """Lets the catalog not know any more where photos of the person lie, in a folder that nobody can look into."""
-    files = album.catalog.files.on([TRAINING, *album.layout.intakes()])
-    album.catalog.files.drop([file.path for file in files if file.person == person])
+def _forget_files(album: OpenAlbum, person: str, only_gone: bool = False) -> None:
+    """Lets the catalog not know any more where photos of the person lie: of those in a folder that nobody can look
+    into, or of those that are gone. It must not take training-images that they leave empty for a drive that is away."""
+    files = [file for file in album.catalog.files.on([TRAINING, *album.layout.intakes()]) if file.person == person]
+    album.catalog.files.drop([file.path for file in files if not (only_gone and _may_be_there(album, file.path))])
+
+
+def _may_be_there(album: OpenAlbum, path: str) -> bool:
+    """Whether a file is there, or nobody can tell."""
+    try:
+        return is_there(album.layout.file(path))
+    except StorageError:
+        return True
 
 
 def _is_pending(album: OpenAlbum, person: str) -> bool:

@@ -134,7 +134,8 @@ class HiddenFile:
 
 
 def remove_hidden(folder: Path) -> None:
-    """Removes the hidden files in a folder that nobody is writing to, and the folder if nothing else is in it."""
+    """Removes the hidden files in a folder that nobody is writing to, and the folder if nothing else is in it. A folder
+    that cannot be looked into keeps them."""
     remove_unfinished(folder)
     with contextlib.suppress(OSError):
         folder.rmdir()  # refused while there is something in it

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from mien.errors import PhotoError
 from mien.storage import leftovers
-from mien.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, remove_file, storage_error
+from mien.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, entries, remove_file, storage_error
 from mien.text.answers import AnswerKind, ClassifyNote
 from mien.text.names import is_unicode, nfc
 from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
@@ -103,8 +104,8 @@ def remove_old(folder: Path) -> None:
 def forget(folder: Path, person: str) -> None:
     """Removes every journal in `folder` in which `person` was an answer, a candidate or learned; names are compared
     whole, in NFC. A journal with a line that cannot be read, as after a kill, goes as well, since the name may stand
-    there. Raises StorageError if a journal cannot be removed."""
-    for file in sorted(folder.glob(_PATTERN)):
+    there. Raises StorageError if a journal cannot be removed, or nobody can tell whether there are any."""
+    for file in _journals(folder):
         try:
             if _may_name(file, nfc(person)):
                 file.unlink()
@@ -116,9 +117,9 @@ def forget(folder: Path, person: str) -> None:
 
 def forget_model(folder: Path, model: str) -> None:
     """Removes every journal in `folder` with answers by this version of a model, which nobody can give again. Raises
-    StorageError if a journal cannot be removed."""
+    StorageError as `forget` does."""
     about = f'"model": {json.dumps(model)}'
-    for file in sorted(folder.glob(_PATTERN)):
+    for file in _journals(folder):
         try:
             if about in file.read_text(encoding="utf-8", errors="replace"):
                 file.unlink()
@@ -129,9 +130,14 @@ def forget_model(folder: Path, model: str) -> None:
 
 
 def forget_all(folder: Path) -> None:
-    """Removes every journal in `folder`. Raises StorageError if one cannot be removed."""
-    for file in folder.glob(_PATTERN):
+    """Removes every journal in `folder`. Raises StorageError as `forget` does."""
+    for file in _journals(folder):
         remove_file(file)
+
+
+def _journals(folder: Path) -> list[Path]:
+    """The journals in `folder`. `Path.glob` would find none in a folder that may not be listed."""
+    return [file for file in entries(folder) if fnmatchcase(file.name, _PATTERN)]
 
 
 def _may_name(file: Path, person: str) -> bool:
