@@ -2,6 +2,9 @@
 
     python benchmarks/chaos.py [--runs 50] [--seed 0] [--photos FOLDER] [--days 3]
 
+Then every command is killed at every file operation, as chaos_verbs.py says, which takes an hour; --no-verbs leaves it
+out.
+
 FOLDER holds a folder of photos for each person; the default are the sample people. An undisturbed run comes first. Then
 each run is killed one to three times, either at a random file operation or after a random time, started again each
 time, and at the end compared with the undisturbed one: photos, provenance, faces, models, and what is left lying about.
@@ -26,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import chaos_verbs
 from mien import Album
 
 FIRST = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)
@@ -207,6 +211,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=6)
     parser.add_argument("--per-day", type=int, default=3)
     parser.add_argument("--photos", type=Path, default=Path(__file__).parent.parent / "examples/album/people")
+    parser.add_argument("--no-verbs", action="store_true")
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--operation", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
@@ -216,6 +221,9 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         bad = chaos(Path(folder), given.photos, given.runs, given.seed, given.days, given.people, given.per_day)
+    if not given.no_verbs:
+        with tempfile.TemporaryDirectory() as folder:
+            bad += chaos_verbs.run(Path(folder), given.seed)
     return 1 if bad else 0
 
 

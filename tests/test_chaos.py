@@ -1,9 +1,12 @@
-"""The daily loop, killed at five seeded points of three simulated days; benchmarks/chaos.py does fifty."""
+"""The daily loop, killed at five seeded points of three simulated days, and commands killed, or refused the disk, at
+seeded file operations; benchmarks/chaos.py does fifty, and all."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +35,15 @@ def test_a_difference_is_seen(chaos: Any) -> None:
     calm = {"files": {"a": "1", "b": "2"}, "faces": [(1,)]}
     assert chaos.differences(calm, calm) == []
     assert len(chaos.differences(calm, {"files": {"a": "1"}, "faces": [(1,), (2,)]})) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no fork")
+def test_commands_end_the_same_wherever_they_are_killed_or_the_disk_is_full() -> None:
+    words = [sys.executable, str(ROOT / "benchmarks/chaos_verbs.py"), "--seed", "478", "--cases", "4", "--each", "5"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # forks: this process has threads
+    assert done.returncode == 0 and "disturbed runs ended the same" in done.stdout, done.stdout + done.stderr
+
+
+def test_chaos_says_of_every_command_how_it_is_run(chaos: Any) -> None:
+    verbs = importlib.import_module("chaos_verbs")
+    assert verbs.verbs() == verbs.CASES.keys()

@@ -124,7 +124,9 @@ class Album:
         `encoder` is the best one that is on this machine if none is named. Raises EncoderError where one is named that
         is not there."""
         from mien.encoders.shelf import best, kept
+        from mien.storage.leftovers import remove_abandoned
 
+        remove_abandoned([Path(folder)])
         create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name)
         return cls(folder, progress=progress)
 

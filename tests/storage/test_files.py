@@ -42,7 +42,7 @@ def test_what_is_new_is_its_owners_alone_and_what_is_replaced_stays_as_open_as_i
         make_folder(tmp_path / "new" / "below")
         write_atomically(tmp_path / "new" / "a", b"")
         write_new(tmp_path / "new" / "b", b"")
-        write_new(tmp_path / "new" / "c", b"", 0o644)
+        write_new(tmp_path / "new" / "c", b"", mode=0o644)
     finally:
         os.umask(before)
     assert [mode(tmp_path / "new"), mode(tmp_path / "new" / "below")] == [0o700, 0o700]

@@ -139,7 +139,7 @@ def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> LeftAlone | 
         picture = decode(data, str(photo), max_side=None)
         made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
         make_folder(copy.parent, 0o777)  # whoever may see a photo may see its copy, by the user's umask
-        return None if write_new(copy, made, stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN
+        return None if write_new(copy, made, mode=stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN
     except StorageError as error:
         if is_too_long(error):
             raise PhotoError(str(photo), PhotoFault.NAME_TOO_LONG) from error

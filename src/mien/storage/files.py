@@ -67,7 +67,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> bool:
+def write_new(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> bool:
     """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already. The file
     gets these permissions."""
     temporary = temporary_file(path)
