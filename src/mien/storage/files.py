@@ -56,11 +56,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes) -> bool:
-    """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already."""
+def write_new(path: Path, data: bytes, times: os.stat_result | None = None) -> bool:
+    """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already. The file
+    has its `times` from the moment at which it has its name."""
     temporary = temporary_file(path)
     try:
         _write_through(temporary, data)
+        if times is not None:
+            keep_times(temporary, times)
         named = _name(temporary, path)
     except OSError as error:
         raise storage_error(path, error) from error
@@ -128,14 +131,20 @@ def _copy(source: Path, target: Path) -> bool:
             shutil.copyfileobj(old, new, _PART)
             new.flush()
             os.fsync(new.fileno())
-        stat = source.stat()
-        os.utime(temporary, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        keep_times(temporary, source.stat())
         if not same_bytes(source, temporary):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return _name(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def keep_times(file: Path, times: os.stat_result) -> None:
+    """Gives `file` the times of another, as far as its disk can hold them: a date of the year 2300 or 1600 is worth no
+    photo."""
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 _NO_LINKS = frozenset(
