@@ -75,15 +75,22 @@ class NoFaceError(AlbumError):
 class PhotoError(MienError):
     """A photo that cannot be read: its `fault`, and the `figures` that fill the fault's words, plain JSON values.
 
-    `about` is the path of the photo, or the name it has where there is no file.
+    `about` is the path of the photo, or the name it has where there is no file. `sha256` is of the bytes that are
+    faulty, "" where nobody knows: a disk or network may have given others than the file's.
     """
 
     exit_code = 6
 
-    def __init__(self, about: str, fault: PhotoFault, figures: Mapping[str, Figure] = MappingProxyType({})) -> None:
-        self.fault, self.figures = fault, dict(figures)
+    def __init__(
+        self,
+        about: str,
+        fault: PhotoFault,
+        figures: Mapping[str, Figure] = MappingProxyType({}),
+        sha256: str = "",
+    ) -> None:
+        self.fault, self.figures, self.sha256 = fault, dict(figures), sha256
         super().__init__(about, fault.say(self.figures), fault.remedy)
-        self.args = (about, fault, self.figures)  # what pickling and copying make it from again
+        self.args = (about, fault, self.figures, sha256)  # what pickling and copying make it from again
 
     @classmethod
     def of_file(cls, about: str, error: OSError | ValueError) -> Self:
@@ -96,10 +103,10 @@ class PhotoError(MienError):
         return cls(about, PhotoFault.DISK, {"said": getattr(error, "strerror", None) or str(error)})
 
     @classmethod
-    def restored(cls, about: str, fault: str, figures: str) -> Self:
+    def restored(cls, about: str, fault: str, figures: str, sha256: str = "") -> Self:
         """The error that `stored` gave these for, of the photo that lies at `about` now. Raises ValueError, KeyError
         or TypeError where they are not what `stored` gives."""
-        return cls(about, PhotoFault.of(fault), json.loads(figures))
+        return cls(about, PhotoFault.of(fault), json.loads(figures), sha256)
 
     def stored(self) -> tuple[str, str]:
         """The word of the fault, and the figures as JSON: all but the path, which may change."""

@@ -55,7 +55,8 @@ class SourceCollected:
     `brought` are (person, photos that are new in the album) by name; `duplicates` counts those that the album had of
     that person already, `known` those that are as they were, `passed_over` those of people who are not to be taken, and
     `left` those for the next run, as `limit` was reached or the time for the source was over: then it is `unfinished`,
-    and there may be more. `removed` are (person, when they were removed, photos) of
+    and there may be more. `doubtful` counts those of the `refused` that may be pictures another time: a server gave
+    something else, as for want of a login, or broke off. `removed` are (person, when they were removed, photos) of
     those who may not come back, and `removed_photos` counts photos that were taken out of the person's before. `shared`
     are (location, person, others) of pictures that came in under a person and lie under others too. `wanted` are
     (person, location) of what a dry run would fetch. `over_since` is the last day on which its photos might be used, if
@@ -67,6 +68,7 @@ class SourceCollected:
     duplicates: int = 0
     known: int = 0
     refused: tuple[Trouble, ...] = ()
+    doubtful: int = 0
     failed: tuple[Trouble, ...] = ()
     passed_over: int = 0
     removed: tuple[tuple[str, Removal, int], ...] = ()
@@ -92,6 +94,7 @@ class SourceCollected:
             "duplicates": self.duplicates,
             "known": self.known,
             "refused": [one.to_json() for one in self.refused],
+            "doubtful": self.doubtful,
             "failed": [one.to_json() for one in self.failed],
             "passed_over": self.passed_over,
             "removed": [
@@ -125,8 +128,9 @@ class Collected:
 
     @property
     def complete(self) -> bool:
-        """Whether every source was read to its end and every photo could be had."""
-        return not any(source.error or source.failed for source in self.sources)
+        """Whether every source was read to its end and every photo could be had: none failed, and of none came
+        something else that may have come in its place, as a login page does."""
+        return not any(source.error or source.failed or source.doubtful for source in self.sources)
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""

@@ -20,7 +20,7 @@ from mien.storage.layout import TRAINING
 if TYPE_CHECKING:
     from conftest import TextAlbum
 
-ENCODER = "resnet-v1-fp32"
+ENCODER, DECODER = "resnet-v1-fp32", "Pillow 1"
 
 
 def fill(album: TextAlbum, photos: int) -> None:
@@ -58,7 +58,7 @@ def test_a_kill_while_recording_loses_nothing_finished(text_album: TextAlbum) ->
         writer.kill()
         finished += [int(line) for line in writer.stdout.read().split()]
     text_album.open()
-    unseen = {sha256 for sha256, _ in text_album.catalog.faces.unseen([TRAINING], ENCODER)}
+    unseen = {sha256 for sha256, _ in text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)}
     assert not unseen & {text_album.sha(str(i % 50)) for i in finished}
     found = text_album.catalog.faces.faces_of("ann", ENCODER)
     assert len(found.ids) == 2 * (50 - len(unseen))  # no photo with half its faces
@@ -111,7 +111,7 @@ def test_a_catalog_that_is_open_for_reading_cannot_be_written(text_album: TextAl
         pytest.raises(StorageError, match="cannot be written"),
     ):
         catalog.faces.record(text_album.seen("0"), ENCODER)
-    assert text_album.catalog.faces.unseen([TRAINING], ENCODER)
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)
 
 
 @pytest.mark.parametrize("where", ["no folder/c.sqlite", "."])

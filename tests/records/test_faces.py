@@ -19,12 +19,15 @@ from mien.learning.own_face import Ground
 from mien.records.faces import Guess, GuessedFace
 from mien.storage.layout import TRAINING, intake_of
 from mien.text.photos import PhotoFault
+from mien.text.retries import DOUBTFUL, MENDABLE
+from mien.text.words import Figure
 from mien.vision.phash import are_near
 
 if TYPE_CHECKING:
     from conftest import TextAlbum
 
 ENCODER, OTHER = "resnet-v1-fp32", "another"
+DECODER = "Pillow 1"
 RULE = "the leftmost"
 DAY = intake_of(date(2026, 11, 23))
 CUT = PhotoError("a.jpg", PhotoFault.BREAKS_OFF, {"file_type": "JPEG", "said": "3 bytes are missing"})
@@ -128,19 +131,20 @@ def test_a_photo_is_seen_once_by_each_encoder_whatever_came_of_it(text_album: Te
     faces = text_album.catalog.faces
     put(text_album, "ann/good.jpg:good", "ann/faceless.jpg:faceless", "ann/broken.jpg:broken", "ann/heic.jpg:heic")
     put(text_album, "bob/good.jpg:good")
-    assert [path for _, path in faces.unseen([TRAINING], ENCODER)] == [
+    assert [path for _, path in faces.unseen([TRAINING], ENCODER, DECODER)] == [
         f"{TRAINING}/ann/{name}.jpg" for name in ("broken", "faceless", "good", "heic")
     ]
-    assert faces.unseen([TRAINING], ENCODER, person="bob") == [(text_album.sha("good"), f"{TRAINING}/bob/good.jpg")]
-    assert faces.unseen([TRAINING], ENCODER, person="nobody") == []
+    assert faces.unseen([TRAINING], ENCODER, DECODER, person="bob") == [
+        (text_album.sha("good"), f"{TRAINING}/bob/good.jpg")
+    ]
+    assert faces.unseen([TRAINING], ENCODER, DECODER, person="nobody") == []
     text_album.record("good", 2)
     text_album.record("faceless", 0)
-    assert faces.record_fault(text_album.sha("broken"), ENCODER, CUT)
-    assert faces.record_fault(text_album.sha("heic"), ENCODER, HEIC)
-    assert faces.unseen([TRAINING], ENCODER) == []
+    assert faces.record_fault(text_album.sha("broken"), ENCODER, CUT, DECODER)
+    assert faces.record_fault(text_album.sha("heic"), ENCODER, HEIC, DECODER)
     heic = [(text_album.sha("heic"), f"{TRAINING}/ann/heic.jpg")]
-    assert faces.unseen([TRAINING], ENCODER, retry=[PhotoFault.MISSING_EXTRA]) == heic
-    assert len(faces.unseen([TRAINING], OTHER)) == 4
+    assert faces.unseen([TRAINING], ENCODER, DECODER) == heic, "what it lacks may have been installed"
+    assert len(faces.unseen([TRAINING], OTHER, DECODER)) == 4
     text_album.choose()
     seen = faces.on([TRAINING], ENCODER).files
     assert [(one.path.removeprefix(f"{TRAINING}/"), one.person, one.seen, one.faces, one.own >= 0) for one in seen] == [
@@ -164,12 +168,12 @@ def test_a_photo_is_seen_once_by_each_encoder_whatever_came_of_it(text_album: Te
 def test_seeing_again_replaces_what_was_seen(text_album: TextAlbum) -> None:
     faces = text_album.catalog.faces
     put(text_album, "ann/1.jpg:one")
-    faces.record_fault(text_album.sha("one"), ENCODER, CUT)
+    faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
     text_album.record("one", 3)
     assert [one.fault for one in faces.on([TRAINING], ENCODER).files] == [None]
     text_album.record("one", 1)
     assert faces.count([TRAINING], ENCODER) == 1
-    faces.record_fault(text_album.sha("one"), ENCODER, CUT)
+    faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
     assert faces.count([TRAINING], ENCODER) == 0
 
 
@@ -193,15 +197,63 @@ def test_a_photo_that_changed_meanwhile_is_left_for_the_next_sync(text_album: Te
     faces = text_album.catalog.faces
     put(text_album, "ann/1.jpg:one")
     assert not faces.record(text_album.seen("changed meanwhile"), ENCODER)
-    assert not faces.record_fault(text_album.sha("changed meanwhile"), ENCODER, CUT)
-    assert faces.unseen([TRAINING], ENCODER) == [(text_album.sha("one"), f"{TRAINING}/ann/1.jpg")]
+    assert not faces.record_fault(text_album.sha("changed meanwhile"), ENCODER, CUT, DECODER)
+    assert faces.unseen([TRAINING], ENCODER, DECODER) == [(text_album.sha("one"), f"{TRAINING}/ann/1.jpg")]
+
+
+def fault(kind: PhotoFault) -> PhotoError:
+    numbers: dict[str, Figure] = dict.fromkeys(("seconds", "megabytes", "limit", "megapixels"), 9)
+    return PhotoError("a.jpg", kind, numbers | {"file_type": "JPEG", "said": "no", "tool": "it"})
+
+
+@pytest.mark.parametrize("kind", PhotoFault)
+def test_what_may_pass_is_tried_again_and_all_of_it_by_another_decoder(text_album: TextAlbum, kind: PhotoFault) -> None:
+    faces = text_album.catalog.faces
+    put(text_album, "ann/1.jpg:one")
+    again = [True] * 3 if kind in MENDABLE else [True, False, False] if kind in DOUBTFUL else [False] * 3
+    for expected in again:
+        faces.record_fault(text_album.sha("one"), ENCODER, fault(kind), DECODER)
+        assert bool(faces.unseen([TRAINING], ENCODER, DECODER)) is expected
+        assert len(faces.unseen([TRAINING], ENCODER, "Pillow 2")) == 1
+    faces.record_fault(text_album.sha("one"), ENCODER, fault(kind), "Pillow 2")
+    assert bool(faces.unseen([TRAINING], ENCODER, "Pillow 2")) is again[0], "it has been tried once by this one"
+
+
+def test_a_fault_of_a_time_that_is_still_to_come_is_not_believed(text_album: TextAlbum) -> None:
+    put(text_album, "ann/1.jpg:one")
+    text_album.catalog.faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
+    assert not text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)
+    text_album.close()
+    with closing(sqlite3.connect(text_album.layout.catalog_file)) as connection, connection:
+        connection.execute("UPDATE sightings SET seen_at = '2999-01-01T00:00:00+00:00'")
+    text_album.open()
+    faces = text_album.catalog.faces
+    assert faces.unseen([TRAINING], ENCODER, DECODER)
+    faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
+    assert not faces.unseen([TRAINING], ENCODER, DECODER)
+
+
+def test_a_photo_is_marked_while_it_is_looked_at(text_album: TextAlbum) -> None:
+    faces = text_album.catalog.faces
+    put(text_album, "ann/1.jpg:one", "ann/2.jpg:two", "ann/3.jpg:three", "ann/4.jpg:four")
+    one, two, three, four = map(text_album.sha, ("one", "two", "three", "four"))
+    faces.begin([one, two])
+    faces.begin([two, three, four])
+    assert faces.begun() == {one, two, three, four}
+    for sha256 in (one, two, four):
+        faces.finish(sha256)
+    text_album.reopen()
+    assert text_album.catalog.faces.begun() == {three}
+    (text_album.layout.training / "ann/3.jpg").unlink()
+    text_album.sync()
+    assert text_album.catalog.faces.begun() == set()
 
 
 def test_embeddings_of_another_encoder_are_refused(text_album: TextAlbum) -> None:
     put(text_album, "ann/1.jpg:one")
     with pytest.raises(EncoderMismatchError):
         text_album.catalog.faces.record(text_album.seen("one", encoder=OTHER), ENCODER)
-    assert text_album.catalog.faces.unseen([TRAINING], ENCODER)
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)
 
 
 # Whose face it is
@@ -377,7 +429,7 @@ def test_a_shelf_as_an_encoder_saw_it(text_album: TextAlbum) -> None:
     text_album.sync(DAY)
     text_album.record("faceless", 0)
     text_album.record("group", 2)
-    faces.record_fault(text_album.sha("broken"), ENCODER, CUT)
+    faces.record_fault(text_album.sha("broken"), ENCODER, CUT, DECODER)
     found = faces.on([DAY], ENCODER, every_face=True)
     assert [(one.path.removeprefix(f"{DAY}/"), one.person, one.fault, one.all_faces) for one in found.files] == [
         ("Ann/broken.jpg", "Ann", PhotoFault.BREAKS_OFF, range(0, 0)),
@@ -423,10 +475,7 @@ def test_a_photo_that_one_encoder_could_read_is_not_broken(text_album: TextAlbum
     faces = text_album.catalog.faces
     text_album.put(f"{DAY}/Ann/a.heic", "one")
     text_album.sync(DAY)
-    faces.record_fault(text_album.sha("one"), "before", HEIC)
-    retry = faces.unseen([DAY], "before", retry=[PhotoFault.MISSING_EXTRA])
-    assert retry == [(text_album.sha("one"), f"{DAY}/Ann/a.heic")]
-    assert faces.unseen([DAY], "before") == []
+    faces.record_fault(text_album.sha("one"), "before", HEIC, DECODER)
     assert faces.broken([DAY]) == {f"{DAY}/Ann/a.heic": (PhotoFault.MISSING_EXTRA, HEIC.figures)}
     text_album.record("one")
     assert faces.broken([DAY]) == {}
@@ -436,7 +485,7 @@ def test_of_two_faults_the_figures_are_those_of_the_one_that_is_told(text_album:
     text_album.put(f"{DAY}/Ann/a.heic", "one")
     text_album.sync(DAY)
     for encoder, error in (("a", HEIC), ("b", CUT), ("c", HEIC)):
-        text_album.catalog.faces.record_fault(text_album.sha("one"), encoder, error)
+        text_album.catalog.faces.record_fault(text_album.sha("one"), encoder, error, DECODER)
     [(fault, figures)] = text_album.catalog.faces.broken([DAY]).values()
     assert dict(figures) == next(error.figures for error in (HEIC, CUT) if error.fault is fault)
 
@@ -450,7 +499,7 @@ def test_all_that_is_known_of_a_photo(text_album: TextAlbum) -> None:
     record = faces.photo(text_album.sha("one"))
     assert record and (record.photo, record.bytes, record.sightings) == (None, 3, ())
     text_album.record("one", 2)
-    faces.record_fault(text_album.sha("one"), OTHER, CUT)
+    faces.record_fault(text_album.sha("one"), OTHER, CUT, DECODER)
     face = int(faces.faces_of("Ann", ENCODER).ids[1])
     faces.choose("Ann", ENCODER, RULE, {f"{TRAINING}/Ann/a.jpg": face})
     record = faces.photo(text_album.sha("one"))

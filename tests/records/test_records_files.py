@@ -6,7 +6,8 @@ import os
 import shutil
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import PhotoError
-from mien.records.files import Changes, Drift, FiledPhoto, in_groups
+from mien.records.files import Changes, Drift, Entry, FiledPhoto, in_groups
 from mien.storage.layout import REMOVED, TRAINING, intake_of, shelf_of
-from mien.storage.walk import ShelfFile
+from mien.storage.walk import ShelfFile, walk
 from mien.text.photos import PhotoFault
 
 if TYPE_CHECKING:
     from conftest import TextAlbum
 
-ENCODER = "resnet-v1-fp32"
+ENCODER, DECODER = "resnet-v1-fp32", "Pillow 1"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY, NEXT = intake_of(date(2026, 11, 23)), intake_of(date(2026, 11, 24))
 QUIET = Changes(new=0, changed=0, moved=0, gone=0, unreadable=())
 
@@ -36,7 +38,7 @@ def locked(path: str) -> str:
 def on_disk(album: TextAlbum, path: str) -> ShelfFile:
     """A file of "ann" as a walk finds it."""
     stat = album.layout.file(path).stat()
-    return ShelfFile(path, "ann", stat.st_size, stat.st_mtime_ns)
+    return ShelfFile(path, "ann", stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 # What is on disk
@@ -64,7 +66,7 @@ def test_a_photo_that_was_moved_or_renamed_is_not_computed_again(text_album: Tex
     two.rename(text_album.layout.training / "bob/2.jpg")
     assert text_album.sync() == Changes(new=0, changed=0, moved=2, gone=0, unreadable=())
     assert text_album.catalog.files.people(TRAINING) == {"ann", "bob"}
-    assert text_album.catalog.faces.unseen([TRAINING], ENCODER) == []
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER) == []
     found = text_album.catalog.faces.faces_of("bob", ENCODER)
     assert found.paths == (f"{TRAINING}/bob/2.jpg",)
     np.testing.assert_array_equal(found.embeddings[0], text_album.vector("two", 0))
@@ -95,7 +97,9 @@ def test_a_changed_photo_is_seen_anew_and_what_it_was_is_forgotten(text_album: T
     text_album.choose()
     text_album.put(f"{TRAINING}/ann/1.jpg", "other")
     assert text_album.sync() == Changes(new=0, changed=1, moved=0, gone=0, unreadable=())
-    assert text_album.catalog.faces.unseen([TRAINING], ENCODER) == [(text_album.sha("other"), f"{TRAINING}/ann/1.jpg")]
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER) == [
+        (text_album.sha("other"), f"{TRAINING}/ann/1.jpg")
+    ]
     assert text_album.catalog.faces.training_set(ENCODER).people == ()
     assert text_album.catalog.faces.count([TRAINING], ENCODER) == 0
 
@@ -125,6 +129,84 @@ def test_a_photo_that_was_only_touched_keeps_its_face(text_album: TextAlbum) -> 
     assert text_album.sync() == QUIET
     assert text_album.hashed == []
     assert text_album.catalog.faces.training_set(ENCODER).sha256 == (text_album.sha("one"),)
+
+
+def test_a_photo_changed_under_its_size_and_time_is_seen_anew(text_album: TextAlbum) -> None:
+    file = text_album.put(f"{TRAINING}/ann/1.jpg", "one", time=10**18)
+    text_album.sync()
+    text_album.record("one")
+    text_album.put(f"{TRAINING}/ann/1.jpg", "two", time=10**18)
+    assert text_album.sync() == Changes(new=0, changed=1, moved=0, gone=0, unreadable=())
+    replaced = file.with_name("copied over it")
+    replaced.write_text("six")
+    os.utime(replaced, ns=(10**18, 10**18))
+    replaced.replace(file)  # as rsync -t does
+    assert text_album.sync() == Changes(new=0, changed=1, moved=0, gone=0, unreadable=())
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER) == [
+        (text_album.sha("six"), f"{TRAINING}/ann/1.jpg")
+    ]
+
+
+def test_a_copied_album_is_hashed_once_and_nothing_in_it_is_seen_anew(text_album: TextAlbum) -> None:
+    for name in ("1", "2"):
+        text_album.put(f"{TRAINING}/ann/{name}.jpg", name, time=10**18)
+        text_album.sync()
+        text_album.record(name)
+    text_album.choose()
+    folder = text_album.layout.training
+    shutil.copytree(folder, folder.with_name("copy"))  # with the times of the contents, and others of its own
+    shutil.rmtree(folder)
+    folder.with_name("copy").rename(folder)
+    assert text_album.drift() == Drift(0, 0, 0)
+    assert text_album.sync() == QUIET
+    assert len(text_album.hashed) == 2
+    assert text_album.sync() == QUIET
+    assert text_album.hashed == []
+    assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER) == []
+    assert text_album.catalog.faces.to_choose(ENCODER, "the leftmost") == ()
+
+
+def test_a_file_without_a_known_time_is_hashed_each_time(text_album: TextAlbum) -> None:
+    text_album.put(f"{TRAINING}/ann/1.jpg", "one")
+    found = walk(text_album.layout, [TRAINING])
+    unknown = replace(found, files=tuple(replace(file, ctime_ns=None) for file in found.files))
+    for _ in range(2):
+        text_album.hashed.clear()
+        text_album.catalog.files.sync(unknown, text_album.hash, Entry("personal", {}, NOON))
+        assert text_album.hashed == [f"{TRAINING}/ann/1.jpg"]
+
+
+@pytest.mark.parametrize("time", [-(10**19), -(2**63) - 1, -1, 0, 2**63, 253_402_300_800 * 10**9, 10**30])
+def test_no_time_of_a_file_ends_a_sync(text_album: TextAlbum, time: int) -> None:
+    """From before 1677 and 1970, after 2262 and 9999: a wrong clock, a bad archive."""
+    text_album.put(f"{TRAINING}/ann/1.jpg", "one")
+    text_album.put(f"{TRAINING}/ann/2.jpg", "two")
+    found = walk(text_album.layout, [TRAINING])
+    odd = replace(found, files=(replace(found.files[0], mtime_ns=time, ctime_ns=time), found.files[1]))
+    for hashed in (2, 0):
+        text_album.hashed.clear()
+        text_album.catalog.files.sync(odd, text_album.hash, Entry("personal", {}, NOON))
+        assert text_album.catalog.files.drift(odd) == Drift(0, 0, 0)
+        assert len(text_album.hashed) == hashed
+
+
+@pytest.mark.parametrize(
+    ("age", "waited"), [(0, 0.02), (15_000_000, 0.005), (20_000_000, 0), (-1, 0), (10**18, 0)], ids=str
+)
+def test_a_file_is_hashed_when_a_later_change_would_have_another_time(
+    text_album: TextAlbum, monkeypatch: pytest.MonkeyPatch, age: int, waited: float
+) -> None:
+    now, slept = 1_700_000_000_500_000_000, [0.0]
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    monkeypatch.setattr("time.sleep", slept.append)
+    text_album.put(f"{TRAINING}/ann/1.jpg", "one")
+    found = walk(text_album.layout, [TRAINING])
+    fresh = replace(found, files=(replace(found.files[0], ctime_ns=now - age),))
+    text_album.catalog.files.sync(fresh, text_album.hash, Entry("personal", {}, NOON))
+    assert slept[-1] == waited
+    coarse = replace(found, files=(replace(found.files[0], ctime_ns=1_700_000_000_000_000_000),))
+    text_album.catalog.files.sync(coarse, text_album.hash, Entry("personal", {}, NOON))
+    assert slept[-1] == 1.5
 
 
 def test_a_deleted_photo_drops_out_with_all_that_was_seen_in_it(text_album: TextAlbum) -> None:
@@ -249,14 +331,14 @@ def test_after_any_history_the_catalog_is_what_a_new_one_would_be(
         album.layout.training.mkdir()
         for path, content in state.items():
             album.put(f"{TRAINING}/{path}", content, time)
-        assert not faces.unseen([TRAINING], ENCODER)
+        assert not faces.unseen([TRAINING], ENCODER, DECODER)
         changes = album.sync()
         known = history[time - 2] if time > 1 else {}
         assert changes.new + changes.moved == len(state.keys() - known.keys())
         assert changes.moved + changes.gone == len(known.keys() - state.keys())
         assert changes.changed == sum(state[path] != known[path] for path in state.keys() & known.keys())
         unseen = {album.sha(content) for content in set(state.values()) - set(known.values())}
-        assert {one for one, _ in faces.unseen([TRAINING], ENCODER)} == unseen
+        assert {one for one, _ in faces.unseen([TRAINING], ENCODER, DECODER)} == unseen
         for content in set(state.values()) - set(known.values()):
             album.record(content)
     final = history[-1]
@@ -301,17 +383,17 @@ def test_what_was_seen_stays_when_a_photo_moves_into_the_album(text_album: TextA
     faces = text_album.catalog.faces
     file = text_album.put(f"{DAY}/Ann/a.jpg", "one")
     text_album.sync(DAY)
-    assert faces.unseen([DAY], ENCODER) == [(text_album.sha("one"), f"{DAY}/Ann/a.jpg")]
-    assert faces.unseen([TRAINING], ENCODER) == []
+    assert faces.unseen([DAY], ENCODER, DECODER) == [(text_album.sha("one"), f"{DAY}/Ann/a.jpg")]
+    assert faces.unseen([TRAINING], ENCODER, DECODER) == []
     text_album.record("one")
-    assert faces.unseen([DAY], ENCODER) == []
+    assert faces.unseen([DAY], ENCODER, DECODER) == []
     text_album.sync()
     assert faces.photo(text_album.sha("one")), "it waits, so it is no orphan"
     (text_album.layout.training / "Ann").mkdir()
     file.rename(text_album.layout.training / "Ann/a.jpg")
     text_album.sync(DAY)
     assert text_album.sync().new == 1
-    assert faces.unseen([TRAINING], ENCODER) == []
+    assert faces.unseen([TRAINING], ENCODER, DECODER) == []
     np.testing.assert_array_equal(faces.faces_of("Ann", ENCODER).embeddings[0], text_album.vector("one", 0))
 
 
@@ -423,7 +505,7 @@ def test_a_move_keeps_what_was_seen_and_hashes_nothing(text_album: TextAlbum) ->
     assert [one.path for one in files.on([TRAINING, DAY])] == [
         f"{TRAINING}/ann/{name}" for name in ("0.jpg", "a.jpg", "deep/b.jpg")
     ]
-    assert faces.unseen([TRAINING], ENCODER) == []
+    assert faces.unseen([TRAINING], ENCODER, DECODER) == []
     assert faces.to_choose(ENCODER, "the leftmost") == ("ann",), "there are new photos to choose from"
     assert faces.training_set(ENCODER).sha256 == (text_album.sha("zero"),), "until then the choice stays"
 

@@ -87,7 +87,7 @@ def test_what_lies_at_a_place_may_be_filed_under_another_person(history: History
     moved = replace(A, person="bob", path=A.path.replace("Zoë", "bob"), stamp='"2"')
     history.record([moved])
     assert history.fetch("club", A.location) == moved
-    assert history.known("club") == {A.location: ("bob", '"2"', DAY)}
+    assert history.known("club") == {A.location: ("bob", '"2"', DAY, None)}
     assert set(history.provenance(A.sha256)) == {A, moved}
     assert history.photos() == {("Zoë", A.sha256): A.path, ("bob", A.sha256): moved.path}
     assert history.count("club") == 1, "it is one photo"
@@ -111,8 +111,16 @@ def test_whose_photos_the_album_has(history: History) -> None:
 def test_what_tells_whether_to_fetch_again(history: History) -> None:
     history.record([A, PAGE])
     history.record([replace(A, sha256="d" * 64, stamp='"2"', checked_at=LATER)])
-    assert history.known("club") == {A.location: ("Zoë", '"2"', DAY), PAGE.location: ("bob", '"1"', DAY)}
+    assert history.known("club") == {A.location: ("Zoë", '"2"', DAY, None), PAGE.location: ("bob", '"1"', DAY, DAY)}
     assert history.known("other") == {}
+
+
+@pytest.mark.parametrize("fault", [*PhotoFault, ""])
+def test_what_was_no_picture_may_be_one_another_time(history: History, fault: str) -> None:
+    history.record([replace(PAGE, fault=fault)])
+    [known] = history.known("club").values()
+    lasting = {"unsupported", "missing-extra", "bomb", "tool"}
+    assert bool(known.refused_on) is (not fault or PhotoFault.of(fault).group not in lasting)
 
 
 def test_what_was_placed_on_a_shelf(history: History) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from mien.errors import FetchError, SourceError
 from mien.parsing.markup import tidy
 from mien.sources.common import Options, file_name, file_stamp, inside, link, read_below, read_options
 from mien.testing import FakeSink
+from mien.text.fetching import FetchFault
 
 
 class Few(Options):
@@ -142,3 +145,20 @@ def test_errors_of_the_sink_come_through(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="No space"):
         read_below("club", tmp_path.resolve(), "a.jpg", Full(), "")
+
+
+def test_a_photo_of_which_a_drive_gives_less_than_there_is_is_not_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(bytes(3_000_000))
+    monkeypatch.setattr("mien.sources.common._chunks", lambda *_: iter([bytes(1_000_000)]))
+    with pytest.raises(FetchError) as caught:
+        read_below("club", tmp_path.resolve(), "a.jpg", FakeSink(), "")
+    assert caught.value.kind is FetchFault.CHANGED
+
+
+def test_a_file_changed_under_its_size_and_time_has_another_stamp(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("one")
+    now = (tmp_path / "a.jpg").stat()
+    later = SimpleNamespace(st_size=now.st_size, st_mtime_ns=now.st_mtime_ns, st_ctime_ns=now.st_ctime_ns + 1)
+    assert file_stamp(cast("os.stat_result", later)) != file_stamp(now)

@@ -106,9 +106,9 @@ def test_a_path_is_found_however_its_accents_are_encoded(tmp_path: Path, written
     file.parent.mkdir()
     file.write_bytes(b"x")
     found = path_of(tmp_path, unicodedata.normalize(told, "Zoë/süß 1.jpg"))
-    assert (tmp_path / found).samefile(file) and stamp_inside(tmp_path, found)
+    assert (tmp_path / found).samefile(file) and stamp_inside("a source", tmp_path, found)
     assert path_of(tmp_path, unicodedata.normalize(told, r"Zoë\süß 1.jpg")) == found
-    assert stamp_inside(tmp_path, path_of(tmp_path, "Zoë/süß 2.jpg")) is None
+    assert stamp_inside("a source", tmp_path, path_of(tmp_path, "Zoë/süß 2.jpg")) is None
 
 
 def test_of_two_files_that_differ_in_accents_alone_the_one_that_is_named_is_taken(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_of_two_files_that_differ_in_accents_alone_the_one_that_is_named_is_take
 
 @pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}, "", "\0", "é\0", "é" * 5000, "../é", "/é"])
 def test_what_is_no_path_leads_nowhere(tmp_path: Path, value: object) -> None:
-    assert stamp_inside(tmp_path, path_of(tmp_path, value)) is None
+    assert stamp_inside("a source", tmp_path, path_of(tmp_path, value)) is None
 
 
 def test_null_in_json_is_nothing() -> None:

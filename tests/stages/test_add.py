@@ -6,6 +6,7 @@ import errno
 import os
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,10 @@ from mien.stages.add import copy_in
 from mien.storage.layout import TRAINING, Layout, create_album
 from mien.storage.walk import walk
 from mien.text.names import nfc, valid_person
+from mien.vision.images import file_sha256
+
+if TYPE_CHECKING:
+    from conftest import Painted
 
 COMPOSED, DECOMPOSED = "José", unicodedata.normalize("NFD", "José")
 
@@ -40,8 +45,8 @@ def photo(path: Path, data: bytes = b"1") -> Path:
 def test_a_photo_is_copied_with_its_time_and_the_original_stays(layout: Layout, tmp_path: Path) -> None:
     source = photo(tmp_path / "Été 1.JPG", b"pixels")
     os.utime(source, ns=(10**18, 10**18))
-    added = copy_in(layout, "山田", source)
-    assert added == layout.training / "山田" / "Été 1.JPG"
+    added, is_new = copy_in(layout, "山田", source)
+    assert is_new and added == layout.training / "山田" / "Été 1.JPG"
     assert added.read_bytes() == source.read_bytes() == b"pixels"
     assert added.stat().st_mtime_ns == source.stat().st_mtime_ns
     assert [file.name for file in added.parent.iterdir()] == [added.name]
@@ -50,9 +55,43 @@ def test_a_photo_is_copied_with_its_time_and_the_original_stays(layout: Layout, 
 def test_nothing_is_overwritten_and_nothing_added_twice(layout: Layout, tmp_path: Path) -> None:
     names = []
     for content in (b"one", b"two", b"one", b"two", b"six"):
-        added = copy_in(layout, "Ann", photo(tmp_path / "x" / "a.b.jpg", content))
-        names.append(added and (added.name, added.read_bytes()))
-    assert names == [("a.b.jpg", b"one"), ("a.b-2.jpg", b"two"), None, None, ("a.b-3.jpg", b"six")]
+        added, is_new = copy_in(layout, "Ann", photo(tmp_path / "x" / "a.b.jpg", content))
+        names.append((added.name, is_new))
+        assert added.read_bytes() == content
+    assert names == [
+        ("a.b.jpg", True),
+        ("a.b-2.jpg", True),
+        ("a.b.jpg", False),
+        ("a.b-2.jpg", False),
+        ("a.b-3.jpg", True),
+    ]
+
+
+def test_an_add_that_was_killed_before_its_end_is_made_up_for(painted: Painted, tmp_path: Path) -> None:
+    source = painted.paint(tmp_path / "camera/1.png", "Ada")
+    os.utime(source, ns=(10**18, 10**18))
+    with painted.writing() as album:
+        target, _ = copy_in(album.layout, "Ada", source)  # and no more
+    assert target.stat().st_mtime_ns == 10**18, "it has its time from the beginning"
+    for _ in range(2):
+        added = painted.open().add("Ada", [source])
+        assert (added.added, added.known) == ((), 1)
+        with painted.reading() as album:
+            [fetch] = album.ledger.history.provenance(file_sha256(target))
+        assert (fetch.person, fetch.location, fetch.path) == ("Ada", str(source), "training-images/Ada/1.png")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EINVAL, "Invalid argument"), OverflowError("timestamp out of range")])
+def test_a_date_that_the_disk_cannot_hold_costs_no_photo(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    source = photo(tmp_path / "1.jpg")
+    monkeypatch.setattr(os, "utime", refuse)
+    added, is_new = copy_in(layout, "Ann", source)
+    assert is_new and added.read_bytes() == source.read_bytes()
 
 
 def test_what_is_there_is_a_file_or_not_it_is_not_overwritten(layout: Layout, tmp_path: Path) -> None:
@@ -60,14 +99,14 @@ def test_what_is_there_is_a_file_or_not_it_is_not_overwritten(layout: Layout, tm
     (ann / "a.jpg").mkdir(parents=True)
     (ann / "a-2.jpg").symlink_to(tmp_path / "nowhere.jpg")
     source = photo(tmp_path / "a.jpg")
-    assert copy_in(layout, "Ann", source) == ann / "a-3.jpg"
-    assert copy_in(layout, "Ann", source) is None
+    assert copy_in(layout, "Ann", source) == (ann / "a-3.jpg", True)
+    assert copy_in(layout, "Ann", source) == (ann / "a-3.jpg", False)
     assert not (tmp_path / "nowhere.jpg").exists()
 
 
 def test_a_person_is_found_by_the_other_spelling_of_their_name(layout: Layout, tmp_path: Path) -> None:
     photo(layout.training / DECOMPOSED / "1.jpg")
-    assert copy_in(layout, COMPOSED, photo(tmp_path / "2.jpg", b"2")) is not None
+    assert copy_in(layout, COMPOSED, photo(tmp_path / "2.jpg", b"2"))[1]
     assert [one.name for one in layout.training.iterdir()] == [DECOMPOSED]
     assert walk(layout, [TRAINING]).people == (COMPOSED,)
 
@@ -141,11 +180,10 @@ def test_no_name_lands_outside_or_is_bent_into_another(tmp_path_factory: pytest.
     layout = made(root / "album")
     before = set(root.rglob("*"))
     try:
-        added = copy_in(layout, valid_person(name), source)
+        added, _ = copy_in(layout, valid_person(name), source)
     except UsageError:
         assert set(root.rglob("*")) == before
         return
-    assert added is not None
     assert added.resolve().parent.parent == layout.training.resolve()
     assert walk(layout, [TRAINING]).people == (nfc(name),)
     assert set(root.rglob("*")) - before == {added, added.parent}

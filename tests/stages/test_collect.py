@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from mien import Album, wiring
-from mien.errors import AlbumError, FetchError, MissingExtraError, SourceError, StorageError
+from mien.errors import AlbumError, FetchError, MissingExtraError, PhotoError, SourceError, StorageError
 from mien.intake import Collected, SourceCollected
 from mien.open_album import OpenAlbum, for_writing, read_settings
 from mien.protocols import Silent, Sink, Source
@@ -33,7 +33,7 @@ from mien.storage import hidden_file
 from mien.storage.layout import TRAINING, intake_of
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.photos import PhotoFault
-from mien.types import Offer, Receipt
+from mien.types import Offer, Picture, Receipt
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -411,7 +411,7 @@ def test_who_may_be_recognised_no_longer_is_not_taken(desk: Desk) -> None:
 # What does not come in
 
 
-def test_what_is_no_picture_is_refused_once(desk: Desk) -> None:
+def test_what_is_no_picture_is_refused(desk: Desk) -> None:
     html = b"<!doctype html><p>Not here" + b" " * 200
     source = FakeSource({offer("ann", "a.jpg", "1"): html, offer("ann", "b.jpg"): picture(1)[:150]})
     found = desk.one(source)
@@ -426,9 +426,87 @@ def test_what_is_no_picture_is_refused_once(desk: Desk) -> None:
         ("refused", PhotoFault.BREAKS_OFF, "", ""),
     ]
     assert any("web page" in note for note in desk.notes)
+    assert found.doubtful == 1, "a listing with stamps vouches for what it lists"
+    assert not desk.collect(source).complete
+
+
+def test_what_was_refused_is_a_photo_on_the_next_night(desk: Desk) -> None:
+    """A login page, a body that breaks off or is empty, an error in JSON, served for a night; and the stamp of the
+    photo, or of none."""
+    answers = [b"<!doctype html><title>Login</title>", picture(1)[:150], b"", b'{"error": "rate limited"}']
+    for stamp in ("", "1"):
+        source = FakeSource({offer("ann", f"{i}{stamp}.jpg", stamp): data for i, data in enumerate(answers)})
+        found = desk.collect(source)
+        assert (len(found.sources[0].refused), found.photos, found.complete) == (4, 0, bool(stamp))
+        for number, one in enumerate(list(source.photos)):
+            source.photos[one] = picture(10 * number + len(stamp))
+        found = desk.collect(source)
+        assert (found.photos, found.sources[0].known, found.complete) == (4, 0, True)
+
+
+def test_what_stays_no_picture_is_asked_for_less_and_less(desk: Desk) -> None:
+    source = FakeSource({offer("ann", "a.jpg"): b"<!doctype html>"})
+    asked = []
+    for number in range(40):
+        source.fetched.clear()
+        found = desk.one(source, day=TODAY + timedelta(number))
+        if source.fetched:
+            asked.append(number)
+            assert (len(found.refused), found.known) == (1, 0)
+        else:
+            assert (found.refused, found.known) == ((), 1)
+    assert asked == [0, 1, 2, 4, 8, 16, 32]
+    for number in range(9):
+        source.fetched.clear()
+        desk.one(source, day=TODAY + timedelta(200 + number), recheck_days=4)
+        assert bool(source.fetched) is (number % 4 == 0), "recheck_days is the longest"
+
+
+def test_what_mien_never_reads_is_not_asked_for_again(desk: Desk) -> None:
+    drawing = b"<svg xmlns='http://www.w3.org/2000/svg'></svg>"
+    source = FakeSource({offer("ann", "drawing.jpg"): drawing})
+    found = desk.collect(source)
+    assert (len(found.sources[0].refused), found.complete) == (1, True)
     source.fetched.clear()
-    found = desk.one(source)
-    assert (source.fetched, found.known, found.refused) == ([], 2, ())
+    assert (desk.one(source).known, source.fetched) == (1, [])
+
+
+@pytest.mark.parametrize("fault", [PhotoFault.SHORT_OF_MEMORY, PhotoFault.KILLED, PhotoFault.MISSING_EXTRA])
+def test_what_this_computer_could_not_decode_is_asked_for_by_every_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, fault: PhotoFault
+) -> None:
+    def short(data: bytes, name: str) -> Picture:
+        raise PhotoError(name, fault, {"file_type": "HEIF"})
+
+    source = some(2, stamp="1")
+    with monkeypatch.context() as without:
+        without.setattr("mien.storage.hidden_file.decode", short)
+        for _ in range(2):
+            found = desk.collect(source)
+            assert (found.complete, len(found.sources[0].failed), desk.rows()) == (False, 2, [])
+        assert {failure.times for failure in desk.failures()} == {2}
+    found = desk.collect(source)
+    assert (found.photos, found.complete, desk.failures()) == (2, True, ())
+
+
+def test_what_was_refused_and_can_be_decoded_now_comes_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(data: bytes, name: str) -> Picture:
+        raise PhotoError(name, PhotoFault.BREAKS_DECODER)
+
+    source = some(2)
+    with monkeypatch.context() as before:
+        before.setattr("mien.storage.hidden_file.decode", break_down)
+        assert len(desk.one(source).refused) == 2
+    assert desk.one(source).photos == 2
+
+
+def test_a_day_that_is_still_to_come_is_of_a_clock_that_was_wrong(desk: Desk) -> None:
+    source = some(2)
+    assert desk.one(source, day=TODAY + timedelta(3000)).photos == 2
+    assert desk.one(source).known == 2
+    assert len(source.fetched) == 4, "asked for again, and the same"
+    assert desk.one(source).known == 2
+    assert len(source.fetched) == 4
 
 
 def test_what_fails_is_kept_in_mind_until_it_succeeds(desk: Desk) -> None:
@@ -740,6 +818,7 @@ def test_it_is_told_to_programs(desk: Desk) -> None:
                 "duplicates": 0,
                 "known": 0,
                 "refused": [],
+                "doubtful": 0,
                 "failed": [{"location": "bob/01.jpg", "kind": "gone", "message": "It is gone. Ask."}],
                 "passed_over": 0,
                 "removed": [],

@@ -234,7 +234,10 @@ def test_what_the_eyes_could_not_read_stays(tmp_path: Path) -> None:
         before.sync([intake_of(MONDAY)])
         fault = {"file_type": FileType.JPEG.value, "said": "no end"}
         before.catalog.faces.record_fault(
-            sha256(layout.folder / DAY / "Ann/a.jpg"), "an encoder", PhotoError("a.jpg", PhotoFault.BREAKS_OFF, fault)
+            sha256(layout.folder / DAY / "Ann/a.jpg"),
+            "an encoder",
+            PhotoError("a.jpg", PhotoFault.BREAKS_OFF, fault),
+            "Pillow 1",
         )
     merged = run(layout)
     assert reasons(merged) == {"Ann/a.jpg": (PhotoFault.BREAKS_OFF, "is a JPEG file that breaks off (no end)")}

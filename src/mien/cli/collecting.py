@@ -219,6 +219,8 @@ def _print_collected(found: Collected, folder: Path) -> None:
         say_more(len(people))
         _print_shared(source)
         _print_troubles("refused", source.refused)
+        if source.doubtful:
+            entry("", "it may be a picture another time: the next run of collect or daily asks for it again", "33")
         _print_troubles("failed", source.failed)
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
     where = f" into {intake_of(found.day)}" if found.photos else ""

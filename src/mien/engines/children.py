@@ -50,18 +50,20 @@ def ask(
     """What `task` ("module:function", see `child.Task`) makes of `about` and `data` in a child that may allocate
     `memory` bytes and compute for `seconds`. Raises TaskEndedError."""
     with _children.borrow() as child:
-        return child.ask(task, about, data, seconds, memory)
+        return child.ask(task, about, data, seconds=seconds, memory=memory)
 
 
-class _Child:
-    """A child process, started when it is first asked, and anew when it has died."""
+class Apart:
+    """A child process, started when it is first asked, and anew when it has died. Whoever has one of their own ends it:
+    what it has loaded for one kind of task would count as memory of the next."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(
-        self, task: str, about: Mapping[str, Any], data: bytes, seconds: float, memory: int
+        self, task: str, about: Mapping[str, Any], data: bytes = b"", *, seconds: float, memory: int
     ) -> tuple[dict[str, Any], bytearray]:
+        """See `ask`."""
         process = self._process = self._process or _started()
         request = {"task": task, "about": about, "bytes": len(data), "seconds": seconds, "memory": memory}
         try:
@@ -80,6 +82,7 @@ class _Child:
         return reply["said"], given
 
     def end(self) -> None:
+        """Ends the process, if there is one."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -155,7 +158,7 @@ def _reason(code: int) -> Reason:
     return "killed" if code == -signal.SIGKILL else "broke"
 
 
-_children = Pool(_Child, _MOST)
+_children = Pool(Apart, _MOST)
 
 
 @atexit.register
@@ -167,7 +170,7 @@ def _end_all() -> None:
 def _forget() -> None:
     """In a fork of this process the children are its parent's."""
     global _children
-    _children = Pool(_Child, _MOST)
+    _children = Pool(Apart, _MOST)
 
 
 if hasattr(os, "register_at_fork"):

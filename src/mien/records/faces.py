@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,11 +24,12 @@ from mien.learning.own_face import Centres, Ground
 from mien.records.database import Database, execute_many
 from mien.records.files import in_groups
 from mien.records.people import People
-from mien.records.schema import choices, chosen, faces, files, photos, sightings
+from mien.records.schema import begun, choices, chosen, faces, files, photos, sightings
 from mien.records.times import text_of
 from mien.storage.layout import TRAINING, Shelf, shown
 from mien.text.findings import FindingKind
 from mien.text.photos import PhotoFault
+from mien.text.retries import DOUBTFUL, MENDABLE, TWICE
 from mien.text.words import Figure
 from mien.types import Face, Finding, Floats, Photo, Quality, SeenFace, SeenPhoto
 from mien.vision.phash import are_near
@@ -170,14 +172,22 @@ class Faces:
     # Seeing
 
     def unseen(
-        self, shelves: Collection[Shelf], encoder: str, retry: Collection[str] = (), person: str | None = None
+        self, shelves: Collection[Shelf], encoder: str, decoder: str, person: str | None = None
     ) -> list[tuple[str, str]]:
         """(sha256, a path) of each photo on these shelves, of `person` if one is named, that the encoder has not seen,
-        by path; `retry` are faults that may have been mended since."""
+        by path. Among them are those that met a fault which may have passed (`mien.text.retries`), or another `decoder`
+        than that of today, or in a time that is still to come: the clock was wrong."""
+        fault = sightings.c.fault
+        again = sa.or_(
+            fault.in_(MENDABLE),
+            sa.and_(fault.in_(DOUBTFUL), sa.func.coalesce(sightings.c.times, 0) < TWICE),
+            sightings.c.decoder.is_distinct_from(decoder),
+            sightings.c.seen_at > text_of(datetime.now(UTC)),
+        )
         seen = sa.exists().where(
             sightings.c.sha256 == files.c.sha256,
             sightings.c.encoder == encoder,
-            sa.func.coalesce(sightings.c.fault, "").not_in(retry),
+            sa.or_(fault.is_(None), ~again),
         )
         first = sa.func.min(files.c.path)
         query = sa.select(files.c.sha256, first).where(files.c.shelf.in_(shelves), ~seen)
@@ -213,13 +223,40 @@ class Faces:
                 execute_many(connection, _keep, rows)
         return bool(known)
 
-    def record_fault(self, sha256: str, encoder: str, error: PhotoError) -> bool:
-        """Remembers that a photo could not be read, so that it is not tried again. False as for `record`."""
+    def record_fault(self, sha256: str, encoder: str, error: PhotoError, decoder: str) -> bool:
+        """Remembers that a photo could not be read by the `decoder`, so that `unseen` can say when to try it again.
+        False as for `record`."""
+        fault, figures = error.stored()
         with self._catalog.transaction(write=True) as connection:
             known = connection.scalar(sa.select(photos.c.sha256).where(photos.c.sha256 == sha256))
             if known:
-                _see(connection, sha256, encoder, *error.stored())
+                before = sa.select(sightings.c.times).where(
+                    sightings.c.sha256 == sha256,
+                    sightings.c.encoder == encoder,
+                    sightings.c.fault == fault,
+                    sightings.c.decoder == decoder,
+                )
+                times = 1 + (connection.scalar(before) or 0)
+                row = {"fault": fault, "figures": figures, "decoder": decoder, "times": times}
+                _see(connection, sha256, encoder, row)
         return bool(known)
+
+    def begin(self, sha256s: Collection[str]) -> None:
+        """Marks photos as being looked at, until `finish`. A mark stays where the process is stopped before that, which
+        the photo may have done."""
+        with self._catalog.transaction(write=True) as connection:
+            rows: list[dict[str, object]] = [{"sha256": sha256} for sha256 in sha256s]
+            execute_many(connection, insert(begun).on_conflict_do_nothing(), rows)
+
+    def finish(self, sha256: str) -> None:
+        """Unmarks a photo that was looked at, whatever came of it."""
+        with self._catalog.transaction(write=True) as connection:
+            connection.execute(_finish, {"of": sha256})
+
+    def begun(self) -> frozenset[str]:
+        """The photos that are marked as being looked at; before anything is, those of a run that was stopped."""
+        with self._catalog.transaction() as connection:
+            return frozenset(connection.scalars(sa.select(begun.c.sha256)))
 
     # Whose face it is
 
@@ -599,6 +636,7 @@ _forget = sa.delete(sightings).where(
 )  # with its faces
 _notice = insert(sightings)
 _keep = insert(faces)
+_finish = sa.delete(begun).where(begun.c.sha256 == sa.bindparam("of"))
 _choose_again = sa.delete(choices).where(
     choices.c.encoder == sa.bindparam("by"),
     choices.c.person.in_(sa.select(files.c.person).where(files.c.sha256 == sa.bindparam("of"))),
@@ -615,14 +653,14 @@ def _see(
     connection: sa.Connection,
     sha256: str,
     encoder: str,
-    fault: str | None = None,
-    figures: str | None = None,
+    fault: Mapping[str, object] = MappingProxyType({}),
     faces_found: int = 0,
 ) -> None:
-    """That the encoder has seen the photo now; the people's faces are to be chosen again."""
-    row = {"sha256": sha256, "encoder": encoder, "seen_at": text_of(datetime.now(UTC))}
+    """That the encoder has seen the photo now, or met a fault; the people's faces are to be chosen again."""
+    row = dict.fromkeys(("fault", "figures", "decoder", "times"))
+    row |= {"sha256": sha256, "encoder": encoder, "seen_at": text_of(datetime.now(UTC)), **fault}
     connection.execute(_forget, {"of": sha256, "by": encoder})
-    connection.execute(_notice, row | {"fault": fault, "figures": figures, "faces": faces_found})
+    connection.execute(_notice, row | {"faces": faces_found})
     connection.execute(_choose_again, {"of": sha256, "by": encoder})
     connection.execute(_ask_again, {"of": sha256, "by": encoder})
 

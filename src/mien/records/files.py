@@ -6,8 +6,9 @@ another, changes its row; what was seen in the photo stays as long as any file h
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -79,9 +80,11 @@ class Files:
         """Makes the catalog say what lies on the shelves that were walked, and returns what was different.
 
         Only files that are new, or have another size or time than before, are hashed: `hash_file(path)` gives the hex
-        sha256, or raises PhotoError. A photo that was moved, renamed or copied is known by its hash, and what was
-        computed stays; files that are gone drop out, and so do, when training-images was walked, photos that no file
-        holds any more, with all that was seen in them. What could not be looked at is not gone, and stays as it was.
+        sha256, or raises PhotoError. The times are that of the contents, which programs set as they like, and that at
+        which the system last wrote the file: so the files of a copied album are hashed once. A photo that was moved,
+        renamed or copied is known by its hash, and what was computed stays; files that are gone drop out, and so do,
+        when training-images was walked, photos that no file holds any more, with all that was seen in them. What could
+        not be looked at is not gone, and stays as it was.
         """
         ids = self._people.enter(shelved.people, entry.basis, entry.now, entry.until)
         known = self._known(shelved.shelves)
@@ -89,9 +92,11 @@ class Files:
         came: Counter[str] = Counter()  # hashes of files at new paths
         changed = 0
         unreadable: list[tuple[str, PhotoError]] = []
-        for group in in_groups(self._suspects(shelved.files, known), _GROUP):
+        for group in in_groups(self._suspects(shelved.files, known, _looks_same), _GROUP):
             rows: list[dict[str, object]] = []
             other_photo: list[str] = []
+            other_choice: list[str] = []
+            _let_the_clock_go_on(group)
             for file in group:
                 before = known.get(file.path)
                 try:
@@ -104,6 +109,8 @@ class Files:
                 elif before.sha256 != sha256:
                     changed += 1
                     other_photo.append(file.path)
+                if before is None or (before.sha256, before.person) != (sha256, ids[file.person]):
+                    other_choice.append(file.path)
                 rows.append(
                     {
                         "path": file.path,
@@ -111,7 +118,8 @@ class Files:
                         "person": ids[file.person],
                         "sha256": sha256,
                         "size": file.size,
-                        "mtime_ns": file.mtime_ns,
+                        "mtime_ns": _stored(file.mtime_ns),
+                        "ctime_ns": _stored(file.ctime_ns),
                     }
                 )
             contents: list[dict[str, object]] = [{"sha256": row["sha256"], "bytes": row["size"]} for row in rows]
@@ -119,7 +127,7 @@ class Files:
                 execute_many(connection, insert(photos).on_conflict_do_nothing(), contents)
                 execute_many(connection, _unchoose, _at(other_photo))  # the face was in the photo that was there
                 execute_many(connection, _place, rows)
-                execute_many(connection, _choose_again, _at(str(row["path"]) for row in rows))
+                execute_many(connection, _choose_again, _at(other_choice))
         lost = gone | (known.keys() & {path for path, error in unreadable if error.fault is PhotoFault.NO_SUCH_FILE})
         with self._catalog.transaction(write=True) as connection:
             _take_out(connection, sorted(lost))
@@ -131,9 +139,10 @@ class Files:
         return Changes(came.total() - moved, changed, moved, len(lost) - moved, tuple(unreadable))
 
     def drift(self, shelved: Shelved) -> Drift:
-        """What `sync` would look into, found without hashing or changing anything."""
+        """What `sync` would look into, found without hashing or changing anything. A file that the system has written
+        anew with the size and time that it had is not counted: all of a copied album are such files."""
         known = self._known(shelved.shelves)
-        suspects = [file.path for file in self._suspects(shelved.files, known)]
+        suspects = [file.path for file in self._suspects(shelved.files, known, _times_of_contents)]
         changed = len(known.keys() & set(suspects))
         gone = len(_gone(known, shelved))
         return Drift(len(suspects) - changed, changed, gone)
@@ -148,7 +157,8 @@ class Files:
                 "to_path": file.path,
                 "to_shelf": shelf_of(file.path),
                 "to_person": self._people.id_of(file.person),
-                "to_mtime_ns": file.mtime_ns,
+                "to_mtime_ns": _stored(file.mtime_ns),
+                "to_ctime_ns": _stored(file.ctime_ns),
             }
             for was, file in shifted
         ]
@@ -163,6 +173,11 @@ class Files:
         with self._catalog.transaction(write=True) as connection:
             _take_out(connection, paths)
             connection.execute(_ask_again)
+
+    def doubt(self, path: str) -> None:
+        """Has a file hashed anew by the next `sync`: when it was read it held other bytes than were hashed."""
+        with self._catalog.transaction(write=True) as connection:
+            connection.execute(sa.update(files).where(files.c.path == path).values(ctime_ns=None))
 
     def on(self, shelves: Collection[Shelf]) -> list[FiledPhoto]:
         """Every file on these shelves, by path."""
@@ -198,26 +213,29 @@ class Files:
         with self._catalog.transaction() as connection:
             return {row.path: row for row in connection.execute(sa.select(files).where(files.c.shelf.in_(shelves)))}
 
-    def _suspects(self, found: Iterable[ShelfFile], known: _Known) -> Iterator[ShelfFile]:
+    def _suspects(
+        self, found: Iterable[ShelfFile], known: _Known, looks_same: Callable[[_Row, ShelfFile], bool]
+    ) -> Iterator[ShelfFile]:
         """The files that are new or look changed, or whose person has another id: the ledger was begun anew."""
         for file in found:
             row = known.get(file.path)
-            if row is None or not _looks_same(row, file) or self._people.id_of(file.person) != row.person:
+            if row is None or not looks_same(row, file) or self._people.id_of(file.person) != row.person:
                 yield file
 
 
-_Known = dict[str, sa.Row[*tuple[object, ...]]]
+_Row = sa.Row[*tuple[object, ...]]
+_Known = dict[str, _Row]
 """Rows of files by path."""
 
 _inserted = insert(files)
 _place = _inserted.on_conflict_do_update(
     index_elements=["path"],
-    set_={name: _inserted.excluded[name] for name in ("person", "sha256", "size", "mtime_ns")},
+    set_={name: _inserted.excluded[name] for name in ("person", "sha256", "size", "mtime_ns", "ctime_ns")},
 )
 _move = (
     sa.update(files)
     .where(files.c.path == sa.bindparam("at"))
-    .values({name: sa.bindparam(f"to_{name}") for name in ("path", "shelf", "person", "mtime_ns")})
+    .values({name: sa.bindparam(f"to_{name}") for name in ("path", "shelf", "person", "mtime_ns", "ctime_ns")})
 )
 _remove = sa.delete(files).where(files.c.path == sa.bindparam("at"))
 _unchoose = sa.delete(chosen).where(chosen.c.path == sa.bindparam("at"))
@@ -245,8 +263,36 @@ def _take_out(connection: sa.Connection, paths: Iterable[str]) -> None:
     execute_many(connection, _remove, rows)
 
 
-def _looks_same(row: sa.Row[*tuple[object, ...]], file: ShelfFile) -> bool:
-    return (row.size, row.mtime_ns) == (file.size, file.mtime_ns)
+def _looks_same(row: _Row, file: ShelfFile) -> bool:
+    return _times_of_contents(row, file) and row.ctime_ns is not None and row.ctime_ns == _stored(file.ctime_ns)
+
+
+def _times_of_contents(row: _Row, file: ShelfFile) -> bool:
+    """Whether the file has the size and the time that it had, which tools can keep while they change its contents."""
+    return (row.size, row.mtime_ns) == (file.size, _stored(file.mtime_ns))
+
+
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""What a column of SQLite holds: in nanoseconds, from the year 1677 to 2262."""
+
+
+def _stored(time_ns: int | None) -> int | None:
+    """A time of a file as the catalog keeps it: one that does not fit becomes the nearest that does."""
+    return None if time_ns is None else min(max(time_ns, _LEAST), _MOST)
+
+
+FINE_NS, COARSE_NS = 20_000_000, 2_000_000_000
+"""How far apart in time two changes of a file may be and have one time: a tick of the system's clock, 10 ms at most; on
+disks that keep no parts of a second (FAT) two seconds."""
+
+
+def _let_the_clock_go_on(files: Sequence[ShelfFile]) -> None:
+    """Waits while these files, which are about to be hashed, could be changed again with no change in their times."""
+    now = time.time_ns()
+    grains = [(one, FINE_NS if one % 1_000_000_000 else COARSE_NS) for one in (file.ctime_ns or 0 for file in files)]
+    waits = [one + grain - now for one, grain in grains if 0 <= now - one < grain]
+    if waits:
+        time.sleep(max(waits) / 1e9)
 
 
 Item = TypeVar("Item")

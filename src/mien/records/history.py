@@ -21,6 +21,8 @@ from mien.records.people import People
 from mien.records.schema import failures, fetches, promotions, source_runs
 from mien.records.times import text_of, time_of
 from mien.text.fetching import FetchFault, SourceFault
+from mien.text.photos import PhotoFault
+from mien.text.retries import ON_THE_WAY
 
 HAND: Final = "hand"
 """The source of photos that somebody put in by `mien add`. No source in mien.toml may be called so."""
@@ -67,11 +69,13 @@ class Fetch:
 
 
 class Known(NamedTuple):
-    """What tells whether a photo has to be fetched again: see Fetch; `checked_on` is the day, in UTC."""
+    """What tells whether a photo has to be fetched again: see Fetch; `checked_on` is the day, in UTC. `refused_on` is
+    the day since when no picture came of it, for a reason that may pass (`mien.text.retries`); None for all others."""
 
     person: str
     stamp: str
     checked_on: date
+    refused_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,11 @@ class Promotion:
     before: str | None
 
 
+def may_have_passed(outcome: str, fault: str) -> bool:
+    """Whether no picture came in a fetch, for a reason that may pass: the server's, the network's."""
+    return outcome == "refused" and (not fault or PhotoFault.of(fault).group in ON_THE_WAY)
+
+
 _HAD: Final = ("placed", "duplicate")
 """Outcomes by which the album has a photo."""
 
@@ -148,12 +157,16 @@ class History:
 
     def known(self, source: str) -> dict[str, Known]:
         """What lay at each location of a source when it was last fetched, in short; what has expired is not known."""
-        columns = (fetches.c.location, fetches.c.person, fetches.c.stamp, fetches.c.checked_at)
-        query = sa.select(*columns).where(fetches.c.source == source, fetches.c.current, fetches.c.outcome != "expired")
+        query = sa.select(fetches).where(fetches.c.source == source, fetches.c.current, fetches.c.outcome != "expired")
         with self._ledger.transaction() as connection:
             return {
-                location: Known(self._people.name_of(person), stamp, date.fromisoformat(checked_at[:10]))
-                for location, person, stamp, checked_at in connection.execute(query)
+                row.location: Known(
+                    self._people.name_of(row.person),
+                    row.stamp,
+                    date.fromisoformat(row.checked_at[:10]),
+                    date.fromisoformat(row.fetched_at[:10]) if may_have_passed(row.outcome, row.fault) else None,
+                )
+                for row in connection.execute(query)
             }
 
     def photos(self) -> dict[tuple[str, str], str]:

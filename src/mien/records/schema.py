@@ -36,17 +36,25 @@ def _say_on_what_ground(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_choices_ground ON choices (ground)")
 
 
-def _count_faces(connection: sa.Connection) -> None:
-    """Each row has a checksum, which `mien.records.database` adds by itself after all steps; and a photo that was seen
-    says how many faces it has, by which one that is missing is noticed."""
+def _know_what_is_sound(connection: sa.Connection) -> None:
+    """3: of files when their contents or names last changed; of photos how many faces were seen in each, by which one
+    that is missing is noticed; of faults what decoder met them and how often; and which photos were being looked at.
+    Each row has a checksum, which `mien.records.database` adds by itself after all steps."""
+    connection.exec_driver_sql("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
     connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN faces INTEGER")
+    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN decoder TEXT")
+    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN times INTEGER")
     connection.exec_driver_sql(
         "UPDATE sightings SET faces = (SELECT count(*) FROM faces WHERE faces.sha256 = sightings.sha256 "
         "AND faces.encoder = sightings.encoder)"
     )
+    connection.exec_driver_sql(
+        "CREATE TABLE begun (sha256 TEXT NOT NULL, PRIMARY KEY (sha256), "
+        "FOREIGN KEY(sha256) REFERENCES photos (sha256) ON DELETE CASCADE) WITHOUT ROWID"
+    )
 
 
-CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground, _count_faces)
+CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground, _know_what_is_sound)
 """The nth step brings a catalog of schema n to n + 1."""
 
 
@@ -220,7 +228,8 @@ files = sa.Table(
     sa.Column("person", sa.Text, nullable=False, index=True),
     sa.Column("sha256", sa.ForeignKey("photos.sha256"), nullable=False, index=True),
     sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sa.Column("mtime_ns", sa.Integer, nullable=False),  # this and the next as far as 64 bits hold it
+    sa.Column("ctime_ns", sa.Integer),  # when the system last wrote it; null where nobody knows, and it is hashed anew
     sqlite_with_rowid=False,
 )
 sightings = sa.Table(
@@ -232,6 +241,15 @@ sightings = sa.Table(
     sa.Column("fault", sa.Text),  # a kind of `mien.text.photos`; null for a photo that could be read
     sa.Column("figures", sa.Text),  # JSON, of the fault
     sa.Column("faces", sa.Integer),  # how many
+    sa.Column("decoder", sa.Text),  # what met the fault, see `mien.vision.images.decoder`; null for no fault
+    sa.Column("times", sa.Integer),  # that it met this fault
+    sqlite_with_rowid=False,
+)
+begun = sa.Table(
+    "begun",
+    CATALOG,
+    # A photo that is being looked at; the row of one that was seen goes, and those that a killed run had begun stay.
+    sa.Column("sha256", sa.ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True),
     sqlite_with_rowid=False,
 )
 faces = sa.Table(

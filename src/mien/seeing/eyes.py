@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mien.errors import PhotoError, ToolError
 from mien.protocols import Detector, Encoder, Landmarker
 from mien.seeing.levels import faces_of_all_sizes, one_each, scaled
+from mien.seeing.memory import is_want_of_memory
 from mien.seeing.second_look import second_look
 from mien.storage.tracebacks import guarded
 from mien.text.photos import PhotoFault
@@ -135,14 +136,19 @@ class Eyes:
         return self.see_read(partial(read_picture, file, least_scale=self.least_scale), str(file))
 
     def see_read(self, read: Callable[[], Picture], name: str) -> SeenPhoto | PhotoError:
-        """The faces in the picture that `read` returns. The PhotoError that `read` raises is returned, and so is one,
-        of the kind "tool", where a tool fails that mien did not bring; that one calls the photo `name`."""
+        """The faces in the picture that `read` returns. The PhotoError that `read` raises is returned, and so is one
+        that calls the photo `name` where memory is short, and where a tool fails that mien did not bring: of the kind
+        "tool"."""
         try:
             return self.see(read())
         except PhotoError as error:
             return type(error)(*error.args)  # without the traceback, which holds the file
         except ToolError as error:
             return PhotoError(name, PhotoFault.TOOL, {"tool": error.about, "said": error.what})
+        except Exception as error:
+            if not is_want_of_memory(error):
+                raise
+            return PhotoError(name, PhotoFault.SHORT_OF_MEMORY)
 
     def see(self, picture: Picture) -> SeenPhoto:
         """All faces of the picture from left to right, in pixels of the full-size upright photo. Raises ToolError where

@@ -175,8 +175,9 @@ def inside(folder: Path, path: str) -> Path | None:
 
 
 def file_stamp(found: os.stat_result) -> str:
-    """The stamp of a file on disk: its size and time."""
-    return f"{found.st_size}-{found.st_mtime_ns}"
+    """The stamp of a file on disk: its size, its time, and when the system last wrote it, which tells of a change that
+    keeps the others."""
+    return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
 
 
 def as_on_disk(folder: Path, path: str) -> str:
@@ -241,7 +242,8 @@ def read_below(name: str, folder: Path, path: str, into: Sink, since: str) -> Re
             return None
         for chunk in _chunks(name, file, opened):
             into.write(chunk)
-        if file_stamp(os.fstat(opened.fileno())) != stamp:
+        after = os.fstat(opened.fileno())
+        if file_stamp(after) != stamp or into.size != after.st_size:  # a network drive may give less than there is
             what = f"has a photo that changed while it was read: {file}"
             raise fetch_error(name, what, FetchFault.CHANGED.remedy, FetchFault.CHANGED)
     return Receipt(stamp)

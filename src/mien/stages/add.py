@@ -6,8 +6,9 @@ in the ledger, and an `Added`.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mien.errors import PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, Fetch
 from mien.records.removals import Removal
-from mien.storage.files import is_file, is_too_long, make_folder, storage_error, write_new
+from mien.storage.files import is_file, is_too_long, make_folder, write_new
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
 from mien.text.names import is_unicode, quoted_name
@@ -43,37 +44,37 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     Raises UsageError for a file that is no photo by its name, AlbumError, StorageError.
     """
     placed: dict[Path, Path] = {}
-    known, failures = 0, []
+    there: dict[Path, Path] = {}
+    failures: list[PhotoError] = []
     removal = album.removal_of(person)
     album.require_training()
     try:
         for photo in photos:
             try:
-                target = copy_in(album.layout, person, photo)
+                target, is_new = copy_in(album.layout, person, photo)
             except PhotoError as error:
                 failures.append(error)
-                continue
-            if target is None:
-                known += 1
             else:
-                placed[target] = photo
+                (placed if is_new else there)[target] = photo
     finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
         album.sync([TRAINING])
-        fetches = [_fetch(album, person, photo, target) for target, photo in placed.items()]
-        album.ledger.history.record(fetches)
-        if removal and (placed or known):
+        fetches = _fetches(album, person, placed)
+        unknown = [one for one in _fetches(album, person, there) if not _is_known(album, one)]  # a killed run's
+        album.ledger.history.record([*fetches, *unknown])
+        if removal and (placed or there):
             album.ledger.removals.bring_back(removal)
         if album.ledger.removals:
-            album.ledger.removals.bring_photos_back(person, [one.sha256 for one in fetches])
-    return Added(tuple(placed), known, tuple(failures), removal if placed or known else None)
+            album.ledger.removals.bring_photos_back(person, [one.sha256 for one in (*fetches, *unknown)])
+    return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None)
 
 
-def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:
-    """Copies the photo in under `person`, byte for byte and with its time, and returns where it went.
+def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
+    """Copies the photo in under `person`, byte for byte and with its time, and returns where it lies, and whether it
+    is new there.
 
-    None if it is there already under the same name; another photo of that name stays, and this one becomes "<stem>-2".
-    Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read or the album cannot
-    have such a name, StorageError if it cannot be written, AlbumError if the person's folder is a link.
+    It is not if it is there already under the same name; another photo of that name stays, and this one becomes
+    "<stem>-2". Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read or the
+    album cannot have such a name, StorageError if it cannot be written, AlbumError if the person's folder is a link.
     """
     if kind_of_name(photo.name) != "photo":
         raise UsageError(quoted_name(str(photo)), "is not a photo by its name", "Give files such as .jpg or .png.")
@@ -92,19 +93,15 @@ def copy_in(layout: Layout, person: str, photo: Path) -> Path | None:
         raise
 
 
-def _placed(layout: Layout, person: str, name: str, data: bytes, stat: os.stat_result) -> Path | None:
-    """Puts `data` into the person's folder, with the time that `stat` says; None if it is there already."""
+def _placed(layout: Layout, person: str, name: str, data: bytes, stat: os.stat_result) -> tuple[Path, bool]:
+    """Puts `data` into the person's folder, with the time that `stat` says; see `copy_in`."""
     folder = layout.person_folder(TRAINING, person)
     make_folder(folder)
     names = FreeNames()
-    while os.path.lexists(target := folder / names.take(name)) or not write_new(target, data):
+    while os.path.lexists(target := folder / names.take(name)) or not write_new(target, data, times=stat):
         if _holds(target, data):
-            return None
-    try:
-        os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    except OSError as error:
-        raise storage_error(target, error) from error
-    return target
+            return target, False
+    return target, True
 
 
 def _holds(file: Path, data: bytes) -> bool:
@@ -112,6 +109,21 @@ def _holds(file: Path, data: bytes) -> bool:
         return is_file(file) and file.stat().st_size == len(data) and file.read_bytes() == data
     except OSError as error:
         raise StorageError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
+
+
+def _fetches(album: OpenAlbum, person: str, placed: Mapping[Path, Path]) -> list[Fetch]:
+    """How the photos came that were `placed`, by where each lies. One that cannot be read just now has no hash to be
+    known by."""
+    found: list[Fetch] = []
+    for target, photo in placed.items():
+        with contextlib.suppress(PhotoError, OSError):
+            found.append(_fetch(album, person, photo, target))
+    return found
+
+
+def _is_known(album: OpenAlbum, fetch: Fetch) -> bool:
+    """Whether the ledger knows of some way by which the photo came to this person."""
+    return any(one.person == fetch.person for one in album.ledger.history.provenance(fetch.sha256))
 
 
 def _fetch(album: OpenAlbum, person: str, photo: Path, target: Path) -> Fetch:

@@ -9,7 +9,7 @@ after merging.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from mien.learning.album_choice import alone, centre_of, settle, sure_of
 from mien.learning.own_face import Alike, FolderFaces, Ground, Identity, pick, rule
 from mien.open_album import OpenAlbum
 from mien.records.chips import DueChip
+from mien.records.files import in_groups
+from mien.seeing.apart import EyesApart
 from mien.seeing.eyes import Eyes
 from mien.storage.files import make_folder, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
@@ -30,17 +32,10 @@ from mien.storage.walk import LeftOut
 from mien.text.photos import PhotoFault
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
-from mien.vision.images import encoded, file_sha256, read_picture
+from mien.vision.images import decoder, encoded, file_sha256, read_picture
 
-MENDABLE = (
-    PhotoFault.MISSING_EXTRA,
-    PhotoFault.SHORT_OF_MEMORY,
-    PhotoFault.KILLED,
-    PhotoFault.DISK,
-    PhotoFault.FORBIDDEN,
-    PhotoFault.NO_SUCH_FILE,
-)
-"""Faults that need not be the photo's: what failed for them is tried again in each run."""
+MARKED = 16
+"""Photos marked as being looked at by one transaction: as many more are looked at apart after a kill."""
 
 STRANGERS = 500
 """People of the album, at most, who show how alike strangers are to an encoder of which nobody measured it."""
@@ -93,7 +88,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
     if TRAINING in shelves:
         album.require_training()
     shelved, changes = album.sync(shelves)
-    unseen = album.catalog.faces.unseen(shelves, album.encoder, MENDABLE)
+    unseen = album.catalog.faces.unseen(shelves, album.encoder, decoder())
     by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
     chips = 0
     if own_too := TRAINING in shelves:
@@ -131,7 +126,7 @@ def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
     as they are. What could not be read comes back. The album is open for writing. Raises as `align` does."""
     album.require_training()
     album.sync([TRAINING])
-    failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE), album.eyes)
+    failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, decoder()), album.eyes)
     _choose(album)
     return tuple(failures)
 
@@ -139,7 +134,7 @@ def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
 def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes]) -> tuple[PhotoError, ...]:
     """Sees what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are cut by
     the next `align`. What could not be read comes back. The album is open for writing."""
-    unseen = album.catalog.faces.unseen([TRAINING], album.encoder, MENDABLE, person)
+    unseen = album.catalog.faces.unseen([TRAINING], album.encoder, decoder(), person)
     failures = _see(album, unseen, make_eyes)
     _choose_one(album, person)
     return tuple(error for _, error in failures)
@@ -155,28 +150,63 @@ def _see(
 ) -> list[tuple[str, PhotoError]]:
     """Sees the photos (sha256, path) and remembers what was seen; what could not be seen comes back, by path.
 
-    A photo on which a tool failed is not remembered: the next run sees it again.
+    A photo on which a tool failed is not remembered: the next run sees it again. Photos that were being looked at when
+    an earlier run was stopped come last, one by one and in a process of their own: one of them may have stopped it.
     """
     failures: list[tuple[str, PhotoError]] = []
+    faces = album.catalog.faces
+    begun = faces.begun()
 
     def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
-        sha256, path = photo
-        seen = eyes.see_file(album.layout.file(path))
-        changed = isinstance(seen, PhotoError) and not _is_still(album, path, sha256)
-        return None if changed else seen
+        return _if_it_is_still(album, photo, eyes.see_file(album.layout.file(photo[1])))
 
-    album.progress.start("Looking at photos", len(unseen))
-    for (sha256, path), seen in threads.run(unseen, make_eyes, look, album.settings.workers):
-        if isinstance(seen, PhotoError):
+    def keep(photo: tuple[str, str], seen: SeenPhoto | PhotoError | None, lived: bool = True) -> None:
+        sha256, path = photo
+        if seen is None or (isinstance(seen, SeenPhoto) and seen.photo.sha256 != sha256):
+            album.catalog.files.doubt(path)
+        if isinstance(seen, SeenPhoto):
+            faces.record(seen, album.encoder)
+        elif isinstance(seen, PhotoError):
             if seen.fault is not PhotoFault.TOOL:
-                album.catalog.faces.record_fault(sha256, album.encoder, seen)
+                faces.record_fault(sha256, album.encoder, seen, decoder())
             album.progress.note(str(seen))
             failures.append((path, seen))
-        elif seen:
-            album.catalog.faces.record(seen, album.encoder)
+        if lived:
+            faces.finish(sha256)
         album.progress.advance()
+
+    album.progress.start("Looking at photos", len(unseen))
+    fresh = [photo for photo in unseen if photo[0] not in begun]
+    for photo, seen in threads.run(_marked(album, fresh), make_eyes, look, album.settings.workers):
+        keep(photo, seen)
+    if suspects := [photo for photo in unseen if photo[0] in begun]:
+        with EyesApart(album.tools.eyes, album.settings.choice, album.layout.tracebacks) as apart:
+            for photo in suspects:
+                found, lived = apart.see_file(album.layout.file(photo[1]))
+                keep(photo, _if_it_is_still(album, photo, found), lived)
     album.progress.finish()
     return failures
+
+
+def _marked(album: OpenAlbum, photos: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The photos, each marked as being looked at before it comes."""
+    for group in in_groups(photos, MARKED):
+        album.catalog.faces.begin([sha256 for sha256, _ in group])
+        yield from group
+
+
+def _if_it_is_still(
+    album: OpenAlbum, photo: tuple[str, str], seen: SeenPhoto | PhotoError
+) -> SeenPhoto | PhotoError | None:
+    """What was seen in the photo (sha256, path); None for an error of a file that holds another photo by now. Where it
+    does not, and other bytes were faulty, those came of the disk or network, which is the error then."""
+    if not isinstance(seen, PhotoError):
+        return seen
+    if not _is_still(album, photo[1], photo[0]):
+        return None
+    if seen.sha256 in ("", photo[0]):
+        return seen
+    return PhotoError(seen.about, PhotoFault.DISK, {"said": "it gave other bytes a moment later"})
 
 
 def _is_still(album: OpenAlbum, path: str, sha256: str) -> bool:

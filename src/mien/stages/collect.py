@@ -45,6 +45,7 @@ from mien.storage.tracebacks import guarded
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.names import FILE_NAME, nfc, quoted_name, valid_person
 from mien.text.photos import PhotoFault
+from mien.text.retries import MENDABLE, ON_THE_WAY
 from mien.text.shell import command
 from mien.text.words import listed
 from mien.types import Offer, Receipt
@@ -125,7 +126,7 @@ class _SourceRun:
         self._listed: dict[str, str] = {}
         self._shared: list[tuple[str, str, tuple[str, ...]]] = []
         self._brought: Counter[str] = Counter()
-        self._duplicates = self._known = self._passed_over = self._left = 0
+        self._duplicates = self._known = self._passed_over = self._left = self._doubtful = 0
         self._kept_out: Counter[str] = Counter()
         self._photos_kept_out = 0
         self._refused: list[Trouble] = []
@@ -176,6 +177,7 @@ class _SourceRun:
             duplicates=self._duplicates,
             known=self._known,
             refused=tuple(self._refused),
+            doubtful=self._doubtful,
             failed=tuple(self._failed),
             passed_over=self._passed_over - self._kept_out.total(),
             removed=tuple(
@@ -279,15 +281,22 @@ class _SourceRun:
         before = self._before.get(offer.location)
         if before is None or before.person != person:  # whom the source files under another name now is that one's
             return _Wanted(offer, person, None)
-        if offer.stamp:
-            is_known = offer.stamp == before.stamp
-        else:
-            age = (self._day - before.checked_on).days  # -1 west of Greenwich; less was said by a clock that was wrong
-            is_known = age >= -1 and max(age, 0) < self._settings.recheck_days
+        is_known = self._is_known(offer, before)
         self._known += is_known
         return (
             None if is_known else _Wanted(offer, person, self._album.ledger.history.fetch(self._name, offer.location))
         )
+
+    def _is_known(self, offer: Offer, before: Known) -> bool:
+        """Whether a photo need not be asked for again. One that was no picture is asked for by the next run, and after
+        that whenever it has been none for twice as long, but every `recheck_days` at the latest."""
+        waited, recheck = (self._day - before.checked_on).days, self._settings.recheck_days
+        waited += waited == -1  # west of Greenwich; what lies further ahead is of a clock that was wrong
+        if before.refused_on:
+            return 0 <= waited < min(recheck, (before.checked_on - before.refused_on).days)
+        if offer.stamp:
+            return offer.stamp == before.stamp
+        return 0 <= waited < recheck
 
     def _person(self, offer: Offer) -> str | None:
         """The name in the album of whom an offer shows; None if they are not to be taken."""
@@ -355,7 +364,8 @@ class _SourceRun:
 
     def _fetch(self, source: Source, wanted: _Wanted) -> Arrived | FetchError | None:
         """Fetches one photo and looks whether it is one; None if it is as it was. In a thread of its own."""
-        offer, since = wanted.offer, wanted.before.stamp if wanted.before else ""
+        offer = wanted.offer
+        since = wanted.before.stamp if wanted.before and wanted.before.outcome != "refused" else ""
         make_folder(self._intake.folder)
         try:
             with HiddenFile(self._intake.folder, offer.location, self._settings.max_megabytes << 20) as file:
@@ -383,13 +393,18 @@ class _SourceRun:
             what, remedy = "did not come, and no error either", "Please report this to whoever wrote the source."
             error = FetchError(offer.location, what, remedy, FetchFault.BROKEN)
             self._fail(offer.location, wanted.person, error)
-        elif before and (arrived is None or arrived.sha256 == before.sha256):
+        elif before and (arrived is None or _is_the_same(arrived, before)):
             stamp = arrived.receipt.stamp if arrived else offer.stamp
-            self._known += 1
             self._intake.keep(replace(before, stamp=stamp or before.stamp, checked_at=self._album.clock()))
+            if arrived and arrived.error:
+                self._refuse(offer, arrived.error)
+            else:
+                self._known += 1
             self._drop(arrived)
-        elif arrived and arrived.error and arrived.error.fault is PhotoFault.MISSING_EXTRA:  # need not be the photo's
-            error = FetchError(arrived.error.about, arrived.error.what, arrived.error.remedy, FetchFault.NOT_A_PICTURE)
+        elif arrived and arrived.error and arrived.error.fault in MENDABLE:
+            lacks_extra = arrived.error.fault is PhotoFault.MISSING_EXTRA
+            kind = FetchFault.NOT_A_PICTURE if lacks_extra else FetchFault.NOT_DECODED
+            error = FetchError(arrived.error.about, arrived.error.what, arrived.error.remedy, kind)
             self._fail(offer.location, wanted.person, error)
         elif arrived:
             self._let_in(wanted, arrived)
@@ -402,7 +417,7 @@ class _SourceRun:
             outcome, path = self._intake.place(wanted.person, photo_name(offer.name, photo.format), arrived)
             self._drop(arrived)
         if arrived.error:
-            self._refused.append(self._trouble(offer.location, arrived.error))
+            self._refuse(offer, arrived.error)
         elif outcome == "removed":
             self._photos_kept_out += 1
         elif outcome == "placed":
@@ -437,6 +452,10 @@ class _SourceRun:
         if arrived and arrived.photo:
             remove_file(arrived.file)
 
+    def _refuse(self, offer: Offer, error: PhotoError) -> None:
+        self._refused.append(self._trouble(offer.location, error))
+        self._doubtful += not offer.stamp and error.kind in ON_THE_WAY
+
     def _fail(self, location: str, person: str, error: FetchError) -> None:
         trouble = self._trouble(location, error)
         self._failed.append(trouble)
@@ -452,6 +471,11 @@ class _SourceRun:
 
 _FAULTS = {ToolError: SourceFault.BROKEN, MissingExtraError: SourceFault.MISSING_EXTRA}
 """What is wrong with a source that raised an error of mien other than a SourceError."""
+
+
+def _is_the_same(arrived: Arrived, before: Fetch) -> bool:
+    """Whether what came is what lay there before, and no more of a picture than it was then."""
+    return arrived.sha256 == before.sha256 and (before.outcome == "refused") == (arrived.photo is None)
 
 
 def _require(given: object, kind: type[Offer | Receipt]) -> None:

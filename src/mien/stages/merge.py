@@ -94,9 +94,9 @@ def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collecti
                 duplicates.append(Move(photo.path, twin))
                 gone.append(photo.path)
             else:
-                to = merging.move_in(photo)
-                moved.append(Move(photo.path, to))
-                moves.append((photo.path, replace(photo, path=to)))
+                there = merging.move_in(photo)
+                moved.append(Move(photo.path, there.path))
+                moves.append((photo.path, there))
         album.catalog.files.move(moves)
         album.catalog.files.drop(gone)
     for shelf in intakes:
@@ -126,6 +126,14 @@ def _flaw(path: str, file: Path) -> LeftOut | None:
         return LeftOut(path, PhotoFault.EMPTY)
     file_type = sniff(data, file.name)
     return LeftOut(path, file_type.fault, {"file_type": file_type.value}) if file_type.fault else None
+
+
+def _ctime(file: Path) -> int | None:
+    """When the system last wrote the file; None where it does not say."""
+    try:
+        return file.stat().st_ctime_ns
+    except OSError:
+        return None
 
 
 class _Merging:
@@ -175,9 +183,12 @@ class _Merging:
                     return path
         return None
 
-    def move_in(self, photo: ShelfFile) -> str:
-        """Moves a photo into its person's folder, under a name that is free. Where it is now."""
+    def move_in(self, photo: ShelfFile) -> ShelfFile:
+        """Moves a photo into its person's folder, under a name that is free. The photo as it lies there: by a move the
+        system writes the file anew, and whoever has changed it since it was hashed is not to be missed for that."""
         file = self._layout.file(photo.path)
-        path = self._layout.path(self._folders.move_in(photo.person, file, file.name))
+        is_still = _ctime(file) == photo.ctime_ns
+        target = self._folders.move_in(photo.person, file, file.name)
+        path = self._layout.path(target)
         self._there.setdefault((photo.person, self._hashes[photo.path]), []).append(path)
-        return path
+        return replace(photo, path=path, ctime_ns=_ctime(target) if is_still else None)

@@ -67,12 +67,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> bool:
+def write_new(path: Path, data: bytes, *, mode: int = PRIVATE_FILE, times: os.stat_result | None = None) -> bool:
     """`write_atomically` that replaces nothing: False, and nothing done, if anything has that name already. The file
-    gets these permissions."""
+    has these permissions, and its `times`, from the moment at which it has its name."""
     temporary = temporary_file(path)
     try:
         with _written(temporary, data, mode):
+            if times is not None:
+                keep_times(temporary, times)
             named = _name(temporary, path)
     except OSError as error:
         raise storage_error(path, error) from error
@@ -197,14 +199,20 @@ def _copy(source: Path, target: Path) -> bool:
             shutil.copyfileobj(old, new, _PART)
             new.flush()
             os.fsync(new.fileno())
-        of = source.stat()
-        os.utime(temporary, ns=(of.st_atime_ns, of.st_mtime_ns))
+        keep_times(temporary, source.stat())
         if not same_bytes(source, temporary):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return _name(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def keep_times(file: Path, times: os.stat_result) -> None:
+    """Gives `file` the times of another, as far as its disk can hold them: a date of the year 2300 or 1600 is worth no
+    photo."""
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 _NO_LINKS = frozenset(

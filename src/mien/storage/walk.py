@@ -28,12 +28,14 @@ from mien.vision.sniff import kind_of_name
 
 @dataclass(frozen=True, slots=True)
 class ShelfFile:
-    """A photo on a shelf: `path` relative to the album, `person` in NFC, `size` in bytes."""
+    """A photo on a shelf: `path` relative to the album, `person` in NFC, `size` in bytes. `ctime_ns` is when the system
+    last wrote the file or its name, which no program can set; None where nobody knows."""
 
     path: str
     person: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ def _walk(top: Path, start: str, strict: bool) -> Shelved:
                     left_out.append(LeftOut(path, why))
                 elif kind_of_name(entry.name) == "photo":
                     stat = entry.stat()
-                    files.append(ShelfFile(path, person, stat.st_size, stat.st_mtime_ns))
+                    files.append(ShelfFile(path, person, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
             except OSError as error:
                 broken = entry.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
                 left_out.append(LeftOut(path, LeftOutKind.BROKEN_LINK) if broken else _left_closed(path, error))

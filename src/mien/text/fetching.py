@@ -63,6 +63,11 @@ class FetchFault(Kind):
         "cannot be read as a picture on this computer",
         "Install the part that reads its format (for HEIC, mien[heic]), or save it as a JPEG.",
     )
+    NOT_DECODED = (
+        "not-decoded",
+        "came, and could not be decoded on this computer just then",
+        "Close other programs, or check the disk; the next `mien collect` tries again.",
+    )
     PERSON = (
         "person",
         "does not say clearly whom it shows",

@@ -88,6 +88,13 @@ class PhotoFault(Kind):
     )
     BREAKS_DECODER = ("breaks decoder", "unreadable", "makes the decoder break down", _EXPORT)
 
+    STOPS_MIEN = (
+        "stops mien",
+        "unreadable",
+        "was being looked at when mien was stopped, and broke down again when it was tried alone",
+        f"{_SMALLER} What breaks down twice is left out until its file changes, or mien or Pillow is updated.",
+    )
+
     # The tools that see it: `tool` is what failed, `said` how
     TOOL = (
         "tool",

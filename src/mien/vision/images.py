@@ -10,8 +10,11 @@ writes the pixels to another file gives it the profile, see `rgb_profile`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
+from functools import cache
+from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +41,16 @@ _ENDED = {
     "short of memory": PhotoFault.SHORT_OF_MEMORY,
     "killed": PhotoFault.KILLED,
 }
+
+
+_UNREAD = (
+    PhotoFault.NO_SUCH_FILE,
+    PhotoFault.NOT_A_FILE,
+    PhotoFault.FORBIDDEN,
+    PhotoFault.DISK,
+    PhotoFault.TOO_LARGE,
+)
+"""Faults of files whose bytes nobody has read."""
 
 
 def read_picture(path: Path, *, max_side: int | None = 1600, least_scale: float = LEAST_SCALE) -> Picture:
@@ -82,7 +95,8 @@ def _picture(
         fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
         raise PhotoError(name, fault, {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}) from error
     if "fault" in said:
-        raise PhotoError.restored(name, said["fault"], said["figures"])
+        sha256 = "" if said["fault"] in _UNREAD else said["sha256"]
+        raise PhotoError.restored(name, said["fault"], said["figures"], sha256)
     width, height = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False
@@ -114,6 +128,17 @@ def picture_of(
     width, height = (height, width) if sideways else (width, height)
     sha256 = hashlib.sha256(f"{width} x {height} pixels\n".encode() + pixels.tobytes()).hexdigest()
     return Picture(Photo(sha256, width, height, "", phash(pixels)), pixels, 1.0 / factor)
+
+
+@cache
+def decoder() -> str:
+    """Which decoders read photos here, by their versions: what one could not read, another may."""
+    names = {"mien": "mien", "Pillow": "pillow", "pillow-heif": "pillow-heif"}
+    found = []
+    for name, package in names.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(package)}")
+    return ", ".join(found)
 
 
 _LOADING = threading.Lock()

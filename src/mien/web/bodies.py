@@ -98,7 +98,7 @@ def pause(headers: Mapping[str, str]) -> float | None:
         return None
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of a time zone of a thousand years
         return None
 
 

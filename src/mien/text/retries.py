@@ -1,0 +1,28 @@
+"""What need not be a photo's own fault, or not for ever, and is tried again: when, by what was wrong.
+
+What is in no group here is tried again when the photo's file changes, and when other decoders read it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mien.text.photos import Group, PhotoFault
+
+MENDABLE: Final = (
+    PhotoFault.MISSING_EXTRA,
+    PhotoFault.SHORT_OF_MEMORY,
+    PhotoFault.KILLED,
+    PhotoFault.DISK,
+    PhotoFault.FORBIDDEN,
+    PhotoFault.NO_SUCH_FILE,
+)
+"""Faults of the computer or its disk rather than of the photo: what failed for them is tried again in each run."""
+
+DOUBTFUL: Final = (PhotoFault.TOO_LONG, PhotoFault.BREAKS_DECODER, PhotoFault.STOPS_MIEN)
+"""Faults that may be the computer's or the photo's, and cost much to meet: tried again until they were met `TWICE`."""
+
+TWICE: Final = 2
+
+ON_THE_WAY: Final[frozenset[Group]] = frozenset({"empty", "not-a-picture", "truncated", "unreadable"})
+"""What a photo may have met on its way from a source: a server that answers with its login page, or breaks off."""
