@@ -25,7 +25,7 @@ from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Photo, Picture, Pixels
 from mien.vision import decoding
-from mien.vision.decoding import LEAST_SCALE, check_size, guarded, opened, prepared, printable, reduction
+from mien.vision.decoding import LEAST_SCALE, SIDEWAYS, check_size, guarded, opened, prepared, printable, reduction
 from mien.vision.phash import phash
 
 SECONDS, SECONDS_A_MEGABYTE = 3.0, 0.5
@@ -83,7 +83,7 @@ def _picture(
         raise PhotoError(name, fault, {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}) from error
     if "fault" in said:
         raise PhotoError.restored(name, said["fault"], said["figures"])
-    width, height = said["size"]
+    height, width = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False
     photo = Photo(said["sha256"], said["width"], said["height"], said["format"], phash(pixels))
@@ -109,9 +109,9 @@ def picture_of(
         with _LOADING:
             image.load()
         width, height = image.size
-        upright, factor, sideways = prepared(image, reduction(width, height, max_side, least_scale), max_side)
-        pixels = np.asarray(upright)
-    width, height = (height, width) if sideways else (width, height)
+        pixels, factor, orientation = prepared(image, reduction(width, height, max_side, least_scale), max_side)
+        pixels.flags.writeable = False
+    width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     sha256 = hashlib.sha256(f"{width} x {height} pixels\n".encode() + pixels.tobytes()).hexdigest()
     return Picture(Photo(sha256, width, height, "", phash(pixels)), pixels, 1.0 / factor)
 
