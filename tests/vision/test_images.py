@@ -451,6 +451,15 @@ def test_running_out_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 # Damage
 
 
+def test_a_png_whose_pixels_do_not_fit_their_checksum() -> None:
+    data = encoded(scene(), "PNG", compress_level=0)  # stored as they are, so that the decoder would notice nothing
+    at = data.index(b"IDAT") + 1000
+    for place, value in ((at, data[at] ^ 1), (-13, data[-13] ^ 1)):  # a pixel, and the checksum itself
+        broken = bytearray(data)
+        broken[place] = value
+        assert refused(bytes(broken)).fault is PhotoFault.DAMAGED
+
+
 @functools.cache
 def seeds() -> dict[str, bytes]:
     noisy = np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)

@@ -19,6 +19,7 @@ import os
 import stat
 import threading
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -34,7 +35,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
-from mien.vision import jpeg
+from mien.vision import jpeg, tiff
 from mien.vision.sniff import sniff
 
 MAX_BYTES = 512 * 2**20
@@ -79,6 +80,8 @@ _TURNS: Mapping[int, Callable[[Any], Any]] = {
 """The turn that sets a picture upright, by EXIF's Orientation, as in Pillow's `exif_transpose`."""
 _AVERAGED = ("RGB", "L", "RGBA", "LA", "CMYK", "YCbCr", "I", "F")
 """Pillow's modes whose neighbouring values can be averaged, and that its `reduce` takes."""
+_INVISIBLE = 15
+"""The most of 255 that a pixel may cover and not be seen."""
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations of pictures that lie on their side: upright, width and height change places."""
 
@@ -124,7 +127,11 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float) ->
             reduced = pixels if factor == 1 else np.asarray(Image.fromarray(pixels).reduce(factor))
             pixels = _upright(reduced, orientation)
         else:
+            if said := _missing(image, data):
+                raise PhotoError(name, PhotoFault.DAMAGED, {"file_type": file_type, "said": said})
             image.load()
+            if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
+                image.putalpha(255)  # the header says that no bit of the fourth channel is alpha
             if divisor == 1:
                 width, height = image.size  # HEIF may know better after decoding
             pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
@@ -177,10 +184,7 @@ def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes |
             data = read(Path(about["path"]))
         pixels, file_type, width, height, scale = decoded(data, about["name"], about["max_side"], about["least_scale"])
     except PhotoError as error:
-        if error.fault is PhotoFault.TOO_MUCH_MEMORY:
-            raise MemoryError from error  # whether it was the photo's fault is for the child to say
-        fault, figures = error.stored()
-        return {"fault": fault, "figures": figures, "sha256": hashlib.sha256(data).hexdigest()}, b""
+        return _faulty(error, data), b""
     said = {"sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height, "format": file_type.value}
     return {**said, "scale": scale, "size": pixels.shape[:2]}, np.ascontiguousarray(pixels).data.cast("B")
 
@@ -195,14 +199,24 @@ def read(path: Path) -> bytes:
         return file.read(size)
 
 
-def profile(data: bytes, name: str) -> bytes | None:
-    """The ICC profile in the file, if it has one."""
-    file_type = sniff(data, name)
-    if file_type.fault:
-        return None
-    with guarded(name, file_type):
-        found = _open(data, file_type, name).info.get("icc_profile")
-    return found if isinstance(found, bytes) else None
+def profile(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """What a child is asked for: the ICC profile in the file that `data` are, b"" if it has none; or a fault."""
+    try:
+        file_type = sniff(data, about["name"])
+        if file_type.fault:
+            return {}, b""
+        with guarded(about["name"], file_type):
+            found = _open(data, file_type, about["name"]).info.get("icc_profile")
+    except PhotoError as error:
+        return _faulty(error, data), b""
+    return {}, found if isinstance(found, bytes) else b""
+
+
+def _faulty(error: PhotoError, data: bytes) -> dict[str, Any]:
+    if error.fault is PhotoFault.TOO_MUCH_MEMORY:
+        raise MemoryError from error  # whether it was the photo's fault is for the child to say
+    fault, figures = error.stored()
+    return {"fault": fault, "figures": figures, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @contextmanager
@@ -232,7 +246,33 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
         opener = getattr(importlib.import_module(module), plugin)
     except ImportError as error:
         raise PhotoError(name, PhotoFault.MISSING_EXTRA, {"file_type": file_type.value}) from error
-    return cast(ImageFile.ImageFile, opener(BytesIO(data)))
+    image = cast(ImageFile.ImageFile, opener(BytesIO(data)))
+    if file_type is FileType.TIFF and (number := tiff.photo(data)):
+        image.seek(number)
+    return image
+
+
+def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
+    """What the file itself says of pixels that are wrong or not there, and Pillow does not look at; "" if nothing."""
+    if image.format == "PNG":
+        return _wrong_checksum(data)
+    if image.format == "TIFF":
+        tags = cast(Any, image).tag_v2
+        places = tags.get(273) or tags.get(324) or ()  # of strips, of tiles
+        places = places if isinstance(places, tuple) else (places,)
+        if any(not 8 <= cast(int, place) < len(data) for place in places):
+            return "a strip is missing"
+    return ""
+
+
+def _wrong_checksum(data: bytes) -> str:
+    at, view = 8, memoryview(data)
+    while at + 12 <= len(data) and (end := at + 8 + int.from_bytes(view[at : at + 4], "big")) + 4 <= len(data):
+        pixels = data[at + 4 : at + 8] == b"IDAT"
+        if pixels and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            return "a checksum is wrong"
+        at = end + 4
+    return ""
 
 
 def reduction(width: int, height: int, max_side: int | None, least_scale: float) -> int:
@@ -284,7 +324,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rgb(image: Image.Image, factor: int) -> Image.Image:
-    """The image in RGB, whatever mode it has, `factor` times smaller by area averaging; transparent parts are white."""
+    """The image in RGB, whatever mode it has, `factor` times smaller by area averaging; transparent parts are white. A
+    picture of which nobody would see anything has no transparency: its fourth channel is empty, or means something
+    else."""
     if image.mode.startswith("I;16"):
         image = image.convert("I")
     if factor > 1 and (image.mode not in _AVERAGED or "transparency" in image.info):
@@ -295,8 +337,11 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
+        alpha = layer.getchannel("A")
+        if alpha.getextrema()[1] <= _INVISIBLE:
+            return layer.convert("RGB")
         image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=layer.getchannel("A"))
+        image.paste(layer, mask=alpha)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

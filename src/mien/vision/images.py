@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -75,19 +76,26 @@ def _picture(
 ) -> Picture:
     """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
     about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
-    seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
-    try:
-        said, given = children.ask("mien.vision.decoding:task", about, data, seconds=seconds)
-    except TaskEndedError as error:
-        fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
-        raise PhotoError(name, fault, {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}) from error
-    if "fault" in said:
-        raise PhotoError.restored(name, said["fault"], said["figures"])
+    said, given = _asked("task", about, data, size)
     height, width = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False
     photo = Photo(said["sha256"], said["width"], said["height"], said["format"], phash(pixels))
     return Picture(photo, pixels, said["scale"])
+
+
+def _asked(task: str, about: Mapping[str, Any], data: bytes, size: int) -> tuple[dict[str, Any], bytearray]:
+    """What a child makes of a file of `size` bytes. Raises PhotoError."""
+    seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
+    try:
+        said, given = children.ask(f"mien.vision.decoding:{task}", about, data, seconds=seconds)
+    except TaskEndedError as error:
+        fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
+        figures = {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}
+        raise PhotoError(about["name"], fault, figures) from error
+    if "fault" in said:
+        raise PhotoError.restored(about["name"], said["fault"], said["figures"])
+    return said, given
 
 
 def picture_of(
@@ -124,8 +132,8 @@ def rgb_profile(data: bytes, name: str) -> bytes | None:
     """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
     other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
     does for the header."""
-    profile = decoding.profile(data, name)
-    return profile if profile and profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+    _, profile = _asked("profile", {"name": name}, data, len(data))
+    return bytes(profile) if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
 
 
 def file_sha256(path: Path) -> str:
