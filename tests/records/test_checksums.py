@@ -95,7 +95,7 @@ def test_every_value_of_the_catalog_that_was_changed_is_made_again(filled: TextA
             assert opened.damage_found, (table, column)
             filled.ledger, filled.catalog = known, opened
             filled.sync()
-            for sha256, _ in opened.faces.unseen([TRAINING], ENCODER):
+            for sha256, _ in opened.faces.unseen([TRAINING], ENCODER, ""):
                 content = next(str(number) for number in range(3) if filled.sha(str(number)) == sha256)
                 opened.faces.record(filled.seen(content, 2), ENCODER)
             faces = opened.faces.faces_of("ann", ENCODER)

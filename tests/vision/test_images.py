@@ -444,11 +444,20 @@ def test_running_out_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         raise MemoryError
 
     monkeypatch.setattr(decoding, "_rgb", fail)
-    error = refused(encoded(scene(), "JPEG"))
+    error = refused(encoded(scene(), "PNG"))
     assert (error.kind, error.fault) == ("bomb", PhotoFault.TOO_MUCH_MEMORY)
 
 
 # Damage
+
+
+def test_a_png_whose_pixels_do_not_fit_their_checksum() -> None:
+    data = encoded(scene(), "PNG", compress_level=0)  # stored as they are, so that the decoder would notice nothing
+    at = data.index(b"IDAT") + 1000
+    for place, value in ((at, data[at] ^ 1), (-13, data[-13] ^ 1)):  # a pixel, and the checksum itself
+        broken = bytearray(data)
+        broken[place] = value
+        assert refused(bytes(broken)).fault is PhotoFault.DAMAGED
 
 
 @functools.cache
@@ -649,7 +658,7 @@ EXPECTED = {
     "face_truncated_5pct.jpg": "truncated",
     "python-pillow__broken.png": "unreadable",
     "python-pillow__hopper.psd": "unsupported",
-    "python-pillow__hopper_bad_exif.jpg": "picture",
+    "python-pillow__hopper_bad_exif.jpg": "unreadable",  # its entropy-coded data do not fit its tables
     "face_cmyk.jpg": "picture",
     "face_gray16.png": "picture",
     "png_named.jpg": "picture",

@@ -76,7 +76,11 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
 
 
 def test_transparent_is_white() -> None:
-    assert picture_of(Image.new("RGBA", (3, 2), (10, 20, 30, 0)), "image 1").pixels.min() == 255
+    image = Image.new("RGBA", (3, 2), (10, 20, 30, 0))
+    image.putpixel((0, 0), (10, 20, 30, 255))
+    pixels = picture_of(image, "image 1").pixels
+    assert (pixels[0, 0] == (10, 20, 30)).all()
+    assert (pixels.reshape(-1, 3)[1:] == 255).all()
 
 
 def test_the_bounds_are_those_of_files(scene: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
-Task = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes]]
+Task = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes | memoryview]]
 """What a child can be asked for: (what it is about, data) to (what came of it, data); "about" is plain JSON. One that
 fails says so under "fault"."""
 
@@ -27,8 +27,9 @@ _WORST_FIRST = "1000"
 """The score by which Linux, out of memory, ends a child before any other process of this user."""
 
 
-def main() -> None:
-    """Answers requests from standard input until there are no more."""
+def main(shared: str) -> None:
+    """Answers requests from standard input until there are no more. What a task gives goes into the file of the number
+    `shared`, which is memory of the parent's as well; if there is none, it follows the reply."""
     requests, replies = _channels()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its children
     with contextlib.suppress(OSError):  # not Linux
@@ -47,9 +48,19 @@ def main() -> None:
             reply = {"memory": "too much" if _could_hold(asked["memory"]) else "short"}
         except Exception as error:  # a task reports what it foresees; the rest is told, and the child goes on
             given, reply = b"", {"broke": f"{type(error).__name__}: {error}"}
+        if shared:
+            _put(given, int(shared))
         replies.write(json.dumps({**reply, "bytes": len(given)}).encode() + b"\n")
-        replies.write(given)
+        if not shared:
+            replies.write(given)
         replies.flush()
+        data = given = b""  # so that they are not held beside the next
+
+
+def _put(given: bytes | memoryview, file: int) -> None:
+    rest, at = memoryview(given), 0
+    while at < len(rest):
+        at += os.pwrite(file, rest[at:], at)
 
 
 def _channels() -> tuple[BinaryIO, BinaryIO]:

@@ -6,7 +6,7 @@ decoded; whatever a hostile file makes a decoder throw leaves as one PhotoError.
 process-wide `warnings` state, which belongs to the host application (worker threads cannot change it safely). The
 limits on size are mien's own, see `check_size`.
 
-numpy is imported only for pictures of more than 8 bits a channel: a child that needs none is there in half the time.
+JPEGs, most photos by far, are decoded by OpenCV: see `mien.vision.jpeg`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
+from mien.types import Pixels
+from mien.vision import jpeg, tiff
 from mien.vision.sniff import sniff
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_BYTES = 512 * 2**20
 """Bytes of the largest file that is read."""
@@ -65,19 +68,21 @@ _PLUGINS = {
     FileType.HEIF: ("pillow_heif.as_plugin", "HeifImageFile"),
 }
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: Mapping[int, Callable[[Any], Any]] = {
+    2: partial(cv2.flip, flipCode=1),
+    3: partial(cv2.rotate, rotateCode=cv2.ROTATE_180),
+    4: partial(cv2.flip, flipCode=0),
+    5: cv2.transpose,
+    6: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.flip(cv2.transpose(pixels), -1),
+    8: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 """The turn that sets a picture upright, by EXIF's Orientation, as in Pillow's `exif_transpose`."""
 _AVERAGED = ("RGB", "L", "RGBA", "LA", "CMYK", "YCbCr", "I", "F")
 """Pillow's modes whose neighbouring values can be averaged, and that its `reduce` takes."""
-_SIDEWAYS = (5, 6, 7, 8)
+_INVISIBLE = 15
+"""The most of 255 that a pixel may cover and not be seen."""
+SIDEWAYS = (5, 6, 7, 8)
 """Orientations of pictures that lie on their side: upright, width and height change places."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Pillow's remarks on odd TIFFs reach a bare stderr
@@ -92,10 +97,10 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 
 
 class Decoded(NamedTuple):
-    """An upright RGB picture, `scale` times the size of the photo that a file holds, and `width` and `height` of the
-    photo, upright."""
+    """An upright picture, `pixels` HxWx3 uint8 RGB, `scale` times the size of the photo that a file holds, and `width`
+    and `height` of the photo, upright."""
 
-    image: Image.Image
+    pixels: Pixels
     file_type: FileType
     width: int
     height: int
@@ -115,38 +120,73 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float) ->
         wanted = reduction(width, height, max_side, least_scale)
         divisor = _draft(image, wanted)
         check_size(image, width * height, data, name)
-        image.load()
-        if divisor == 1:
-            width, height = image.size  # HEIF may know better after decoding
-        upright, factor, sideways = prepared(image, wanted // divisor, max_side)
-    width, height = (height, width) if sideways else (width, height)
-    return Decoded(upright, file_type, width, height, 1.0 / (divisor * factor))
+        orientation = _orientation(image)
+        pixels = _jpeg(image, divisor, data, name) if isinstance(image, _Jpeg) else None
+        if pixels is not None:
+            factor = _factor(pixels.shape, wanted // divisor, max_side)
+            reduced = pixels if factor == 1 else np.asarray(Image.fromarray(pixels).reduce(factor))
+            pixels = _upright(reduced, orientation)
+        else:
+            if said := _missing(image, data):
+                raise PhotoError(name, PhotoFault.DAMAGED, {"file_type": file_type, "said": said})
+            image.load()
+            if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
+                image.putalpha(255)  # the header says that no bit of the fourth channel is alpha
+            if divisor == 1:
+                width, height = image.size  # HEIF may know better after decoding
+            pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
+    width, height = (height, width) if orientation in SIDEWAYS else (width, height)
+    return Decoded(pixels, file_type, width, height, 1.0 / (divisor * factor))
 
 
-def prepared(image: Image.Image, wanted: int, max_side: int | None) -> tuple[Image.Image, int, bool]:
-    """A picture that is loaded, in RGB, upright, and `wanted` times smaller if it is over twice as long as `max_side`;
-    how many times smaller it became; and whether it lay on its side."""
+def _jpeg(image: _Jpeg, divisor: int, data: bytes, name: str) -> Pixels | None:
+    """The pixels of a JPEG as they are stored, `divisor` times smaller. None for those that only Pillow decodes, as
+    those of a printing press. Raises PhotoError for a picture of which a part is missing."""
+    start = image.fp.tell() if image.fp else 0
+    progressive, components = "progressive" in image.info, tuple(layer[0] for layer in image.layer)
+    found = list(jpeg.scans(data, data.rfind(b"\xff\xda", 0, start)))
+    if jpeg.missing(components, progressive, found):
+        raise PhotoError(name, PhotoFault.BREAKS_OFF, {"file_type": FileType.JPEG, "said": "a scan is missing"})
+    whole = data if data.find(jpeg.END, start) >= 0 else data + jpeg.END
+    pixels, said = jpeg.pixels(whole, divisor)
+    damage = jpeg.damage(said, whole, start)
+    if damage and (bare := jpeg.bare(whole, start)):  # it tells only the first remark, which may be on metadata
+        pixels, said = jpeg.pixels(bare, divisor)
+        damage = jpeg.damage(said, bare, len(bare) - len(whole) + start)
+    if pixels is not None and damage:
+        fault = PhotoFault.BREAKS_OFF if "premature" in damage.lower() else PhotoFault.DAMAGED
+        raise PhotoError(name, fault, {"file_type": FileType.JPEG, "said": damage})
+    return None if pixels is None or image.mode not in ("L", "RGB") else pixels
+
+
+def prepared(image: Image.Image, wanted: int, max_side: int | None) -> tuple[Pixels, int, int]:
+    """The pixels of a picture that is loaded, in RGB, upright, and `wanted` times smaller if it is over twice as long
+    as `max_side`; how many times smaller it became; and its orientation by EXIF."""
     orientation = _orientation(image)
-    factor = max(1, wanted) if max_side and max(image.size) > 2 * max_side else 1
-    rgb = _rgb(image, factor)
-    turn = next((turn for value, turn in _TURNS.items() if value == orientation), None)
-    return rgb if turn is None else rgb.transpose(turn), factor, orientation in _SIDEWAYS
+    factor = _factor(image.size, wanted, max_side)
+    return _upright(np.asarray(_rgb(image, factor)), orientation), factor, orientation
 
 
-def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    turn = _TURNS.get(orientation)
+    return pixels if turn is None else np.asarray(turn(pixels), np.uint8)
+
+
+def _factor(sides: tuple[int, ...], wanted: int, max_side: int | None) -> int:
+    return max(1, wanted) if max_side and max(sides) > 2 * max_side else 1
+
+
+def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     """What a child is asked for: the photo in `data`, or in the file at about["path"]. The pixels come back, and what
     is to be known of them; or the fault of a photo that cannot be read."""
     try:
         if "path" in about:
             data = read(Path(about["path"]))
-        image, file_type, width, height, scale = decoded(data, about["name"], about["max_side"], about["least_scale"])
+        pixels, file_type, width, height, scale = decoded(data, about["name"], about["max_side"], about["least_scale"])
     except PhotoError as error:
-        if error.fault is PhotoFault.TOO_MUCH_MEMORY:
-            raise MemoryError from error  # whether it was the photo's fault is for the child to say
-        fault, figures = error.stored()
-        return {"fault": fault, "figures": figures, "sha256": hashlib.sha256(data).hexdigest()}, b""
+        return _faulty(error, data), b""
     said = {"sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height, "format": file_type.value}
-    return {**said, "scale": scale, "size": image.size}, image.tobytes()
+    return {**said, "scale": scale, "size": pixels.shape[:2]}, np.ascontiguousarray(pixels).data.cast("B")
 
 
 def read(path: Path) -> bytes:
@@ -159,14 +199,24 @@ def read(path: Path) -> bytes:
         return file.read(size)
 
 
-def profile(data: bytes, name: str) -> bytes | None:
-    """The ICC profile in the file, if it has one."""
-    file_type = sniff(data, name)
-    if file_type.fault:
-        return None
-    with guarded(name, file_type):
-        found = _open(data, file_type, name).info.get("icc_profile")
-    return found if isinstance(found, bytes) else None
+def profile(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """What a child is asked for: the ICC profile in the file that `data` are, b"" if it has none; or a fault."""
+    try:
+        file_type = sniff(data, about["name"])
+        if file_type.fault:
+            return {}, b""
+        with guarded(about["name"], file_type):
+            found = _open(data, file_type, about["name"]).info.get("icc_profile")
+    except PhotoError as error:
+        return _faulty(error, data), b""
+    return {}, found if isinstance(found, bytes) else b""
+
+
+def _faulty(error: PhotoError, data: bytes) -> dict[str, Any]:
+    if error.fault is PhotoFault.TOO_MUCH_MEMORY:
+        raise MemoryError from error  # whether it was the photo's fault is for the child to say
+    fault, figures = error.stored()
+    return {"fault": fault, "figures": figures, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @contextmanager
@@ -196,7 +246,33 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
         opener = getattr(importlib.import_module(module), plugin)
     except ImportError as error:
         raise PhotoError(name, PhotoFault.MISSING_EXTRA, {"file_type": file_type.value}) from error
-    return cast(ImageFile.ImageFile, opener(BytesIO(data)))
+    image = cast(ImageFile.ImageFile, opener(BytesIO(data)))
+    if file_type is FileType.TIFF and (number := tiff.photo(data)):
+        image.seek(number)
+    return image
+
+
+def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
+    """What the file itself says of pixels that are wrong or not there, and Pillow does not look at; "" if nothing."""
+    if image.format == "PNG":
+        return _wrong_checksum(data)
+    if image.format == "TIFF":
+        tags = cast(Any, image).tag_v2
+        places = tags.get(273) or tags.get(324) or ()  # of strips, of tiles
+        places = places if isinstance(places, tuple) else (places,)
+        if any(not 8 <= cast(int, place) < len(data) for place in places):
+            return "a strip is missing"
+    return ""
+
+
+def _wrong_checksum(data: bytes) -> str:
+    at, view = 8, memoryview(data)
+    while at + 12 <= len(data) and (end := at + 8 + int.from_bytes(view[at : at + 4], "big")) + 4 <= len(data):
+        pixels = data[at + 4 : at + 8] == b"IDAT"
+        if pixels and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            return "a checksum is wrong"
+        at = end + 4
+    return ""
 
 
 def reduction(width: int, height: int, max_side: int | None, least_scale: float) -> int:
@@ -238,16 +314,19 @@ def _scans(image: _Jpeg, data: bytes) -> int:
     return 1 + data.count(b"\xff\xda", here, end if end >= 0 else len(data))
 
 
-def _orientation(image: Image.Image) -> object:
-    """The Orientation in EXIF or XMP; a hostile file may give it any value of any type."""
+def _orientation(image: Image.Image) -> int:
+    """The Orientation in EXIF or XMP, from 1 to 8; a hostile file may give it any value of any type."""
     try:
-        return image.getexif().get(0x0112)
+        value = image.getexif().get(0x0112)
     except Exception:  # foreign code on hostile bytes: broken EXIF costs the turn, not the photo
-        return None
+        return 1
+    return next((number for number in _TURNS if number == value), 1)
 
 
 def _rgb(image: Image.Image, factor: int) -> Image.Image:
-    """The image in RGB, whatever mode it has, `factor` times smaller by area averaging; transparent parts are white."""
+    """The image in RGB, whatever mode it has, `factor` times smaller by area averaging; transparent parts are white. A
+    picture of which nobody would see anything has no transparency: its fourth channel is empty, or means something
+    else."""
     if image.mode.startswith("I;16"):
         image = image.convert("I")
     if factor > 1 and (image.mode not in _AVERAGED or "transparency" in image.info):
@@ -255,21 +334,21 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
     if factor > 1:  # first, where the mode allows it: the copies below are then small
         image = image.reduce(factor)
     if image.mode in ("I", "F"):
-        import numpy as np
-
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
+        alpha = layer.getchannel("A")
+        most: Any = alpha.getextrema()[1]
+        if most <= _INVISIBLE:
+            return layer.convert("RGB")
         image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=layer.getchannel("A"))
+        image.paste(layer, mask=alpha)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
     """HxW integers or floats as uint8. Files do not say which value is white, so white is the first of 1 (for floats)
     and the largest numbers of 8, 12, 16 and 32 bits that the brightest pixel does not exceed."""
-    import numpy as np
-
     values = np.nan_to_num(grey.astype(np.float32), copy=False, posinf=0.0, neginf=0.0)
     brightest = float(values.max())
     whites = (1.0,) * (grey.dtype.kind == "f") + (255.0, 4095.0, 65535.0, 2.0**32)

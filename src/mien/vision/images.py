@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from io import BytesIO
@@ -28,7 +29,7 @@ from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Photo, Picture, Pixels
 from mien.vision import decoding
-from mien.vision.decoding import LEAST_SCALE, check_size, guarded, opened, prepared, printable, reduction
+from mien.vision.decoding import LEAST_SCALE, SIDEWAYS, check_size, guarded, opened, prepared, printable, reduction
 from mien.vision.phash import phash
 
 SECONDS, SECONDS_A_MEGABYTE = 3.0, 0.5
@@ -88,20 +89,27 @@ def _picture(
 ) -> Picture:
     """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
     about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
-    seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
-    try:
-        said, given = children.ask("mien.vision.decoding:task", about, data, seconds=seconds)
-    except TaskEndedError as error:
-        fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
-        raise PhotoError(name, fault, {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}) from error
-    if "fault" in said:
-        sha256 = "" if said["fault"] in _UNREAD else said["sha256"]
-        raise PhotoError.restored(name, said["fault"], said["figures"], sha256)
-    width, height = said["size"]
+    said, given = _asked("task", about, data, size)
+    height, width = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False
     photo = Photo(said["sha256"], said["width"], said["height"], said["format"], phash(pixels))
     return Picture(photo, pixels, said["scale"])
+
+
+def _asked(task: str, about: Mapping[str, Any], data: bytes, size: int) -> tuple[dict[str, Any], bytearray]:
+    """What a child makes of a file of `size` bytes. Raises PhotoError."""
+    seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
+    try:
+        said, given = children.ask(f"mien.vision.decoding:{task}", about, data, seconds=seconds)
+    except TaskEndedError as error:
+        fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
+        figures = {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}
+        raise PhotoError(about["name"], fault, figures) from error
+    if "fault" in said:
+        sha256 = "" if said["fault"] in _UNREAD else said["sha256"]
+        raise PhotoError.restored(about["name"], said["fault"], said["figures"], sha256)
+    return said, given
 
 
 def picture_of(
@@ -123,9 +131,9 @@ def picture_of(
         with _LOADING:
             image.load()
         width, height = image.size
-        upright, factor, sideways = prepared(image, reduction(width, height, max_side, least_scale), max_side)
-        pixels = np.asarray(upright)
-    width, height = (height, width) if sideways else (width, height)
+        pixels, factor, orientation = prepared(image, reduction(width, height, max_side, least_scale), max_side)
+        pixels.flags.writeable = False
+    width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     sha256 = hashlib.sha256(f"{width} x {height} pixels\n".encode() + pixels.tobytes()).hexdigest()
     return Picture(Photo(sha256, width, height, "", phash(pixels)), pixels, 1.0 / factor)
 
@@ -149,8 +157,8 @@ def rgb_profile(data: bytes, name: str) -> bytes | None:
     """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
     other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
     does for the header."""
-    profile = decoding.profile(data, name)
-    return profile if profile and profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+    _, profile = _asked("profile", {"name": name}, data, len(data))
+    return bytes(profile) if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
 
 
 def file_sha256(path: Path) -> str:

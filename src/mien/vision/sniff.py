@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from mien.text.photos import FileType
+from mien.vision.tiff import is_raw
 
 NameKind = Literal["photo", "unsupported", "ignored"]
 """What a file's name promises, see `kind_of_name`."""
@@ -15,6 +16,7 @@ NameKind = Literal["photo", "unsupported", "ignored"]
 _SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (8, b"CR\x02\0", FileType.RAW),  # Canon CR2, by the rest a TIFF; so it comes before TIFF
     (0, b"FUJIFILMCCD-RAW", FileType.RAW),
+    (6, b"HEAPCCDR", FileType.RAW),  # Canon CRW
     (0, b"IIU\0", FileType.RAW),  # Panasonic
     (0, b"IIR", FileType.RAW),  # Olympus
     (0, b"MMOR", FileType.RAW),
@@ -97,12 +99,12 @@ def kind_of_name(name: str) -> NameKind:
 
 def sniff(data: bytes, name: str) -> FileType:
     """The type of the file that begins with `data`. `name` counts only where bytes cannot tell: most RAW files are
-    TIFFs with a thumbnail inside, and TGA has no signature."""
+    TIFFs with a thumbnail inside, whose directories may lie further on, and TGA has no signature."""
     suffix = PurePath(name).suffix.lower()
     if data.startswith(b"ftyp", 4):
         return _type_by_brand(data)
     found = next((kind for offset, magic, kind in _SIGNATURES if data.startswith(magic, offset)), None)
-    if found is FileType.TIFF and suffix in _RAW_SUFFIXES:
+    if found is FileType.TIFF and (suffix in _RAW_SUFFIXES or is_raw(data)):
         return FileType.RAW
     if found:
         return found
