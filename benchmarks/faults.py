@@ -4,10 +4,11 @@
 
 A life is: init, add, align, train, collect from a folder, merge, daily. The reads in the album's folder (not those in
 the source's, and none that SQLite does itself) are counted in an undisturbed one: each file opened, each first read of
-it, each folder listed, each look at a file, in this process and in the child processes that decode photos. Then, for each of them (or for N chosen by the seed), a life
-is lived in which this one read fails, with EIO, EACCES or ENOMEM in turn. No verb may end in anything but an error of
-mien. What was not done is then done again with nothing failing, and has to end as an undisturbed life does: the same
-files, rows and model. Prints a table by verb and error; the exit code is 1 if any life ended otherwise.
+it, each folder listed, each look at a file, in this process and in the child processes that decode photos. Then, for
+each of them (or for N chosen by the seed), a life is lived in which this one read fails, with EIO, EACCES or ENOMEM in
+turn. No verb may end in anything but an error of mien. What was not done is then done again with nothing failing, and
+has to end as an undisturbed life does: the same files, rows and model. Prints a table by verb and error; the exit code
+is 1 if any life ended otherwise.
 
 On one core a life takes about two seconds, and all of them an hour or two: `--sample 200` is a fair answer.
 """
