@@ -204,7 +204,9 @@ def train(copy: Path, sample: Path, anew: bool) -> None:
     if anew:
         assert learned.aligned.computed == learned.aligned.photos
     else:
-        assert learned.aligned.computed == 1, "only the new photo is looked at, whatever the times of the others"
+        unreadable = len(learned.aligned.failures)  # tried again once by an album that did not know what decoder failed
+        assert learned.aligned.computed in (1, 1 + unreadable), "only the new photo is looked at, whatever the times"
+        assert later(copy).align().computed == 0
     assert later(copy).version == learned.version
 
 
