@@ -44,6 +44,7 @@ def filled(text_album: TextAlbum) -> TextAlbum:
     faces = text_album.catalog.faces.faces_of("ann", ENCODER)
     own = {path: int(faces.ids[2 * row]) for row, path in enumerate(faces.paths)}
     text_album.catalog.faces.choose("ann", ENCODER, RULE, own, centre=(faces.embeddings[0], 3))
+    text_album.catalog.faces.begin([text_album.sha("0")])
     keys = {path: f"ann/{row}.png" for row, path in enumerate(faces.paths)}
     for due in text_album.catalog.chips.due(keys, ENCODER, 96, ()):
         text_album.catalog.chips.written(due, 96)

@@ -27,7 +27,7 @@ from mien.records.schema import CATALOG, CATALOG_STEPS
 def _forget(connection: sa.Connection, found: Mapping[str, int], path: str) -> None:
     """Damaged rows go, and all that hangs on them: a file is then new on its shelf, and a photo has not been seen. What
     was chosen of faces hangs on all of them."""
-    for table in ("chips", "choices", "chosen", "faces", "sightings", "files", "photos"):
+    for table in ("begun", "chips", "choices", "chosen", "faces", "sightings", "files", "photos"):
         if table not in found:
             continue
         condition = checksums.is_damaged(connection, table)

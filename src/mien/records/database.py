@@ -31,6 +31,7 @@ import sqlalchemy as sa
 
 from mien.errors import AlbumError, BusyError, MienError, StorageError
 from mien.records import checksums
+from mien.storage.files import PRIVATE_FILE
 from mien.storage.leftovers import scratch_folder
 from mien.storage.private import private_file
 
@@ -284,7 +285,9 @@ def _seal(path: Path) -> None:
     """Puts the checksum of a file that lies at rest beside it. No harm where it does not get there."""
     with contextlib.suppress(OSError):
         if not any(_beside(path, ending).exists() for ending in ("-wal", "-journal")):
-            _seal_file(path).write_text(_sum(path), encoding="ascii")
+            seal = _seal_file(path)
+            seal.touch(PRIVATE_FILE)
+            seal.write_text(_sum(path), encoding="ascii")
 
 
 def _is_sealed(path: Path) -> bool:

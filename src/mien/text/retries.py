@@ -12,10 +12,12 @@ from mien.text.photos import Group, PhotoFault
 MENDABLE: Final = (
     PhotoFault.MISSING_EXTRA,
     PhotoFault.SHORT_OF_MEMORY,
+    PhotoFault.HUNG,
     PhotoFault.KILLED,
     PhotoFault.DISK,
     PhotoFault.FORBIDDEN,
     PhotoFault.NO_SUCH_FILE,
+    PhotoFault.BROKEN_LINK,
 )
 """Faults of the computer or its disk rather than of the photo: what failed for them is tried again in each run."""
 
