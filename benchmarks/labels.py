@@ -126,9 +126,8 @@ def measure(name: str, faces: Faces, cosines: Cosines, draws: int) -> None:
             )
     for one in clean.same:
         print(f"  one person: {faces.names[one.person]} and {faces.names[one.other]} ({one.cosine:.3f})")
-    heading = (
-        f"{'photos':<30} {'planted':>8} {'recall':>7} {'precision':>10} {'as filed':>8} {'top-1 clean':>12} {'planted':>8} {'after':>7}"
-    )
+    heading = f"{'photos':<30} {'planted':>8} {'recall':>7} {'precision':>10} {'as filed':>8}"
+    heading += f" {'top-1 clean':>12} {'planted':>8} {'after':>7}"
     print(f"\n{heading}   cleanlab: {'recall':>7} {'precision':>10} {'after':>7}")
     for story, plant in PHOTOS.items():
         for share in SHARES:

@@ -189,7 +189,7 @@ def find(
         _folder(faces, one, rows, number, owner, centres, levels)
         for number, (one, rows) in enumerate(zip(sorted_, own, strict=True))
     ]
-    # Of two photos nobody can say which is wrong, so both are asked whether their person lies in another folder as well.
+    # Of two photos nobody can say which is wrong, so both are asked whether they lie in another folder as well.
     whole = [np.concatenate(one.groups) for one in sorted_]
     asked = [rows if len(rows) <= FEW else mine for rows, mine in zip(whole, own, strict=True)]
     same = tuple(_same(faces, owner, asked, levels, alike))
