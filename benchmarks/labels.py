@@ -7,7 +7,10 @@ fifths of their photos, the other fifth are probes, and the other people are str
 20 %: of the photos ("photo" stories), or of the folders, one at least. Of the photos the line says how many planted
 ones are found (recall), how many found ones were planted (precision), and the top-1 of the probes by a head of the
 clean album, of the planted one, and of that without what was found. Of folders recall and precision count pairs of
-folders. What is found in the clean album is listed once and never counted as false: look at these photos.
+folders. What is found in the clean album is listed once.
+
+Some photos lie under a wrong name before anything is planted: `ERRATA`, told by eye. To find one is neither right nor
+false; "as filed" is the precision where it counts as false, by the labels of the set.
 
 At the end good photos come for people who are there: how many of everyone's last five would be held back.
 
@@ -48,6 +51,9 @@ IN_ALBUM = 2 / 3
 """Part of the people who are in a drawn album; the others are its strangers."""
 PROBES = 0.2
 DOZEN = 12
+ERRATA = frozenset(f"Laura_Dern/jurassic6__000000{number}.jpg" for number in (10, 18, 21, 24, 25, 29, 31))
+"""Photos of `wild` that do not show whom they are filed under, by eye: two other women in the costume of the film, and
+a doll (24). None is known among the photos of LFW that are used here."""
 LAST = 5
 """Photos of everybody that come later."""
 
@@ -80,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cache", type=Path, help="an .npz file to keep the embeddings in")
-    parser.add_argument("--draws", type=int, default=10, help="albums drawn for each line")
+    parser.add_argument("--draws", type=int, default=30, help="albums drawn for each line")
     parser.add_argument("--quick", action="store_true", help="two draws of each")
     add_encoder(parser)
     arguments = parser.parse_args()
@@ -110,7 +116,7 @@ def measure(name: str, faces: Faces, cosines: Cosines, draws: int) -> None:
     """All tables of one set."""
     everybody = len(faces.names)
     clean = find(faces.embeddings, faces.person, everybody, cosines)
-    odd = in_parts(clean)
+    odd = np.isin(faces.files, [*ERRATA])
     print(f"\n{name}: {len(faces.files)} photos of {everybody} people; found in the clean album:")
     for folder in clean.folders:
         for part in folder.parts:
@@ -120,9 +126,8 @@ def measure(name: str, faces: Faces, cosines: Cosines, draws: int) -> None:
             )
     for one in clean.same:
         print(f"  one person: {faces.names[one.person]} and {faces.names[one.other]} ({one.cosine:.3f})")
-    heading = (
-        f"{'photos':<30} {'planted':>8} {'recall':>7} {'precision':>10} {'top-1 clean':>12} {'planted':>8} {'after':>7}"
-    )
+    heading = f"{'photos':<30} {'planted':>8} {'recall':>7} {'precision':>10} {'as filed':>8}"
+    heading += f" {'top-1 clean':>12} {'planted':>8} {'after':>7}"
     print(f"\n{heading}   cleanlab: {'recall':>7} {'precision':>10} {'after':>7}")
     for story, plant in PHOTOS.items():
         for share in SHARES:
@@ -145,7 +150,7 @@ def in_parts(found: Labels) -> Bools:
 
 
 def draw(faces: Faces, odd: Bools, random: np.random.Generator) -> Drawn:
-    """A clean album. What was found in all photos (`odd`) is no probe: nobody can say whose face it is."""
+    """A clean album. A photo under a wrong name (`odd`) is no probe."""
     order = random.permutation(len(faces.names))
     people = np.sort(order[: round(IN_ALBUM * len(order))])
     mine = np.flatnonzero(np.isin(faces.person, people))
@@ -220,7 +225,7 @@ PHOTOS: dict[str, Plant] = {
 
 
 def photo_line(story: str, plant: Plant, share: float, faces: Faces, odd: Bools, cosines: Cosines, draws: int) -> str:
-    planted = right = wrong = lab_right = lab_wrong = 0
+    planted = right = wrong = filed = lab_right = lab_wrong = 0
     firsts: list[tuple[float, float, float, float]] = []
     for seed in range(draws):
         random = np.random.default_rng(seed)
@@ -232,6 +237,7 @@ def photo_line(story: str, plant: Plant, share: float, faces: Faces, odd: Bools,
         found = find(embeddings, album.person, len(album.people), cosines)
         said = in_parts(found)
         planted, right, wrong = planted + bad.sum(), right + (said & bad).sum(), wrong + (said & ~bad & counted).sum()
+        filed += (said & ~bad).sum()
         lab = cleanlab(embeddings, album, cosines)
         lab_right, lab_wrong = lab_right + (lab & bad).sum(), lab_wrong + (lab & ~bad & counted).sum()
         everything = np.ones(len(album.rows), bool)
@@ -246,7 +252,7 @@ def photo_line(story: str, plant: Plant, share: float, faces: Faces, odd: Bools,
     before, with_errors, after, lab_after = (100 * float(one) for one in np.mean(firsts, axis=0))
     told = line(f"{story}, {100 * share:.0f} %", planted, percent(right, planted), percent(right, right + wrong))
     lab_told = f"{percent(lab_right, planted):>7} {percent(lab_right, lab_right + lab_wrong):>10} {lab_after:>7.2f}"
-    told += f" {before:>12.2f} {with_errors:>8.2f} {after:>7.2f}"
+    told += f" {percent(right, right + filed):>8} {before:>12.2f} {with_errors:>8.2f} {after:>7.2f}"
     return f"{told}             {lab_told if find_label_issues else '-'}"
 
 
@@ -327,7 +333,7 @@ def folder_line(
         order = random.permutation(len(album.people))
         pairs = set()
         for one in order[: max(1, round(share * len(order)))].tolist():
-            mine = np.flatnonzero(album.person == one)
+            mine = np.flatnonzero((album.person == one) & ~odd[album.rows])
             person[random.choice(mine, moved(len(mine)), False)] = len(names)
             pairs.add((one, len(names)))
             names.append(f"{names[one]}s" if near else f"somebody {len(names)}")
@@ -350,8 +356,8 @@ def folder_line(
 
 
 def later(faces: Faces, odd: Bools, cosines: Cosines) -> tuple[int, int]:
-    """How many of everyone's last photos by file name would be held back, were the others there; and of how many. What
-    is found in the clean album is not among them."""
+    """How many of everyone's last photos by file name would be held back, were the others there; and of how many. Those
+    under a wrong name are not among them."""
     place = np.array([row - np.searchsorted(faces.person, faces.person[row]) for row in range(len(faces.person))])
     last = place >= np.bincount(faces.person)[faces.person] - LAST
     found = find(faces.embeddings, faces.person, len(faces.names), cosines, ~last)

@@ -283,3 +283,36 @@ def test_embeddings_of_any_size_come_back_from_the_cache_and_each_array_is_read_
         assert (one.sha256, one.probe) == (other.sha256, other.probe)
         for part in ("embeddings", "sides", "quality"):
             np.testing.assert_array_equal(getattr(one, part), getattr(other, part))
+
+
+def test_wrong_labels_are_planted_and_those_of_the_set_set_apart(
+    benchmarks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.testing import COSINES
+
+    labels, rng = benchmarks("labels"), np.random.default_rng(0)
+    people, each = 9, 10
+    monkeypatch.setattr(labels, "DOZEN", 4)
+
+    def around(rows: Any, spread: float) -> Any:
+        noise = rng.normal(size=(len(rows), 256))
+        rows = rows + spread * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    person = np.repeat(np.arange(people), each)
+    embeddings = around(around(np.eye(256)[np.zeros(people, np.int64)], 0.46)[person], 0.2)
+    embeddings[0] = around(np.eye(256)[:1], 0.46)  # a photo under a wrong name before anything is planted
+    names = tuple(f"Ada {number}" for number in range(people))
+    faces = labels.Faces(embeddings, person, [f"{number}.jpg" for number in range(len(person))], names)
+    odd = np.arange(len(person)) == 0
+    drawn = [labels.draw(faces, odd, np.random.default_rng(seed)) for seed in range(5)]
+    assert all(len(one.people) == 6 and 0 not in one.probes for one in drawn)
+    assert any(0 in one.rows for one in drawn)
+    for story, plant in labels.PHOTOS.items():
+        told = labels.photo_line(story, plant, 0.05, faces, odd, COSINES, 5).split("%", 1)[1]
+        planted, recall, precision, filed, clean, _, after = told.replace("%", "").split()[:7]
+        assert int(planted) >= 5 and (recall, precision) == ("100.0", "100.0"), "what the set has wrong is not false"
+        assert float(filed) < 100 and clean == after == "100.00", "but by its labels"
+    for story, doubled in labels.FOLDERS.items():
+        told = labels.folder_line(story, doubled, 0.05, faces, odd, COSINES, 5)
+        assert told.split()[-4:] == ["100.0", "%", "100.0", "%"]

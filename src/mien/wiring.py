@@ -53,7 +53,7 @@ def eyes_with(encoder: Kept, choice: EncoderChoice) -> Eyes:
         views,
         smallest_face=choice.smallest_face,
         doubtful_faces=choice.doubtful_faces,
-        formerly=((f"{YuNet().id}|{MMOD(trees).id}", trees.id, "1"),),
+        formerly=((f"{YuNet().id}|{MMOD(trees).id}", trees.id, "1"), (YuNet(LOW).id, trees.id, "2")),
     )
 
 

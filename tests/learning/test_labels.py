@@ -206,3 +206,30 @@ def test_a_folder_of_thousands_is_sorted_by_a_part_of_it(monkeypatch: pytest.Mon
 def test_no_face_at_all() -> None:
     nothing = find(np.empty((0, 256), np.float32), np.empty(0, np.int64), 0, COSINES)
     assert (nothing.folders, nothing.same, len(nothing.wrong)) == ((), (), 0)
+
+
+def test_a_single_face_is_judged_by_its_nearest_neighbour_too() -> None:
+    """Somebody who looks like Ada agrees with all her photos about as well as a turned face of hers does, which agrees
+    much better with the photo next to it."""
+    rng = np.random.default_rng(14)
+    ada, bo = people(rng, 2)
+    frontal, levels = photos(rng, ada, 9), Levels.of(COSINES)
+    away = unit(rng.normal(size=256))
+    by_agreement = [unit(ada + step * away)[None] for step in np.arange(0.1, 0.8, 0.01)]
+    agrees = levels.together + 0.1 * (levels.likely - levels.together)
+    stranger = min(by_agreement, key=lambda one: abs((one @ frontal.mean(axis=0)).item() - agrees))
+    assert (stranger @ frontal.T).max() < 2 * levels.likely - agrees
+    ((_, groups, _, _),) = parts(found([[frontal, stranger], [photos(rng, bo, 8)]]))
+    assert groups == [[9]]
+    beside = unit(stranger + 0.05 * unit(rng.normal(size=(1, 256))) + 0.15 * ada)
+    assert found([[frontal, beside, stranger], [photos(rng, bo, 8)]]).folders == ()
+
+
+def test_two_photos_in_a_folder_of_their_own_need_not_agree() -> None:
+    """One of them agrees better with the other folder of their person than with the other photo."""
+    rng = np.random.default_rng(15)
+    ada, bo = people(rng, 2)
+    older, masked = (unit(ada + 0.17 * unit(rng.normal(size=256)))[None] for _ in range(2))
+    folders = [[photos(rng, ada, 9)], [older, masked], [photos(rng, bo, 9)]]
+    two = found(folders)
+    assert [one[:2] for one in two.same] == [(0, 1)] and not two.wrong.any()

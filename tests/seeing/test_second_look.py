@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,7 @@ from mien.types import EncoderChoice, Face, Photo, Picture, Pixels
 from mien.vision.images import read_picture
 from mien.wiring import make_eyes
 
-ONE, SHEET = (112, 112), (224, 448)
+ONE, GLANCES = (104, 104), (136, 280)
 AT = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)])
 
 
@@ -23,14 +23,24 @@ def face(score: float, x: float = 200, y: float = 150, side: float = 60) -> Face
 
 
 def sheet(upright: float = 0.0, *turned: float) -> Callable[[Pixels], list[Face]]:
-    """A detector that sees one face in the middle of each close-up, with these scores."""
+    """A detector that sees one face in the middle of each close-up, with these scores; of the turned ones those are
+    asked about closely that score best at a glance."""
+    closely = sorted((score for score in turned if score), reverse=True)[:2]
+    sheets = iter([[upright], closely])  # in this order
+
+    def in_a_row(scores: Sequence[float], side: float) -> list[Face]:
+        pitch, size = side + 8, 58 / 104 * side
+        seen = [
+            face(score, side / 2 + n % 4 * pitch, side / 2 + n // 4 * pitch, size) for n, score in enumerate(scores)
+        ]
+        return sorted((one for one in seen if one.detector_score), key=lambda one: -one.detector_score)
 
     def detect(pixels: Pixels) -> list[Face]:
-        if pixels.shape[:2] == ONE:
-            return [face(upright, 52, 52, 58)] if upright else []
-        assert pixels.shape[:2] == SHEET
-        seen = [face(score, 52 + n % 4 * 112, 52 + n // 4 * 112, 58) for n, score in enumerate(turned) if score]
-        return sorted(seen, key=lambda one: -one.detector_score)
+        if pixels.shape[:2] == GLANCES:
+            return in_a_row(turned, 64)
+        scores = next(sheets)
+        assert pixels.shape[:2] == (104, 112 * len(scores) - 8)
+        return in_a_row(scores, 104)
 
     return detect
 
@@ -66,6 +76,17 @@ def test_a_face_that_is_surely_upright_is_not_turned(first: float) -> None:
 )
 def test_a_face_counts_if_it_is_seen_again(first: float, close_ups: tuple[float, ...], counts: bool) -> None:
     assert (second_look(sheet(*close_ups), BLANK, face(first), False) is not None) == counts
+
+
+def test_what_no_glance_shows_is_not_looked_at_closely() -> None:
+    shapes = []
+
+    def detect(pixels: Pixels) -> list[Face]:
+        shapes.append(pixels.shape[:2])
+        return []
+
+    assert second_look(detect, BLANK, face(0.3), False) is None
+    assert shapes == [ONE, GLANCES]
 
 
 def test_doubtful_faces_count_where_they_are_wanted() -> None:

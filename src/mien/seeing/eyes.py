@@ -50,7 +50,7 @@ Views = Literal[1, 2, 4]
 DLIB = Alignment(None)
 """How chips are cut for the encoder that came with mien from the beginning."""
 
-RECIPE = "2"
+RECIPE = "3"
 """Raise this whenever the code below would give other numbers: embeddings are remembered under an id that has it."""
 
 LEAST_SIDE = 18
@@ -64,9 +64,10 @@ LONG_SIDE = 800
 """Long side, pixels, from which on a photo is not reduced further to find its faces, as long as that is not needed for
 the smallest ones: so a photo of up to 2 megapixels takes as long as one of this side."""
 
-CLOSE_UP, CLOSE_UP_SIDE = 1.6, 320
+CLOSE_UP, CLOSE_UP_SIDE = 1.6, 224
 """A close-up shows this many times the square of a face's chip, at this side in pixels. On training photos of LFW and
-`wild` it makes the detector's own points as good as the trees', and the square between the two better than either."""
+`wild` it makes the detector's own points as good as the trees', and the square between the two better than either.
+With twice the pixels people are told apart no better there (docs/benchmarks.md), and at half of them worse."""
 
 LEAST_CLOSE_UP = 0.6
 """Score that a face needs in a close-up to give its landmarks."""

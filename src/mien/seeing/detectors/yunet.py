@@ -57,8 +57,11 @@ class YuNet:
             for i, stride in enumerate(_STRIDES)
         ]
         scores, boxes, landmarks = (np.concatenate(parts) for parts in zip(*grids, strict=True))
+        if not len(scores):
+            return []
+        name = self.id
         return [
-            Face(tuple(boxes[i].tolist()), landmarks[i].copy(), float(scores[i]), self.id)
+            Face(tuple(boxes[i].tolist()), landmarks[i].copy(), float(scores[i]), name)
             for i in _one_each(scores, boxes)
         ]
 
