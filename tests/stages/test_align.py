@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien import Album
+from mien.engines import children
 from mien.errors import StorageError
 from mien.records.faces import Guess, GuessedFace
 from mien.seeing.eyes import Eyes
@@ -34,6 +35,7 @@ from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker
 from mien.text.findings import FindingKind, StaleKind
 from mien.text.photos import PhotoFault
 from mien.types import Box, EncoderChoice, Face, Floats, Picture, Pixels
+from mien.vision import decoding
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -231,6 +233,7 @@ def test_what_failed_for_want_of_an_extra_is_tried_again_and_then_counts(
         heif.from_pillow(image).save(photo, format="HEIF", quality=-1)
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "pillow_heif.as_plugin", None)
+        without.setattr(children, "ask", lambda task, about, data=b"", **_: decoding.task(about, data))
         for _ in range(2):
             aligned = three_people.open().align()
             ((path, error),) = aligned.failures
