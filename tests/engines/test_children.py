@@ -48,6 +48,11 @@ def babble(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
     return {}, b""
 
 
+def wait(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    threading.Event().wait()
+    raise AssertionError("nothing to wait for")
+
+
 def fail(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     raise ValueError("of the task's")
 
@@ -130,6 +135,14 @@ def test_time_is_bounded_and_another_child_goes_on() -> None:
     pid = asked("double")[0]["pid"]
     assert ended("spin").reason == "time"
     assert asked("double")[0]["pid"] != pid
+
+
+def test_a_child_that_waits_for_ever_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = asked("double")[0]["pid"]
+    monkeypatch.setattr(children, "PATIENCE", 0.3)
+    assert ended("wait").reason == "hung"
+    monkeypatch.setattr(children, "PATIENCE", 20)
+    assert ask("test_children:double", {}, seconds=1)[0]["pid"] != pid
 
 
 @UNIX

@@ -75,9 +75,13 @@ def test_a_profile_of_other_channels_does_not(tmp_path: Path) -> None:
 
 
 def test_transparent_parts_become_white(tmp_path: Path) -> None:
-    Image.new("RGBA", (30, 20), (200, 0, 0, 0)).save(tmp_path / "a.png")
+    image = Image.new("RGBA", (64, 20), (200, 0, 0, 0))
+    image.paste((200, 0, 0, 255), (32, 0, 64, 20))
+    image.save(tmp_path / "a.png")
     convert(tmp_path / "a.png", tmp_path / "b.jpg")
-    assert read_picture(tmp_path / "b.jpg").pixels.min() == 255
+    pixels = read_picture(tmp_path / "b.jpg").pixels
+    assert pixels[:, :24].min() == 255
+    assert pixels[:, 40:, 1:].max() < 10
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ FIGURES: dict[str, Figure] = {
     "said": "cannot handle {0}-bit layers",
     "tool": "The detector x-1",
     "megabytes": 600.2,
+    "seconds": 4,
     "limit": 512,
     "megapixels": 3600,
 }

@@ -96,6 +96,7 @@ def _limit(memory: int, seconds: float) -> None:
     import resource
 
     for which, most in (
+        (resource.RLIMIT_CORE, 0),  # what a decoder held when it broke down are somebody's photos
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CPU, int(time.process_time() + seconds) + 1),
     ):

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,12 +23,15 @@ from mien.engines.pool import Pool
 if TYPE_CHECKING:
     from io import BufferedReader
 
-Reason = Literal["time", "too much memory", "short of memory", "killed", "broke"]
+Reason = Literal["time", "hung", "too much memory", "short of memory", "killed", "broke"]
 
 MEMORY = 800_000_000
 """Bytes that a task may allocate. A photo of 100 megapixels takes 300 to 600 million, whatever its format but WebP and
 AVIF. With the parent's share and the child's own 30 MB it is under 1 GB."""
 
+PATIENCE = 20
+"""Times the seconds that a task may compute after which it ends by the clock: a machine may be busy with other things.
+"""
 _LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is read of a child."""
 _KEPT = 32_000_000
@@ -68,14 +71,16 @@ class _Child:
         process = self._process or self._start()
         request = {"task": task, "about": about, "bytes": len(data), "seconds": seconds, "memory": memory}
         try:
-            with _ended_by(process, seconds):
+            with _ended_by(process, PATIENCE * seconds) as over:
                 reply, given = _exchange(process, json.dumps(request).encode() + b"\n", data, self._shared)
         except BaseException:  # Ctrl-C too: nobody knows what the child would say next, and to what
             self.end()
             raise
         if reply is None:
             self.end()
-            raise TaskEndedError(_reason(process.returncode), f"it ended with {process.returncode}")
+            raise TaskEndedError(
+                "hung" if over.is_set() else _reason(process.returncode), f"it ended with {process.returncode}"
+            )
         if "memory" in reply:
             raise TaskEndedError("too much memory" if reply["memory"] == "too much" else "short of memory")
         if "broke" in reply:
@@ -154,15 +159,20 @@ def _exchange(
 
 
 @contextlib.contextmanager
-def _ended_by(process: subprocess.Popen[bytes], seconds: float) -> Any:
-    """Where the system does not end a child that computes for too long, this does, by the clock."""
-    if sys.platform != "win32":
-        yield
-        return
-    timer = threading.Timer(10 * seconds, process.kill)
+def _ended_by(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Ends the child when it has neither come to an end nor computed to its limit in all this time, as where a network
+    drive does not answer; the event says whether it did. Windows knows no limit but this."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
     timer.start()
     try:
-        yield
+        yield over
     finally:
         timer.cancel()
 
@@ -170,7 +180,7 @@ def _ended_by(process: subprocess.Popen[bytes], seconds: float) -> Any:
 def _reason(code: int) -> Reason:
     """What ended a child that has died, by its exit code: minus the number of the signal."""
     if sys.platform == "win32":
-        return "time" if code == 1 else "broke"
+        return "broke"
     import signal
 
     if code == -signal.SIGXCPU:

@@ -72,6 +72,12 @@ class PhotoFault(Kind):
         "Close other programs, or set workers = 1 in mien.toml; the next run tries it again.",
     )
     TOO_LONG = ("too long", "bomb", "took more than {seconds} seconds to decode", _SMALLER)
+    HUNG = (
+        "hung",
+        "unreadable",
+        "could not be read within {seconds} seconds",
+        "Check the disk or the network drive that it lies on; the next run tries it again.",
+    )
     KILLED = (
         "killed",
         "unreadable",

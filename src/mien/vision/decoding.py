@@ -49,6 +49,9 @@ MAX_SCANNED_PIXELS = 2_000_000_000
 """Most pixels times scans of a progressive JPEG. Ten scans are usual; a small file can ask for thousands."""
 LEAST_SCALE = 0.45
 """Scale below which a photo is not reduced, so that faces of 40 pixels can be found in it; see `mien.seeing.eyes`."""
+SHARE = 256_000_000
+"""Bytes that a photo is decoded in beside others. One that takes more waits until it is alone: so many workers together
+take their shares and what one photo may take."""
 LARGEST_PICTURE = 32_000_000
 """Pixels of a picture from which on it is reduced further, whatever becomes of its small faces: a photo of more than
 128 megapixels."""
@@ -107,8 +110,13 @@ class Decoded(NamedTuple):
     scale: float
 
 
-def decoded(data: bytes, name: str, max_side: int | None, least_scale: float) -> Decoded:
-    """The photo in `data`, see `mien.vision.images.decode`. Raises PhotoError."""
+class LargeError(Exception):
+    """The photo takes more than its share of memory."""
+
+
+def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, most: int = 0) -> Decoded:
+    """The photo in `data`, see `mien.vision.images.decode`. Raises PhotoError, and LargeError for a photo that
+    seems to take more than `most` bytes, unless that is 0."""
     if not data:
         raise PhotoError(name, PhotoFault.EMPTY)
     file_type = sniff(data, name)
@@ -120,6 +128,8 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float) ->
         wanted = reduction(width, height, max_side, least_scale)
         divisor = _draft(image, wanted)
         check_size(image, width * height, data, name)
+        if most and _bytes_for(image, divisor, data) > most:
+            raise LargeError
         orientation = _orientation(image)
         pixels = _jpeg(image, divisor, data, name) if isinstance(image, _Jpeg) else None
         if pixels is not None:
@@ -182,9 +192,13 @@ def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes |
     try:
         if "path" in about:
             data = read(Path(about["path"]))
-        pixels, file_type, width, height, scale = decoded(data, about["name"], about["max_side"], about["least_scale"])
+        most = 0 if about.get("alone") else SHARE
+        found = decoded(data, about["name"], about["max_side"], about["least_scale"], most)
+    except LargeError:
+        return {"large": True}, b""
     except PhotoError as error:
         return _faulty(error, data), b""
+    pixels, file_type, width, height, scale = found
     said = {"sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height, "format": file_type.value}
     return {**said, "scale": scale, "size": pixels.shape[:2]}, np.ascontiguousarray(pixels).data.cast("B")
 
@@ -252,15 +266,23 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
     return image
 
 
+def _bytes_for(image: ImageFile.ImageFile, divisor: int, data: bytes) -> int:
+    """About how many bytes it takes to decode the image: those of the file, and for each pixel those of the picture and
+    its copies, or of the coefficients of a JPEG that comes in scans."""
+    pixels = image.width * image.height
+    if not isinstance(image, _Jpeg):
+        return len(data) + 16 * pixels
+    return len(data) + 3 * pixels + (6 * divisor**2 * pixels if _is_whole(image, data) else 0)
+
+
 def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
     """What the file itself says of pixels that are wrong or not there, and Pillow does not look at; "" if nothing."""
     if image.format == "PNG":
         return _wrong_checksum(data)
     if image.format == "TIFF":
         tags = cast(Any, image).tag_v2
-        places = tags.get(273) or tags.get(324) or ()  # of strips, of tiles
-        places = places if isinstance(places, tuple) else (places,)
-        if any(not 8 <= cast(int, place) < len(data) for place in places):
+        found: Any = tags.get(273) or tags.get(324) or ()  # the places of strips, of tiles
+        if any(not 8 <= place < len(data) for place in (found if isinstance(found, tuple) else (found,))):
             return "a strip is missing"
     return ""
 
@@ -299,16 +321,24 @@ def _draft(image: ImageFile.ImageFile, wanted: int) -> int:
 def check_size(image: Image.Image, header_pixels: int, data: bytes, name: str) -> None:
     """Raises PhotoError for a picture whose decoding would take too much memory or time. `image` has the size at which
     it will be decoded; `header_pixels` is the full size that the file claims."""
-    whole = not isinstance(image, _Jpeg) or "progressive" in image.info
+    whole = not isinstance(image, _Jpeg) or _is_whole(image, data)
     if header_pixels > (MAX_PIXELS if whole else MAX_JPEG_PIXELS) or image.width * image.height > MAX_PIXELS:
         raise PhotoError(name, PhotoFault.TOO_MANY_PIXELS, {"megapixels": header_pixels / 1e6})
     if isinstance(image, _Jpeg) and whole and header_pixels * _scans(image, data) > MAX_SCANNED_PIXELS:
         raise PhotoError(name, PhotoFault.TOO_MANY_SCANS)
 
 
+def _is_whole(image: _Jpeg, data: bytes) -> bool:
+    """Whether a JPEG comes in scans, so that all of it is held before the first row is there. `image` was read up to
+    the first scan."""
+    here = image.fp.tell() if image.fp else 0
+    first = data[data.rfind(b"\xff\xda", 0, here) + 4 : here]
+    return "progressive" in image.info or (first[:1] != b"" and first[0] < len(image.layer))
+
+
 def _scans(image: _Jpeg, data: bytes) -> int:
-    """The number of scans of a progressive JPEG, each of which goes over the whole picture. `image` was read up to the
-    first scan."""
+    """The number of scans of a JPEG that comes in several, each of which goes over the whole picture. `image` was read
+    up to the first scan."""
     here = image.fp.tell() if image.fp else 0
     end = data.find(b"\xff\xd9", here)
     return 1 + data.count(b"\xff\xda", here, end if end >= 0 else len(data))
@@ -338,7 +368,8 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         alpha = layer.getchannel("A")
-        if alpha.getextrema()[1] <= _INVISIBLE:
+        most: Any = alpha.getextrema()[1]
+        if most <= _INVISIBLE:
             return layer.convert("RGB")
         image = Image.new("RGB", layer.size, "white")
         image.paste(layer, mask=alpha)
@@ -383,7 +414,7 @@ def guarded(name: str, file_type: FileType) -> Iterator[None]:
     _PATTERN.decoding = True
     try:
         yield
-    except PhotoError:
+    except (PhotoError, LargeError):
         raise
     except Exception as error:  # decoders fed hostile bytes raise a dozen types, and not only those documented
         raise _translated(name, file_type, error) from error

@@ -35,6 +35,7 @@ files, PNGs and progressive JPEGs of 100 megapixels, take a tenth of that here."
 
 _ENDED = {
     "time": PhotoFault.TOO_LONG,
+    "hung": PhotoFault.HUNG,
     "too much memory": PhotoFault.TOO_MUCH_MEMORY,
     "short of memory": PhotoFault.SHORT_OF_MEMORY,
     "killed": PhotoFault.KILLED,
@@ -76,7 +77,10 @@ def _picture(
 ) -> Picture:
     """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
     about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
-    said, given = _asked("task", about, data, size)
+    said, given = _asked("task", about, data, size, decoding.SHARE)
+    if "large" in said:
+        with _ALONE:
+            said, given = _asked("task", {**about, "alone": True}, data, size, children.MEMORY)
     height, width = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False
@@ -84,14 +88,21 @@ def _picture(
     return Picture(photo, pixels, said["scale"])
 
 
-def _asked(task: str, about: Mapping[str, Any], data: bytes, size: int) -> tuple[dict[str, Any], bytearray]:
-    """What a child makes of a file of `size` bytes. Raises PhotoError."""
+_ALONE = threading.Lock()
+"""Held while a photo is decoded that takes more than its share of memory."""
+
+
+def _asked(
+    task: str, about: Mapping[str, Any], data: bytes, size: int, memory: int
+) -> tuple[dict[str, Any], bytearray]:
+    """What a child makes of a file of `size` bytes within so much memory. Raises PhotoError."""
     seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
     try:
-        said, given = children.ask(f"mien.vision.decoding:{task}", about, data, seconds=seconds)
+        said, given = children.ask(f"mien.vision.decoding:{task}", about, data, seconds=seconds, memory=memory)
     except TaskEndedError as error:
         fault = _ENDED.get(error.reason, PhotoFault.BREAKS_DECODER)
-        figures = {"seconds": round(seconds)} if fault is PhotoFault.TOO_LONG else {}
+        limit = {PhotoFault.TOO_LONG: seconds, PhotoFault.HUNG: children.PATIENCE * seconds}.get(fault)
+        figures = {} if limit is None else {"seconds": round(limit)}
         raise PhotoError(about["name"], fault, figures) from error
     if "fault" in said:
         raise PhotoError.restored(about["name"], said["fault"], said["figures"])
@@ -132,7 +143,7 @@ def rgb_profile(data: bytes, name: str) -> bytes | None:
     """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
     other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
     does for the header."""
-    _, profile = _asked("profile", {"name": name}, data, len(data))
+    _, profile = _asked("profile", {"name": name}, data, len(data), decoding.SHARE)
     return bytes(profile) if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
 
 
