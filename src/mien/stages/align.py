@@ -35,7 +35,6 @@ from mien.vision.images import encoded, file_sha256, read_picture
 MENDABLE = (
     PhotoFault.MISSING_EXTRA,
     PhotoFault.SHORT_OF_MEMORY,
-    PhotoFault.HUNG,
     PhotoFault.KILLED,
     PhotoFault.DISK,
     PhotoFault.FORBIDDEN,
