@@ -15,7 +15,17 @@ from PIL import Image
 from mien.errors import DamagedModelError, PhotoError, ToolError
 from mien.protocols import Detector
 from mien.seeing import eyes as module
-from mien.seeing.eyes import CLOSE_UP_SIDE, DLIB, FACES_AT_ONCE, LEAST_SIDE, LONG_SIDE, SMALLEST_FACE, Eyes, Views
+from mien.seeing.eyes import (
+    CLOSE_UP_SIDE,
+    DLIB,
+    DLIB_CLOSE_UP_SIDE,
+    FACES_AT_ONCE,
+    LEAST_SIDE,
+    LONG_SIDE,
+    SMALLEST_FACE,
+    Eyes,
+    Views,
+)
 from mien.seeing.second_look import SURE
 from mien.testing import FakeDetector, FakeEncoder, FakeLandmarker, draw_photo, fake_eyes
 from mien.types import Alignment, Box, EncoderChoice, Face, Floats, Photo, Picture, Pixels, SeenFace, SeenPhoto
@@ -56,7 +66,7 @@ class Scripted:
     shown: list[tuple[int, int]] = field(default_factory=list)
 
     def detect(self, pixels: Pixels) -> list[Face]:
-        if pixels.shape[:2] == (CLOSE_UP_SIDE, CLOSE_UP_SIDE):
+        if pixels.shape[:2] == (DLIB_CLOSE_UP_SIDE, DLIB_CLOSE_UP_SIDE):
             return self.close_up(pixels)
         self.shown.append((pixels.shape[1], pixels.shape[0]))
         return self.script(pixels)
@@ -145,7 +155,7 @@ def test_a_photo_on_its_side_gives_boxes_in_its_own_pixels_and_the_same_embeddin
 def test_a_close_up_places_the_landmarks() -> None:
     def nearer(_: Pixels) -> list[Face]:
         off_centre = face(0.99, (0.0, 0.0, 60.0, 60.0))
-        middle = (CLOSE_UP_SIDE - 1) / 2
+        middle = (DLIB_CLOSE_UP_SIDE - 1) / 2
         return [off_centre, replace(face(0.7), box=(middle - 50, middle - 50, middle + 50, middle + 50))]
 
     (plain,) = scripted_eyes(Scripted(once)).see(blank(400, 300)).faces
@@ -339,7 +349,7 @@ def test_a_photo_on_which_a_tool_fails_is_an_answer_and_the_next_is_seen(tmp_pat
     class Fussy(FakeDetector):
         def detect(self, pixels: Pixels) -> list[Face]:
             found = super().detect(pixels)
-            if pixels.shape[0] != CLOSE_UP_SIDE and found[0].box[2] - found[0].box[0] > 90:
+            if pixels.shape[0] != DLIB_CLOSE_UP_SIDE and found[0].box[2] - found[0].box[0] > 90:
                 raise ValueError("too large for me")
             return found
 

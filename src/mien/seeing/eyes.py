@@ -63,10 +63,11 @@ LONG_SIDE = 800
 """Long side, pixels, from which on a photo is not reduced further to find its faces, as long as that is not needed for
 the smallest ones: so a photo of up to 2 megapixels takes as long as one of this side."""
 
-CLOSE_UP, CLOSE_UP_SIDE = 1.6, 224
-"""A close-up shows this many times the square of a face's chip, at this side in pixels. On training photos of LFW and
-`wild` it makes the detector's own points as good as the trees', and the square between the two better than either.
-With twice the pixels people are told apart no better there (docs/benchmarks.md), and at half of them worse."""
+CLOSE_UP, CLOSE_UP_SIDE, DLIB_CLOSE_UP_SIDE = 1.6, 224, 320
+"""A close-up shows this many times the square of a face's chip, at this side in pixels, the last for dlib's way of
+cutting chips. On training photos of LFW and `wild` it makes the detector's own points as good as the trees', and the
+square between the two better than either. With twice the pixels retail-0095 tells people apart no better there, and
+with half of them worse (docs/benchmarks.md); with dlib's encoder the close-up is a small part of what a face costs."""
 
 LEAST_CLOSE_UP = 0.6
 """Score that a face needs in a close-up to give its landmarks."""
@@ -185,16 +186,15 @@ class Eyes:
         where the encoder wants no close-up, or one of it shows no face in the middle."""
         if not self.encoder.alignment.close_up:
             return face
+        side = DLIB_CLOSE_UP_SIDE if self.encoder.alignment.template is None else CLOSE_UP_SIDE
         own = cut_from_landmarks(face.landmarks)
         cut = own._replace(side=CLOSE_UP * own.side)
-        middle = (CLOSE_UP_SIDE - 1) / 2
-        seen = [
-            one for one in self._detect(warp_square(pixels, cut, CLOSE_UP_SIDE)) if one.detector_score >= LEAST_CLOSE_UP
-        ]
+        middle = (side - 1) / 2
+        seen = [one for one in self._detect(warp_square(pixels, cut, side)) if one.detector_score >= LEAST_CLOSE_UP]
         central = min(seen, key=lambda one: _distance(one, middle, middle), default=None)
         if central is None or _distance(central, middle, middle) > middle / 2:
             return face
-        return replace(face, landmarks=from_chip(central.landmarks, cut, CLOSE_UP_SIDE))
+        return replace(face, landmarks=from_chip(central.landmarks, cut, side))
 
     def _embed(self, pixels: Pixels, faces: Sequence[Face], close_ups: Sequence[Face]) -> Floats:
         """(N, D) unit embeddings of N faces, each given as it was found and with the landmarks of its close-up; an

@@ -98,8 +98,8 @@ def _seen(
     rows, columns = math.ceil(len(chips) / _COLUMNS), min(len(chips), _COLUMNS)
     sheet = np.zeros((rows * pitch - _BETWEEN, columns * pitch - _BETWEEN, 3), np.uint8)
     for number, chip in enumerate(chips):
-        y, x = (at * pitch for at in divmod(number, _COLUMNS))
-        sheet[y : y + side, x : x + side] = chip
+        top, left = (at * pitch for at in divmod(number, _COLUMNS))
+        sheet[top : top + side, left : left + side] = chip
     seen: list[Face | None] = [None] * len(chips)
     for found in detect(sheet):  # best score first
         x, y = ((found.box[at] + found.box[at + 2]) / 2 for at in (0, 1))
