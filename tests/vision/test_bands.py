@@ -77,7 +77,9 @@ def test_a_large_webp(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
     assert large[1:] == whole[1:]
     rows, columns, _ = large.pixels.shape  # OpenCV leaves out half a pixel
     assert (whole.pixels.shape[0] - rows, whole.pixels.shape[1] - columns) == (1, 1)
-    assert np.abs(large.pixels.astype(int) - whole.pixels[:rows, :columns]).mean() < 3
+    assert (
+        np.abs(large.pixels.astype(int) - whole.pixels[:rows, :columns]).mean() < 6
+    )  # colours of half the height and width
     with pytest.raises(decoding.LargeError):
         decoded(buffer.getvalue(), "a", 100, 0.5, 1000)
 
