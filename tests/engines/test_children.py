@@ -131,6 +131,17 @@ def test_a_system_short_of_memory_is_told_apart() -> None:
 
 
 @UNIX
+def test_time_is_counted_as_the_system_counts_it_for_its_limit() -> None:
+    from mien.engines.child import _stopwatch
+
+    computed = _stopwatch()
+    first = computed()
+    sum(range(3_000_000))
+    assert computed() >= first
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@UNIX
 def test_time_is_bounded_and_another_child_goes_on() -> None:
     pid = asked("double")[0]["pid"]
     assert ended("spin").reason == "time"

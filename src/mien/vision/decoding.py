@@ -21,7 +21,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -35,7 +35,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
-from mien.vision import jpeg, tiff
+from mien.vision import bands, jpeg, tiff, webp
 from mien.vision.sniff import sniff
 
 MAX_BYTES = 512 * 2**20
@@ -52,6 +52,10 @@ LEAST_SCALE = 0.45
 SHARE = 256_000_000
 """Bytes that a photo is decoded in beside others. One that takes more waits until it is alone: so many workers together
 take their shares and what one photo may take."""
+MEMORY = 800_000_000
+"""Bytes that one photo may be decoded in when it is alone."""
+_BYTES_A_PIXEL = 16
+"""What Pillow takes at most to decode a pixel, its copies included: a WebP takes it all."""
 LARGEST_PICTURE = 32_000_000
 """Pixels of a picture from which on it is reduced further, whatever becomes of its small faces: a photo of more than
 128 megapixels."""
@@ -123,6 +127,8 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
     if file_type.fault:
         raise PhotoError(name, file_type.fault, {"file_type": file_type.value})
     with guarded(name, file_type):
+        if file_type is FileType.WEBP and (found := _large_webp(data, name, max_side, least_scale, most)):
+            return found
         image = _open(data, file_type, name)
         width, height = image.size
         wanted = reduction(width, height, max_side, least_scale)
@@ -130,6 +136,8 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
         check_size(image, width * height, data, name)
         if most and _bytes_for(image, divisor, data) > most:
             raise LargeError
+        if file_type is FileType.PNG and (exif := bands.png_chunk(data, b"eXIf")):
+            image.info["exif"] = exif  # it may come after the pixels, and Pillow would decode them to find it
         orientation = _orientation(image)
         pixels = _jpeg(image, divisor, data, name) if isinstance(image, _Jpeg) else None
         if pixels is not None:
@@ -139,12 +147,19 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
         else:
             if said := _missing(image, data):
                 raise PhotoError(name, PhotoFault.DAMAGED, {"file_type": file_type, "said": said})
-            image.load()
-            if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
-                image.putalpha(255)  # the header says that no bit of the fourth channel is alpha
-            if divisor == 1:
-                width, height = image.size  # HEIF may know better after decoding
-            pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
+            factor = _factor(image.size, wanted, max_side)
+            large = factor > 1 and _bytes_for(image, divisor, data) > SHARE
+            banded = bands.reduced(image, factor, data) if large else None
+            if banded is not None:
+                plain = banded.shape[2:] == (3,)
+                pixels = _upright(banded if plain else np.asarray(_rgb(Image.fromarray(banded), 1)), orientation)
+            else:
+                image.load()
+                if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
+                    image.putalpha(255)  # the header says that no bit of the fourth channel is alpha
+                if divisor == 1:
+                    width, height = image.size  # HEIF may know better after decoding
+                pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
     width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     return Decoded(pixels, file_type, width, height, 1.0 / (divisor * factor))
 
@@ -266,12 +281,38 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
     return image
 
 
+def _large_webp(data: bytes, name: str, max_side: int | None, least_scale: float, most: int) -> Decoded | None:
+    """A WebP that takes more than its share of memory in Pillow, by OpenCV, which takes a quarter; None for a smaller
+    one, and for one that only Pillow can have. Raises MemoryError where it cannot, as libwebp would say no more of it
+    than that it failed; LargeError as `decoded`."""
+    width, height, plain, exif = webp.header(data)
+    if width * height > MAX_PIXELS:
+        raise PhotoError(name, PhotoFault.TOO_MANY_PIXELS, {"megapixels": width * height / 1e6})
+    need = len(data) + _BYTES_A_PIXEL * width * height
+    if need <= SHARE:
+        return None
+    if most and need > most:
+        raise LargeError
+    factor = _factor((width, height), reduction(width, height, max_side, least_scale), max_side)
+    pixels = jpeg.pixels(data, factor)[0] if plain and factor == 2 else None  # it reduces by averages, as for a JPEG
+    if pixels is None:
+        if need > MEMORY:
+            raise MemoryError
+        return None
+    tags = Image.Exif()
+    with suppress(Exception):  # broken EXIF costs the turn, not the photo
+        tags.load(exif)
+    orientation = next((number for number in _TURNS if number == tags.get(0x0112)), 1)
+    width, height = (height, width) if orientation in SIDEWAYS else (width, height)
+    return Decoded(_upright(pixels, orientation), FileType.WEBP, width, height, 1 / factor)
+
+
 def _bytes_for(image: ImageFile.ImageFile, divisor: int, data: bytes) -> int:
     """About how many bytes it takes to decode the image: those of the file, and for each pixel those of the picture and
     its copies, or of the coefficients of a JPEG that comes in scans."""
     pixels = image.width * image.height
     if not isinstance(image, _Jpeg):
-        return len(data) + 16 * pixels
+        return len(data) + _BYTES_A_PIXEL * pixels
     return len(data) + 3 * pixels + (6 * divisor**2 * pixels if _is_whole(image, data) else 0)
 
 
@@ -288,12 +329,10 @@ def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
 
 
 def _wrong_checksum(data: bytes) -> str:
-    at, view = 8, memoryview(data)
-    while at + 12 <= len(data) and (end := at + 8 + int.from_bytes(view[at : at + 4], "big")) + 4 <= len(data):
-        pixels = data[at + 4 : at + 8] == b"IDAT"
-        if pixels and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+    view = memoryview(data)
+    for kind, start, end in bands.png_chunks(data):
+        if kind == b"IDAT" and zlib.crc32(view[start - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             return "a checksum is wrong"
-        at = end + 4
     return ""
 
 
@@ -347,7 +386,7 @@ def _scans(image: _Jpeg, data: bytes) -> int:
 def _orientation(image: Image.Image) -> int:
     """The Orientation in EXIF or XMP, from 1 to 8; a hostile file may give it any value of any type."""
     try:
-        value = image.getexif().get(0x0112)
+        value = Image.Image.getexif(image).get(0x0112)  # PNG's own decodes the picture
     except Exception:  # foreign code on hostile bytes: broken EXIF costs the turn, not the photo
         return 1
     return next((number for number in _TURNS if number == value), 1)

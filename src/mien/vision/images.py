@@ -94,7 +94,7 @@ def _picture(
     said, given = _asked("task", about, data, size, decoding.SHARE)
     if "large" in said:
         with _ALONE:
-            said, given = _asked("task", {**about, "alone": True}, data, size, children.MEMORY)
+            said, given = _asked("task", {**about, "alone": True}, data, size, decoding.MEMORY)
     height, width = said["size"]
     pixels = np.frombuffer(given, np.uint8).reshape(height, width, 3)
     pixels.flags.writeable = False

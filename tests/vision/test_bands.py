@@ -1,0 +1,111 @@
+"""A large PNG or TIFF comes in bands, and is the same picture."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.errors import PhotoError
+from mien.text.photos import PhotoFault
+from mien.vision import bands, decoding
+from mien.vision.decoding import decoded
+
+SLOPE = np.linspace(0, 180, 301)[:, None, None] + np.linspace(0, 40, 211)[None, :, None] + [0, 10, 30]
+SCENE = Image.fromarray(np.clip(SLOPE + np.random.default_rng(0).normal(0, 9, (301, 211, 3)), 0, 255).astype(np.uint8))
+CLEAR = SCENE.copy()
+CLEAR.putalpha(SCENE.convert("L"))
+
+FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+    "png": (SCENE, "PNG", {}),
+    "png grey": (SCENE.convert("L"), "PNG", {}),
+    "png alpha": (CLEAR, "PNG", {}),
+    "png grey alpha": (CLEAR.convert("LA"), "PNG", {}),
+    "png palette": (SCENE.quantize(64), "PNG", {}),
+    "tiff": (SCENE, "TIFF", {"tiffinfo": {278: 7}}),
+    "tiff lzw": (SCENE, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
+    "tiff predictor": (SCENE, "TIFF", {"compression": "tiff_deflate", "tiffinfo": {278: 7, 317: 2}}),
+    "tiff jpeg": (SCENE, "TIFF", {"compression": "jpeg", "quality": 95, "tiffinfo": {278: 16}}),
+    "tiff grey": (SCENE.convert("L"), "TIFF", {"compression": "packbits", "tiffinfo": {278: 7}}),
+    "tiff alpha": (CLEAR, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
+}
+
+
+def file_of(name: str) -> bytes:
+    picture, fmt, options = FILES[name]
+    buffer = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(buffer, fmt, exif=exif, **options) if fmt == "PNG" else picture.save(buffer, fmt, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_same_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(name)
+    whole = decoded(data, "a", 100, 0.3)
+    used: list[object] = []
+    real = bands.reduced
+
+    def reduced(*arguments: Any) -> Any:
+        found = real(*arguments)
+        used.append(found is not None)
+        return found
+
+    monkeypatch.setattr(bands, "reduced", reduced)
+    monkeypatch.setattr(bands, "_BAND", 211 * 20)
+    monkeypatch.setattr(decoding, "SHARE", 1000)
+    banded = decoded(data, "a", 100, 0.3)
+    assert used == [True]
+    assert banded.pixels.shape == whole.pixels.shape
+    assert banded[1:] == whole[1:]
+    assert np.abs(banded.pixels.astype(int) - whole.pixels).max() <= 1
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": True}])
+def test_a_large_webp(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = BytesIO()
+    SCENE.save(buffer, "WEBP", **(options if "exif" not in options else {"exif": exif}))
+    whole = decoded(buffer.getvalue(), "a", 100, 0.5)
+    monkeypatch.setattr(decoding, "SHARE", 1000)
+    large = decoded(buffer.getvalue(), "a", 100, 0.5)
+    assert large[1:] == whole[1:]
+    rows, columns, _ = large.pixels.shape  # OpenCV leaves out half a pixel
+    assert (whole.pixels.shape[0] - rows, whole.pixels.shape[1] - columns) == (1, 1)
+    assert (
+        np.abs(large.pixels.astype(int) - whole.pixels[:rows, :columns]).mean() < 6
+    )  # colours of half the height and width
+    with pytest.raises(decoding.LargeError):
+        decoded(buffer.getvalue(), "a", 100, 0.5, 1000)
+
+
+def test_a_webp_for_which_there_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "SHARE", 1000)
+    monkeypatch.setattr(decoding, "MEMORY", 2000)
+    pictures: tuple[tuple[Image.Image, dict[str, Any]], ...] = (
+        (CLEAR, {}),
+        (SCENE, {"save_all": True, "append_images": [SCENE.rotate(90)]}),
+    )
+    for picture, options in pictures:
+        buffer = BytesIO()
+        picture.save(buffer, "WEBP", **options)
+        with pytest.raises(PhotoError) as caught:
+            decoded(buffer.getvalue(), "a", 100, 0.5)
+        assert caught.value.fault is PhotoFault.TOO_MUCH_MEMORY
+
+
+@pytest.mark.parametrize("name", ["png", "tiff lzw"])
+def test_damage_is_found_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(name)
+    monkeypatch.setattr(bands, "_BAND", 211 * 20)
+    monkeypatch.setattr(decoding, "SHARE", 1000)
+    middle = len(data) // 2
+    for broken in (data[:middle], data[:middle] + bytes(2000) + data[middle + 2000 :]):
+        with pytest.raises(PhotoError) as caught:
+            decoded(broken, "a", 100, 0.3)
+        assert caught.value.fault in (PhotoFault.DAMAGED, PhotoFault.BREAKS_OFF)
