@@ -36,20 +36,18 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "WebP": ("WEBP", {"quality": 60, "method": 0}),
 }
 _WORKER = """
-import resource, sys
+import sys
 from pathlib import Path
-from mien.engines import children
 from mien.errors import PhotoError
 from mien.vision.images import read_picture
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     shape = read_picture(Path(sys.argv[1])).pixels.shape
     said = f"{shape[1]} x {shape[0]}"
 except PhotoError as error:
-    said = error.kind
-children._end_all()
-own, childs = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print((own + childs) * 1024, said, sep="|")
+    said = error.message
+pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+lines = [line for pid in ["self", *pids] for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+print(sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), said, sep="|")
 """
 
 
