@@ -27,6 +27,7 @@ FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
     "png grey alpha": (CLEAR.convert("LA"), "PNG", {}),
     "png palette": (SCENE.quantize(64), "PNG", {}),
     "tiff": (SCENE, "TIFF", {"tiffinfo": {278: 7}}),
+    "tiff in one strip": (SCENE, "TIFF", {"tiffinfo": {278: 301}}),
     "tiff lzw": (SCENE, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
     "tiff predictor": (SCENE, "TIFF", {"compression": "tiff_deflate", "tiffinfo": {278: 7, 317: 2}}),
     "tiff jpeg": (SCENE, "TIFF", {"compression": "jpeg", "quality": 95, "tiffinfo": {278: 16}}),
