@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from mien.errors import PhotoError
 from mien.text.photos import PhotoFault
-from mien.vision import bands, decoding
+from mien.vision import bands, decoding, images
 from mien.vision.decoding import decoded
 
 SLOPE = np.linspace(0, 180, 301)[:, None, None] + np.linspace(0, 40, 211)[None, :, None] + [0, 10, 30]
@@ -26,6 +27,7 @@ FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
     "png grey alpha": (CLEAR.convert("LA"), "PNG", {}),
     "png palette": (SCENE.quantize(64), "PNG", {}),
     "tiff": (SCENE, "TIFF", {"tiffinfo": {278: 7}}),
+    "tiff in one strip": (SCENE, "TIFF", {"tiffinfo": {278: 301}}),
     "tiff lzw": (SCENE, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
     "tiff predictor": (SCENE, "TIFF", {"compression": "tiff_deflate", "tiffinfo": {278: 7, 317: 2}}),
     "tiff jpeg": (SCENE, "TIFF", {"compression": "jpeg", "quality": 95, "tiffinfo": {278: 16}}),
@@ -109,3 +111,19 @@ def test_damage_is_found_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(PhotoError) as caught:
             decoded(broken, "a", 100, 0.3)
         assert caught.value.fault in (PhotoFault.DAMAGED, PhotoFault.BREAKS_OFF)
+
+
+def test_a_file_larger_than_its_share_is_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = images._asked
+
+    def noted(task: str, about: Any, data: bytes, size: int, memory: int) -> Any:
+        asked.append(memory)
+        return real(task, about, data, size, memory)
+
+    monkeypatch.setattr(images, "_asked", noted)
+    (tmp_path / "a.png").write_bytes(file_of("png"))
+    assert images.read_picture(tmp_path / "a.png").photo.width == 301
+    monkeypatch.setattr(decoding, "SHARE", len(file_of("png")))
+    assert images.read_picture(tmp_path / "a.png").photo.width == 301
+    assert asked == [256_000_000, decoding.MEMORY]

@@ -117,21 +117,28 @@ def _of_tiff(image: TiffImagePlugin.TiffImageFile, factor: int, data: bytes) -> 
         value if isinstance(value, tuple) else (value,) for value in (tags.get(_OFFSETS), tags.get(_COUNTS))
     )
     ints = all(isinstance(one, int) for one in (rows, *offsets, *counts))
-    if not ints or tags.get(284, 1) != 1 or tags.get(262) not in (0, 1, 2, 6) or not 0 < rows < height:
+    if not ints or tags.get(284, 1) != 1 or tags.get(262) not in (0, 1, 2, 6):
+        return None
+    stride = image.width * _CHANNELS[image.mode]
+    if len(offsets) == 1 and tags.get(259) == 1 and counts[0] >= stride * height:  # as they are: cut where we like
+        rows = factor
+        starts = range(0, height, rows)
+        counts = tuple(stride * min(rows, height - start) for start in starts)
+        offsets = tuple(offsets[0] + stride * start for start in starts)
+    if not 0 < rows < height:
         return None
     if rows * len(offsets) < height or len(offsets) != len(counts) or tags.get(257) != height:
         return None
     step = max(1, _rows(image, factor) // (rows * factor)) * factor  # strips, whose rows are a multiple of the factor
     if step * rows * image.width > 8 * _BAND:
         return None
-    return _tiff_bands(image, step, list(zip(offsets, counts, strict=True)), data)
+    return _tiff_bands(image, rows, step, list(zip(offsets, counts, strict=True)), data)
 
 
 def _tiff_bands(
-    image: TiffImagePlugin.TiffImageFile, step: int, strips: list[tuple[int, int]], data: bytes
+    image: TiffImagePlugin.TiffImageFile, rows: int, step: int, strips: list[tuple[int, int]], data: bytes
 ) -> Iterator[Image.Image]:
     tags: Any = image.tag_v2
-    rows = tags[_ROWS]
     for first in range(0, -(-image.height // rows), step):
         some = strips[first : first + step]
         directory: Any = TiffImagePlugin.ImageFileDirectory_v2(prefix=tags.prefix)

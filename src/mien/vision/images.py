@@ -91,7 +91,10 @@ def _picture(
 ) -> Picture:
     """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
     about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
-    said, given = _asked("task", about, data, size, decoding.SHARE)
+    said: dict[str, Any] = {"large": True}
+    given = bytearray()
+    if size < decoding.SHARE // 2:  # a larger file would take its share before anybody has looked at it
+        said, given = _asked("task", about, data, size, decoding.SHARE)
     if "large" in said:
         with _ALONE:
             said, given = _asked("task", {**about, "alone": True}, data, size, decoding.MEMORY)
