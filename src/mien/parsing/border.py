@@ -21,6 +21,7 @@ _FREE = 2 << 20
 
 _ENDED = {
     "time": FetchFault.TOO_LONG,
+    "hung": FetchFault.TOO_LONG,
     "too much memory": FetchFault.TOO_MUCH_MEMORY,
     "short of memory": FetchFault.SHORT_OF_MEMORY,
     "killed": FetchFault.KILLED,
