@@ -445,7 +445,8 @@ def outcome(world: World) -> dict[str, set[Any]]:
         elif file.name in (folders.CARD, folders.REPORT):
             found["models"].add(_card(file))
         elif (
-            ".sqlite" not in file.name
+            file.suffix != ".seal"  # which is of the bytes of a database
+            and ".sqlite" not in file.name
             and file.name not in ("lock", ".lock", "lock.json")
             and not path.startswith("tmp/")
         ):

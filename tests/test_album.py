@@ -154,14 +154,14 @@ def test_what_went_in_before_a_failure_knows_where_it_came_from(
         painted.open().add("Ada", [photos[0], tmp_path / "outside/notes.txt", photos[1]])
     assert origins(painted) == {"Ada/a.png": str(photos[0])}
 
-    utime = os.utime
+    link = os.link
 
-    def full(path: Path, ns: tuple[int, int]) -> None:
-        if path.name == "c.png":
+    def full(source: Path, target: Path, **options: bool) -> None:
+        if Path(target).name == "c.png":
             raise OSError(28, "No space left on device")
-        utime(path, ns=ns)
+        link(source, target, **options)
 
-    monkeypatch.setattr(os, "utime", full)
+    monkeypatch.setattr(os, "link", full)
     with pytest.raises(StorageError, match="full"):
         painted.open().add("Ada", [photos[1], photos[2]])
     assert origins(painted)["Ada/b.png"] == str(photos[1])

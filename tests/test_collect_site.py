@@ -135,7 +135,8 @@ def test_a_thousand_pictures_are_collected_completely_and_exactly_and_only_once(
 
 
 def collected_thrice(loopback: Any, pictures: Any, folder: Path, kind: str) -> None:
-    """A site that misbehaves; the second time nothing is asked for again, the third time only whether it changed."""
+    """A site that misbehaves; the second time only what was no picture is asked for again, the third time whether
+    all others changed."""
     with loopback.Site(pictures, decoys=2, wait=0.002) as site:
         configure(folder, site, loopback.SELECTORS, kind)
         first = collect(folder)
@@ -152,17 +153,17 @@ def collected_thrice(loopback: Any, pictures: Any, folder: Path, kind: str) -> N
 
         site.forget()
         second = collect(folder, days=1)
-        assert (second.photos, second.sources[0].known) == (0, len(pictures) + 2 * len(REFUSED))
-        assert troubles(second, site) == (Counter(), dict.fromkeys(FAILED.items(), 2))
-        assert site.pictures_sent == 0
-        assert picture_requests(site) == set()
+        assert (second.photos, second.sources[0].known) == (0, len(pictures))
+        again = [sum(map(Counter.total, troubles(one, site))) for one in (first, second)]
+        assert again[0] == again[1]  # what was no picture may be one the next day
+        assert site.pictures_sent <= 2 * len(REFUSED)
         assert_polite(site)
 
         site.forget()
         configure(folder, site, loopback.SELECTORS, kind, recheck_days=0)
         third = collect(folder, days=2)
-        assert (third.photos, third.sources[0].known) == (0, len(pictures) + 2 * len(REFUSED))
-        assert site.pictures_sent == 0
+        assert (third.photos, third.sources[0].known) == (0, len(pictures))
+        assert site.pictures_sent <= 2 * len(REFUSED)
         assert len(picture_requests(site)) == len(pictures) + 2 * len(REFUSED)
         assert_polite(site)
         assert placed(folder) == remembered(folder) == site.expected
