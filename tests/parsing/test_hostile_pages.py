@@ -44,7 +44,7 @@ def of_feed(page: str, **options: object) -> list[object]:
 
 @pytest.mark.usefixtures("soon")
 def test_a_selector_that_goes_through_a_page_for_each_element_costs_that_page() -> None:
-    said, good = of_site("<div><p>" * 4500, person="h1, div:has(~ div b)")
+    said, good = of_site("<div><p>" * 15000, person="h1, div:has(~ div b)")
     assert isinstance(said, FetchError) and said.kind is FetchFault.TOO_LONG
     assert said.message == "The source club has a page that takes too long to read: https://example.org/bad."
     assert getattr(good, "person", "") == "Ada", "the next page is read all the same"
