@@ -44,7 +44,7 @@ def test_the_lines_of_python_in_the_docstring_work(
     assert len(lines) >= 5 and lines[0] == "from mien import Album"
     for number in (1, 2):
         shutil.copy(sample / f"people/Nora/0{number}.jpg", tmp_path / f"ada-{number}.jpg")
-    shutil.copy(sample / "people/Nora/02.jpg", tmp_path / "party.jpg")  # two photos: others may stay unknown
+    shutil.copy(sample / "people/Nora/03.jpg", tmp_path / "party.jpg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIEN_VIEWS", "1")
     exec("\n".join(lines), {})

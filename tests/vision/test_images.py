@@ -587,6 +587,14 @@ def test_what_cannot_be_opened(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows names are Unicode")
+def test_a_path_is_of_the_folder_in_which_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child works where this process was when it started the child."""
+    (tmp_path / "a.jpg").write_bytes(encoded(scene(), "JPEG"))
+    read_picture(tmp_path / "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert read_picture(Path("a.jpg")).photo.width == scene().width
+
+
 def test_a_name_that_is_not_text_can_be_printed(tmp_path: Path) -> None:
     with pytest.raises(PhotoError) as caught:
         read_picture(tmp_path / os.fsdecode(b"caf\xe9.jpg"))

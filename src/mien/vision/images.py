@@ -61,9 +61,10 @@ def read_picture(path: Path, *, max_side: int | None = 1600, least_scale: float 
     `least_scale` are as for `decode`. Raises PhotoError."""
     try:
         size = path.stat().st_size
+        whole = path.absolute()  # a child works in the folder in which it was started, and nobody says which
     except (OSError, ValueError) as error:
         raise PhotoError.of_file(printable(path), error) from error
-    return _picture(printable(path), size, max_side, least_scale, path=str(path))
+    return _picture(printable(path), size, max_side, least_scale, path=str(whole))
 
 
 def read_bytes(path: Path) -> bytes:
