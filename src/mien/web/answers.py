@@ -212,12 +212,14 @@ def border(url: httpx.URL) -> Iterator[None]:
                 )
             ) from error
         said = str(error).lower() if isinstance(error, httpcore.RemoteProtocolError) else ""
-        if any(word in said for word in _MALFORMED):
-            raise FetchError(
-                shown(url),
-                "is answered, but not in HTTP as it should be: the headers are malformed",
-                FetchFault.SERVER.remedy,
-                FetchFault.SERVER,
+        if any(word in said for word in _MALFORMED):  # passing, as it may be the rest of an answer longer than it said
+            raise Passing(
+                FetchError(
+                    shown(url),
+                    "is answered, but not in HTTP as it should be: the headers are malformed",
+                    FetchFault.SERVER.remedy,
+                    FetchFault.SERVER,
+                )
             ) from error
         if said:  # it was reached, and it closed
             raise Passing(
