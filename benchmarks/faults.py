@@ -140,13 +140,13 @@ def watched(folder: Path, log: Path, fatal: int | None = None, error: int = 0) -
     log.touch()
     about = {_LOG: str(log), _WATCHED: str(folder), _FATAL: str(fatal), _ERROR: str(error)}
     os.environ.update(about)
-    children._end_all()  # new ones know of it
+    children.end_all()  # new ones know of it
     try:
         yield
     finally:
         for name in about:
             del os.environ[name]
-        children._end_all()
+        children.end_all()
 
 
 # A life

@@ -155,7 +155,7 @@ def main() -> int:
     if sys.platform == "linux":
         from mien.engines import children
 
-        children._end_all()
+        children.end_all()
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f"\n{words.files:,} files in {seconds:.0f} s; a child held {peak / 1e6:.0f} MB at most.")
     print(*wrong[:20], sep="\n")

@@ -61,9 +61,9 @@ def fail(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
 def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Children find this module, and none of them is left from another test."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    children._end_all()
+    children.end_all()
     yield
-    children._end_all()
+    children.end_all()
 
 
 def asked(task: str, data: bytes = b"", **about: Any) -> tuple[dict[str, Any], bytearray]:

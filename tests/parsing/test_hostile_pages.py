@@ -28,7 +28,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A page has two seconds at most, and a child that waits twenty times the half."""
     monkeypatch.setattr(border, "SECONDS", 0.5)
     yield
-    children._end_all()
+    children.end_all()
 
 
 def of_site(page: str, **selectors: str) -> list[object]:

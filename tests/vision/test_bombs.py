@@ -89,7 +89,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_file_costs_little(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    children._end_all()
+    children.end_all()
     data = BOMBS[name]()
     assert len(data) < 64 << 10
     file = tmp_path / "bomb"
@@ -101,7 +101,7 @@ def test_a_small_file_costs_little(name: str, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(PhotoError):
         decode(data, name)
     said, _ = children.ask("test_bombs:peak", {}, seconds=1)
-    children._end_all()
+    children.end_all()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert 0 < said["bytes"] < 1_000_000_000
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2 * 5 + 1

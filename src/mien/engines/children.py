@@ -195,7 +195,8 @@ _children = Pool(Apart, _MOST)
 
 
 @atexit.register
-def _end_all() -> None:
+def end_all() -> None:
+    """Ends the children that are not at work; the next request starts another."""
     for child in _children.idle():
         child.end()
 

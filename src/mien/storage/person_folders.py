@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mien.errors import AlbumError, StorageError
-from mien.storage.files import HALF_WRITTEN, entries, is_folder, make_folder, move_file, remove_file
+from mien.storage.files import entries, is_folder, make_folder, move_file
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import Layout, Shelf
+from mien.storage.leftovers import remove_unfinished
 from mien.text.names import mistakable, nfc, valid_person
 
 
@@ -48,11 +48,8 @@ class PersonFolders:
             if person not in self._people:
                 valid_person(person)
             folder = self._layout.person_folder(self._shelf, person)
-            there = _entries(folder)
-            left = [entry for entry in there if fnmatchcase(entry.name, HALF_WRITTEN)]
-            for file in left:  # of a move from another disk that was killed
-                remove_file(file)
-            self._found[person] = folder, FreeNames(entry.name for entry in there if entry not in left)
+            remove_unfinished(folder)  # of a move from another disk that was killed
+            self._found[person] = folder, FreeNames(entry.name for entry in _entries(folder))
         return self._found[person]
 
 
