@@ -222,8 +222,8 @@ def test_a_wrong_label_among_the_new_photos_speaks_for_neither() -> None:
 @given(st.integers(0, 1000), st.integers(1, 30))
 @settings(max_examples=10, deadline=None)
 def test_new_people_alone_never_keep_a_challenger_out(seed: int, new: int) -> None:
-    """Each person's row of prototypes depends on nobody else, so no answer gets worse; the threshold depends on all, and
-    may let one more have its name (seed 324, 25 new people)."""
+    """Each person's row of prototypes depends on nobody else, so no answer gets worse; the threshold depends on all,
+    and may let one more have its name (seed 324, 25 new people)."""
     faces = faces_of(np.repeat(np.arange(10 + new), 8), seed, 0.05)
     found = compared(faces, old=faces.person < 10)
     assert found.decision.promote and all(flip.won for flip in found.flips)
