@@ -22,12 +22,13 @@ from mien.types import Finding
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=400)
 NFD = unicodedata.normalize("NFD", "José")
-PEOPLE = ("Ada", "Ada Lovelace", "Ann", "Ann Lee", "José", "Zoë")
+# None of the names can be read as hexadecimal digits ("Ada" can): ids are made of those at random.
+PEOPLE = ("Ulf", "Ulf Lovelace", "Ann", "Ann Lee", "José", "Zoë")
 
 FETCH = Fetch(
     source="club",
     location="https://club.example/1.jpg",
-    person="Ada",
+    person="Ulf",
     sha256="a" * 64,
     phash="0123456789abcdef",
     bytes=1000,
@@ -54,18 +55,18 @@ def ledger(file: Path) -> Iterator[Ledger]:
 
 def test_rows_of_an_older_ledger_may_be_one_person(file: Path) -> None:
     with Ledger.for_writing(file) as ledger:
-        first, other = ledger.people.enter(["Ada Lovelace", "Zoë"], "personal", NOON).values()
+        first, other = ledger.people.enter(["Ulf Lovelace", "Zoë"], "personal", NOON).values()
         ledger.history.record([replace(FETCH, person="Zoë")])
     with Database.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
         connection.exec_driver_sql(  # as the first version wrote it
-            "UPDATE people SET name = ?, since = ? WHERE id = ?", ("Ada\u200b Lovelace", "2027", other)
+            "UPDATE people SET name = ?, since = ? WHERE id = ?", ("Ulf\u200b Lovelace", "2027", other)
         )
     with Ledger.for_writing(file) as ledger:
-        assert ledger.people.id_of("\u200eAda Lovelace") == first
-        assert ledger.people.name_of(other) == "Ada Lovelace"
-        assert ledger.people.enter(["Ada\u200b Lovelace"], "personal", LATER) == {"Ada\u200b Lovelace": first}
-        assert ledger.history.known("club")[FETCH.location].person == "Ada Lovelace"
-        ledger.people.forget("Ada Lovelace")
+        assert ledger.people.id_of("\u200eUlf Lovelace") == first
+        assert ledger.people.name_of(other) == "Ulf Lovelace"
+        assert ledger.people.enter(["Ulf\u200b Lovelace"], "personal", LATER) == {"Ulf\u200b Lovelace": first}
+        assert ledger.history.known("club")[FETCH.location].person == "Ulf Lovelace"
+        ledger.people.forget("Ulf Lovelace")
         assert ledger.people.name_of(first) == ledger.people.name_of(other) == ""
     assert b"Lovelace" not in file.read_bytes()
 
@@ -189,7 +190,6 @@ def test_names_stand_in_one_table_and_in_paths_of_rows_with_an_id(ledger: Ledger
         (table, column)
         for table, column, text in texts(file)
         if any(name.lower() in unicodedata.normalize("NFC", text).lower() for name in PEOPLE)
-        and text != FindingKind.UNREADABLE.key  # which has "ada" in it
     }
     assert named == {
         ("people", "name"),
@@ -223,7 +223,6 @@ def test_whoever_is_forgotten_leaves_no_trace_and_takes_nobody_along(ledger: Led
     everything.append(file.read_bytes())
     for data in everything:
         assert gone.encode() not in data
-        data = data.replace(b"unreadable", b"")  # which has "ada" in it
         for other in PEOPLE:
             if person in other and person != other:  # "Ann" is a part of "Ann Lee", who stays
                 data = data.replace(other.encode(), b"").replace(other.lower().replace(" ", "-").encode(), b"")
@@ -245,7 +244,7 @@ def test_each_of_the_rows_is_there_before_somebody_is_forgotten(ledger: Ledger) 
     for person in PEOPLE:
         fetches, failures, findings = rows(ledger, run, person)
         assert (len(fetches), len(failures)) == (2, 1)
-        assert len(findings) == (3 if person in ("Ada", "Zoë") else 2)
+        assert len(findings) == (3 if person in ("Ulf", "Zoë") else 2)
 
 
 def test_who_comes_again_after_being_forgotten_is_somebody_new(ledger: Ledger) -> None:
