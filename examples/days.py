@@ -62,9 +62,10 @@ def live(folder: Path, days: int) -> int:
     for number in range(days):
         now = FIRST + timedelta(days=number)
         arrive(people, strangers, drop, number, days)
+        print(f"{now:%A, %d %B}: {_told(number, people)}")
         today = Album(album.folder, clock=lambda now=now: now)  # type: ignore[misc]
         daily = today.daily()
-        print(f"{now:%A, %d %B}: $ mien -C {folder / 'album'} daily")
+        print(f"$ mien -C {folder / 'album'} daily")
         for step in daily.run.steps:
             print(f"  {step.name:<9} {step.line}")
         for finding in daily.needs_human:
@@ -86,6 +87,11 @@ def live(folder: Path, days: int) -> int:
             )
         )
     _print(table)
+    print(
+        "\nHeld back are photos that wait in the intake until you have looked at them. The last columns are measured on"
+    )
+    print("photos that the album never gets: how many of people it knows are named rightly, and how many strangers are")
+    print("given somebody's name.")
     program, place = _shown(Path(sys.executable).with_name("mien")), folder / "album"
     print(f"\nLook at    {place}{os.sep}, where each step has left what it made")
     print(f"Try next   {program} -C {place} runs     what each run did")
@@ -108,6 +114,19 @@ def arrive(people: Sequence[Path], strangers: Sequence[Path], drop: Path, number
         (drop / people[0].name / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
         (drop / people[0].name / "a page.jpg").write_bytes(b"<html>404 not found</html>")
         shutil.copy2(sorted(people[3].glob("*.jpg"))[9], drop / people[0].name / "somebody else.jpg")
+
+
+def _told(number: int, people: Sequence[Path]) -> str:
+    """What there is to see on a day."""
+    if number == 0:
+        return "the first photos come, and the first model is made of them."
+    if number == 1:
+        return (
+            "more photos come, and three files that should not have: a photo that is cut off, a web page called .jpg,\n"
+            f"and a photo of {people[3].name} among {people[0].name}'s. The first two are refused; the third is held"
+            " back until you have\nlooked at it. The new model is used if it is not worse than Monday's."
+        )
+    return "the rest comes, and the files of yesterday are not asked about again."
 
 
 def _print(table: Sequence[Day]) -> None:
