@@ -126,8 +126,8 @@ def _told(number: int, people: Sequence[Path]) -> str:
         return (
             "more photos come, and three files that should not have: a photo that is cut off, a web page called .jpg,"
             f" and a photo of {people[3].name} among {people[0].name}'s. The first two are refused. The third is held"
-            f" back until you have looked at it, and so is the same picture under {people[3].name} if it came as well. The"
-            " new model is used if it is not worse than Monday's."
+            f" back until you have looked at it, and so is the same picture under {people[3].name} if it came as well."
+            " The new model is used if it is not worse than Monday's."
         )
     return "the rest comes, and the files of yesterday are not asked about again."
 
