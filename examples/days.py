@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,9 +63,10 @@ def live(folder: Path, days: int) -> int:
     for number in range(days):
         now = FIRST + timedelta(days=number)
         arrive(people, strangers, drop, number, days)
+        _say(f"{now:%A, %d %B}: {_told(number, people)}")
         today = Album(album.folder, clock=lambda now=now: now)  # type: ignore[misc]
         daily = today.daily()
-        print(f"{now:%A, %d %B}: $ mien -C {folder / 'album'} daily")
+        print(f"$ mien -C {folder / 'album'} daily")
         for step in daily.run.steps:
             print(f"  {step.name:<9} {step.line}")
         for finding in daily.needs_human:
@@ -86,6 +88,12 @@ def live(folder: Path, days: int) -> int:
             )
         )
     _print(table)
+    print()
+    _say(
+        "Held back are photos that wait in the intake until you have looked at them. The columns after that are"
+        " measured on photos that the album never gets: how many photos of its people get the right name, and how"
+        " many photos of strangers get anybody's."
+    )
     program, place = _shown(Path(sys.executable).with_name("mien")), folder / "album"
     print(f"\nLook at    {place}{os.sep}, where each step has left what it made")
     print(f"Try next   {program} -C {place} runs     what each run did")
@@ -108,6 +116,24 @@ def arrive(people: Sequence[Path], strangers: Sequence[Path], drop: Path, number
         (drop / people[0].name / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
         (drop / people[0].name / "a page.jpg").write_bytes(b"<html>404 not found</html>")
         shutil.copy2(sorted(people[3].glob("*.jpg"))[9], drop / people[0].name / "somebody else.jpg")
+
+
+def _told(number: int, people: Sequence[Path]) -> str:
+    """What there is to see on a day."""
+    if number == 0:
+        return "the first photos come, and the first model is made of them."
+    if number == 1:
+        return (
+            "more photos come, and three files that should not have: a photo that is cut off, a web page called .jpg,"
+            f" and a photo of {people[3].name} among {people[0].name}'s. The first two are refused. The third is held"
+            f" back until you have looked at it, and so is the same picture under {people[3].name} if it came as well."
+            " The new model is used if it is not worse than Monday's."
+        )
+    return "the rest comes, and the files of yesterday are not asked about again."
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, 78))
 
 
 def _print(table: Sequence[Day]) -> None:

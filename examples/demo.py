@@ -47,7 +47,7 @@ def main() -> int:
 
 def whole_job(target: Path) -> int:
     """An album from nothing to named group photos, in the empty folder `target`; the exit code."""
-    started = time.monotonic()
+    started, installing = time.monotonic(), installation()
     album, probes, groups, annotated = (target / name for name in ("album", "probes", "groups", "annotated"))
 
     print("The people in these photos were rendered by a computer; none of them exists.")
@@ -73,7 +73,7 @@ def whole_job(target: Path) -> int:
     title("4. Who is in these two pictures? In each, the man on the right is a stranger")
     mien("-C", album, "classify", groups, "--annotate", annotated)
 
-    title(f"Done in {time.monotonic() - started:.0f} seconds")
+    title(f"Done in {time.monotonic() - started:.0f} seconds{installing}")
     print(f"Look at    {annotated}{os.sep} for the two pictures with boxes and names,")
     print(f"           {album}{os.sep} for the album: settings, photos, aligned faces, model.")
     program = Path(sys.executable).with_name("mien")
@@ -81,6 +81,13 @@ def whole_job(target: Path) -> int:
     print(f"Try next   {shown} -C {album} status")
     print(f"           {shown} init my-album     and README.md for the rest of the story")
     return 0
+
+
+def installation() -> str:
+    """How long scripts/demo was at work before this program began, as a part of a sentence; "" if no time to speak
+    of."""
+    seconds = time.time() - float(os.environ.get("DEMO_SINCE") or time.time())
+    return f", after {seconds:.0f} in which mien was installed" if seconds >= 5 else ""
 
 
 def folders(folder: Path) -> list[Path]:

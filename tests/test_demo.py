@@ -32,7 +32,8 @@ def days(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_two_days_end_in_a_table(days: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert days.live(tmp_path / "work", 2) == 0
     out = capsys.readouterr().out
-    assert "Monday, 02 March: $ mien" in out and "Tuesday, 03 March: $ mien" in out
+    assert "Monday, 02 March: the first photos come" in out and "Tuesday, 03 March: more photos come" in out
+    assert "a photo that is cut off, a web page called .jpg" in " ".join(out.split())
     assert "2 files refused" in out, "the page and the photo that is cut off"
     assert "somebody else.jpg" in out, "what was filed under the wrong name is held back"
     (first, second) = re.findall(r"^(?:Mon|Tue) \d\d Mar +(\d+) +(\d+) +(\d+) +(\d+) ", out, re.MULTILINE)

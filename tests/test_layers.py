@@ -45,7 +45,7 @@ SHARED = frozenset({"mien.sources.common", "mien.sources.lists", "mien.sources.p
 """Files of such rooms that hold what the others there have in common, and may be imported by them."""
 
 LATE = frozenset(
-    {"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "jinja2", "pillow_heif", "s3fs"}
+    {"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "jinja2", "pi_heif", "s3fs"}
 )
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
 
@@ -262,7 +262,7 @@ def test_good_house_has_no_faults(tmp_path: Path) -> None:
         ("seeing/encoders/two.py", "import mien.seeing.detectors.one", "tools do not know each other"),
         ("vision/images.py", "import scipy.optimize", "imports scipy at its top"),
         ("vision/images.py", "class A:\n    from onnx import helper", "imports onnx at its top"),
-        ("vision/images.py", "try:\n    import pillow_heif\nexcept ImportError:\n    pass", "pillow_heif at its top"),
+        ("vision/images.py", "try:\n    import pi_heif\nexcept ImportError:\n    pass", "pi_heif at its top"),
         ("album.py", "def f():\n    import sqlalchemy", "only records may know"),
         ("album.py", "def f():\n    from fastapi import FastAPI", "only server may know"),
         ("album.py", "def f():\n    import pickle", "never uses"),

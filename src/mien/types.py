@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import PhotoError
 from mien.text.kinds import Kind
+from mien.text.photos import FileType
 from mien.text.words import Figure
 
 Pixels = NDArray[np.uint8]
@@ -360,6 +361,8 @@ class Answer:
         }
         if self.learned:
             found["learned"] = list(self.learned)
+        if self.photo and self.photo.format == FileType.RAW:
+            found["preview"] = True
         if self.error:
             found["error"] = self.error.to_json()
         return found

@@ -121,12 +121,22 @@ def club(painted: Painted) -> Club:
     return Club(painted)
 
 
-@pytest.fixture
-def grown(club: Club) -> Club:
-    """After its first day: three photos each of Ada, Bo and Cy."""
+@pytest.fixture(scope="module")
+def after_a_day(new_painted: Callable[[Path], Painted], tmp_path_factory: pytest.TempPathFactory) -> Club:
+    """A club after its first day: three photos each of Ada, Bo and Cy. For copying only: see `grown`."""
+    club = Club(new_painted(tmp_path_factory.mktemp("grown") / "album"))
     club.arrive(*(f"{person}/{number}.png" for person in ("Ada", "Bo", "Cy") for number in (1, 2, 3)))
     club.day()
-    club.painted.looked()
+    return club
+
+
+@pytest.fixture
+def grown(after_a_day: Club, club: Club) -> Club:
+    """A copy of it."""
+    for mine, theirs in ((club.folder, after_a_day.folder), (club.drop, after_a_day.drop)):
+        shutil.rmtree(mine)
+        shutil.copytree(theirs, mine)
+    club.now = after_a_day.now
     return club
 
 

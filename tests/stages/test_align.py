@@ -232,7 +232,7 @@ def test_what_failed_for_want_of_an_extra_is_tried_again_and_then_counts(
     with Image.open(photo) as image:
         heif.from_pillow(image).save(photo, format="HEIF", quality=-1)
     with monkeypatch.context() as without:
-        without.setitem(sys.modules, "pillow_heif.as_plugin", None)
+        without.setitem(sys.modules, "pi_heif.as_plugin", None)
         without.setattr(children, "ask", lambda task, about, data=b"", **_: decoding.task(about, data))
         for _ in range(2):
             aligned = three_people.open().align()

@@ -157,7 +157,8 @@ class Desk:
         """All fetches, also of what lay at a location once."""
         with closing(sqlite3.connect(self.layout.ledger_file)) as connection:
             photos = [row[0] for row in connection.execute("SELECT DISTINCT sha256 FROM fetches")]
-        rows = [row for sha256 in photos for row in self.provenance(sha256)]
+        with self.history() as history:
+            rows = [row for sha256 in photos for row in history.provenance(sha256)]
         return sorted(rows, key=lambda row: (row.source, row.location, row.sha256, row.person))
 
     def provenance(self, sha256: str) -> tuple[Fetch, ...]:

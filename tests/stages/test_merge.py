@@ -190,7 +190,7 @@ def test_what_cannot_be_placed_stays_and_is_told(tmp_path: Path) -> None:
         {
             f"{DAY}/Ann/held.jpg": "held",
             f"{DAY}/Ann/good.jpg": "good",
-            f"{DAY}/Ann/raw.cr2": "raw",
+            f"{DAY}/Ann/film.mov": "film",
             f"{DAY}/Ann/notes.txt": "notes",
             f"{DAY}/nobody.jpg": "nobody",
             f"{DAY}/CON/a.jpg": "reserved",
@@ -205,7 +205,7 @@ def test_what_cannot_be_placed_stays_and_is_told(tmp_path: Path) -> None:
     merged = run(layout, hold={f"{DAY}/Ann/held.jpg"})
     assert reasons(merged) == {
         "Ann/held.jpg": (LeftOutKind.HELD, "is held back until you have looked at it"),
-        "Ann/raw.cr2": (LeftOutKind.UNSUPPORTED, "is of a kind that mien does not read"),
+        "Ann/film.mov": (LeftOutKind.UNSUPPORTED, "is of a kind that mien does not read"),
         "Ann/notes.txt": (LeftOutKind.NO_PHOTO, "is not a photo by its name"),
         "nobody.jpg": (LeftOutKind.NO_PERSON, "is not in a person's folder"),
         "Ann/page.jpg": (PhotoFault.NOT_A_PICTURE, "is not a photo mien can read; it is a web page (HTML)"),

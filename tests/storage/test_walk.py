@@ -96,11 +96,11 @@ def test_hidden_things_and_small_copies_are_passed_over(layout: Layout) -> None:
 
 
 def test_what_cannot_be_learned_from_is_reported(layout: Layout) -> None:
-    train(layout, "loose.jpg", "ann/film.mp4", "ann/sub/raw.cr2", "readme.txt", "ann/notes.txt")
+    train(layout, "loose.jpg", "ann/film.mp4", "ann/sub/drawing.psd", "readme.txt", "ann/notes.txt")
     found = walk(layout, [TRAINING])
     assert [(one.path, one.kind) for one in found.left_out] == [
         ("training-images/ann/film.mp4", LeftOutKind.UNSUPPORTED),
-        ("training-images/ann/sub/raw.cr2", LeftOutKind.UNSUPPORTED),
+        ("training-images/ann/sub/drawing.psd", LeftOutKind.UNSUPPORTED),
         ("training-images/loose.jpg", LeftOutKind.NO_PERSON),
     ]
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -128,7 +129,7 @@ def test_tga_is_known_by_its_name_alone() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_heic_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_needs_its_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
     buffer = BytesIO()
     heif.from_pillow(scene()).save(buffer)
@@ -137,11 +138,22 @@ def test_heic_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     check(picture, data)
     assert picture.photo.format == "HEIF"
     assert apart(picture.pixels, scene()) < 6
-    monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
-    error = refused(data)
-    assert error.kind == "missing-extra"
-    assert error.message == "a.jpg is a HEIC file, and reading those needs a part that is not installed."
-    assert "pip install 'mien[heic]'" in error.remedy
+    for plugin, file, words in (
+        ("pi_heif.as_plugin", data, "a HEIC file"),
+        ("pillow_jxl", b"\xff\x0a" + bytes(20), "a JPEG XL picture"),
+    ):
+        monkeypatch.setitem(sys.modules, plugin, None)
+        error = refused(file)
+        assert error.kind == "missing-extra"
+        assert error.message == f"a.jpg is {words}, and reading those needs a part that is not installed."
+        assert "pip install pillow-jxl-plugin" in error.remedy
+
+
+def test_no_program_but_the_tests_has_an_encoder_of_heic() -> None:
+    """pillow-heif comes with x265, which is under the GPL; pi-heif does not."""
+    words = "import sys, mien.vision.decoding as d, pi_heif; print(pi_heif.libheif_info()['encoders'], *sys.modules)"
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert "pillow_heif" not in said and "x265" not in said
 
 
 @pytest.mark.parametrize("fmt", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
@@ -535,7 +547,7 @@ def test_changed_bytes(fmt: str, changes: list[tuple[float, int]], early: float)
         (b"<!DOCTYPE html><html><body>404</body></html>", "not-a-picture", "web page"),
         (b"%PDF-1.4\n", "not-a-picture", "PDF"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not-a-picture", "video"),
-        (b"II*\0\x10\0\0\0CR\x02\0", "unsupported", "RAW"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "unsupported", "RAW file without a preview"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "unsupported", "PostScript"),
         (encoded(scene(), "JPEG").replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"), "unsupported", "12-bit"),
     ],

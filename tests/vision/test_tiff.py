@@ -65,7 +65,7 @@ def test_a_raw_file_under_another_name(kind: str, order: str, large: bool) -> No
     assert sniff(data, "photo.jpg") is FileType.RAW
     with pytest.raises(PhotoError) as caught:
         decode(data, "photo.tif")
-    assert caught.value.fault is PhotoFault.UNSUPPORTED
+    assert caught.value.fault is PhotoFault.NO_PREVIEW
     assert "RAW" in caught.value.message and "JPEG" in caught.value.remedy
 
 

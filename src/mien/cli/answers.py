@@ -16,6 +16,7 @@ from mien.cli.console import SHOWN, Reporter, cells, csv_text, fit, json_text, p
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
 from mien.text.answers import AnswerKind, LowQuality
+from mien.text.photos import of_preview
 from mien.text.words import chance, count, listed
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def _text(answer: Answer) -> Iterator[str]:
     unknown are only counted, where they are many."""
     name = paint(printable(answer.path), "1")
     learned = f"; the model learned {listed(answer.learned)} from this photo" if answer.learned else ""
+    if answer.photo and (of := of_preview(answer.photo.format, answer.photo.width, answer.photo.height)):
+        learned += f"; {of}"
     if answer.error:
         what = f"unreadable: it {answer.error.what}. {answer.error.remedy}"
         yield f"{name}  {paint(printable(what), '31')}"

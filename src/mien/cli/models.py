@@ -12,6 +12,7 @@ from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_
 from mien.cli.place import opened
 from mien.errors import PhotoError
 from mien.storage.layout import shown
+from mien.text.photos import of_preview
 from mien.text.words import count, listed, percent
 
 if TYPE_CHECKING:
@@ -221,8 +222,11 @@ def _some(names: tuple[str, ...] | list[str]) -> str:
 def _print_shown(found: Shown) -> None:
     entry("photo", str(found.file))
     if found.photo:
-        size = f"{found.photo.width} x {found.photo.height} pixels, {found.photo.format}"
-        entry("", f"{size}, {found.bytes:,} bytes, perceptual hash {found.photo.phash}")
+        photo = found.photo
+        size = f"{photo.width} x {photo.height} pixels, {photo.format}"
+        entry("", f"{size}, {found.bytes:,} bytes, perceptual hash {photo.phash}")
+        if of := of_preview(photo.format, photo.width, photo.height):
+            entry("", of)
     else:
         entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)

@@ -325,7 +325,8 @@ def identify(
     sure = probabilities(table, threshold, calibration)
     answers = []
     for row, ranked in enumerate(np.argsort(-table, axis=1, kind="stable")[:, :top]):
-        candidates = tuple(Candidate(people[i], float(sure.each[row, i]), float(table[row, i])) for i in ranked)
+        each, found = sure.each[row, ranked].tolist(), table[row, ranked].tolist()
+        candidates = tuple(map(Candidate, (people[i] for i in ranked), each, found))
         first = candidates[0]
         answers.append(
             Prediction(

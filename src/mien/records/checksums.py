@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -28,23 +28,25 @@ def enable(connection: sqlite3.Connection) -> None:
 def add_to(connection: sa.Connection, tables: Iterable[str]) -> None:
     """Gives each table the column where it has none, and each row its checksum, as it is now."""
     for table in tables:
-        if COLUMN not in columns(connection, table):
+        found = columns(connection, table)
+        if COLUMN not in found:
             connection.exec_driver_sql(f"ALTER TABLE {_quoted(table)} ADD COLUMN {COLUMN} INTEGER")
-        connection.exec_driver_sql(f"UPDATE {_quoted(table)} SET {COLUMN} = {_expression(connection, table)}")
+        connection.exec_driver_sql(f"UPDATE {_quoted(table)} SET {COLUMN} = {_expression(found)}")
 
 
 def keep(connection: sa.Connection, schema: sa.MetaData) -> None:
     """From now on each row that the connection writes gets its checksum."""
     for described in schema.sorted_tables:
         table = described.name
-        known = [name for name in columns(connection, table) if name != COLUMN]
+        found = columns(connection, table)
+        known = [name for name in found if name != COLUMN]
         has_rowid = described.dialect_options["sqlite"]["with_rowid"]
         keys = ["rowid"] if has_rowid else [column.name for column in described.primary_key]
         row = " AND ".join(f"{_quoted(key)} = NEW.{_quoted(key)}" for key in keys)
         for event in ("INSERT", f"UPDATE OF {', '.join(map(_quoted, known))}"):
             connection.exec_driver_sql(
                 f"CREATE TEMP TRIGGER {_quoted(f'{table} {event[:6]}')} AFTER {event} ON main.{_quoted(table)} BEGIN "
-                f"UPDATE {_quoted(table)} SET {COLUMN} = {_expression(connection, table, 'NEW.')} WHERE {row}; END"
+                f"UPDATE {_quoted(table)} SET {COLUMN} = {_expression(found, 'NEW.')} WHERE {row}; END"
             )
 
 
@@ -74,7 +76,7 @@ def damaged(connection: sa.Connection, tables: Iterable[str]) -> dict[str, int]:
 
 def is_damaged(connection: sa.Connection, table: str) -> str:
     """The condition, as SQL, that a row of the table is not what mien wrote."""
-    return f"{COLUMN} IS NOT {_expression(connection, table)}"
+    return f"{COLUMN} IS NOT {_expression(columns(connection, table))}"
 
 
 def row_as_text(connection: sa.Connection, table: str) -> str:
@@ -82,11 +84,10 @@ def row_as_text(connection: sa.Connection, table: str) -> str:
     return f"CAST({_concatenated(name for name in columns(connection, table) if name != COLUMN)} AS BLOB)"
 
 
-def _expression(connection: sa.Connection, table: str, prefix: str = "") -> str:
-    """The checksum of a row, in a query of this text. Columns come in the order of their names, which no migration
-    changes. Numbers with a point and blobs go in as they are, all else as SQL writes it: a text that is no UTF-8 any
-    more could not be handed to a function."""
-    found = columns(connection, table)
+def _expression(found: Mapping[str, str], prefix: str = "") -> str:
+    """The checksum of a row of these columns, types by name, in a query of this text. Columns come in the order of
+    their names, which no migration changes. Numbers with a point and blobs go in as they are, all else as SQL writes
+    it: a text that is no UTF-8 any more could not be handed to a function."""
     names = sorted(name for name in found if name != COLUMN)
     as_they_are = {"FLOAT": "real", "BLOB": "blob"}
     plain = [f"{prefix}{_quoted(name)}" for name in names if found[name] not in as_they_are]

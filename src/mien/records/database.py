@@ -22,7 +22,9 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -200,7 +202,8 @@ class Database:
 
     def _create(self) -> None:
         """Makes the tables of an empty file."""
-        self._kind.schema.create_all(self._connection, checkfirst=False)
+        for statement in _statements_that_make(self._kind.schema):
+            self._connection.exec_driver_sql(statement)
         checksums.add_to(self._connection, self._kind.schema.tables)
         self._connection.exec_driver_sql(f"PRAGMA application_id = {self._kind.application_id}")
         self._connection.exec_driver_sql(f"PRAGMA user_version = {self._kind.version}")
@@ -313,20 +316,49 @@ def _sum(path: Path) -> str:
 
 
 def _connected(database: str, uri: bool = False) -> sa.Connection:
+    opened = _TO_CONNECT.set((database, uri))
+    try:
+        connection = _engine().connect()
+    finally:
+        _TO_CONNECT.reset(opened)
+    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+    return connection
+
+
+_TO_CONNECT: ContextVar[tuple[str, bool]] = ContextVar("to_connect")
+"""What the engine is to connect to: a database, and whether that is a URI."""
+
+
+@cache
+def _engine() -> sa.Engine:
+    """The engine of every file. An engine keeps the statements that it has compiled, which takes SQLAlchemy several
+    times as long as SQLite takes to run them, so there is one."""
+
     def connect() -> sqlite3.Connection:
+        database, uri = _TO_CONNECT.get()
         connection = sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
         checksums.enable(connection)
         return connection
 
-    engine = sa.create_engine(
+    return sa.create_engine(
         "sqlite://",
         creator=connect,
         isolation_level="AUTOCOMMIT",  # transactions are begun by name; sqlite3's own are begun too late
         poolclass=sa.NullPool,
     )
-    connection = engine.connect()
-    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-    return connection
+
+
+@cache
+def _statements_that_make(schema: sa.MetaData) -> tuple[str, ...]:
+    """The statements that make the tables and indexes of a schema, in order."""
+    dialect = _engine().dialect
+    made: list[sa.schema.ExecutableDDLElement] = []
+    for table in schema.sorted_tables:
+        made += [
+            sa.schema.CreateTable(table),
+            *map(sa.schema.CreateIndex, sorted(table.indexes, key=lambda one: one.name or "")),
+        ]
+    return tuple(str(one.compile(dialect=dialect)) for one in made)
 
 
 def _require_no_folder(path: Path) -> None:

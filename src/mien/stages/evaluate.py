@@ -13,6 +13,7 @@ answers speak for one person whose name was spelt wrongly.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
@@ -352,7 +353,7 @@ def _probe(
         best=said.score,
         first=said.candidates[0].person,
         named=said.person,
-        rank=sum(one.score >= own for one in said.candidates) or math.inf,
+        rank=bisect_right(said.candidates, -own, key=lambda one: -one.score) or math.inf,  # they come by falling score
         probability=said.probability,
         faces=len(answer.faces),
         learned=known,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mien.errors import UsageError
 from mien.text.names import LONGEST_NAME, nfc, valid_person
-from mien.vision.sniff import kind_of_name
+from mien.vision.sniff import RAW_ENDINGS, kind_of_name
 
 _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),
@@ -23,6 +23,8 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "PCX": ("pcx",),
     "SGI": ("sgi", "rgb"),
     "TGA": ("tga",),
+    "jpeg xl": ("jxl",),
+    "raw": RAW_ENDINGS,
 }
 """How the name of a photo of each format may end; the first is what it gets else."""
 

@@ -61,7 +61,7 @@ class FetchFault(Kind):
     NOT_A_PICTURE = (
         "not-a-picture",
         "cannot be read as a picture on this computer",
-        "Install the part that reads its format (for HEIC, mien[heic]), or save it as a JPEG.",
+        "Install the part that reads its format (for JPEG XL pillow-jxl-plugin), or save it as a JPEG.",
     )
     NOT_DECODED = (
         "not-decoded",

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Literal, Self
 
 from mien.text.kinds import Kind
-from mien.text.shell import quoted
 
 Group = Literal["empty", "not-a-picture", "unsupported", "missing-extra", "bomb", "truncated", "unreadable", "tool"]
 """The words that sum up what can be wrong with a photo, for programs and for counts."""
@@ -52,7 +51,14 @@ class PhotoFault(Kind):
         "missing extra",
         "missing-extra",
         "is {file_type}, and reading those needs a part that is not installed",
-        f"Install it with `pip install {quoted('mien[heic]')}`, or save the photo as a JPEG and use that.",
+        "Install it (`pip install pillow-jxl-plugin` for JPEG XL, `pi-heif` for HEIC), or save the photo as a JPEG and"
+        " use that.",
+    )
+    NO_PREVIEW = (
+        "no preview",
+        "unsupported",
+        "is {file_type} without a preview in which faces could be found",
+        "Export it as a JPEG and use that, or take the file out of the folder.",
     )
     BREAKS_OFF = ("breaks off", "truncated", "is {file_type} that breaks off ({said})", _FETCH_AGAIN)
     DAMAGED = ("damaged", "unreadable", "is {file_type} that is damaged ({said})", _FETCH_AGAIN)
@@ -128,7 +134,8 @@ class FileType(Kind):
         member.words, member.remedy, member.needs_human, member.fault = words, "", False, fault
         return member
 
-    # Photos. The word is Pillow's name of the format, and `Photo.format`.
+    # Photos. The word is Pillow's name of the format where it has one, and `Photo.format`. Of a RAW file the preview is
+    # decoded.
     JPEG = ("JPEG", "a JPEG file")
     PNG = ("PNG", "a PNG file")
     GIF = ("GIF", "a GIF file")
@@ -142,10 +149,10 @@ class FileType(Kind):
     PCX = ("PCX", "a PCX file")
     SGI = ("SGI", "an SGI file")
     TGA = ("TGA", "a TGA file")
+    JPEG_XL = ("jpeg xl", "a JPEG XL picture")
+    RAW = ("raw", "a camera's RAW file")
 
     # Pictures that mien does not decode
-    RAW = ("raw", "a camera's RAW file", PhotoFault.UNSUPPORTED)
-    JPEG_XL = ("jpeg xl", "a JPEG XL picture", PhotoFault.UNSUPPORTED)
     PHOTOSHOP = ("photoshop", "a Photoshop document", PhotoFault.UNSUPPORTED)
     POSTSCRIPT = ("postscript", "a PostScript drawing", PhotoFault.UNSUPPORTED)
     WMF = ("wmf", "a Windows drawing (WMF)", PhotoFault.UNSUPPORTED)
@@ -165,6 +172,11 @@ class FileType(Kind):
     XML = ("xml", "an XML document", PhotoFault.NOT_A_PICTURE)
     TEXT = ("text", "text", PhotoFault.NOT_A_PICTURE)
     OTHER = ("other", "of no kind mien knows", PhotoFault.NOT_A_PICTURE)
+
+
+def of_preview(file_type: str, width: int, height: int) -> str:
+    """What is to be known of a photo of this type and size of which only a preview was seen; "" of any other."""
+    return f"its embedded preview was looked at, {width} x {height}" if file_type == FileType.RAW else ""
 
 
 class LeftAlone(Kind):

@@ -35,7 +35,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
-from mien.vision import bands, jpeg, tiff, webp
+from mien.vision import bands, jpeg, raw, tiff, webp
 from mien.vision.sniff import sniff
 
 MAX_BYTES = 512 * 2**20
@@ -72,7 +72,8 @@ _PLUGINS = {
     FileType.PCX: ("PIL.PcxImagePlugin", "PcxImageFile"),
     FileType.SGI: ("PIL.SgiImagePlugin", "SgiImageFile"),
     FileType.TGA: ("PIL.TgaImagePlugin", "TgaImageFile"),
-    FileType.HEIF: ("pillow_heif.as_plugin", "HeifImageFile"),
+    FileType.HEIF: ("pi_heif.as_plugin", "HeifImageFile"),
+    FileType.JPEG_XL: ("pillow_jxl.JpegXLImagePlugin", "JXLImageFile"),  # GPL, so whoever wants it installs it
 }
 
 _TURNS: Mapping[int, Callable[[Any], Any]] = {
@@ -126,6 +127,8 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
     file_type = sniff(data, name)
     if file_type.fault:
         raise PhotoError(name, file_type.fault, {"file_type": file_type.value})
+    if file_type is FileType.RAW:
+        return decoded(_preview(data, name), name, max_side, least_scale, most)._replace(file_type=file_type)
     with guarded(name, file_type):
         if file_type is FileType.WEBP and (found := _large_webp(data, name, max_side, least_scale, most)):
             return found
@@ -162,6 +165,14 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
                 pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
     width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     return Decoded(pixels, file_type, width, height, 1.0 / (divisor * factor))
+
+
+def _preview(data: bytes, name: str) -> bytes:
+    """The preview in a RAW file, a JPEG. Raises PhotoError where there is none."""
+    found = raw.preview(data)
+    if found is None:
+        raise PhotoError(name, PhotoFault.NO_PREVIEW, {"file_type": FileType.RAW.value})
+    return found
 
 
 def _jpeg(image: _Jpeg, divisor: int, data: bytes, name: str) -> Pixels | None:
@@ -234,6 +245,8 @@ def profile(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], byte
         file_type = sniff(data, about["name"])
         if file_type.fault:
             return {}, b""
+        if file_type is FileType.RAW:
+            data, file_type = _preview(data, about["name"]), FileType.JPEG
         with guarded(about["name"], file_type):
             found = _open(data, file_type, about["name"]).info.get("icc_profile")
     except PhotoError as error:
@@ -278,6 +291,8 @@ def _open(data: bytes, file_type: FileType, name: str) -> ImageFile.ImageFile:
     image = cast(ImageFile.ImageFile, opener(BytesIO(data)))
     if file_type is FileType.TIFF and (number := tiff.photo(data)):
         image.seek(number)
+    if file_type is FileType.JPEG_XL and not getattr(image, "jpeg", False):
+        image.info.pop("exif", None)  # libjxl has turned the picture (ISO 18181-2), unless it gave back a JPEG
     return image
 
 

@@ -157,7 +157,7 @@ def picture_of(
 @cache
 def decoder() -> str:
     """Which decoders read photos here, by their versions: what one could not read, another may."""
-    names = {"mien": "mien", "Pillow": "pillow", "OpenCV": "opencv-python-headless", "pillow-heif": "pillow-heif"}
+    names = {"mien": "mien", "Pillow": "pillow", "OpenCV": "opencv-python-headless", "pi-heif": "pi-heif"}
     found = []
     for name, package in names.items():
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -68,21 +68,22 @@ def _suffixes(names: str) -> frozenset[str]:
     return frozenset(f".{name}" for name in names.split())
 
 
-_PHOTO_SUFFIXES = _suffixes(
+_RAW = "dng 3fr arw cr2 cr3 crw dcr erf fff iiq k25 kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
+RAW_ENDINGS = tuple(_RAW.split())
+"""How the names of cameras' RAW files end, in lower case."""
+_RAW_SUFFIXES = _suffixes(_RAW)
+_PHOTO_SUFFIXES = _RAW_SUFFIXES | _suffixes(
     "jpg jpeg jpe jfif mpo png apng gif webp bmp dib tif tiff avif avifs heic heics heif heifs hif jp2 j2k jpx jpf jpc"
-    " j2c ppm pgm pbm pnm pfm tga pcx sgi rgb"
+    " j2c jxl ppm pgm pbm pnm pfm tga pcx sgi rgb"
 )
-_RAW_SUFFIXES = _suffixes(
-    "3fr arw cr2 cr3 crw dcr dng erf fff iiq k25 kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
-)
-_UNSUPPORTED_SUFFIXES = _RAW_SUFFIXES | _suffixes(
-    "jxl psd psb svg eps ico dds mp4 m4v mov avi mkv webm mpg mpeg wmv asf 3gp 3g2 mts m2ts flv ogv"
+_UNSUPPORTED_SUFFIXES = _suffixes(
+    "psd psb svg eps ico dds mp4 m4v mov avi mkv webm mpg mpeg wmv asf 3gp 3g2 mts m2ts flv ogv"
 )
 
 
 def kind_of_name(name: str) -> NameKind:
     """What a walk through a folder does with a file of this name: it reads a "photo", counts an "unsupported" one
-    (camera RAW, video, drawing), and passes over one that is "ignored" (hidden files, Thumbs.db, sidecars, anything
+    (video, drawing), and passes over one that is "ignored" (hidden files, Thumbs.db, sidecars, anything
     else).
 
     `sniff` has the last word on what a file is. Downloaders save files under names such as "a.jpg?w=620", so what
