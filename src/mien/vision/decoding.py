@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
+from mien.engines import child
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
@@ -215,7 +216,16 @@ def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes |
         return _faulty(error, data), b""
     pixels, file_type, width, height, scale = found
     said = {"sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height, "format": file_type.value}
-    return {**said, "scale": scale, "size": pixels.shape[:2]}, np.ascontiguousarray(pixels).data.cast("B")
+    return {**said, "scale": scale, "size": pixels.shape[:2]}, _given(pixels)
+
+
+def _given(pixels: Pixels) -> memoryview:
+    """The pixels where the parent reads them."""
+    given = child.lent()
+    if given is None or not np.may_share_memory(pixels, np.frombuffer(given, np.uint8)):
+        given = child.room(pixels.nbytes)
+        np.copyto(np.frombuffer(given, np.uint8).reshape(pixels.shape), pixels)
+    return given
 
 
 def read(path: Path) -> bytes:
