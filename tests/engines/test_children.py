@@ -100,6 +100,14 @@ def test_what_goes_in_comes_back() -> None:
     assert asked("double")[1] == b""
 
 
+def test_a_child_that_was_started_early_is_the_one_that_is_asked() -> None:
+    children.start_early("test_children")
+    children.start_early("no such module")
+    with children._children.borrow() as early:
+        pid = early.start().pid
+    assert [asked("double")[0]["pid"] for _ in range(2)] == [pid, pid]
+
+
 def test_a_child_is_asked_again_and_is_another_process() -> None:
     first, second = (asked("double")[0]["pid"] for _ in range(2))
     assert first == second != os.getpid()

@@ -73,17 +73,20 @@ def lent() -> memoryview | None:
     return _shared.lent
 
 
-def main(shared: int) -> None:
-    """Answers requests from standard input until there are no more. What a task gives goes into the file of the number
-    `shared`, which is memory of the parent's as well. It follows the reply if there is no such file, or the parent
-    still reads there."""
+def main(shared: str, module: str) -> None:
+    """Answers requests from standard input until there are no more; the module of the first may be imported before.
+    What a task gives goes into the file of the number `shared`, which is memory of the parent's as well. It follows the
+    reply if there is no such file, or the parent still reads there."""
     global _shared
-    _shared = _Shared(shared)
+    _shared = _Shared(int(shared))
     requests, replies = _channels()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its children
     with contextlib.suppress(OSError):  # not Linux
         Path("/proc/self/oom_score_adj").write_text(_WORST_FIRST, "ascii")
     held, computed = _data_held(), _stopwatch()
+    if module:
+        with contextlib.suppress(Exception):  # the task that needs it says so
+            import_module(module)
     while line := requests.readline():
         asked = json.loads(line)
         data = requests.read(asked["bytes"])

@@ -39,7 +39,7 @@ _LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is read of a child."""
 _MOST = 256
 """Children at a time, more than there are workers."""
-_START = "import sys; sys.path[:] = sys.argv[2:]; from mien.engines.child import main; main(int(sys.argv[1]))"
+_START = "import sys; sys.path[:] = sys.argv[3:]; from mien.engines.child import main; main(*sys.argv[1:3])"
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEPT)}
 """Has the C library of Linux keep the memory of a photo for the next one: to ask the system for it again takes longer
 than all else that a child costs."""
@@ -63,6 +63,12 @@ def ask(
         return child.ask(task, about, data, seconds=seconds, memory=memory)
 
 
+def start_early(module: str) -> None:
+    """Starts a child that imports the module of the tasks to come, while this process does something else."""
+    with _children.borrow() as child, contextlib.suppress(OSError):  # whoever asks is told
+        child.start(module)
+
+
 class Apart:
     """A child process, started when it is first asked, and anew when it has died. Whoever has one of their own ends it:
     what it has loaded for one kind of task would count as memory of the next."""
@@ -75,7 +81,7 @@ class Apart:
         self, task: str, about: Mapping[str, Any], data: bytes = b"", *, seconds: float, memory: int
     ) -> tuple[dict[str, Any], memoryview]:
         """See `ask`."""
-        process = self._process or self._start()
+        process = self.start()
         room = self._room if self.is_ready() else None
         request = {"task": task, "about": about, "bytes": len(data), "seconds": seconds, "memory": memory}
         request["shared"] = room is not None
@@ -96,9 +102,11 @@ class Apart:
             raise TaskEndedError("broke", str(reply["broke"]))
         return reply["said"], given
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._room = _Room() if sys.platform == "linux" else None
-        self._process = _started(self._room)
+    def start(self, module: str = "") -> subprocess.Popen[bytes]:
+        """The process, which is started if there is none, and then imports the module before it is asked."""
+        if self._process is None:
+            self._room = _Room() if sys.platform == "linux" else None
+            self._process = _started(self._room, module)
         return self._process
 
     def is_ready(self) -> bool:
@@ -152,12 +160,13 @@ class _Room:
         return found
 
 
-def _started(room: _Room | None) -> subprocess.Popen[bytes]:
-    """A new child. It finds modules where this process does, and takes nothing from the environment that Python would
-    heed. What it gives comes through the room, or through a pipe at five times the cost."""
+def _started(room: _Room | None, module: str) -> subprocess.Popen[bytes]:
+    """A new child, which imports the module, if any. It finds modules where this process does, and takes nothing from
+    the environment that Python would heed. What it gives comes through the room, or through a pipe at five times the
+    cost."""
     here, file = str(Path(__file__).parents[2]), room.file if room else 0
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _START, str(file), here, *filter(None, sys.path)],
+        [sys.executable, "-I", "-S", "-c", _START, str(file), module, here, *filter(None, sys.path)],
         pass_fds=(file,) if file else (),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
