@@ -41,24 +41,39 @@ NOISE = 3.0
 LARGE = (11_500, 8_700)
 FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "JPEG": ("RGB", "JPEG", {"quality": 85}),
-    "JPEG, progressive": ("RGB", "JPEG", {"quality": 85, "progressive": True}),
-    "PNG": ("RGB", "PNG", {"compress_level": 1}),
-    "TIFF": ("RGB", "TIFF", {}),
+    "JPEG, progressive, 4:2:0": ("RGB", "JPEG", {"quality": 85, "progressive": True}),
+    "JPEG, progressive, 4:4:4": ("RGB", "JPEG", {"quality": 85, "progressive": True, "subsampling": 0}),
+    "PNG, RGB": ("RGB", "PNG", {"compress_level": 1}),
+    "PNG, RGBA": ("RGBA", "PNG", {"compress_level": 1}),
+    "TIFF, uncompressed": ("RGB", "TIFF", {}),
+    "TIFF, LZW": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "BMP": ("RGB", "BMP", {}),
+    "PPM": ("RGB", "PPM", {}),
     "WebP": ("RGB", "WEBP", {"quality": 60, "method": 0}),
+    "AVIF": ("RGB", "AVIF", {"quality": 60, "speed": 10}),
+    "HEIC": ("RGB", "HEIF", {"quality": 60}),
 }
 _WORKER = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from mien.errors import PhotoError
 from mien.vision.images import read_picture
+def of(pid, what):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
 try:
-    shape = read_picture(Path(sys.argv[1])).pixels.shape
-    said = f"{shape[1]} x {shape[0]}"
+    picture = read_picture(Path(sys.argv[1]))
+    height, width = picture.pixels.shape[:2]
+    said = f"{width} x {height}"
 except PhotoError as error:
     said = error.message
-pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-lines = [line for pid in ["self", *pids] for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
-print(sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), said, sep="|")
+pids = []
+for task in Path("/proc/self/task").iterdir():
+    with suppress(FileNotFoundError):
+        pids += (task / "children").read_text().split()
+held = [of(pid, "VmHWM") for pid in ["self", *pids]]
+print(sum(held) - of("self", "RssShmem"), said, sep="|")  # the picture lies in memory of both, and is counted once
 """
 
 
@@ -138,6 +153,10 @@ def print_memory(top: Path) -> None:
     image = painted(*LARGE)
     for name, (mode, fmt, options) in FORMATS.items():
         file = top / "large"
+        if fmt == "HEIF":
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
         image.convert(mode).save(file, fmt, **options)
         words = [sys.executable, "-c", _WORKER, str(file)]
         held, _, came = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("|")

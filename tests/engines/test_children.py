@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mien.engines import child, children
 from mien.engines.children import TaskEndedError, ask
@@ -82,8 +84,9 @@ def asked(task: str, data: bytes = b"", **about: Any) -> tuple[dict[str, Any], b
     return said, bytes(given)
 
 
-def filled(size: int, value: int) -> memoryview:
-    return ask("test_children:fill", {"bytes": size, "value": value}, seconds=9)[1]
+def filled(size: int, value: int) -> NDArray[np.uint8]:
+    """Held as a picture is held, by an array that refers to what was given by a way of its own."""
+    return np.frombuffer(ask("test_children:fill", {"bytes": size, "value": value}, seconds=9)[1], np.uint8)
 
 
 def ended(task: str, **about: Any) -> TaskEndedError:
@@ -117,6 +120,7 @@ def test_a_child_is_asked_again_and_is_another_process() -> None:
 def test_what_was_given_stays_as_long_as_somebody_holds_it(size: int) -> None:
     held = [filled(size, value) for value in (1, 2, 3)]
     assert bytes(filled(size // 2, 4)) == b"\4" * (size // 2)
+    assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
     children.end_all()
     assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
 
@@ -125,8 +129,9 @@ def test_what_was_given_stays_as_long_as_somebody_holds_it(size: int) -> None:
 def test_what_is_held_no_more_is_given_back() -> None:
     one = children.Apart()
     try:
-        given = one.ask("test_children:fill", {"bytes": 50 * MEGABYTE, "value": 1}, seconds=9, memory=10**9)[1]
-        room = one._room
+        view = one.ask("test_children:fill", {"bytes": 50 * MEGABYTE, "value": 1}, seconds=9, memory=10**9)[1]
+        given, room = np.frombuffer(view, np.uint8), one._room
+        del view
         assert room and not one.is_ready() and os.fstat(room.file).st_blocks * 512 >= len(given)
         del given
         assert one.is_ready() and not os.fstat(room.file).st_blocks

@@ -29,8 +29,8 @@ from mien.engines.pool import Pool
 Reason = Literal["time", "hung", "too much memory", "short of memory", "killed", "broke"]
 
 MEMORY = 800_000_000
-"""Bytes that a task may allocate. A photo of 100 megapixels takes 300 to 600 million, whatever its format but WebP and
-AVIF. With the parent's share and the child's own 30 MB it is under 1 GB."""
+"""Bytes that a task may allocate where it names no other bound. With the parent's share and the child's own 30 MB it is
+under 1 GB."""
 
 PATIENCE = 20
 """Times the seconds that a task may compute after which it ends by the clock: a machine may be busy with other things.
@@ -40,6 +40,7 @@ _LONGEST_LINE = 64 << 20
 _MOST = 256
 """Children at a time, more than there are workers."""
 _START = "import sys; sys.path[:] = sys.argv[3:]; from mien.engines.child import main; main(*sys.argv[1:3])"
+_REMOVE = getattr(mmap, "MADV_REMOVE", 0)
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEPT)}
 """Has the C library of Linux keep the memory of a photo for the next one: to ask the system for it again takes longer
 than all else that a child costs."""
@@ -137,9 +138,12 @@ class _Room:
         self.file = os.memfd_create("mien", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         self._map: mmap.mmap | None = None
+        self._large: weakref.ref[_Large] | None = None
 
     def is_free(self) -> bool:
         """Whether nobody reads what was given last."""
+        if self._large and self._large():
+            return False
         try:
             if self._map:
                 self._map.resize(len(self._map))  # an error says that something refers to it; there is no query
@@ -151,13 +155,20 @@ class _Room:
         """The first `size` bytes. Raises ValueError where there are fewer."""
         if not size:
             return memoryview(b"")
+        if size > KEPT:
+            large = _Large(self.file, size)
+            self._large = weakref.ref(large)
+            return memoryview(large).toreadonly()
         if self._map is None or len(self._map) < size:
             self._map = mmap.mmap(self.file, size)
-        found = memoryview(self._map)[:size].toreadonly()
-        if size > KEPT:
-            emptied = weakref.finalize(found, self._map.madvise, mmap.MADV_REMOVE)
-            emptied.atexit = False
-        return found
+        return memoryview(self._map)[:size].toreadonly()
+
+
+class _Large(mmap.mmap):
+    """What is too large to be kept: its memory is given back once nothing refers to it."""
+
+    def __del__(self) -> None:
+        self.madvise(_REMOVE)
 
 
 def _started(room: _Room | None, module: str) -> subprocess.Popen[bytes]:

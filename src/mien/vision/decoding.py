@@ -42,7 +42,7 @@ from mien.vision.sniff import sniff
 MAX_BYTES = 512 * 2**20
 """Bytes of the largest file that is read."""
 MAX_PIXELS = 128_000_000
-"""Most pixels that are decoded at once. At this size a PNG or TIFF takes 0.5 to 1 GB for the moment, a WebP 2 GB."""
+"""Most pixels that are decoded at once. Whether a picture of this size can be had in `MEMORY` depends on its format."""
 MAX_JPEG_PIXELS = 512_000_000
 """Most pixels of a sequential JPEG, which is decoded row by row at an eighth of its size: today's phones reach 200
 million."""
@@ -53,8 +53,9 @@ LEAST_SCALE = 0.45
 SHARE = 256_000_000
 """Bytes that a photo is decoded in beside others. One that takes more waits until it is alone: so many workers together
 take their shares and what one photo may take."""
-MEMORY = 800_000_000
-"""Bytes that one photo may be decoded in when it is alone."""
+MEMORY = 480_000_000
+"""Bytes that one photo may be decoded in when it is alone, the picture apart: with that, and what two processes take in
+any case, a worker stays below 600 MB (`benchmarks/children.py`)."""
 _BYTES_A_PIXEL = 16
 """What Pillow takes at most to decode a pixel, its copies included: a WebP takes it all."""
 LARGEST_PICTURE = 32_000_000
@@ -135,8 +136,11 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
         wanted = reduction(width, height, max_side, least_scale)
         divisor = _draft(image, wanted)
         check_size(image, width * height, data, name)
-        if most and _bytes_for(image, divisor, data) > most:
+        need = _bytes_for(image, divisor, data)
+        if most and need > most:
             raise LargeError
+        if isinstance(image, _Jpeg) and need > MEMORY:
+            raise MemoryError
         if file_type is FileType.PNG and (exif := bands.png_chunk(data, b"eXIf")):
             image.info["exif"] = exif  # it may come after the pixels, and Pillow would decode them to find it
         orientation = _orientation(image)
@@ -149,11 +153,10 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
             if said := _missing(image, data):
                 raise PhotoError(name, PhotoFault.DAMAGED, {"file_type": file_type, "said": said})
             factor = _factor(image.size, wanted, max_side)
-            large = factor > 1 and _bytes_for(image, divisor, data) > SHARE
-            banded = bands.reduced(image, factor, data) if large else None
-            if banded is not None:
-                plain = banded.shape[2:] == (3,)
-                pixels = _upright(banded if plain else np.asarray(_rgb(Image.fromarray(banded), 1)), orientation)
+            large = factor > 1 and need > SHARE
+            pixels = _in_bands(image, factor, data) if large else None
+            if pixels is not None:
+                pixels = _upright(pixels, orientation)
             else:
                 image.load()
                 if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
@@ -163,6 +166,21 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
                 pixels, factor, orientation = prepared(image, wanted // divisor, max_side)
     width, height = (height, width) if orientation in SIDEWAYS else (width, height)
     return Decoded(pixels, file_type, width, height, 1.0 / (divisor * factor))
+
+
+def _in_bands(image: ImageFile.ImageFile, factor: int, data: bytes) -> Pixels | None:
+    """The pixels of a picture `factor` times smaller, of which a part is held at a time; None where that cannot be."""
+    for flatten in (_on_white, _opaque):
+        found, alpha = bands.reduced(image, factor, data), 0
+        if found is None:
+            return None
+        pixels = _room((-(-image.height // factor), -(-image.width // factor), 3))
+        for row, band in found:
+            alpha = max(alpha, _most_alpha(band))
+            pixels[row : row + band.height] = np.asarray(flatten(band))
+        if alpha > _INVISIBLE:
+            break
+    return pixels
 
 
 def _jpeg(image: _Jpeg, divisor: int, data: bytes, name: str) -> Pixels | None:
@@ -226,6 +244,11 @@ def _given(pixels: Pixels) -> memoryview:
         given = child.room(pixels.nbytes)
         np.copyto(np.frombuffer(given, np.uint8).reshape(pixels.shape), pixels)
     return given
+
+
+def _room(shape: tuple[int, int, int]) -> Pixels:
+    """Pixels to be filled, where the parent reads them."""
+    return np.frombuffer(child.room(math.prod(shape)), np.uint8).reshape(shape)
 
 
 def read(path: Path) -> bytes:
@@ -323,7 +346,15 @@ def _bytes_for(image: ImageFile.ImageFile, divisor: int, data: bytes) -> int:
     pixels = image.width * image.height
     if not isinstance(image, _Jpeg):
         return len(data) + _BYTES_A_PIXEL * pixels
-    return len(data) + 3 * pixels + (6 * divisor**2 * pixels if _is_whole(image, data) else 0)
+    return len(data) + 3 * pixels + (round(_coefficients(image) * divisor**2 * pixels) if _is_whole(image, data) else 0)
+
+
+def _coefficients(image: _Jpeg) -> float:
+    """Bytes a pixel that libjpeg holds of a JPEG that comes in scans: two for each component, less where its colours
+    are stored at a smaller size."""
+    areas = [across * down for _, across, down, _ in image.layer]
+    whole = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
+    return 2 * sum(areas) / max(1, whole)
 
 
 def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
@@ -414,15 +445,27 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
         image = image.reduce(factor)
     if image.mode in ("I", "F"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        alpha = layer.getchannel("A")
-        most: Any = alpha.getextrema()[1]
-        if most <= _INVISIBLE:
-            return layer.convert("RGB")
-        image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=alpha)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return _on_white(image) if _most_alpha(image) > _INVISIBLE else _opaque(image)
+
+
+def _most_alpha(image: Image.Image) -> int:
+    """The most, from 0 to 255, that a pixel covers of what lies behind it."""
+    most: Any = image.convert("RGBA").getchannel("A").getextrema()[1] if image.has_transparency_data else 255
+    return int(most)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA") if image.has_transparency_data else image
+    return layer if layer.mode == "RGB" else layer.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return _opaque(image)
+    layer = image.convert("RGBA")
+    white = Image.new("RGB", layer.size, "white")
+    white.paste(layer, mask=layer.getchannel("A"))
+    return white
 
 
 def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
