@@ -116,13 +116,18 @@ def test_a_child_is_asked_again_and_is_another_process() -> None:
     assert first == second != os.getpid()
 
 
-@pytest.mark.parametrize("size", [0, 1, 3 * MEGABYTE, child.KEPT + 1])
+@pytest.mark.parametrize("size", [MEGABYTE, child.KEPT + 1])
 def test_what_was_given_stays_as_long_as_somebody_holds_it(size: int) -> None:
     held = [filled(size, value) for value in (1, 2, 3)]
     assert bytes(filled(size // 2, 4)) == b"\4" * (size // 2)
     assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
     children.end_all()
     assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
+
+
+def test_what_is_given_after_something_larger_and_something_smaller() -> None:
+    sizes = (1, 70 * MEGABYTE, 5, MEGABYTE, 2 * MEGABYTE, 40 * MEGABYTE, 3)
+    assert [bytes(filled(size, number)) == bytes([number]) * size for number, size in enumerate(sizes)] == [True] * 7
 
 
 @LINUX

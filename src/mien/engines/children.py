@@ -145,9 +145,9 @@ class _Room:
         if self._large and self._large():
             return False
         try:
-            if self._map:
-                self._map.resize(len(self._map))  # an error says that something refers to it; there is no query
-        except BufferError:
+            if self._map:  # there is no query, but an error that says that something refers to it; a file only grows
+                self._map.resize(os.fstat(self.file).st_size)
+        except (BufferError, OSError):
             return False
         return True
 
