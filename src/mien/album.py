@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 """Wherever a path is wanted, a string will do."""
+_DECODER = "mien.vision.decoding"
+"""The module that reads photos, in a child process, which is started early by whoever will need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +454,7 @@ class Album:
         """
         from mien.storage import journals
 
+        _expect(photos)
         with self._reading() as album:
             recogniser = self._recogniser(album, model)
         journals.remove_old(self._layout.journals)
@@ -511,7 +514,10 @@ class Album:
     def _early_eyes(self) -> Callable[[], Eyes]:
         """Eyes as the settings ask for them, the first of which are being opened already. As a command that writes
         comes next, the tracebacks of tools that fail are kept in the album."""
+        from mien.engines.children import start_early
         from mien.engines.threads import early
+
+        start_early(_DECODER)
 
         def opened() -> Eyes:
             eyes = self._tools().eyes(self.settings.choice)
@@ -569,6 +575,7 @@ def classify(
     from mien.recogniser import Recogniser
     from mien.registry.folder import load_model
 
+    _expect(photos)
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
     return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
@@ -587,6 +594,15 @@ def convert(
     from mien.stages.convert import convert
 
     return convert(Path(source), Path(target), to, quality, workers, progress)
+
+
+def _expect(photos: PhotoLike | Iterable[PhotoLike]) -> None:
+    """Starts what decodes photos, which takes about as long as opening the model, unless they are decoded already."""
+    from mien.engines.children import start_early
+
+    first = photos[:1] if isinstance(photos, list) else [photos]
+    if first and isinstance(first[0], (str, bytes, os.PathLike)):
+        start_early(_DECODER)
 
 
 def _classify(

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from mien.engines import children
+from mien.engines import child, children
 from mien.engines.children import TaskEndedError, ask
 
 MEGABYTE = 1 << 20
@@ -53,6 +55,17 @@ def wait(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     raise AssertionError("nothing to wait for")
 
 
+def shrink(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    os.ftruncate(about["file"], 0)
+    return {}, b""
+
+
+def fill(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], memoryview]:
+    given = child.room(about["bytes"])
+    given[:] = bytes([about["value"]]) * about["bytes"]
+    return {}, given
+
+
 def fail(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     raise ValueError("of the task's")
 
@@ -66,8 +79,14 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     children.end_all()
 
 
-def asked(task: str, data: bytes = b"", **about: Any) -> tuple[dict[str, Any], bytearray]:
-    return ask(f"test_children:{task}", about, data, seconds=1)
+def asked(task: str, data: bytes = b"", **about: Any) -> tuple[dict[str, Any], bytes]:
+    said, given = ask(f"test_children:{task}", about, data, seconds=1)
+    return said, bytes(given)
+
+
+def filled(size: int, value: int) -> NDArray[np.uint8]:
+    """Held as a picture is held, by an array that refers to what was given by a way of its own."""
+    return np.frombuffer(ask("test_children:fill", {"bytes": size, "value": value}, seconds=9)[1], np.uint8)
 
 
 def ended(task: str, **about: Any) -> TaskEndedError:
@@ -84,9 +103,59 @@ def test_what_goes_in_comes_back() -> None:
     assert asked("double")[1] == b""
 
 
+def test_a_child_that_was_started_early_is_the_one_that_is_asked() -> None:
+    children.start_early("test_children")
+    children.start_early("no such module")
+    with children._children.borrow() as early:
+        pid = early.start().pid
+    assert [asked("double")[0]["pid"] for _ in range(2)] == [pid, pid]
+
+
 def test_a_child_is_asked_again_and_is_another_process() -> None:
     first, second = (asked("double")[0]["pid"] for _ in range(2))
     assert first == second != os.getpid()
+
+
+@pytest.mark.parametrize("size", [MEGABYTE, child.KEPT + 1])
+def test_what_was_given_stays_as_long_as_somebody_holds_it(size: int) -> None:
+    held = [filled(size, value) for value in (1, 2, 3)]
+    assert bytes(filled(size // 2, 4)) == b"\4" * (size // 2)
+    assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
+    children.end_all()
+    assert [bytes(given) for given in held] == [bytes([value]) * size for value in (1, 2, 3)]
+
+
+def test_what_is_given_after_something_larger_and_something_smaller() -> None:
+    sizes = (1, 70 * MEGABYTE, 5, MEGABYTE, 2 * MEGABYTE, 40 * MEGABYTE, 3)
+    assert [bytes(filled(size, number)) == bytes([number]) * size for number, size in enumerate(sizes)] == [True] * 7
+
+
+@LINUX
+def test_what_is_held_no_more_is_given_back() -> None:
+    one = children.Apart()
+    try:
+        view = one.ask("test_children:fill", {"bytes": 50 * MEGABYTE, "value": 1}, seconds=9, memory=10**9)[1]
+        given, room = np.frombuffer(view, np.uint8), one._room
+        del view
+        assert room and not one.is_ready() and os.fstat(room.file).st_blocks * 512 >= len(given)
+        del given
+        assert one.is_ready() and not os.fstat(room.file).st_blocks
+    finally:
+        one.end()
+
+
+@LINUX
+def test_a_child_cannot_take_away_what_it_gave() -> None:
+    one = children.Apart()
+    try:
+        given = one.ask("test_children:fill", {"bytes": MEGABYTE, "value": 1}, seconds=9, memory=10**9)[1]
+        assert one._room
+        with pytest.raises(TaskEndedError) as caught:
+            one.ask("test_children:shrink", {"file": one._room.file}, seconds=9, memory=10**9)
+        assert "PermissionError" in caught.value.said
+        assert bytes(given) == b"\1" * MEGABYTE
+    finally:
+        one.end()
 
 
 def test_threads_have_children_of_their_own() -> None:
@@ -171,7 +240,7 @@ def test_a_task_that_raises() -> None:
 
 
 def test_a_library_that_prints_confuses_nobody(capfd: pytest.CaptureFixture[str]) -> None:
-    assert asked("babble") == ({}, bytearray())
+    assert asked("babble") == ({}, b"")
     assert asked("double", b"a")[1] == b"aa"
     assert capfd.readouterr() == ("", "")
 

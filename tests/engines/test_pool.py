@@ -73,3 +73,21 @@ def test_an_error_gives_the_tool_back_and_one_in_making_it_keeps_no_place() -> N
     for _ in range(2):
         with pytest.raises(ValueError, match="no tool"), broken.borrow():
             pass
+
+
+def test_one_that_is_not_ready_is_lent_where_there_are_enough() -> None:
+    busy: set[object] = set()
+    pool = Pool(object, 9, is_ready=lambda tool: tool not in busy, few=2)
+    with pool.borrow() as first:
+        busy.add(first)
+    with pool.borrow() as second:
+        assert second is not first
+    with pool.borrow() as third:
+        assert third is second
+        busy.add(second)
+    with pool.borrow() as fourth:
+        assert fourth in (first, second)
+    busy.clear()
+    assert list(pool.idle())
+    with pool.borrow() as fifth:
+        assert fifth not in (first, second)

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +20,8 @@ SLOPE = np.linspace(0, 180, 301)[:, None, None] + np.linspace(0, 40, 211)[None, 
 SCENE = Image.fromarray(np.clip(SLOPE + np.random.default_rng(0).normal(0, 9, (301, 211, 3)), 0, 255).astype(np.uint8))
 CLEAR = SCENE.copy()
 CLEAR.putalpha(SCENE.convert("L"))
+UNSEEN = SCENE.copy()
+UNSEEN.putalpha(3)
 
 FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
     "png": (SCENE, "PNG", {}),
@@ -26,6 +29,11 @@ FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
     "png alpha": (CLEAR, "PNG", {}),
     "png grey alpha": (CLEAR.convert("LA"), "PNG", {}),
     "png palette": (SCENE.quantize(64), "PNG", {}),
+    "png unseen": (UNSEEN, "PNG", {}),
+    "bmp": (SCENE, "BMP", {}),
+    "bmp grey": (SCENE.convert("L").convert("RGB"), "BMP", {}),
+    "ppm": (SCENE, "PPM", {}),
+    "pgm": (SCENE.convert("L"), "PPM", {}),
     "tiff": (SCENE, "TIFF", {"tiffinfo": {278: 7}}),
     "tiff in one strip": (SCENE, "TIFF", {"tiffinfo": {278: 301}}),
     "tiff lzw": (SCENE, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
@@ -45,9 +53,18 @@ def file_of(name: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("name", FILES)
+def deep(compression: int, rows: int) -> bytes:
+    """A TIFF of 16 bits a channel in strips of so many rows."""
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, rows]
+    return cv2.imencode(".tiff", np.asarray(SCENE).astype(np.uint16)[..., ::-1] * 257, options)[1].tobytes()
+
+
+DEEP = {"tiff of 16 bits in one strip": (1, 301), "tiff of 16 bits": (1, 7), "tiff of 16 bits lzw": (5, 7)}
+
+
+@pytest.mark.parametrize("name", [*FILES, *DEEP])
 def test_the_same_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = file_of(name)
+    data = deep(*DEEP[name]) if name in DEEP else file_of(name)
     whole = decoded(data, "a", 100, 0.3)
     used: list[object] = []
     real = bands.reduced
@@ -61,7 +78,7 @@ def test_the_same_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bands, "_BAND", 211 * 20)
     monkeypatch.setattr(decoding, "SHARE", 1000)
     banded = decoded(data, "a", 100, 0.3)
-    assert used == [True]
+    assert set(used) == {True}
     assert banded.pixels.shape == whole.pixels.shape
     assert banded[1:] == whole[1:]
     assert np.abs(banded.pixels.astype(int) - whole.pixels).max() <= 1
@@ -127,3 +144,24 @@ def test_a_file_larger_than_its_share_is_read_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(decoding, "SHARE", len(file_of("png")))
     assert images.read_picture(tmp_path / "a.png").photo.width == 301
     assert asked == [256_000_000, decoding.MEMORY]
+
+
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "bytes_a_pixel"), [("RGB", 2, 3), ("RGB", 1, 4), ("RGB", 0, 6), ("L", 0, 2)]
+)
+def test_what_a_progressive_jpeg_is_expected_to_take(mode: str, subsampling: int, bytes_a_pixel: int) -> None:
+    buffer = BytesIO()
+    SCENE.convert(mode).save(buffer, "JPEG", progressive=True, subsampling=subsampling)
+    assert decoding._coefficients(decoding._Jpeg(BytesIO(buffer.getvalue()))) == bytes_a_pixel
+
+
+def test_a_jpeg_that_would_take_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = BytesIO()
+    SCENE.save(buffer, "JPEG", progressive=True, subsampling=0)
+    data = buffer.getvalue()
+    monkeypatch.setattr(decoding, "MEMORY", len(data) + 9 * 301 * 211)
+    assert decoded(data, "a", None, 1).scale == 1
+    monkeypatch.setattr(decoding, "MEMORY", len(data) + 9 * 301 * 211 - 1)
+    with pytest.raises(PhotoError) as caught:
+        decoded(data, "a", None, 1)
+    assert caught.value.fault is PhotoFault.TOO_MUCH_MEMORY

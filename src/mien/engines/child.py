@@ -21,23 +21,76 @@ from typing import Any, BinaryIO
 
 Task = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes | memoryview]]
 """What a child can be asked for: (what it is about, data) to (what came of it, data); "about" is plain JSON. One that
-fails says so under "fault"."""
+fails says so under "fault". Data that lie in `room` need not be copied."""
+
+KEPT = 32_000_000
+"""Bytes that stay allocated for what a child gives, and for what it works with: a photo of 12 megapixels takes a third.
+"""
 
 _WORST_FIRST = "1000"
 """The score by which Linux, out of memory, ends a child before any other process of this user."""
 
 
-def main(shared: str) -> None:
-    """Answers requests from standard input until there are no more. What a task gives goes into the file of the number
-    `shared`, which is memory of the parent's as well; if there is none, it follows the reply."""
+class _Shared:
+    """Memory of the parent's as well, which is the file of this number; 0 is none."""
+
+    def __init__(self, file: int = 0) -> None:
+        self._file = file
+        self._map: mmap.mmap | None = None
+        self.lent: memoryview | None = None
+        self.is_free = False
+
+    def room(self, size: int) -> memoryview:
+        """See `room`."""
+        if not self.is_free or not size:
+            return memoryview(bytearray(size))
+        if self._map is None or len(self._map) < size:
+            os.ftruncate(self._file, max(size, os.fstat(self._file).st_size))
+            self._map = mmap.mmap(self._file, size)
+        self.lent = memoryview(self._map)[:size]
+        return self.lent
+
+    def put(self, given: bytes | memoryview) -> None:
+        """Leaves what a task gives where the parent reads it, unless it lies there already."""
+        if given and given is not self.lent:
+            self.room(len(given))[:] = given
+        self.lent = None
+        if self._map and len(self._map) > KEPT:
+            self._map = None
+
+
+_shared = _Shared()
+
+
+def room(size: int) -> memoryview:
+    """Memory for `size` bytes that a task is about to give, which its parent reads where they lie. It holds what was
+    there before; a task takes it once."""
+    return _shared.room(size)
+
+
+def lent() -> memoryview | None:
+    """The room that the task has taken, if any."""
+    return _shared.lent
+
+
+def main(shared: str, module: str) -> None:
+    """Answers requests from standard input until there are no more; the module of the first may be imported before.
+    What a task gives goes into the file of the number `shared`, which is memory of the parent's as well. It follows the
+    reply if there is no such file, or the parent still reads there."""
+    global _shared
+    _shared = _Shared(int(shared))
     requests, replies = _channels()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its children
     with contextlib.suppress(OSError):  # not Linux
         Path("/proc/self/oom_score_adj").write_text(_WORST_FIRST, "ascii")
     held, computed = _data_held(), _stopwatch()
+    if module:
+        with contextlib.suppress(Exception):  # the task that needs it says so
+            import_module(module)
     while line := requests.readline():
         asked = json.loads(line)
         data = requests.read(asked["bytes"])
+        _shared.is_free = asked["shared"]
         _limit(held + asked["memory"], computed() + asked["seconds"])
         try:
             said, given = _task(asked["task"])(asked["about"], data)
@@ -48,19 +101,13 @@ def main(shared: str) -> None:
             reply = {"memory": "too much" if _could_hold(asked["memory"]) else "short"}
         except Exception as error:  # a task reports what it foresees; the rest is told, and the child goes on
             given, reply = b"", {"broke": f"{type(error).__name__}: {error}"}
-        if shared:
-            _put(given, int(shared))
+        if asked["shared"]:
+            _shared.put(given)
         replies.write(json.dumps({**reply, "bytes": len(given)}).encode() + b"\n")
-        if not shared:
+        if not asked["shared"]:
             replies.write(given)
         replies.flush()
         data = given = b""  # so that they are not held beside the next
-
-
-def _put(given: bytes | memoryview, file: int) -> None:
-    rest, at = memoryview(given), 0
-    while at < len(rest):
-        at += os.pwrite(file, rest[at:], at)
 
 
 def _channels() -> tuple[BinaryIO, BinaryIO]:
@@ -116,10 +163,12 @@ def _limit(memory: int, seconds: float) -> None:
 
 
 def _could_hold(memory: int) -> bool:
-    """Whether nearly as much can be allocated now that the task is over: then it was the task that wanted too much, and
+    """Whether about as much can be allocated now that the task is over: then it was the task that wanted too much, and
     otherwise the system that had too little."""
     try:
-        mmap.mmap(-1, memory * 9 // 10).close()
+        mmap.mmap(
+            -1, memory * 3 // 4
+        ).close()  # the rest is what the C library keeps for the next photo, see `children`
     except (OSError, MemoryError):
         return False
     return True

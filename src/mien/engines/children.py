@@ -2,7 +2,8 @@
 
 A file of a few hundred bytes can make a decoder take all memory, compute for ever, or break down, and no check before
 it foresees every way. A child is held by the system itself (`setrlimit`), and when it dies it costs that one file.
-Children are kept and asked again, so that what a photo costs extra is the way through a pipe.
+Children are kept and asked again, and what they give lies in memory that both can read, so that a photo costs hardly
+more than without them (`benchmarks/children.py`).
 """
 
 from __future__ import annotations
@@ -10,35 +11,39 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
+import mmap
 import os
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
+from mien.engines.child import KEPT
 from mien.engines.pool import Pool
-
-if TYPE_CHECKING:
-    from io import BufferedReader
 
 Reason = Literal["time", "hung", "too much memory", "short of memory", "killed", "broke"]
 
 MEMORY = 800_000_000
-"""Bytes that a task may allocate. A photo of 100 megapixels takes 300 to 600 million, whatever its format but WebP and
-AVIF. With the parent's share and the child's own 30 MB it is under 1 GB."""
+"""Bytes that a task may allocate where it names no other bound. With the parent's share and the child's own 30 MB it is
+under 1 GB."""
 
 PATIENCE = 20
 """Times the seconds that a task may compute after which it ends by the clock: a machine may be busy with other things.
 """
 _LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is read of a child."""
-_KEPT = 32_000_000
-"""Bytes that stay allocated for what a child gives."""
 _MOST = 256
 """Children at a time, more than there are workers."""
-_START = "import sys; sys.path[:] = sys.argv[2:]; from mien.engines.child import main; main(sys.argv[1])"
+_START = "import sys; sys.path[:] = sys.argv[3:]; from mien.engines.child import main; main(*sys.argv[1:3])"
+_REMOVE = getattr(mmap, "MADV_REMOVE", 0)
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEPT)}
+"""Has the C library of Linux keep the memory of a photo for the next one: to ask the system for it again takes longer
+than all else that a child costs."""
 
 
 class TaskEndedError(Exception):
@@ -51,11 +56,18 @@ class TaskEndedError(Exception):
 
 def ask(
     task: str, about: Mapping[str, Any], data: bytes = b"", *, seconds: float, memory: int = MEMORY
-) -> tuple[dict[str, Any], bytearray]:
+) -> tuple[dict[str, Any], memoryview]:
     """What `task` ("module:function", see `child.Task`) makes of `about` and `data` in a child that may allocate
-    `memory` bytes and compute for `seconds`. Raises TaskEndedError."""
+    `memory` bytes and compute for `seconds`. What it gives may lie in memory of the child's, for as long as anybody
+    holds it. Raises TaskEndedError."""
     with _children.borrow() as child:
         return child.ask(task, about, data, seconds=seconds, memory=memory)
+
+
+def start_early(module: str) -> None:
+    """Starts a child that imports the module of the tasks to come, while this process does something else."""
+    with _children.borrow() as child, contextlib.suppress(OSError):  # whoever asks is told
+        child.start(module)
 
 
 class Apart:
@@ -64,24 +76,26 @@ class Apart:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._shared: int | None = None
+        self._room: _Room | None = None
 
     def ask(
         self, task: str, about: Mapping[str, Any], data: bytes = b"", *, seconds: float, memory: int
-    ) -> tuple[dict[str, Any], bytearray]:
+    ) -> tuple[dict[str, Any], memoryview]:
         """See `ask`."""
-        process = self._process or self._start()
+        process = self.start()
+        room = self._room if self.is_ready() else None
         request = {"task": task, "about": about, "bytes": len(data), "seconds": seconds, "memory": memory}
+        request["shared"] = room is not None
         try:
-            with _ended_by(process, PATIENCE * seconds) as over:
-                reply, given = _exchange(process, json.dumps(request).encode() + b"\n", data, self._shared)
+            with _watch.over(process, PATIENCE * seconds) as late:
+                reply, given = _exchange(process, json.dumps(request).encode() + b"\n", data, room)
         except BaseException:  # Ctrl-C too: nobody knows what the child would say next, and to what
             self.end()
             raise
         if reply is None:
             self.end()
             raise TaskEndedError(
-                "hung" if over.is_set() else _reason(process.returncode), f"it ended with {process.returncode}"
+                "hung" if late.is_set() else _reason(process.returncode), f"it ended with {process.returncode}"
             )
         if "memory" in reply:
             raise TaskEndedError("too much memory" if reply["memory"] == "too much" else "short of memory")
@@ -89,18 +103,23 @@ class Apart:
             raise TaskEndedError("broke", str(reply["broke"]))
         return reply["said"], given
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        if hasattr(os, "memfd_create"):
-            self._shared = os.memfd_create("mien")
-        self._process = _started(self._shared)
+    def start(self, module: str = "") -> subprocess.Popen[bytes]:
+        """The process, which is started if there is none, and then imports the module before it is asked."""
+        if self._process is None:
+            self._room = _Room() if sys.platform == "linux" else None
+            self._process = _started(self._room, module)
         return self._process
+
+    def is_ready(self) -> bool:
+        """Whether nobody reads what the child gave last where it lies, so that the next can lie there."""
+        return self._room is None or self._room.is_free()
 
     def end(self) -> None:
         """Ends the process, if there is one."""
         process, self._process = self._process, None
-        shared, self._shared = self._shared, None
-        if shared is not None:
-            os.close(shared)
+        room, self._room = self._room, None
+        if room is not None:
+            os.close(room.file)
         if process is not None:
             process.kill()
             for stream in (process.stdin, process.stdout):
@@ -109,75 +128,124 @@ class Apart:
             process.wait()
 
 
-def _started(shared: int | None) -> subprocess.Popen[bytes]:
-    """A new child. It finds modules where this process does, and takes nothing from the environment that Python would
-    heed. What it gives comes through the file `shared`, which is memory, or through a pipe at three times the cost."""
-    here = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _START, str(shared or ""), here, *filter(None, sys.path)],
-        pass_fds=() if shared is None else (shared,),
+class _Room:
+    """A file of memory in which a child leaves what it gives, where it is read without being copied. It cannot be made
+    smaller, so that a child cannot take away what is being read."""
+
+    def __init__(self) -> None:
+        import fcntl
+
+        self.file = os.memfd_create("mien", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        self._map: mmap.mmap | None = None
+        self._large: weakref.ref[_Large] | None = None
+
+    def is_free(self) -> bool:
+        """Whether nobody reads what was given last."""
+        if self._large and self._large():
+            return False
+        try:
+            if self._map:  # there is no query, but an error that says that something refers to it; a file only grows
+                self._map.resize(os.fstat(self.file).st_size)
+        except (BufferError, OSError):
+            return False
+        return True
+
+    def given(self, size: int) -> memoryview:
+        """The first `size` bytes. Raises ValueError where there are fewer."""
+        if not size:
+            return memoryview(b"")
+        if size > KEPT:
+            large = _Large(self.file, size)
+            self._large = weakref.ref(large)
+            return memoryview(large).toreadonly()
+        if self._map is None or len(self._map) < size:
+            self._map = mmap.mmap(self.file, size)
+        return memoryview(self._map)[:size].toreadonly()
+
+
+class _Large(mmap.mmap):
+    """What is too large to be kept: its memory is given back once nothing refers to it."""
+
+    def __del__(self) -> None:
+        self.madvise(_REMOVE)
+
+
+def _started(room: _Room | None, module: str) -> subprocess.Popen[bytes]:
+    """A new child, which imports the module, if any. It finds modules where this process does, and takes nothing from
+    the environment that Python would heed. What it gives comes through the room, or through a pipe at five times the
+    cost."""
+    here, file = str(Path(__file__).parents[2]), room.file if room else 0
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _START, str(file), module, here, *filter(None, sys.path)],
+        pass_fds=(file,) if file else (),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **_MALLOC},
     )
-    if sys.platform == "linux" and process.stdout:
-        import fcntl
-
-        with contextlib.suppress(OSError):  # a megabyte at a time wakes both sides less often than 64 KiB
-            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
-    return process
 
 
 def _exchange(
-    process: subprocess.Popen[bytes], request: bytes, data: bytes, shared: int | None
-) -> tuple[dict[str, Any] | None, bytearray]:
+    process: subprocess.Popen[bytes], request: bytes, data: bytes, room: _Room | None
+) -> tuple[dict[str, Any] | None, memoryview]:
     """Sends a request and returns the reply; None if the child has died."""
     assert process.stdin and process.stdout
-    got, given = 0, bytearray()
     try:
         process.stdin.write(request)
         process.stdin.write(data)
         process.stdin.flush()
-        line = process.stdout.readline(_LONGEST_LINE)
-        reply = json.loads(line)
-        given = bytearray(reply["bytes"])
-        place = memoryview(given)
-        if shared is None:
-            replies = cast("BufferedReader", process.stdout)
-            while got < len(given) and (more := replies.readinto(place[got:])):
-                got += more
-        else:
-            while got < len(given) and (more := os.preadv(shared, [place[got:]], got)):
-                got += more
-            if got > _KEPT:
-                os.ftruncate(shared, 0)
+        reply = json.loads(process.stdout.readline(_LONGEST_LINE))
+        size = reply["bytes"]
+        if room:
+            return reply, room.given(size)
+        given = process.stdout.read(size)
+        if len(given) == size:
+            return reply, memoryview(given)
     except (BrokenPipeError, ConnectionResetError, ValueError, KeyError, TypeError):
-        reply = None
-    if reply is None or got < len(given):
-        process.kill()
-        process.wait()
-        return None, bytearray()
-    return reply, given
+        pass
+    process.kill()
+    process.wait()
+    return None, memoryview(b"")
 
 
-@contextlib.contextmanager
-def _ended_by(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
-    """Ends the child when it has neither come to an end nor computed to its limit in all this time, as where a network
-    drive does not answer; the event says whether it did. Windows knows no limit but this."""
-    over = threading.Event()
+class _Watch:
+    """Ends children that have neither come to an end nor computed to their limit in all the time they were given, as
+    where a network drive does not answer. Windows knows no limit but this. One thread does it for all."""
 
-    def end() -> None:
-        over.set()
-        process.kill()
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._watched: dict[threading.Event, tuple[float, subprocess.Popen[bytes]]] = {}
+        self._until = math.inf
+        self._thread: threading.Thread | None = None
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield over
-    finally:
-        timer.cancel()
+    @contextlib.contextmanager
+    def over(self, process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+        """Ends the process when the block takes longer than so many seconds; the event then says so."""
+        late, end = threading.Event(), time.monotonic() + seconds
+        with self._news:
+            self._watched[late] = end, process
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="mien-children", daemon=True)
+                self._thread.start()
+            elif end < self._until:
+                self._news.notify()
+        try:
+            yield late
+        finally:
+            with self._news:
+                del self._watched[late]
+
+    def _run(self) -> None:
+        with self._news:
+            while True:
+                now = time.monotonic()
+                for late, (end, process) in self._watched.items():
+                    if end <= now and not late.is_set():
+                        late.set()
+                        process.kill()
+                self._until = min((end for end, _ in self._watched.values() if end > now), default=math.inf)
+                self._news.wait(None if self._until == math.inf else self._until - now)
 
 
 def _reason(code: int) -> Reason:
@@ -191,7 +259,11 @@ def _reason(code: int) -> Reason:
     return "killed" if code == -signal.SIGKILL else "broke"
 
 
-_children = Pool(Apart, _MOST)
+def _pool() -> Pool[Apart]:
+    return Pool(Apart, _MOST, is_ready=Apart.is_ready, few=1 + (os.cpu_count() or 1))
+
+
+_children, _watch = _pool(), _Watch()
 
 
 @atexit.register
@@ -203,8 +275,8 @@ def end_all() -> None:
 
 def _forget() -> None:
     """In a fork of this process the children are its parent's."""
-    global _children
-    _children = Pool(Apart, _MOST)
+    global _children, _watch
+    _children, _watch = _pool(), _Watch()
 
 
 if hasattr(os, "register_at_fork"):

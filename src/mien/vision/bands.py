@@ -1,7 +1,9 @@
-"""Large PNGs and TIFFs in bands of rows, so that never all pixels are held at full size.
+"""Large PNGs, TIFFs, and files of plain pixels (BMP, PPM) in bands of rows, so that never all pixels are held at full
+size.
 
 Pillow decodes a picture as a whole, at four bytes a pixel. A band is a small file of the same format, made of a part of
 the data: rows of a PNG, whose filters look back no further than the row before; strips of a TIFF, which stand alone.
+Plain pixels need no file.
 """
 
 from __future__ import annotations
@@ -12,22 +14,28 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+
+Band = tuple[int, Image.Image]
+"""Rows of a picture, and the number of the first."""
 
 _BAND = 4_000_000
 """Pixels of a band, about."""
+_PIECE = 1 << 20
+"""Bytes of a PNG that are unpacked at a time."""
+_PLAIN = {"L": 1, "RGB": 3, "BGR": 3, "RGBX": 4, "BGRX": 4, "RGBA": 4, "BGRA": 4}
+"""Bytes of a pixel in Pillow's names for plain pixels."""
 _CHANNELS = {"L": 1, "P": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Modes of 8 bits a channel, whose rows Pillow gives back as they were."""
 _COPIED = (258, 259, 262, 277, 284, 317, 338, 339, 347, 530, 531, 532)
 """Fields of a TIFF that say how its pixels are coded."""
-_WIDTH, _LENGTH, _OFFSETS, _ROWS, _COUNTS = 256, 257, 273, 278, 279
+_WIDTH, _LENGTH, _DEPTH, _OFFSETS, _ROWS, _COUNTS = 256, 257, 258, 273, 278, 279
 
 
-def reduced(image: ImageFile.ImageFile, factor: int, data: bytes) -> NDArray[np.uint8] | None:
-    """The picture in `data`, whose header `image` is, `factor` times smaller by area averaging: HxW uint8 grey, or
-    HxWxC grey with alpha, RGB or RGBA. None where it cannot be had in bands. Raises what Pillow and zlib raise."""
+def reduced(image: ImageFile.ImageFile, factor: int, data: bytes) -> Iterator[tuple[int, Image.Image]] | None:
+    """The picture in `data`, whose header `image` is, `factor` times smaller by area averaging, in bands of grey, grey
+    with alpha, RGB or RGBA, each with the number of its first row; not always from the top. None where it cannot be had
+    in bands. Iterating raises what Pillow and zlib raise."""
     if image.mode not in _CHANNELS or "transparency" in image.info:
         return None
     if isinstance(image, PngImagePlugin.PngImageFile):
@@ -35,16 +43,13 @@ def reduced(image: ImageFile.ImageFile, factor: int, data: bytes) -> NDArray[np.
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         found = _of_tiff(image, factor, data)
     else:
-        return None
-    whole: NDArray[np.uint8] | None = None
-    row = 0
-    for band in found or ():
-        small = np.asarray((band.convert("RGB") if band.mode == "P" else band).reduce(factor))
-        if whole is None:
-            whole = np.empty((-(-image.height // factor), *small.shape[1:]), np.uint8)
-        whole[row : row + len(small)] = small
-        row += len(small)
-    return whole
+        found = _of_plain(image, factor, data)
+    return None if found is None else _reduced(found, factor)
+
+
+def _reduced(found: Iterator[Band], factor: int) -> Iterator[tuple[int, Image.Image]]:
+    for row, band in found:
+        yield row // factor, (band.convert("RGB") if band.mode == "P" else band).reduce(factor)
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -68,27 +73,53 @@ def _rows(image: Image.Image, factor: int) -> int:
     return max(1, _BAND // image.width // factor) * factor
 
 
-def _of_png(image: PngImagePlugin.PngImageFile, factor: int, data: bytes) -> Iterator[Image.Image] | None:
+def _of_plain(image: ImageFile.ImageFile, factor: int, data: bytes) -> Iterator[Band] | None:
+    """Bands of pixels that lie in the file as they are, row by row, from the top or from the bottom."""
+    if len(image.tile) != 1 or image.tile[0][0] != "raw" or image.tile[0][1] != (0, 0, *image.size):
+        return None
+    _, _, start, given = image.tile[0]
+    args = given if isinstance(given, tuple) else (given,)
+    raw, stride, step = (*args, 0, 1)[:3] if len(args) < 2 else (*args, 1)[:3]
+    if raw not in _PLAIN or step not in (1, -1):
+        return None
+    stride = stride or image.width * _PLAIN[str(raw)]
+    return _plain_bands(image, _rows(image, factor), str(raw), start, stride, step, data)
+
+
+def _plain_bands(
+    image: Image.Image, rows: int, raw: str, start: int, stride: int, step: int, data: bytes
+) -> Iterator[Band]:
+    if start + stride * image.height > len(data):
+        raise EOFError("image file is truncated")
+    for row in range(0, image.height, rows):
+        count = min(rows, image.height - row)
+        first = start + stride * (row if step > 0 else image.height - row - count)
+        part = data[first : first + stride * count]
+        yield row, Image.frombuffer(image.mode, (image.width, count), part, "raw", raw, stride, step)
+
+
+def _of_png(image: PngImagePlugin.PngImageFile, factor: int, data: bytes) -> Iterator[Band] | None:
     header = data[16:29]
     return None if header[8] != 8 or header[12] else _png_bands(image, _rows(image, factor), data)
 
 
-def _png_bands(image: PngImagePlugin.PngImageFile, rows: int, data: bytes) -> Iterator[Image.Image]:
+def _png_bands(image: PngImagePlugin.PngImageFile, rows: int, data: bytes) -> Iterator[Band]:
     stride = 1 + image.width * _CHANNELS[image.mode]
     pixels = zlib.decompressobj()
-    held, before, left, palette = bytearray(), b"", image.height, b""
+    held, before, row, palette = bytearray(), b"", 0, b""
     for kind, start, end in png_chunks(data):
-        body = data[start:end] if kind in (b"PLTE", b"IDAT") else b""
-        palette = _chunk(kind, body) if kind == b"PLTE" else palette
-        while left and kind == b"IDAT" and body:
-            wanted = min(rows, left)
-            held += pixels.decompress(body, wanted * stride - len(held))
-            body = pixels.unconsumed_tail
-            if len(held) == wanted * stride:
-                band, before = _png_band(image, wanted, bytes(held), before, data[24:29], palette)
-                yield band
-                held, left = bytearray(), left - wanted
-    if left:
+        palette = _chunk(kind, data[start:end]) if kind == b"PLTE" else palette
+        for at in range(start, end if kind == b"IDAT" else start, _PIECE):
+            body = data[at : min(at + _PIECE, end)]
+            while body and row < image.height:
+                wanted = min(rows, image.height - row)
+                held += pixels.decompress(body, wanted * stride - len(held))
+                body = pixels.unconsumed_tail
+                if len(held) == wanted * stride:
+                    band, before = _png_band(image, wanted, bytes(held), before, data[24:29], palette)
+                    yield row, band
+                    held, row = bytearray(), row + wanted
+    if row < image.height:
         raise EOFError("image file is truncated")
 
 
@@ -110,7 +141,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
 
 
-def _of_tiff(image: TiffImagePlugin.TiffImageFile, factor: int, data: bytes) -> Iterator[Image.Image] | None:
+def _of_tiff(image: TiffImagePlugin.TiffImageFile, factor: int, data: bytes) -> Iterator[Band] | None:
     tags: Any = image.tag_v2
     height, rows = image.height, tags.get(_ROWS, 0)
     offsets, counts = (
@@ -119,7 +150,11 @@ def _of_tiff(image: TiffImagePlugin.TiffImageFile, factor: int, data: bytes) -> 
     ints = all(isinstance(one, int) for one in (rows, *offsets, *counts))
     if not ints or tags.get(284, 1) != 1 or tags.get(262) not in (0, 1, 2, 6):
         return None
-    stride = image.width * _CHANNELS[image.mode]
+    depths = tags.get(_DEPTH, (8,))
+    depths = set(depths) if isinstance(depths, tuple) else {depths}
+    if not depths <= {8, 16} or len(depths) > 1:
+        return None
+    stride = image.width * _CHANNELS[image.mode] * depths.pop() // 8
     if len(offsets) == 1 and tags.get(259) == 1 and counts[0] >= stride * height:  # as they are: cut where we like
         rows = factor
         starts = range(0, height, rows)
@@ -137,7 +172,7 @@ def _of_tiff(image: TiffImagePlugin.TiffImageFile, factor: int, data: bytes) -> 
 
 def _tiff_bands(
     image: TiffImagePlugin.TiffImageFile, rows: int, step: int, strips: list[tuple[int, int]], data: bytes
-) -> Iterator[Image.Image]:
+) -> Iterator[Band]:
     tags: Any = image.tag_v2
     for first in range(0, -(-image.height // rows), step):
         some = strips[first : first + step]
@@ -156,4 +191,4 @@ def _tiff_bands(
         file = head + directory.tobytes(8) + b"".join(data[at : at + count] for at, count in some)
         with TiffImagePlugin.TiffImageFile(BytesIO(file)) as band:
             band.load()
-            yield band.copy()
+            yield first * rows, band.copy()

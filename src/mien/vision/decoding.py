@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
+from mien.engines import child
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
@@ -41,7 +42,7 @@ from mien.vision.sniff import sniff
 MAX_BYTES = 512 * 2**20
 """Bytes of the largest file that is read."""
 MAX_PIXELS = 128_000_000
-"""Most pixels that are decoded at once. At this size a PNG or TIFF takes 0.5 to 1 GB for the moment, a WebP 2 GB."""
+"""Most pixels that are decoded at once. Whether a picture of this size can be had in `MEMORY` depends on its format."""
 MAX_JPEG_PIXELS = 512_000_000
 """Most pixels of a sequential JPEG, which is decoded row by row at an eighth of its size: today's phones reach 200
 million."""
@@ -52,8 +53,9 @@ LEAST_SCALE = 0.45
 SHARE = 256_000_000
 """Bytes that a photo is decoded in beside others. One that takes more waits until it is alone: so many workers together
 take their shares and what one photo may take."""
-MEMORY = 800_000_000
-"""Bytes that one photo may be decoded in when it is alone."""
+MEMORY = 480_000_000
+"""Bytes that one photo may be decoded in when it is alone, the picture apart: with that, and what two processes take in
+any case, a worker stays below 600 MB (`benchmarks/children.py`)."""
 _BYTES_A_PIXEL = 16
 """What Pillow takes at most to decode a pixel, its copies included: a WebP takes it all."""
 LARGEST_PICTURE = 32_000_000
@@ -137,8 +139,11 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
         wanted = reduction(width, height, max_side, least_scale)
         divisor = _draft(image, wanted)
         check_size(image, width * height, data, name)
-        if most and _bytes_for(image, divisor, data) > most:
+        need = _bytes_for(image, divisor, data)
+        if most and need > most:
             raise LargeError
+        if isinstance(image, _Jpeg) and need > MEMORY:
+            raise MemoryError
         if file_type is FileType.PNG and (exif := bands.png_chunk(data, b"eXIf")):
             image.info["exif"] = exif  # it may come after the pixels, and Pillow would decode them to find it
         orientation = _orientation(image)
@@ -151,11 +156,10 @@ def decoded(data: bytes, name: str, max_side: int | None, least_scale: float, mo
             if said := _missing(image, data):
                 raise PhotoError(name, PhotoFault.DAMAGED, {"file_type": file_type, "said": said})
             factor = _factor(image.size, wanted, max_side)
-            large = factor > 1 and _bytes_for(image, divisor, data) > SHARE
-            banded = bands.reduced(image, factor, data) if large else None
-            if banded is not None:
-                plain = banded.shape[2:] == (3,)
-                pixels = _upright(banded if plain else np.asarray(_rgb(Image.fromarray(banded), 1)), orientation)
+            large = factor > 1 and need > SHARE
+            pixels = _in_bands(image, factor, data) if large else None
+            if pixels is not None:
+                pixels = _upright(pixels, orientation)
             else:
                 image.load()
                 if file_type is FileType.TGA and image.mode == "RGBA" and not data[17] & 15:
@@ -173,6 +177,21 @@ def _preview(data: bytes, name: str) -> bytes:
     if found is None:
         raise PhotoError(name, PhotoFault.NO_PREVIEW, {"file_type": FileType.RAW.value})
     return found
+
+
+def _in_bands(image: ImageFile.ImageFile, factor: int, data: bytes) -> Pixels | None:
+    """The pixels of a picture `factor` times smaller, of which a part is held at a time; None where that cannot be."""
+    for flatten in (_on_white, _opaque):
+        found, alpha = bands.reduced(image, factor, data), 0
+        if found is None:
+            return None
+        pixels = _room((-(-image.height // factor), -(-image.width // factor), 3))
+        for row, band in found:
+            alpha = max(alpha, _most_alpha(band))
+            pixels[row : row + band.height] = np.asarray(flatten(band))
+        if alpha > _INVISIBLE:
+            break
+    return pixels
 
 
 def _jpeg(image: _Jpeg, divisor: int, data: bytes, name: str) -> Pixels | None:
@@ -226,7 +245,21 @@ def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes |
         return _faulty(error, data), b""
     pixels, file_type, width, height, scale = found
     said = {"sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height, "format": file_type.value}
-    return {**said, "scale": scale, "size": pixels.shape[:2]}, np.ascontiguousarray(pixels).data.cast("B")
+    return {**said, "scale": scale, "size": pixels.shape[:2]}, _given(pixels)
+
+
+def _given(pixels: Pixels) -> memoryview:
+    """The pixels where the parent reads them."""
+    given = child.lent()
+    if given is None or not np.may_share_memory(pixels, np.frombuffer(given, np.uint8)):
+        given = child.room(pixels.nbytes)
+        np.copyto(np.frombuffer(given, np.uint8).reshape(pixels.shape), pixels)
+    return given
+
+
+def _room(shape: tuple[int, int, int]) -> Pixels:
+    """Pixels to be filled, where the parent reads them."""
+    return np.frombuffer(child.room(math.prod(shape)), np.uint8).reshape(shape)
 
 
 def read(path: Path) -> bytes:
@@ -328,7 +361,15 @@ def _bytes_for(image: ImageFile.ImageFile, divisor: int, data: bytes) -> int:
     pixels = image.width * image.height
     if not isinstance(image, _Jpeg):
         return len(data) + _BYTES_A_PIXEL * pixels
-    return len(data) + 3 * pixels + (6 * divisor**2 * pixels if _is_whole(image, data) else 0)
+    return len(data) + 3 * pixels + (round(_coefficients(image) * divisor**2 * pixels) if _is_whole(image, data) else 0)
+
+
+def _coefficients(image: _Jpeg) -> float:
+    """Bytes a pixel that libjpeg holds of a JPEG that comes in scans: two for each component, less where its colours
+    are stored at a smaller size."""
+    areas = [across * down for _, across, down, _ in image.layer]
+    whole = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
+    return 2 * sum(areas) / max(1, whole)
 
 
 def _missing(image: ImageFile.ImageFile, data: bytes) -> str:
@@ -419,15 +460,27 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
         image = image.reduce(factor)
     if image.mode in ("I", "F"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        alpha = layer.getchannel("A")
-        most: Any = alpha.getextrema()[1]
-        if most <= _INVISIBLE:
-            return layer.convert("RGB")
-        image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=alpha)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return _on_white(image) if _most_alpha(image) > _INVISIBLE else _opaque(image)
+
+
+def _most_alpha(image: Image.Image) -> int:
+    """The most, from 0 to 255, that a pixel covers of what lies behind it."""
+    most: Any = image.convert("RGBA").getchannel("A").getextrema()[1] if image.has_transparency_data else 255
+    return int(most)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA") if image.has_transparency_data else image
+    return layer if layer.mode == "RGB" else layer.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return _opaque(image)
+    layer = image.convert("RGBA")
+    white = Image.new("RGB", layer.size, "white")
+    white.paste(layer, mask=layer.getchannel("A"))
+    return white
 
 
 def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:

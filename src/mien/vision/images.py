@@ -93,7 +93,7 @@ def _picture(
     """The photo of `size` bytes that a child decodes: `data`, or what lies at the path."""
     about = {"name": name, "max_side": max_side, "least_scale": least_scale, **where}
     said: dict[str, Any] = {"large": True}
-    given = bytearray()
+    given = memoryview(b"")
     if size < decoding.SHARE // 2:  # a larger file would take its share before anybody has looked at it
         said, given = _asked("task", about, data, size, decoding.SHARE)
     if "large" in said:
@@ -112,7 +112,7 @@ _ALONE = threading.Lock()
 
 def _asked(
     task: str, about: Mapping[str, Any], data: bytes, size: int, memory: int
-) -> tuple[dict[str, Any], bytearray]:
+) -> tuple[dict[str, Any], memoryview]:
     """What a child makes of a file of `size` bytes within so much memory. Raises PhotoError."""
     seconds = SECONDS + SECONDS_A_MEGABYTE * min(size, decoding.MAX_BYTES) / 2**20
     try:
@@ -173,8 +173,8 @@ def rgb_profile(data: bytes, name: str) -> bytes | None:
     """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
     other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
     does for the header."""
-    _, profile = _asked("profile", {"name": name}, data, len(data), decoding.SHARE)
-    return bytes(profile) if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+    profile = bytes(_asked("profile", {"name": name}, data, len(data), decoding.SHARE)[1])
+    return profile if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
 
 
 def file_sha256(path: Path) -> str:
