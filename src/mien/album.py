@@ -6,8 +6,9 @@
     for answer in album.classify(["party.jpg"]): ...
 
 Every method may raise the errors of `mien.errors`. Methods that write hold the album's lock while they do; methods that
-only read work on a read-only album, and create nothing. Two exceptions write where they can: `classify` keeps a journal
-of a long run and the traceback of a tool that failed, and removes old journals; `advice` remembers that it was given.
+only read work on a read-only album, and create nothing. Some write where they can all the same: `classify`, `find` and
+`evaluate` remember for some days what was seen in the photos, and keep the traceback of a tool that failed; `advice`
+remembers that it was given.
 """
 
 from __future__ import annotations
@@ -442,20 +443,19 @@ class Album:
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
+        forget: bool = False,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
-        that folder. A run over folders that was interrupted goes on where it stopped.
+        that folder. What was seen in a photo is remembered, so that asking again, after an interruption or a training,
+        costs reading the photos alone; with `forget` nothing of these photos is.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
         path, something that is no photo, the model, `top` below 1) is raised at once, before the first answer.
         """
-        from mien.storage import journals
-
         with self._reading() as album:
-            recogniser = self._recogniser(album, model)
-        journals.remove_old(self._layout.journals)
-        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
+            recogniser = self._recogniser(album, model, forget)
+        return _classify(photos, recogniser, top, annotate, self._progress)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
@@ -525,11 +525,11 @@ class Album:
         model.require_encoder(album.encoder)
         return model
 
-    def _recogniser(self, album: OpenAlbum, folder: StrPath | None) -> Recogniser:
+    def _recogniser(self, album: OpenAlbum, folder: StrPath | None, forget: bool = False) -> Recogniser:
         """The model in `folder`, or the current one, ready to answer."""
         from mien.recogniser import Recogniser
 
-        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers)
+        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers, album.sight(forget))
 
     def _model(self, album: OpenAlbum, folder: StrPath | None) -> Model:
         """The model in `folder`, or the current one. Raises ModelError if there is none."""
@@ -563,15 +563,15 @@ def classify(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[Answer]:
-    """`Album.classify` where there is no album: the folder `model` is enough. Nothing is kept of what it sees, so a run
-    that was interrupted begins again. `eyes` as for an `Album`."""
+    """`Album.classify` where there is no album: the folder `model` is enough. Nothing is remembered of what it sees.
+    `eyes` as for an `Album`."""
     from mien import wiring
     from mien.recogniser import Recogniser
     from mien.registry.folder import load_model
 
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
+    return _classify(photos, recogniser, top, annotate, progress or Silent())
 
 
 def convert(
@@ -595,20 +595,14 @@ def _classify(
     top: int,
     annotate: StrPath | None,
     progress: Progress,
-    journals: Path | None,
 ) -> Iterator[Answer]:
     """Checks the question, then answers; see `Album.classify`."""
-    from mien.recogniser import as_list, is_path
+    from mien.recogniser import as_list
     from mien.stages.annotate import plan_copies
     from mien.stages.classify import classify, photos_of
-    from mien.storage.journals import Journal
 
-    given = as_list(photos)
-    asked = photos_of(given)
-    paths = [Path(photo) for photo in given if is_path(photo)]
-    is_long = len(paths) == len(given) and not {one.name for one in asked} <= set(map(str, paths))  # a folder is named
-    journal = Journal(journals, recogniser.model.version, top, paths) if journals and is_long else None
-    answers = classify(asked, recogniser, top, progress, journal)
+    asked = photos_of(as_list(photos))
+    answers = classify(asked, recogniser, top, progress)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
     copies = plan_copies(Path(annotate), named) if annotate is not None else {}
     return _annotated(answers, asked, copies, recogniser, progress)
