@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
+    from mien.stages.find import Found
+    from mien.stages.forget import Forgotten
     from mien.stages.merge import Merged
     from mien.stages.models import Version
     from mien.stages.show import Shown
@@ -457,6 +459,53 @@ class Album:
             recogniser = self._recogniser(album, model, forget)
         return _classify(photos, recogniser, top, annotate, self._progress)
 
+    def find(
+        self,
+        people: str | Iterable[str],
+        photos: PhotoLike | Iterable[PhotoLike],
+        least: float = 0.0,
+        copy: StrPath | None = None,
+        link: StrPath | None = None,
+        model: StrPath | None = None,
+        forget: bool = False,
+    ) -> Iterator[Found]:
+        """Who of these people (all whom the model knows, if none is named) is in each photo, with a probability of at
+        least `least`, from 0 to 1. Copies of the photos go into the folder `copy`, or links to them into the folder
+        `link`, by person; no file is replaced, and what lies there already is not looked at. Photos, `model` and
+        `forget` are as for `classify`. Raises UsageError for a name that is nobody's, and for a folder that an album
+        has for itself."""
+        from mien.recogniser import as_list
+        from mien.stages.classify import photos_of
+        from mien.stages.find import Places, find, wanted
+
+        if copy is not None and link is not None:
+            raise UsageError("A copy and a link", "exclude each other", "Ask for one of them.")
+        asked = photos_of(as_list(photos))
+        with self._reading() as album:
+            recogniser = self._recogniser(album, model, forget)
+        looked_for = wanted([people] if isinstance(people, str) else people, recogniser.model.people)
+        target = copy if copy is not None else link
+        places = None
+        if target is not None:
+            places = Places(Path(target), "link" if copy is None else "copy", looked_for)
+            asked = [one for one in asked if not places.holds(one.photo)]
+        given = [(one.name, one.photo, one.error) for one in asked]
+        return _closing(recogniser, find(given, recogniser, looked_for, least, places, self._progress))
+
+    def known_people(self, model: StrPath | None = None) -> tuple[str, ...]:
+        """The people whom a model (the current one) knows, by name."""
+        with self._reading() as album:
+            return tuple(self._model(album, model).people)
+
+    def forget(self, photos: StrPath | Iterable[StrPath] = ()) -> Forgotten:
+        """Forgets what was seen in photos that were only asked about (`classify`, `find`, `evaluate`): in these, or in
+        all that are remembered. No person and no photo of the album is touched. Raises StorageError where that cannot
+        be done."""
+        from mien.stages.forget import forget
+
+        with self._writing("forget") as album:
+            return forget(album, _paths(photos))
+
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
         from mien.encoders.listing import list_encoders
@@ -606,6 +655,12 @@ def _classify(
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
     copies = plan_copies(Path(annotate), named) if annotate is not None else {}
     return _annotated(answers, asked, copies, recogniser, progress)
+
+
+def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]:
+    """What is found; the recogniser is closed in the end."""
+    with recogniser, closing(found):
+        yield from found
 
 
 def _annotated(

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from mien.errors import PhotoError, StorageError
-from mien.records import asked
 from mien.records.asked import DAY, AskedPhotos, forget, remembered, tidy
 from mien.text.photos import PhotoFault
 from mien.types import Embedding, Face, Photo, Quality, SeenFace, SeenPhoto
@@ -103,7 +102,7 @@ def test_after_its_days_a_photo_is_forgotten_however_often_it_was_asked_about(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_800_000_000.0
-    monkeypatch.setattr(asked.time, "time", lambda: now)
+    monkeypatch.setattr("mien.records.asked.time.time", lambda: now)
     with AskedPhotos.open(file, 30, 200) as shelf:
         shelf.keep(seen("a" * 64), ENCODER)
         shelf.begin("b" * 64)
@@ -130,7 +129,7 @@ def test_the_oldest_go_for_those_that_come_but_none_of_the_same_run(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_800_000_000.0
-    monkeypatch.setattr(asked.time, "time", lambda: now)
+    monkeypatch.setattr("mien.records.asked.time.time", lambda: now)
     keys = [f"{number:064}" for number in range(400)]
     with AskedPhotos.open(file, 30, 1) as shelf:
         for key in keys:
