@@ -99,6 +99,11 @@ CASES: dict[str, tuple[Case, ...] | str] = {
         Case("-C {album} classify {world}/photos --csv"),
         Case("-C {album} classify {world}/photos --json"),
     ),
+    "find": (
+        Case("-C {album} find Ada {world}/photos --copy {world}/out"),
+        Case("-C {album} find {world}/photos --link {world}/out"),
+    ),
+    "forget": (Case("-C {album} forget", "messy"),),
     "sources": (Case("-C {album} sources"),),
     "collect": (Case("-C {album} collect"),),
     "merge": (Case("-C {album} merge", "collected"),),

@@ -117,7 +117,7 @@ def remove(
         typer.Option(
             "--everywhere",
             help="Delete all that the album holds of the person: photos, also those set aside, models and their pages, "
-            "journals, records, the name.",
+            "what is remembered of photos asked about, records, the name.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
@@ -169,7 +169,7 @@ def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
     entry(
         "not reached",
         "photos of others that show the person or carry the name; copies that you made: of photos, of the album, of "
-        "its models, by --annotate, by convert; backups",
+        "its models, by --annotate, by find, by convert; backups",
         "33",
     )
 
@@ -194,6 +194,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     if found.waiting:
         how = f"{command(found.folder, 'merge')}, or daily"
         entry("waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: {how}", "33")
+    if found.remembered.photos:
+        size = f"{count(found.remembered.photos, 'photo')} asked about, {found.remembered.bytes / 1e6:.1f} MB"
+        entry("remembered", f"{size}; {command(found.folder, 'forget')} drops them")
     for number, one in enumerate(found.closed[:SHOWN]):
         entry("" if number else "closed", f"{shown(one.path)} {one.reason}. {one.kind.remedy}", "31")
     say_more(len(found.closed))

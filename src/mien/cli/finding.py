@@ -26,9 +26,9 @@ def find(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[PERSON]... PHOTO|FOLDER...",
-            help="Names of people, none for all whom the model knows; then photos, or folders that hold some. A folder "
-            "that is called as a person is written ./NAME.",
+            metavar="PERSON|PHOTO|FOLDER",
+            help="First names of people, none for all whom the model knows; then photos, or folders that hold some. "
+            "Write a folder that is called like a person as ./NAME.",
         ),
     ],
     least: Annotated[
@@ -93,7 +93,7 @@ def _parted(words: Sequence[str], known: Sequence[str]) -> tuple[list[str], list
         raise UsageError(printable(last), "is a person's name, and no photo is named", remedy)
     if nfc(last) not in people:
         raise UsageError(printable(last), "does not exist, and is nobody's name", "Check the path, and the name.")
-    raise UsageError("The list of photos", "is empty", "Name photos after the names, or folders that hold some.")
+    raise UsageError("No photo", "is named", "Name photos after the names, or folders that hold some.")
 
 
 def _lines(found: Found, wide: int) -> list[str]:
@@ -137,7 +137,7 @@ def forget(
     photos: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PHOTO|FOLDER]...", help="Only these photos, and those in these folders.", show_default=False
+            metavar="PHOTO|FOLDER", help="Only these photos, and those in these folders.", show_default=False
         ),
     ] = None,
     as_json: Json = False,

@@ -26,7 +26,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from mien.errors import PhotoError, StorageError
-from mien.storage.files import make_folder, remove_file
+from mien.storage.files import is_there, make_folder, remove_file
 from mien.storage.private import private_file
 from mien.text.photos import PhotoFault
 from mien.text.retries import DOUBTFUL, MENDABLE, TWICE
@@ -61,6 +61,9 @@ class Remembered:
     photos: int
     bytes: int
     oldest: int | None
+
+
+NOTHING: Final = Remembered(0, 0, None)
 
 
 class AskedPhotos:
@@ -296,11 +299,11 @@ class AskedPhotos:
 
 def remembered(file: Path) -> Remembered:
     """How much the file remembers; nothing where there is none, or it is of no use. Changes nothing."""
-    with contextlib.suppress(StorageError, sqlite3.Error):
+    with contextlib.suppress(StorageError, sqlite3.Error, OSError):
         if file.is_file():
             with AskedPhotos._readable(file, 0) as asked:
                 return asked.remembered()
-    return Remembered(0, 0, None)
+    return NOTHING
 
 
 def tidy(file: Path, days: int, megabytes: int) -> None:
@@ -313,7 +316,7 @@ def tidy(file: Path, days: int, megabytes: int) -> None:
 
 def forget(file: Path, sha256s: Iterable[str] | None = None) -> int:
     """Forgets these photos, or all; how many of them the file had. Raises StorageError where that cannot be done."""
-    if not file.exists():
+    if not is_there(file):
         return 0
     try:
         with AskedPhotos._prepared(file, _NO_END, _NO_END) as asked:

@@ -83,7 +83,7 @@ def wanted(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
             remedy = "`mien status` names all people; `mien find` without a name looks for all of them."
             if meant := nearest(name, known):
                 remedy = f"Did you mean {listed(map(quoted_name, meant), 'or')}? {remedy}"
-            raise UsageError(quoted_name(name), "is nobody's name whom the model knows", remedy)
+            raise UsageError(quoted_name(name), "is the name of nobody whom the model knows", remedy)
     return tuple(people[name] for name in chosen) or tuple(known)
 
 
