@@ -430,12 +430,15 @@ class Album:
         with self._reading() as album:
             return check(album, [TRAINING])
 
-    def evaluate(self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None) -> Evaluated:
-        """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`."""
+    def evaluate(
+        self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None, forget: bool = False
+    ) -> Evaluated:
+        """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`. `forget` is
+        as for `classify`."""
         from mien.stages.evaluate import evaluate
 
         probes, closed = people_below(Path(photos))
-        with self._reading() as album, self._recogniser(album, model) as recogniser:
+        with self._reading() as album, self._recogniser(album, model, forget) as recogniser:
             found = evaluate(album, recogniser, probes, face)
         return replace(found, failures=(*found.failures, *((error.about, error) for error in closed)))
 

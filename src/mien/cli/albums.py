@@ -29,6 +29,10 @@ FEW = 4
 """Names in one line before the rest is only counted."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Forget = Annotated[
+    bool, typer.Option("--forget", help="Remember nothing of these photos, and forget what is remembered.")
+]
+"""Of commands that ask about photos."""
 
 PEOPLE = 40
 """People in the table of status; of more, those with the fewest photos."""

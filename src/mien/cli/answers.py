@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.albums import Forget
 from mien.cli.console import SHOWN, Reporter, cells, csv_text, fit, json_text, paint, printable, say, tell, widest
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
@@ -60,9 +61,7 @@ def classify(
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Remember nothing of these photos, and forget what is remembered.")
-    ] = False,
+    forget: Forget = False,
 ) -> None:
     """Say who is in photos, or that nobody knows. What was seen in them is remembered for some days, so that asking
     again is quick."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
+from mien.cli.albums import Forget, Json
 from mien.cli.console import SHOWN, Reporter, fit, json_text, paint, printable, say, say_json, tell, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
@@ -44,9 +44,7 @@ def find(
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Remember nothing of these photos, and forget what is remembered.")
-    ] = False,
+    forget: Forget = False,
 ) -> None:
     """List the photos in which somebody is, and how sure that is. Photos are only read, and no file is replaced."""
     if copy is not None and link is not None:
