@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"encoders"}),
     frozenset({"seeing", "sources"}),
     frozenset({"records", "registry"}),
-    frozenset({"open_album", "intake", "recogniser", "doubts"}),
+    frozenset({"open_album", "intake", "recogniser", "remembering", "doubts"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"pipeline"}),

@@ -6,8 +6,9 @@
     for answer in album.classify(["party.jpg"]): ...
 
 Every method may raise the errors of `mien.errors`. Methods that write hold the album's lock while they do; methods that
-only read work on a read-only album, and create nothing. Two exceptions write where they can: `classify` keeps a journal
-of a long run and the traceback of a tool that failed, and removes old journals; `advice` remembers that it was given.
+only read work on a read-only album, and create nothing. Some write where they can all the same: `classify`, `find` and
+`evaluate` remember for some days what was seen in the photos, and keep the traceback of a tool that failed; `advice`
+remembers that it was given.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
+    from mien.stages.find import Found
+    from mien.stages.forget import Forgotten
     from mien.stages.merge import Merged
     from mien.stages.models import Version
     from mien.stages.show import Shown
@@ -429,12 +432,15 @@ class Album:
         with self._reading() as album:
             return check(album, [TRAINING])
 
-    def evaluate(self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None) -> Evaluated:
-        """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`."""
+    def evaluate(
+        self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None, forget: bool = False
+    ) -> Evaluated:
+        """Measures a model (the current one) on a folder of <person>/ photos; see `mien.stages.evaluate`. `forget` is
+        as for `classify`."""
         from mien.stages.evaluate import evaluate
 
         probes, closed = people_below(Path(photos))
-        with self._reading() as album, self._recogniser(album, model) as recogniser:
+        with self._reading() as album, self._recogniser(album, model, forget) as recogniser:
             found = evaluate(album, recogniser, probes, face)
         return replace(found, failures=(*found.failures, *((error.about, error) for error in closed)))
 
@@ -444,21 +450,67 @@ class Album:
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
+        forget: bool = False,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
-        that folder. A run over folders that was interrupted goes on where it stopped.
+        that folder. What was seen in a photo is remembered, so that asking again, after an interruption or a training,
+        costs reading the photos alone; with `forget` nothing of these photos is.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
         path, something that is no photo, the model, `top` below 1) is raised at once, before the first answer.
         """
-        from mien.storage import journals
-
         _expect(photos)
         with self._reading() as album:
-            recogniser = self._recogniser(album, model)
-        journals.remove_old(self._layout.journals)
-        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
+            recogniser = self._recogniser(album, model, forget)
+        return _classify(photos, recogniser, top, annotate, self._progress)
+
+    def find(
+        self,
+        people: str | Iterable[str],
+        photos: PhotoLike | Iterable[PhotoLike],
+        least: float = 0.0,
+        copy: StrPath | None = None,
+        link: StrPath | None = None,
+        model: StrPath | None = None,
+        forget: bool = False,
+    ) -> Iterator[Found]:
+        """Who of these people (all whom the model knows, if none is named) is in each photo, with a probability of at
+        least `least`, from 0 to 1. Copies of the photos go into the folder `copy`, or links to them into the folder
+        `link`, by person; no file is replaced, and what lies there already is not looked at. Photos, `model` and
+        `forget` are as for `classify`. Raises UsageError for a name that is nobody's, and for a folder that an album
+        has for itself."""
+        from mien.recogniser import as_list
+        from mien.stages.classify import photos_of
+        from mien.stages.find import Places, find, wanted
+
+        if copy is not None and link is not None:
+            raise UsageError("A copy and a link", "exclude each other", "Ask for one of them.")
+        asked = photos_of(as_list(photos))
+        with self._reading() as album:
+            recogniser = self._recogniser(album, model, forget)
+        looked_for = wanted([people] if isinstance(people, str) else people, recogniser.model.people)
+        target = copy if copy is not None else link
+        places = None
+        if target is not None:
+            places = Places(Path(target), "link" if copy is None else "copy", looked_for)
+            asked = [one for one in asked if not places.holds(one.photo)]
+        given = [(one.name, one.photo, one.error) for one in asked]
+        return _closing(recogniser, find(given, recogniser, looked_for, least, places, self._progress))
+
+    def known_people(self, model: StrPath | None = None) -> tuple[str, ...]:
+        """The people whom a model (the current one) knows, by name."""
+        with self._reading() as album:
+            return tuple(self._model(album, model).people)
+
+    def forget(self, photos: StrPath | Iterable[StrPath] = ()) -> Forgotten:
+        """Forgets what was seen in photos that were only asked about (`classify`, `find`, `evaluate`): in these, or in
+        all that are remembered. No person and no photo of the album is touched. Raises StorageError where that cannot
+        be done."""
+        from mien.stages.forget import forget
+
+        with self._writing("forget") as album:
+            return forget(album, _paths(photos))
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
@@ -531,11 +583,11 @@ class Album:
         model.require_encoder(album.encoder)
         return model
 
-    def _recogniser(self, album: OpenAlbum, folder: StrPath | None) -> Recogniser:
+    def _recogniser(self, album: OpenAlbum, folder: StrPath | None, forget: bool = False) -> Recogniser:
         """The model in `folder`, or the current one, ready to answer."""
         from mien.recogniser import Recogniser
 
-        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers)
+        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers, album.sight(forget))
 
     def _model(self, album: OpenAlbum, folder: StrPath | None) -> Model:
         """The model in `folder`, or the current one. Raises ModelError if there is none."""
@@ -569,8 +621,8 @@ def classify(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[Answer]:
-    """`Album.classify` where there is no album: the folder `model` is enough. Nothing is kept of what it sees, so a run
-    that was interrupted begins again. `eyes` as for an `Album`."""
+    """`Album.classify` where there is no album: the folder `model` is enough. Nothing is remembered of what it sees.
+    `eyes` as for an `Album`."""
     from mien import wiring
     from mien.recogniser import Recogniser
     from mien.registry.folder import load_model
@@ -578,7 +630,7 @@ def classify(
     _expect(photos)
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
+    return _classify(photos, recogniser, top, annotate, progress or Silent())
 
 
 def convert(
@@ -611,23 +663,23 @@ def _classify(
     top: int,
     annotate: StrPath | None,
     progress: Progress,
-    journals: Path | None,
 ) -> Iterator[Answer]:
     """Checks the question, then answers; see `Album.classify`."""
-    from mien.recogniser import as_list, is_path
+    from mien.recogniser import as_list
     from mien.stages.annotate import plan_copies
     from mien.stages.classify import classify, photos_of
-    from mien.storage.journals import Journal
 
-    given = as_list(photos)
-    asked = photos_of(given)
-    paths = [Path(photo) for photo in given if is_path(photo)]
-    is_long = len(paths) == len(given) and not {one.name for one in asked} <= set(map(str, paths))  # a folder is named
-    journal = Journal(journals, recogniser.model.version, top, paths) if journals and is_long else None
-    answers = classify(asked, recogniser, top, progress, journal)
+    asked = photos_of(as_list(photos))
+    answers = classify(asked, recogniser, top, progress)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
     copies = plan_copies(Path(annotate), named) if annotate is not None else {}
     return _annotated(answers, asked, copies, recogniser, progress)
+
+
+def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]:
+    """What is found; the recogniser is closed in the end."""
+    with recogniser, closing(found):
+        yield from found
 
 
 def _annotated(

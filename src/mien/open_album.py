@@ -1,9 +1,9 @@
 """An album opened for one command: where it lies, its settings, its memory, its tools, as one value for all verbs.
 
 For writing it is opened with the lock, and catalog and ledger are made where there are none. For reading it is opened
-without, and nothing is created, so that a read-only album on a read-only disk will do; of what reads, `classify` alone
-keeps journals and tracebacks in the album, where it can. Databases are opened when they are first asked for: `classify`
-needs none.
+without, and nothing is created, so that a read-only album on a read-only disk will do; of what reads, who asks about
+photos alone (`classify`, `find`, `evaluate`) has the album remember what was seen in them, and keeps tracebacks in it,
+where that can be written. Databases are opened when they are first asked for: `classify` needs neither.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlche
     from mien.learning.cosines import Measured
     from mien.learning.head import HeadOption
     from mien.protocols import Source
+    from mien.recogniser import Sight
+    from mien.records.asked import AskedPhotos
     from mien.records.catalog import Catalog
     from mien.records.files import Changes, Entry
     from mien.records.ledger import Ledger
     from mien.records.removals import Removal
     from mien.registry.card import EncoderCard
     from mien.registry.folder import Model
+    from mien.seeing.apart import EyesApart
     from mien.seeing.eyes import Eyes
     from mien.storage.layout import Shelf
     from mien.storage.walk import Shelved
@@ -230,6 +233,33 @@ class OpenAlbum:
         """`eyes_of` with the album's tools; the tracebacks of those that fail are kept in the album."""
         return replace(eyes_of(model, self._as_trained), tracebacks=self.layout.tracebacks)
 
+    def sight(self, forget: bool = False) -> Sight:
+        """How photos are seen that are only asked about: each once, as the settings say for how long that is
+        remembered. With `forget` they leave nothing behind, and what is remembered of them goes."""
+        from mien.remembering import Forgetting, Remembering
+
+        if forget or not self._remembers:
+            return Forgetting(self._asked_if_any)
+        return Remembering(self._asked, self._eyes_apart, self.progress.note)
+
+    @property
+    def _remembers(self) -> bool:
+        return bool(self.settings.remember_days and self.settings.remember_megabytes)
+
+    def _asked(self) -> AskedPhotos:
+        from mien.records.asked import AskedPhotos
+
+        settings = self.settings
+        return AskedPhotos.open(self.layout.asked_file, settings.remember_days, settings.remember_megabytes)
+
+    def _asked_if_any(self) -> AskedPhotos | None:
+        return self._asked() if is_there(self.layout.asked_file) else None
+
+    def _eyes_apart(self, choice: EncoderChoice) -> EyesApart:
+        from mien.seeing.apart import EyesApart
+
+        return EyesApart(self.tools.eyes, self._here(choice), self.layout.tracebacks)
+
     @cached_property
     def cosines(self) -> Cosines:
         """What is true of the cosines of the encoder that the settings ask for: as was measured of it; else as the
@@ -256,7 +286,11 @@ class OpenAlbum:
 
     def _as_trained(self, choice: EncoderChoice) -> Eyes:
         """Eyes with the encoder of a model, run where the settings say."""
-        return self.tools.eyes(replace(choice, provider=self.settings.provider, commercial=self.settings.commercial))
+        return self.tools.eyes(self._here(choice))
+
+    def _here(self, choice: EncoderChoice) -> EncoderChoice:
+        """The encoder of a model, to be run where the settings say."""
+        return replace(choice, provider=self.settings.provider, commercial=self.settings.commercial)
 
     def _measured(self, eyes: Eyes) -> Measured:
         from mien.learning.cosines import FEWEST_PEOPLE, measure
@@ -353,7 +387,8 @@ def for_writing(
     """Opens an album for a command that writes. What killed runs left half-written goes on the way, and
     so does what others left to be looked at, and is old: whoever is in it is then known no longer than that. Raises
     BusyError, NetworkDriveError, StorageError."""
-    from mien.storage import journals, leftovers, private, tracebacks
+    from mien.records import asked
+    from mien.storage import leftovers, private, tracebacks
     from mien.storage.disks import check_local
     from mien.storage.files import make_folder
     from mien.storage.lock import lock
@@ -364,7 +399,7 @@ def for_writing(
         make_folder(layout.catalog_file.parent)
         private.mend(layout)
         leftovers.sweep(layout, thorough=was_killed)
-        journals.remove_old(layout.journals)
+        asked.tidy(layout.asked_file, settings.remember_days, settings.remember_megabytes)
         tracebacks.remove_old(layout.tracebacks)
         yield OpenAlbum(layout, settings, clock, progress, True, tools, opened)
 

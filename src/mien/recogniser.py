@@ -3,7 +3,7 @@
 Goes in: a model, and photos as paths, bytes, PIL images or arrays. Comes out: an `Answer` for each. Embeddings become
 predictions here for everybody who asks who is in a photo: `classify`, `evaluate`, and whatever keeps mien running.
 (What `check` asks of an intake starts from embeddings that are known, and goes to `mien.learning.openset` itself.) It
-knows no album and no concrete tool, and keeps nothing of the photos.
+knows no album and no concrete tool, and keeps nothing of the photos; who wants that hands it a `Sight` that does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias, TypeGuard
+from typing import Protocol, Self, TypeAlias, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,17 @@ from mien.learning.openset import identify, told
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.text.answers import AnswerKind
-from mien.types import Answer, Finding, Floats, LeastQuality, NamedFace, Picture, Pixels, Prediction, SeenPhoto
+from mien.types import (
+    Answer,
+    Finding,
+    Floats,
+    LeastQuality,
+    NamedFace,
+    Picture,
+    Pixels,
+    Prediction,
+    SeenPhoto,
+)
 from mien.vision.decoding import LEAST_SCALE
 from mien.vision.images import decode, picture_of, read_picture
 
@@ -37,18 +47,46 @@ PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | Pixels
 applied), or an (H, W, 3) uint8 RGB array. Images and arrays must not be changed until they are answered."""
 
 
+class Sight(Protocol):
+    """How photos are seen: by looking at each, as `Looking` does, or by remembering those that were seen before
+    (`mien.remembering`). Any number of threads may ask it."""
+
+    def see(self, eyes: Eyes, model: Model, photo: PhotoLike, name: str) -> SeenPhoto | PhotoError:
+        """The faces in a photo that errors call `name`, as the eyes of a model see them; or why there are none to be
+        had."""
+        ...
+
+    def close(self) -> None:
+        """Ends it, when the last photo was seen."""
+        ...
+
+
+class Looking:
+    """Each photo is looked at, and nothing is kept of it."""
+
+    def see(self, eyes: Eyes, model: Model, photo: PhotoLike, name: str) -> SeenPhoto | PhotoError:
+        if is_path(photo):
+            return eyes.see_file(Path(photo))
+        return eyes.see_read(partial(read, photo, name, least_scale=eyes.least_scale), name)
+
+    def close(self) -> None: ...
+
+
 class Recogniser:
     """A model with its networks open, which any number of threads may ask at once.
 
     `eyes_of` makes the eyes that a model was trained with (`mien.open_album.eyes_of`). Each answer borrows one set of
     them, as a set serves one thread at a time. `workers` is the setting: there are at most so many sets (0: one a
-    core), each opened when it is first needed and then kept. Raises what `eyes_of` raises.
+    core), each opened when it is first needed and then kept. `sight` says how photos are seen: by looking at each where
+    none is given. Raises what `eyes_of` raises.
 
     A context manager: at its end the recogniser is closed.
     """
 
-    def __init__(self, model: Model, eyes_of: Callable[[Model], Eyes], workers: int = 0) -> None:
-        self._eyes_of, self._workers = eyes_of, workers
+    def __init__(
+        self, model: Model, eyes_of: Callable[[Model], Eyes], workers: int = 0, sight: Sight | None = None
+    ) -> None:
+        self._eyes_of, self._workers, self._sight = eyes_of, workers, sight or Looking()
         self._changing = threading.Lock()
         self._in_use: _InUse | None = self._opened(model)
 
@@ -67,7 +105,7 @@ class Recogniser:
         with self._changing:
             before = self._now()
             same = model.encoder_id == before.model.encoder_id
-            self._in_use = _InUse.of(model, before.eyes) if same else self._opened(model)
+            self._in_use = _InUse.of(model, before.eyes, self._sight) if same else self._opened(model)
 
     def answer(self, photo: PhotoLike, top: int = 3) -> Answer:
         """Who is in a photo, with the `top` best candidates for each face, in the thread that asks.
@@ -95,6 +133,7 @@ class Recogniser:
         """Lets the model and the eyes go. Calls that have begun finish; others raise UsageError."""
         with self._changing:
             self._in_use = None
+        self._sight.close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +145,8 @@ class Recogniser:
 
     def _opened(self, model: Model) -> _InUse:
         first = self._eyes_of(model)  # at once, as it says whether the model can be used at all
-        return _InUse.of(model, Pool(partial(self._eyes_of, model), threads.threads_for(self._workers), [first]))
+        pool = Pool(partial(self._eyes_of, model), threads.threads_for(self._workers), [first])
+        return _InUse.of(model, pool, self._sight)
 
     def _now(self) -> _InUse:
         in_use = self._in_use
@@ -136,29 +176,26 @@ class Recogniser:
 
 @dataclass(frozen=True, slots=True)
 class _InUse:
-    """A model and the eyes that it was trained with; `learned` are the people by the SHA-256 of the photos that they
-    were learned from."""
+    """A model, the eyes that it was trained with, and how photos are seen by them; `learned` are the people by the
+    SHA-256 of the photos that they were learned from."""
 
     model: Model
     eyes: Pool[Eyes]
+    sight: Sight
     learned: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, model: Model, eyes: Pool[Eyes]) -> _InUse:
+    def of(cls, model: Model, eyes: Pool[Eyes], sight: Sight) -> _InUse:
         learned: dict[str, tuple[str, ...]] = {}
         for person, photos in sorted(model.card.photos.items()):
             for sha256 in photos:
                 learned[sha256] = (*learned.get(sha256, ()), person)
-        return cls(model, eyes, learned)
+        return cls(model, eyes, sight, learned)
 
     def answer(self, name: str, photo: PhotoLike, top: int) -> tuple[Answer, tuple[Floats, ...]]:
         """The answer for a photo, and the embeddings (D,) of its faces."""
         with self.eyes.borrow() as eyes:
-            seen = (
-                eyes.see_file(Path(photo))
-                if is_path(photo)
-                else eyes.see_read(partial(read, photo, name, least_scale=eyes.least_scale), name)
-            )
+            seen = self.sight.see(eyes, self.model, photo, name)
             least = eyes.encoder.least
         if isinstance(seen, PhotoError):
             return Answer(name, self.model.version, None, (), seen), ()

@@ -138,6 +138,19 @@ class Settings(BaseModel):
         ge=0,
         description="Models that `mien daily` keeps, beside the one in use and the one before; 0 keeps all.",
     )
+    remember_days: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        description="Days for which the faces in photos that mien was only asked about are remembered, so that asking "
+        "again is quick, up to 3650; 0: not at all. `mien forget` drops them.",
+    )
+    remember_megabytes: int = Field(
+        default=200,
+        ge=0,
+        le=1_000_000,
+        description="Megabytes that they take at most, the oldest go first; 0: none are remembered.",
+    )
     catalog: Path | None = Field(
         default=None,
         description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
@@ -175,7 +188,11 @@ class Settings(BaseModel):
             self.doubtful_faces,
         )
 
-    @field_validator("views", "workers", "fpir", "smallest_face", "chip_size", "minimum", "keep", mode="before")
+    @field_validator(
+        *("views", "workers", "fpir", "smallest_face", "chip_size", "minimum", "keep"),
+        *("remember_days", "remember_megabytes"),
+        mode="before",
+    )
     @classmethod
     def _truth_is_no_number(cls, value: object) -> object:
         if isinstance(value, bool):

@@ -82,21 +82,6 @@ def test_no_version_gets_the_name_of_one_that_was_dropped(six: Painted) -> None:
     assert numbers(six)[-1] == 8
 
 
-def test_what_was_answered_by_a_version_goes_with_it(six: Painted) -> None:
-    groups = six.folder.parent / "groups"
-    for number in range(3):
-        six.paint(groups / f"{number}.png", "Ada", "Bo")
-    for model in (None, six.folder / "models" / there(six)[0]):
-        answers = six.open().classify(groups, model=model)
-        next(answers)
-        del answers
-    journals = six.folder / ".mien/journals"
-    assert len(list(journals.iterdir())) == 2
-    six.open().drop(there(six)[0])
-    (left,) = journals.iterdir()
-    assert str(six.open().version) in left.read_text("utf-8")
-
-
 class Killed(BaseException):
     pass
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, collecting, encoders, learning, models
+from mien.cli import albums, answers, collecting, encoders, finding, learning, models
 from mien.cli.console import of_the_system, tell, tell_error
 from mien.cli.place import Place
 from mien.errors import MienError, UsageError
@@ -101,6 +101,8 @@ app.command(name="check", short_help="Say what in the album needs a human.")(lea
 app.command(name="evaluate", short_help="Measure the model on other photos.")(learning.evaluate)
 app.command(name="report", short_help="Open the page about the current model.")(learning.report)
 app.command(name="classify", short_help="Say who is in photos, or that nobody knows.")(answers.classify)
+app.command(name="find", short_help="List the photos in which somebody is, or copy them.")(finding.find)
+app.command(name="forget", short_help="Forget what was seen in photos asked about.")(finding.forget)
 app.command(name="sources", short_help="Where photos come from, and what they brought.")(collecting.sources)
 app.command(name="collect", short_help="Fetch what is new from the sources.")(collecting.collect)
 app.command(name="merge", short_help="Move collected photos into training-images.")(collecting.merge)

@@ -29,6 +29,10 @@ FEW = 4
 """Names in one line before the rest is only counted."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Forget = Annotated[
+    bool, typer.Option("--forget", help="Remember nothing of these photos, and forget what is remembered.")
+]
+"""Of commands that ask about photos."""
 
 PEOPLE = 40
 """People in the table of status; of more, those with the fewest photos."""
@@ -117,7 +121,7 @@ def remove(
         typer.Option(
             "--everywhere",
             help="Delete all that the album holds of the person: photos, also those set aside, models and their pages, "
-            "journals, records, the name.",
+            "what is remembered of photos asked about, records, the name.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
@@ -169,7 +173,7 @@ def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
     entry(
         "not reached",
         "photos of others that show the person or carry the name; copies that you made: of photos, of the album, of "
-        "its models, by --annotate, by convert; backups",
+        "its models, by --annotate, by find, by convert; backups",
         "33",
     )
 
@@ -194,6 +198,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     if found.waiting:
         how = f"{command(found.folder, 'merge')}, or daily"
         entry("waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: {how}", "33")
+    if found.remembered.photos:
+        size = f"{count(found.remembered.photos, 'photo')} asked about, {found.remembered.bytes / 1e6:.1f} MB"
+        entry("remembered", f"{size}; {command(found.folder, 'forget')} drops them")
     for number, one in enumerate(found.closed[:SHOWN]):
         entry("" if number else "closed", f"{shown(one.path)} {one.reason}. {one.kind.remedy}", "31")
     say_more(len(found.closed))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.albums import Forget
 from mien.cli.console import SHOWN, Reporter, cells, csv_text, fit, json_text, paint, printable, say, tell, widest
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
@@ -61,13 +62,15 @@ def classify(
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
+    forget: Forget = False,
 ) -> None:
-    """Say who is in photos, or that nobody knows. An interrupted run over folders goes on where it stopped."""
+    """Say who is in photos, or that nobody knows. What was seen in them is remembered for some days, so that asking
+    again is quick."""
     if as_json and as_csv:
         raise UsageError("--json and --csv", "exclude each other", "Give one of them.")
     seen: Counter[str] = Counter()
     with Reporter() as progress:
-        for answer in _ask(context, photos, top, annotate, model, progress):
+        for answer in _ask(context, photos, top, annotate, model, progress, forget):
             if as_json:
                 lines: Iterable[str] = [_json(answer)]
             elif as_csv:
@@ -103,7 +106,13 @@ def on_terminals() -> bool:
 
 
 def _ask(
-    context: typer.Context, photos: list[Path], top: int, annotate: Path | None, model: Path | None, progress: Progress
+    context: typer.Context,
+    photos: list[Path],
+    top: int,
+    annotate: Path | None,
+    model: Path | None,
+    progress: Progress,
+    forget: bool,
 ) -> Iterator[Answer]:
     """The answers. A model that is named needs no album, so this folder must be one only if -C says so."""
     from mien import Album, classify
@@ -111,7 +120,7 @@ def _ask(
     here = place(context)
     if model is not None and here.folder == Path() and not Album.is_at(here.folder):
         return classify(photos, model, top, annotate, eyes=here.eyes, progress=progress)
-    return opened(context, progress).classify(photos, top, annotate, model)
+    return opened(context, progress).classify(photos, top, annotate, model, forget)
 
 
 def _summary(seen: Counter[str]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import FEW, Json, print_guesses
+from mien.cli.albums import FEW, Forget, Json, print_guesses
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
@@ -120,11 +120,12 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
+    forget: Forget = False,
     as_json: Json = False,
 ) -> None:
     """Measure the current model on a folder of <person>/ photos; people it does not know are strangers."""
     with Reporter(notes=as_json or model is not None) as progress:  # of a model that is named there may be more to say
-        found = opened(context, progress).evaluate(photos, face=face.value, model=model)
+        found = opened(context, progress).evaluate(photos, face.value, model, forget)
     if as_json:
         say_json(found.to_json())
     else:

@@ -17,14 +17,13 @@ from mien.errors import EncoderError, MienError, ModelError, NoFaceError, PhotoE
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
+from mien.records import asked
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
 from mien.storage.files import entries, is_there, remove_file
-from mien.storage.journals import forget as forget_in_journals
-from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
 from mien.storage.leftovers import remove_unfinished, sweep
 from mien.storage.walk import has_photo
@@ -86,6 +85,7 @@ def remove(
         removals.remove_photos(person, hashes, album.clock())
     else:
         removals.begin(person, album.clock(), "deleted" if delete else "aside")
+    asked.forget(album.layout.asked_file, _known_hashes(album, plan))
     places = take_out(album.layout, plan, delete)
     _forget_files(album, person, only_gone=not plan.closed)
     album.sync([TRAINING, *album.layout.intakes()])
@@ -99,7 +99,6 @@ def remove(
         remedy = f"{why.remedy} Then the next command takes it out; the model in use does not know {person} any more."
         raise StorageError(why.about, why.what, remedy)
     if not photos:
-        forget_in_journals(album.layout.journals, person)
         removals.finish(person)
     version = album.version
     older = tuple(one for one in versions.knowing(album.layout.models, person) if one != version)
@@ -108,8 +107,9 @@ def remove(
 
 def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     """Deletes everything of `person` (NFC) in the album: photos, also those that were set aside, chips, what was seen
-    in them, all versions that know the person, journals, tracebacks, records, and the name. That the person was removed
-    is kept, without the name. Raises UsageError if nothing is known of anybody of this name."""
+    in them, all versions that know the person, all that is remembered of photos that were only asked about, tracebacks,
+    records, and the name. That the person was removed is kept, without the name. Raises UsageError if nothing is known
+    of anybody of this name."""
     layout, removals = album.layout, album.ledger.removals
     plan = leaving(layout, person, everywhere=True)
     if not plan.folders and not _is_known(album, person):
@@ -130,7 +130,6 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     album.catalog.compact()
     _take_out_of_use(album, person)
     dropped = forget(album, person)
-    forget_all(layout.journals)
     photos = tuple(file for file in plan.files if not file.is_relative_to(layout.aligned))
     return Removed(photos, (), (), album.version, (), dropped, _is_mentioned(album, person))
 
@@ -149,15 +148,16 @@ def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
 
 
 def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
-    """Lets no trace of the name `person` (NFC) stay in what mien wrote: in no version, journal or record. The photos
-    must have left the album before, and the model in use must not know them. The versions that were deleted, among
-    them those of which nobody can say any more whom they know."""
+    """Lets no trace of the name `person` (NFC) stay in what mien wrote: in no version and no record. The photos must
+    have left the album before, and the model in use must not know them. Whether the person is in photos that were only
+    asked about nobody knows, so all of those are forgotten. The versions that were deleted, among them those of which
+    nobody can say any more whom they know."""
     models = album.layout.models
     dropped = versions.knowing(models, person, damaged_too=True)
     for version in dropped:
         versions.drop(models, version)
     remove_unfinished(models)
-    forget_in_journals(album.layout.journals, person)
+    asked.forget(album.layout.asked_file)
     for traceback in entries(album.layout.tracebacks):  # any may name a file of theirs
         remove_file(traceback)
     album.ledger.forget(person)
@@ -272,6 +272,13 @@ def _hashes(plan: Leaving) -> list[str]:
         with contextlib.suppress(PhotoError):
             hashes.append(file_sha256(file))
     return hashes
+
+
+def _known_hashes(album: OpenAlbum, plan: Leaving) -> list[str]:
+    """The photos among the files that the catalog knows."""
+    files = set(plan.files)
+    known = album.catalog.files.on([TRAINING, *album.layout.intakes()])
+    return [file.sha256 for file in known if album.layout.file(file.path) in files]
 
 
 def _take_out_of_use(album: OpenAlbum, person: str) -> None:

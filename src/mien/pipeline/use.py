@@ -16,7 +16,6 @@ from mien.open_album import OpenAlbum
 from mien.registry import versions
 from mien.registry.folder import Draft
 from mien.registry.history import How, previous
-from mien.storage import journals
 from mien.text.models import UseKind
 
 KEPT = "kept"
@@ -131,14 +130,12 @@ class Dropped:
 
 
 def drop(album: OpenAlbum, some: Iterable[str]) -> Dropped:
-    """Deletes versions with their pages, and what an interrupted `classify` had answered by them. Raises ModelError,
-    with nothing deleted, if one is in use or not there."""
+    """Deletes versions with their pages. Raises ModelError, with nothing deleted, if one is in use or not there."""
     models, asked = album.layout.models, set(some)
     for version in sorted(asked):
         versions.require(models, version, unused=True)
     chosen = [version for version in versions.names(models) if version in asked]
     for version in chosen:
-        journals.forget_model(album.layout.journals, version)
         versions.drop(models, version)
     return Dropped(tuple(chosen), len(versions.names(models)))
 

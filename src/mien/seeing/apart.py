@@ -61,13 +61,17 @@ class EyesApart:
                 return PhotoError.restored(str(file), said["fault"], said["figures"], said["sha256"]), True
         return self._here().see_file(file), True
 
+    def end(self) -> None:
+        """Ends the process, if there is one."""
+        self._process.end()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.end()
+        self.end()
 
 
 def task(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -1,13 +1,12 @@
 """classify: photos in, names out.
 
 Goes in: photos or folders of them, and a recogniser. Comes out: one `Answer` a photo, in the order given, as they are
-ready. It knows no album: a model folder is enough. Nothing of what is seen is kept, but for the journal by which an
-interrupted run goes on.
+ready. It knows no album: a model folder is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -16,9 +15,7 @@ from typing import NamedTuple
 from mien.errors import PhotoError, UsageError
 from mien.protocols import Progress
 from mien.recogniser import PhotoLike, Recogniser, is_path, named
-from mien.storage.journals import Journal
 from mien.storage.walk import photos_below
-from mien.text.answers import ClassifyNote
 from mien.types import Answer
 
 
@@ -52,38 +49,20 @@ def photos_of(given: Sequence[PhotoLike]) -> list[Asked]:
     return found
 
 
-def classify(
-    asked: Sequence[Asked], recogniser: Recogniser, top: int, progress: Progress, journal: Journal | None = None
-) -> Generator[Answer]:
+def classify(asked: Sequence[Asked], recogniser: Recogniser, top: int, progress: Progress) -> Generator[Answer]:
     """Answers with the `top` best candidates for each face. A photo that cannot be read is an answer with its error;
-    everything else that goes wrong is raised, UsageError for a `top` below 1 at once.
-
-    A `journal`, which is for files only, has the answers of a run that was interrupted; those are given again.
-    """
-    done = journal.read() if journal else {}
-    closed = {one.name: Answer(one.name, recogniser.model.version, None, (), one.error) for one in asked if one.error}
-    fresh = recogniser.answers([one.photo for one in asked if one.name not in done and not one.error], top)
-    return _in_turn(asked, closed, done, fresh, progress, journal)
+    everything else that goes wrong is raised, UsageError for a `top` below 1 at once."""
+    version = recogniser.model.version
+    fresh = recogniser.answers([one.photo for one in asked if not one.error], top)
+    return _in_turn(asked, version, fresh, progress)
 
 
-def _in_turn(
-    asked: Iterable[Asked],
-    closed: Mapping[str, Answer],
-    done: dict[str, Answer],
-    fresh: Generator[Answer],
-    progress: Progress,
-    journal: Journal | None,
-) -> Generator[Answer]:
-    """The answers for what is `closed`, those that are `done`, and the `fresh` ones, in the order of the photos."""
-    names = [one.name for one in asked]
-    if done:
-        progress.note(ClassifyNote.GOES_ON.say({"answered": len(done), "photos": len(names)}))
-    progress.start("Classifying", len(names))
-    with closing(fresh), closing(journal.keep(fresh, progress.note) if journal else fresh) as kept:
-        for name in names:
-            answer = closed.get(name) or done.pop(name, None) or next(kept)
+def _in_turn(asked: Sequence[Asked], version: str, fresh: Generator[Answer], progress: Progress) -> Generator[Answer]:
+    """The `fresh` answers, and those for what cannot be looked at, in the order of the photos."""
+    progress.start("Classifying", len(asked))
+    with closing(fresh):
+        for one in asked:
+            answer = Answer(one.name, version, None, (), one.error) if one.error else next(fresh)
             progress.advance()
             yield answer
-        for _ in kept:  # nothing is left, but the journal closes itself only after the last
-            pass
     progress.finish()

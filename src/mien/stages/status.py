@@ -11,6 +11,7 @@ from mien.encoders.listing import advice
 from mien.errors import EncoderError, MienError, ModelError, StorageError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
+from mien.records.asked import NOTHING, Remembered, remembered
 from mien.records.files import Drift
 from mien.records.removals import Removal
 from mien.registry.folder import Model
@@ -68,6 +69,8 @@ class Status:
     damage: tuple[Finding, ...]
     removed: tuple[Removal, ...]
     closed: tuple[LeftOut, ...] = ()
+    remembered: Remembered = NOTHING
+    """How much the album remembers of photos that were only asked about."""
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -124,6 +127,7 @@ def status(album: OpenAlbum) -> Status:
         damage=_damage(album),
         removed=tuple(one for one in album.ledger.removals.people() if one.name not in people),
         closed=(*training.closed, *waiting.closed),
+        remembered=remembered(album.layout.asked_file),
     )
 
 

@@ -175,6 +175,17 @@ def move_file(source: Path, target: Path, sync: bool = True) -> bool:
     return named
 
 
+def copy_file(source: Path, target: Path) -> bool:
+    """Puts a copy of `source`, with its time, at `target`, whole and read again; False, and nothing done, if anything
+    has that name already. Raises StorageError."""
+    try:
+        copied = _copy(source, target)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    sync_folder(target.parent)
+    return copied
+
+
 def _name(source: Path, target: Path) -> bool:
     """Gives the file at `source` the name `target` too, or instead on a disk that knows no two names of one file (FAT,
     exFAT). False if something has it."""
@@ -192,7 +203,7 @@ def _name(source: Path, target: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Puts a copy of `source`, from another disk, at `target`, whole and read again. False if something is there."""
+    """Puts a copy of `source` at `target`, whole and read again. False if something is there."""
     temporary = temporary_file(target)
     try:
         with source.open("rb") as old, created(temporary) as new:

@@ -7,7 +7,7 @@
       removed-images/<person>/**         what `mien remove` took out of the album
       aligned-images/<person>/<photo>.png
       models/
-      .mien/catalog.sqlite, catalog-ledger.sqlite, *.seal, journals/, tracebacks/, lock, lock.json, advised
+      .mien/catalog.sqlite, catalog-ledger.sqlite, catalog-asked.sqlite, *.seal, tracebacks/, lock, lock.json, advised
 
 A *shelf* is a folder of the album in which photos lie by person: training-images, an intake, removed-images. A file's
 path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in the form in
@@ -86,6 +86,11 @@ class Layout:
         """Beside the catalog: .mien/catalog-ledger.sqlite."""
         return self.catalog_file.with_stem(f"{self.catalog_file.stem}-ledger")
 
+    @property
+    def asked_file(self) -> Path:
+        """Beside the catalog, what is remembered of photos that were only asked about: .mien/catalog-asked.sqlite."""
+        return self.catalog_file.with_stem(f"{self.catalog_file.stem}-asked")
+
     def shelf(self, shelf: Shelf) -> Path:
         """The folder of a shelf."""
         return self.folder / shelf
@@ -109,7 +114,7 @@ class Layout:
 
     @property
     def journals(self) -> Path:
-        """Where interrupted commands leave what they had done."""
+        """Where earlier versions of mien left what an interrupted `classify` had answered, with names."""
         return self.folder / ".mien" / "journals"
 
     @property

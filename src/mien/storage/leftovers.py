@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mien.storage.files import HALF_WRITTEN, is_held, storage_error
+from mien.storage.files import HALF_WRITTEN, entries, is_held, remove_file, storage_error
 from mien.storage.layout import REMOVED, TRAINING, Layout
 
 DAYS = 7
@@ -43,10 +44,21 @@ def sweep(layout: Layout, thorough: bool) -> None:
     of people, of which there may be many. Raises StorageError."""
     for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models)):
         remove_unfinished(folder)
+    _remove_journals(layout)
     if thorough:
         for top in (layout.aligned, *map(layout.shelf, (TRAINING, REMOVED, *layout.intakes()))):
             for here, _, _ in os.walk(top):
                 remove_unfinished(Path(here))
+
+
+def _remove_journals(layout: Layout) -> None:
+    """Removes what an interrupted `classify` of an earlier version of mien left: names of people stand in it, and
+    nobody goes on with it."""
+    for file in entries(layout.journals):
+        if fnmatchcase(file.name, "classify-*.jsonl"):
+            remove_file(file)
+    with contextlib.suppress(OSError):
+        layout.journals.rmdir()
 
 
 def _versions(models: Path) -> list[Path]:

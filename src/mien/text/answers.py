@@ -11,8 +11,11 @@ from mien.text.kinds import Kind
 class ClassifyNote(Kind):
     """What `classify` has to say beside its answers."""
 
-    GOES_ON = ("goes on", "Going on with an interrupted run: {answered:,} of {photos:,} photos are answered.")
-    NO_JOURNAL = ("no journal", "{why} If this run is interrupted, the next one begins again.")
+    NOT_REMEMBERED = ("not remembered", "{why} So these photos are not remembered: asking again takes as long.")
+    FULL = (
+        "full",
+        "There is no room to remember more photos of this run: remember_megabytes in mien.toml says how much there is.",
+    )
 
 
 class AnswerKind(Kind):
