@@ -234,6 +234,8 @@ RECORDS = {
     "findings": "what runs found",
     "promotions": "which models were in use",
     "albums": "where the album lies",
+    "corrections": "what was corrected",
+    "moves": "what was corrected",
 }
 """What the ledger's tables say, by name."""
 
