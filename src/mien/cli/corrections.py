@@ -10,7 +10,7 @@ import typer
 from mien.cli.albums import Json, asked
 from mien.cli.console import SHOWN, entry, printable, say, say_json, say_more
 from mien.cli.place import opened
-from mien.storage.layout import shown
+from mien.storage.layout import TRAINING, shelf_of, shown
 from mien.text.findings import FindingKind
 from mien.text.shell import command
 from mien.text.words import count, listed
@@ -125,30 +125,29 @@ def _what_undo_does(done: Corrected, start: str) -> str:
 
 
 def _print_moved(done: Corrected) -> None:
+    """Where files lie now; a rename moves folders, and says so in its first line."""
     if done.verb == "rename":
         return
     for number, (was, now) in enumerate(done.moved[:SHOWN]):
-        entry("" if number else "moved", f"{shown(was)} is {shown(now)}" if done.verb else "")
+        entry("" if number else "moved", f"{shown(was)} -> {shown(now)}")
     say_more(len(done.moved))
 
 
 def _print_done(album: Album, done: Corrected) -> None:
     """What came of a correction besides, and how it is undone."""
     if done.copies:
-        what = (
-            "photo was there already; its copies count"
-            if done.copies == 1
-            else "photos were there already; copies count"
-        )
-        entry("copies", f"{done.copies:,} {what} once")
+        are = "is a copy of one" if done.copies == 1 else "are copies of photos"
+        entry("copies", f"{done.copies:,} {are} that {done.person} had; copies count once")
     if done.back:
         entry("back", f"{done.person}, who was removed on {done.back.on}, may come from sources again")
-    _print_model(album, done)
+    if any(shelf_of(now) == TRAINING for _, now in done.moved):
+        _print_model(album, done)
+    else:
+        entry("waiting", f"to be merged, as before: {command(album.folder, 'merge')}, or daily")
     if done.older:
         ends = " to ".join(dict.fromkeys((done.older[0], done.older[-1])))
-        entry(
-            "earlier", f"{count(len(done.older), 'version still says', 'versions still say')} {done.people[0]}: {ends}"
-        )
+        still = count(len(done.older), "version still says", "versions still say")
+        entry("earlier", f"{still} {done.people[0]}: {ends}")
     if done.mentioned:
         entry("mien.toml", f"names {listed(done.mentioned)}: that goes on to hold for {done.person}", "33")
     entry("undo", command(album.folder, "undo"), "2")
@@ -161,7 +160,7 @@ def _print_model(album: Album, done: Corrected) -> None:
         entry("model", f"{done.version} does not know of it, as it {done.unlearned.words}", "33")
         entry("", f"{command(album.folder, 'train')} makes one that does", "33")
     else:
-        entry("model", f"{done.version} is in use and knows of it; `mien train` measures it again")
+        entry("model", f"{done.version} is in use and knows of it; {command(album.folder, 'train')} measures it again")
 
 
 MOST = 12
@@ -171,10 +170,23 @@ MOST = 12
 def mending(album: Path, finding: Finding) -> str:
     """The command that puts right what a finding says, if a human finds that it is so; "" where there is none."""
     people, photos = finding.people, finding.photos
+    words: list[str] = []
     if finding.kind == FindingKind.ONE_IN_TWO:
-        return command(album, "join", people[1], people[0])
-    if finding.kind in (FindingKind.SUSPECT, FindingKind.WRONG_NAME, FindingKind.WRONG_NAMES) and len(photos) <= MOST:
-        return command(album, "move", *photos, people[1])
-    if finding.kind in (FindingKind.ODD, FindingKind.STRANGE, FindingKind.TWO_GROUPS) and len(photos) <= MOST:
-        return command(album, "move", *photos, "PERSON")
-    return ""
+        words = ["join", people[1], people[0]]
+    elif len(photos) <= MOST and finding.kind in _MISFILED:
+        words = ["move", *photos, people[1] if len(people) > 1 else "PERSON"]
+    if any(word.startswith("-") for word in words):
+        words.insert(1, "--")
+    return command(album, *words) if words else ""
+
+
+_MISFILED = frozenset(
+    {
+        FindingKind.SUSPECT,
+        FindingKind.WRONG_NAME,
+        FindingKind.WRONG_NAMES,
+        FindingKind.ODD,
+        FindingKind.STRANGE,
+        FindingKind.TWO_GROUPS,
+    }
+)
