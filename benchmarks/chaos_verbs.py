@@ -22,6 +22,7 @@ import io
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -88,6 +89,17 @@ CASES: dict[str, tuple[Case, ...] | str] = {
         Case("-C {album} remove Ada ada-1.png"),
         Case("-C {album} remove Ada --delete --yes"),
         Case(f"-C {{album}} remove {GONE} --everywhere --yes", "messy", removes=True),
+    ),
+    "move": (
+        Case("-C {album} move Ada/both.png Ada/ada-1.png Bo"),
+        Case("-C {album} move '{album}/2026-03-02-training-images/Ada/from the drop 0.png' Dee", "collected"),
+    ),
+    "rename": (Case("-C {album} rename Ada Adele", "collected"),),
+    "join": (Case("-C {album} join Ada Bo", "collected"),),
+    "undo": (
+        Case("-C {album} undo", "moved", once=True),
+        Case("-C {album} undo", "renamed", once=True),
+        Case("-C {album} undo", "joined", once=True),
     ),
     "align": (Case("-C {album} align", "untrained"),),
     "train": (Case("-C {album} train", "untrained"), Case("-C {album} train", "grown")),
@@ -290,6 +302,21 @@ def _collected(world: World) -> None:
     world.do("-C {album} collect")
 
 
+def _moved(world: World) -> None:
+    world.set_up("collected")
+    world.do("-C {album} move Ada/both.png Ada/ada-1.png Bo")
+
+
+def _renamed(world: World) -> None:
+    world.set_up("collected")
+    world.do("-C {album} rename Ada Adele")
+
+
+def _joined(world: World) -> None:
+    world.set_up("collected")
+    world.do("-C {album} join Ada Bo")
+
+
 def _with_an_encoder(world: World) -> None:
     world.set_up("trained")
     world.do("encoders add {world}/tiny/tiny.toml --yes")
@@ -304,6 +331,9 @@ _MADE: dict[str, Callable[[World], None]] = {
     "messy": _messy,
     "over": _over,
     "collected": _collected,
+    "moved": _moved,
+    "renamed": _renamed,
+    "joined": _joined,
     "with an encoder": _with_an_encoder,
 }
 
@@ -325,7 +355,7 @@ def _child(world: World, words: str, fatal: int | None, full: bool, saying: int)
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
-            places = [one.format(world=world.folder, album=world.album) for one in words.split(" ")]
+            places = [one.format(world=world.folder, album=world.album) for one in shlex.split(words)]
             eyes = Place(eyes=lambda choice: fake_eyes(1, f"fake-{choice.name}-{choice.precision}"))
             left = typer.main.get_command(app).main(places, prog_name="mien", standalone_mode=False, obj=eyes)
             code = left if isinstance(left, int) else 0
@@ -441,6 +471,7 @@ _TABLES = {
     "faces": "SELECT sha256, encoder, number, hex(embedding) FROM faces",
     "fetches": "SELECT source, location, name, sha256, outcome, path FROM fetches JOIN people ON people.id = person",
     "removals": "SELECT pending FROM removals",
+    "corrections": "SELECT verb, state, was, now FROM corrections JOIN moves ON corrections.id = correction",
 }
 
 

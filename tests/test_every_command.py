@@ -62,6 +62,7 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
     words: dict[str, list[object]] = {
         "ALBUM": [album / "new"],
         "PERSON": ["Ada"],
+        "INTO": ["Bo"],
         "PHOTO": [outside / "people/Ada/new.png"],
         "PHOTO|FOLDER": [outside / "people"],
         "PERSON|PHOTO|FOLDER": ["Ada", outside / "people"],

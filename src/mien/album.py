@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder
     from mien.intake import Collected
     from mien.learning.cosines import Measured
+    from mien.pipeline.correct import Corrected
     from mien.pipeline.daily import Daily
     from mien.pipeline.encoders import Quantised
     from mien.pipeline.learn import Learned
@@ -212,6 +213,39 @@ class Album:
             raise UsageError("everywhere", "is of a whole person, and photos are named", "Leave one of the two out.")
         with self._writing("remove", settled=False) as album:  # what was interrupted may be this very removal
             return remove_everywhere(album, nfc(person)) if everywhere else remove(album, nfc(person), some, delete)
+
+    def move(self, photos: StrPath | Iterable[StrPath], person: str) -> Corrected:
+        """Files photos under the right person, who may be new; all of them or none. A photo is named by its path, also
+        as mien writes it ("Ada/1.jpg"). The model in use learns it at once. Raises UsageError."""
+        from mien.pipeline.correct import move
+
+        some = _paths(photos)
+        with self._writing("move") as album:
+            return move(album, some, nfc(person))
+
+    def rename(self, person: str, name: str) -> Corrected:
+        """Gives a person another name: folders, records, the model in use. What sources offer under the old name comes
+        in under the new one. Raises UsageError, also for a name that somebody has."""
+        from mien.pipeline.correct import rename
+
+        with self._writing("rename") as album:
+            return rename(album, nfc(person), name)
+
+    def join(self, person: str, into: str) -> Corrected:
+        """Makes one person of two names: the photos of `person` become those of `into`. What sources offer under the
+        one name comes in under the other. Raises UsageError."""
+        from mien.pipeline.correct import join
+
+        with self._writing("join") as album:
+            return join(album, nfc(person), nfc(into))
+
+    def undo(self, dry_run: bool = False) -> Corrected:
+        """Undoes the last `move`, `rename` or `join`; a `dry_run` only says what it would do. Raises UsageError where
+        there is none, or something has changed since."""
+        from mien.pipeline.correct import plan_undo, undo
+
+        with self._reading() if dry_run else self._writing("undo") as album:
+            return plan_undo(album) if dry_run else undo(album)
 
     def align(self) -> Aligned:
         """Sees what is new, chooses each person's faces, writes their chips."""
@@ -548,10 +582,14 @@ class Album:
         self._settled = ()
         layout, progress = self._layout, self._progress
         with open_album.for_writing(layout, self._settings, self._tools, command, self._clock, progress) as album:
+            if album.ledger.corrections.pending():
+                from mien.pipeline.correct import resume
+
+                self._settled = tuple(resume(album))
             if settled and album.ledger.removals:
                 from mien.pipeline.remove import settle
 
-                self._settled = tuple(settle(album))
+                self._settled += tuple(settle(album))
             yield album
 
     def _reading(self) -> contextlib.AbstractContextManager[OpenAlbum]:

@@ -25,7 +25,6 @@ from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk
 from mien.text.findings import LeftOutKind, MemoryKind, of_records
-from mien.text.names import nfc
 from mien.text.words import Figure
 from mien.types import EncoderChoice, Finding
 
@@ -141,8 +140,13 @@ class OpenAlbum:
 
     @property
     def until(self) -> dict[str, date]:
-        """By name the last day on which somebody may be recognised, of those for whom mien.toml says one."""
-        return {nfc(name): person.until for name, person in self.settings.people.items()}
+        """By name the last day on which somebody may be recognised, of those for whom mien.toml says one; under a name
+        that they had before, too, and the first of several."""
+        found: dict[str, date] = {}
+        for name, person in self.settings.people.items():
+            now = self.ledger.people.called_now(name)
+            found[now] = min(person.until, found.get(now, person.until))
+        return found
 
     def entry(self) -> Entry:
         """On what basis, and since when, whoever is found now is in the album."""

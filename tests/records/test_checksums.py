@@ -16,6 +16,7 @@ import pytest
 from mien.errors import AlbumError
 from mien.records import catalog, checksums, ledger
 from mien.records.catalog import Catalog
+from mien.records.corrections import Step
 from mien.records.database import Database
 from mien.records.history import FailedFetch, Fetch, SourceRun
 from mien.records.ledger import Ledger
@@ -58,6 +59,9 @@ def filled(text_album: TextAlbum) -> TextAlbum:
     runs.begin_step(run, "check", NOON)
     runs.finish_step(run, "check", NOON, "done", {}, [Finding(FindingKind.NO_FACE, ("ann",))])
     removals.begin("bob", NOON, "aside")
+    ids = text_album.ledger.people.enter(["ann", "bob"], "personal", NOON)
+    step = Step("training-images/ann/1.jpg", "training-images/bob/1.jpg", ids["ann"], ids["bob"], "a" * 64)
+    text_album.ledger.corrections.begin("join", NOON, ids["ann"], ids["bob"], [step], None)
     text_album.ledger.set_album(text_album.layout.folder)
     text_album.close()
     return text_album

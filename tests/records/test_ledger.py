@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import AlbumError
+from mien.records.corrections import Step
 from mien.records.history import HAND, FailedFetch, Fetch, SourceRun
 from mien.records.ledger import Ledger
 from mien.text.fetching import FetchFault, SourceFault
@@ -123,13 +124,16 @@ def test_there_is_no_sentence_in_a_ledger(tmp_path: Path) -> None:
             runs.finish_step(run, family.__name__, NOON, "done", {"photos": 2}, found)
         runs.finish(run, NOON, "done")
         history.source_ran(SourceRun("lost", NOON, NOON, 1, 2, 3, 4, 5, None))
+        ids = ledger.people.enter(["Zoë", "bob"], "personal", NOON)
+        step = Step("training-images/bob/1.jpg", "training-images/Zoë/1.jpg", ids["bob"], ids["Zoë"], "b" * 64)
+        ledger.corrections.begin("join", NOON, ids["bob"], ids["Zoë"], [step], "2026-11-23-001")
         ledger.set_album(Path("/photos/club"))
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE source_runs SET brought = 2 WHERE source = 'lost'")
     Ledger.for_writing(file).close()  # which sets the damaged record aside
     with closing(sqlite3.connect(file)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert len(tables) == 12
+        assert len(tables) == 14
         for table in tables:
             columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")]
             rows = database.execute(f'SELECT * FROM "{table}"').fetchall()

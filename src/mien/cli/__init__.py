@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, collecting, encoders, finding, learning, models
+from mien.cli import albums, answers, collecting, corrections, encoders, finding, learning, models
 from mien.cli.console import of_the_system, tell, tell_error
 from mien.cli.place import Place
 from mien.errors import MienError, UsageError
@@ -95,6 +95,10 @@ def common(
 app.command(name="init", short_help="Make an album.")(albums.init)
 app.command(name="add", short_help="Copy photos in under a person.")(albums.add)
 app.command(name="remove", short_help="Take a person or photos out, also out of the model.")(albums.remove)
+app.command(name="move", short_help="File photos under the right person.")(corrections.move)
+app.command(name="rename", short_help="Give a person another name.")(corrections.rename)
+app.command(name="join", short_help="Make one person of two names.")(corrections.join)
+app.command(name="undo", short_help="Undo the last move, rename or join.")(corrections.undo)
 app.command(name="align", short_help="Find the faces and choose each person's own.")(learning.align)
 app.command(name="train", short_help="Learn what is new and put the model into use.")(learning.train)
 app.command(name="check", short_help="Say what in the album needs a human.")(learning.check)

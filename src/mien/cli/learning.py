@@ -15,6 +15,7 @@ import typer
 
 from mien.cli.albums import FEW, Forget, Json, print_guesses
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
+from mien.cli.corrections import mending
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
@@ -70,11 +71,12 @@ def align(
 def check(context: typer.Context, as_json: Json = False) -> None:
     """Say what in the album needs a human: too few photos, unreadable ones, wrong names, copies. Looks at what align
     remembers."""
-    found = opened(context).check()
+    album = opened(context)
+    found = album.check()
     if as_json:
         say_json(found.to_json())
     else:
-        _print_checked(found)
+        _print_checked(album.folder, found)
     if found.needs_human:
         raise typer.Exit(NEEDS_HUMAN)
 
@@ -170,13 +172,15 @@ def _not_new(learned: Learned) -> str:
     return f"{learned.version} is now in use{instead}; it had been made of these photos before"
 
 
-def _print_checked(checked: Checked) -> None:
+def _print_checked(album: Path, checked: Checked) -> None:
     for kind, group in groupby(checked.findings, key=lambda finding: finding.kind):
         findings = list(group)
         lines = [f"{_first(one.about, SHOWN if one.needs_human else FEW)}{one.why}" for one in findings]
         _list(kind, lines, "33" if findings[0].needs_human else "")
         for remedy in dict.fromkeys(one.remedy for one in findings[:SHOWN]):
             entry("", remedy, "2")
+        for line in filter(None, (mending(album, one) for one in findings[:SHOWN])):
+            entry("", line, "2")
     human = sum(finding.needs_human for finding in checked.findings)
     told = f"; {len(checked.findings) - human:,} told for information" if human < len(checked.findings) else ""
     what = count(human, "finding needs", "findings need") if human else "nothing needs"

@@ -241,6 +241,8 @@ def _print_shown(found: Shown) -> None:
         entry("" if number else "came from", f"{fetch.location} ({fetch.source}), {when}{robots}")
         licence = f"licence {fetch.licence}, " if fetch.licence else ""  # of what was added by hand nobody said one
         entry("", f"{licence}basis {fetch.basis}, {fetch.outcome}")
+    for number, (at, was, now) in enumerate(found.moved):
+        entry("" if number else "moved", f"from {was} to {now}, {at.astimezone():%Y-%m-%d %H:%M}")
     for sighting in found.sightings:
         saw = sighting.fault.say(sighting.figures) if sighting.fault else count(len(sighting.faces), "face")
         entry("seen by", f"{sighting.encoder}: {saw}")

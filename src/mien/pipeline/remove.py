@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from mien.storage.layout import TRAINING
 from mien.storage.leftovers import remove_unfinished, sweep
 from mien.storage.walk import has_photo
 from mien.text.findings import RemovalKind
-from mien.text.names import nfc, quoted_name
+from mien.text.names import alike_names, nfc, quoted_name
 from mien.text.words import Figure
 from mien.types import Finding
 from mien.vision.images import file_sha256
@@ -76,7 +77,7 @@ def remove(
     plan = leaving(album.layout, person, photos)
     known = person in album.catalog.files.people(TRAINING) or bool(model and person in model.people)
     if not plan.folders and not known and not _is_pending(album, person):
-        raise _nobody(album, person)
+        raise nobody(album, person)
     if model and photos:  # or who stays could not be enrolled anew
         model.require_encoder(album.encoder)
     _enter(album, person)
@@ -113,7 +114,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     layout, removals = album.layout, album.ledger.removals
     plan = leaving(layout, person, everywhere=True)
     if not plan.folders and not _is_known(album, person):
-        raise _nobody(album, person)
+        raise nobody(album, person)
     _enter(album, person)
     removals.begin(person, album.clock(), "everywhere")
     take_out(layout, plan, delete=True)
@@ -129,9 +130,10 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     remove_stale_chips(album)
     album.catalog.compact()
     _take_out_of_use(album, person)
+    mentioned = any(is_mentioned(album, name) for name in album.ledger.people.spellings(person))
     dropped = forget(album, person)
     photos = tuple(file for file in plan.files if not file.is_relative_to(layout.aligned))
-    return Removed(photos, (), (), album.version, (), dropped, _is_mentioned(album, person))
+    return Removed(photos, (), (), album.version, (), dropped, mentioned)
 
 
 def unlearn(album: OpenAlbum, model: Model, person: str) -> None:
@@ -152,8 +154,8 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
     have left the album before, and the model in use must not know them. Whether the person is in photos that were only
     asked about nobody knows, so all of those are forgotten. The versions that were deleted, among them those of which
     nobody can say any more whom they know."""
-    models = album.layout.models
-    dropped = versions.knowing(models, person, damaged_too=True)
+    models, names = album.layout.models, album.ledger.people.spellings(person)
+    dropped = sorted({version for name in names for version in versions.knowing(models, name, damaged_too=True)})
     for version in dropped:
         versions.drop(models, version)
     remove_unfinished(models)
@@ -237,16 +239,17 @@ def _is_pending(album: OpenAlbum, person: str) -> bool:
 
 
 def _is_known(album: OpenAlbum, person: str) -> bool:
-    """Whether anything of the person is left in what mien wrote, or was deleted before."""
+    """Whether anything of the person is left in what mien wrote, or was deleted before. Who is called otherwise now is
+    to be called so."""
     ledger = album.ledger
-    return bool(
+    return ledger.people.called_now(person) == person and bool(
         ledger.people.id_of(person)
         or ledger.removals.of_exactly(person)
         or versions.knowing(album.layout.models, person)
     )
 
 
-def _is_mentioned(album: OpenAlbum, person: str) -> bool:
+def is_mentioned(album: OpenAlbum, person: str) -> bool:
     """Whether mien.toml has the name as a word of its own."""
     try:
         text = nfc(album.layout.settings_file.read_text("utf-8", errors="replace"))
@@ -255,8 +258,14 @@ def _is_mentioned(album: OpenAlbum, person: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) is not None
 
 
-def _nobody(album: OpenAlbum, person: str) -> UsageError:
-    return UsageError(quoted_name(person), f"is nobody's name in {album.folder}", "`mien status` names all people.")
+def nobody(album: OpenAlbum, person: str, people: Collection[str] | None = None) -> UsageError:
+    """What to tell somebody who named a person whom the album, with these `people`, does not have."""
+    now = album.ledger.people.called_now(person)
+    known = album.catalog.files.people(TRAINING) if people is None else people
+    near = [*alike_names(person, known), *get_close_matches(person, sorted(known), 1)]
+    told = f"{person} is called {now} now. " if now != person else f"Did you mean {near[0]}? " if near else ""
+    about, what = quoted_name(person), f"is nobody's name in {album.folder}"
+    return UsageError(about, what, f"{told}`mien status` names all people.")
 
 
 def _enter(album: OpenAlbum, person: str) -> None:

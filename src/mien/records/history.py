@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from mien.records.corrections import Corrections
 from mien.records.database import Database, execute_many
 from mien.records.people import People
 from mien.records.schema import failures, fetches, promotions, source_runs
@@ -134,6 +135,7 @@ class History:
 
     def __init__(self, ledger: Database, people: People) -> None:
         self._ledger, self._people = ledger, people
+        self._corrections = Corrections(ledger, people)
 
     # What was fetched
 
@@ -170,12 +172,15 @@ class History:
             }
 
     def photos(self) -> dict[tuple[str, str], str]:
-        """For (person, SHA-256) of every photo that a source ever brought where in the album it was put, or found."""
+        """For (person, SHA-256) of every photo that a source ever brought where in the album it was put, or found; and
+        for whom it was filed under since."""
         columns = (fetches.c.person, fetches.c.sha256, sa.func.min(fetches.c.path))
         query = sa.select(*columns).where(fetches.c.outcome.in_(_HAD), fetches.c.source != HAND)
         with self._ledger.transaction() as connection:
             rows = connection.execute(query.group_by(*columns[:2])).all()
-        return {(self._people.name_of(person), sha256): path for person, sha256, path in rows}
+        found = {(self._people.name_of(person), sha256): path for person, sha256, path in rows}
+        moved = {(now, key[1]): found[key] for key, now in self._corrections.filed_now().items() if key in found}
+        return moved | found
 
     def placed_on(self, shelf: str) -> frozenset[tuple[str, int]]:
         """(path, bytes) of every photo that a source ever placed on a shelf."""
@@ -200,23 +205,23 @@ class History:
             return connection.scalar(query) or 0
 
     def only_from(self, sources: Collection[str]) -> list[tuple[str, str]]:
-        """(person, SHA-256) of the photos that these sources placed, and that came by no other way that still counts:
-        what has expired does not."""
-        other = fetches.alias()
-        elsewhere = sa.exists().where(
-            other.c.person == fetches.c.person,
-            other.c.sha256 == fetches.c.sha256,
-            other.c.source.not_in(sources),
-            other.c.outcome.in_(_HAD),
-        )
-        query = (
-            sa.select(fetches.c.person, fetches.c.sha256)
-            .where(fetches.c.source.in_(sources), fetches.c.outcome == "placed", ~elsewhere)
-            .distinct()
-        )
+        """(person, SHA-256) of the photos that these sources placed, under whomever they were filed since, and that
+        came by no other way that still counts: what has expired does not."""
+        theirs = sa.select(fetches.c.sha256).where(fetches.c.source.in_(sources), fetches.c.outcome == "placed")
+        columns = (fetches.c.person, fetches.c.sha256, fetches.c.source, fetches.c.outcome)
+        query = sa.select(*columns).where(fetches.c.sha256.in_(theirs), fetches.c.outcome.in_(_HAD)).distinct()
         with self._ledger.transaction() as connection:
             rows = connection.execute(query).all()
-        return sorted((self._people.name_of(person), sha256) for person, sha256 in rows)
+        moved = self._corrections.filed_now({row.sha256 for row in rows})
+        placed, elsewhere = set(), set()
+        for person, sha256, source, outcome in rows:
+            name = self._people.name_of(person)
+            photo = (moved.get((name, sha256), name), sha256)
+            if source not in sources:
+                elsewhere.add(photo)
+            elif outcome == "placed":
+                placed.add(photo)
+        return sorted(placed - elsewhere)
 
     def expire(self, sources: Collection[str]) -> None:
         """Remembers that these sources may not be used any more, and that what came `only_from` them was taken out, so

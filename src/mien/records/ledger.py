@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from mien.errors import AlbumError
 from mien.records import checksums
+from mien.records.corrections import Corrections
 from mien.records.database import Database, DatabaseKind
 from mien.records.history import History
 from mien.records.people import People
@@ -54,6 +55,7 @@ def _set_aside(connection: sa.Connection, found: Mapping[str, int], path: str) -
             )
         connection.exec_driver_sql(f"DELETE FROM {table} WHERE {condition}")
     connection.exec_driver_sql("DELETE FROM steps WHERE run NOT IN (SELECT id FROM runs)")
+    connection.exec_driver_sql("DELETE FROM moves WHERE correction NOT IN (SELECT id FROM corrections)")
     connection.exec_driver_sql("DELETE FROM findings WHERE step NOT IN (SELECT id FROM steps)")
 
 
@@ -78,6 +80,7 @@ class Ledger:
         self.history = History(database, self.people)
         self.runs = Runs(database, self.people)
         self.removals = Removals(database, self.people)
+        self.corrections = Corrections(database, self.people)
 
     @property
     def damage_found(self) -> int:
@@ -113,7 +116,8 @@ class Ledger:
             connection.execute(sa.insert(albums).values(folder=os.fsencode(folder).hex()))
 
     def forget(self, name: str) -> None:
-        """See `People.forget`."""
+        """See `People.forget`. Whoever was removed stays out under each name that they ever had."""
+        self.removals.cover(name)
         self.people.forget(name)
         self.removals.read()
 

@@ -91,11 +91,21 @@ class Removals:
 
     def has_photo(self, name: str, sha256: str) -> bool:
         """Whether a photo was taken out of those of the person of this name."""
-        return bool(self._photos) and (self._hash(common_form(name)), sha256) in self._photos
+        return bool(self._photos) and any((form, sha256) in self._photos for form in self._forms_of(name))
+
+    def _forms_of(self, name: str) -> list[str]:
+        """The hashes of what is common to the spellings of each name that the person of this name has, or had."""
+        return [self._hash(common_form(one)) for one in self._people.spellings(name)]
 
     def begin(self, name: str, now: datetime, how: How) -> None:
         """Remembers that a person, who must have been entered in `People`, is being removed."""
         self._write([self._row(name, "", now, how)])
+
+    def cover(self, name: str) -> None:
+        """Has a person who was removed, and is about to be forgotten, stay out under their earlier names too."""
+        if removal := self.of_exactly(name):
+            names = self._people.spellings(name)[1:]
+            self._write([self._row(one, "", removal.at, None) for one in names])
 
     def finish(self, name: str) -> None:
         """Remembers that the removal of a person is done."""
@@ -111,7 +121,7 @@ class Removals:
 
     def bring_photos_back(self, name: str, sha256s: Collection[str]) -> None:
         """Lets these photos of a person come in again."""
-        form = removals.c.form == self._hash(common_form(name))
+        form = removals.c.form.in_(self._forms_of(name))
         self._execute(sa.delete(removals).where(form, removals.c.photo.in_(sha256s), removals.c.photo != ""))
 
     def _removal(self, row: sa.Row[*tuple[object, ...]]) -> Removal:

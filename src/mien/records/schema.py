@@ -1,13 +1,15 @@
 """The tables of both databases, and how an older file comes to have them.
 
     ledger    people <- fetches, failures, findings             what cannot be made again
+              people <- corrections <- moves                     and under whom it was filed before
               source_runs     runs <- steps <- findings     promotions
               removals        salts                          and who may not come back
               damaged         albums                         and of itself
     catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
               choices     chips
 
-A person's name stands in a column of its own in `people` alone. Every other row about a person holds that person's id,
+A person's name stands in a column of its own in `people` alone, and so does a name that the person had before, as a row
+that is `same_as` the person's. Every other row about a person holds that person's id,
 also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
 rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
 
@@ -78,7 +80,27 @@ def _know_damage_and_album(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE albums (folder TEXT NOT NULL, PRIMARY KEY (folder))")
 
 
-LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed, _know_damage_and_album)
+def _remember_corrections(connection: sa.Connection) -> None:
+    """4: which names are other names of somebody; and what `move`, `rename` and `join` did."""
+    same = "ALTER TABLE people ADD COLUMN same_as TEXT REFERENCES people (id) ON DELETE CASCADE"
+    connection.exec_driver_sql(same)
+    connection.exec_driver_sql(
+        "CREATE TABLE corrections (id INTEGER NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, person TEXT, "
+        "target TEXT NOT NULL, state TEXT NOT NULL, before TEXT, after TEXT, PRIMARY KEY (id), "
+        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE CASCADE, FOREIGN KEY(target) REFERENCES people (id) "
+        "ON DELETE CASCADE)"
+    )
+    connection.exec_driver_sql(
+        "CREATE TABLE moves (id INTEGER NOT NULL, correction INTEGER NOT NULL, person TEXT NOT NULL, "
+        "target TEXT NOT NULL, sha256 TEXT NOT NULL, was TEXT NOT NULL, now TEXT NOT NULL, PRIMARY KEY (id), "
+        "FOREIGN KEY(correction) REFERENCES corrections (id) ON DELETE CASCADE, FOREIGN KEY(person) REFERENCES people "
+        "(id) ON DELETE CASCADE, FOREIGN KEY(target) REFERENCES people (id) ON DELETE CASCADE)"
+    )
+    for table, column in (("moves", "correction"), ("moves", "sha256")):
+        connection.exec_driver_sql(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
+
+
+LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed, _know_damage_and_album, _remember_corrections)
 """The same for ledgers."""
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
@@ -91,6 +113,31 @@ people = sa.Table(
     sa.Column("basis", sa.Text, nullable=False),
     sa.Column("until", sa.Text),  # the last day on which they may be recognised, as it was known when they came in
     sa.Column("since", sa.Text, nullable=False),
+    # Whose other name it is, since a `rename` or `join`; null for somebody whose folder is called so.
+    sa.Column("same_as", sa.ForeignKey("people.id", ondelete="CASCADE")),
+)
+corrections = sa.Table(
+    "corrections",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename" or "join"
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE")),  # the other name; null for a move
+    sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # how far it has come, "done" in the end
+    sa.Column("before", sa.Text),  # the versions that were in use before and after
+    sa.Column("after", sa.Text),
+)
+moves = sa.Table(
+    "moves",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they are done
+    sa.Column("correction", sa.ForeignKey("corrections.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False, index=True),  # "" for a folder, and for what is no photo
+    sa.Column("was", sa.Text, nullable=False),  # relative to the album; "" once it is too late to undo it
+    sa.Column("now", sa.Text, nullable=False),
 )
 fetches = sa.Table(
     "fetches",

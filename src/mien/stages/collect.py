@@ -317,7 +317,7 @@ class _SourceRun:
             )
             raise FetchError(offer.location, what, remedy, FetchFault.PERSON)
         try:
-            name = valid_person(told if table is None else table[told])
+            name = self._album.ledger.people.called_now(valid_person(told if table is None else table[told]))
         except UsageError as error:
             what = f"is of somebody whose name will not do: {error.message.rstrip('.')}"
             remedy = f'Give them one in the table people of this source in {FILE_NAME}: {{"name there" = "name here"}}.'

@@ -155,8 +155,19 @@ class Gone:
 def gone_since(album: OpenAlbum, champion: Model, challenger: Model) -> Gone:
     """What is gone since the champion was made, by what the two are made of. Whoever is removed is taken out of the
     champion at once, and so a photo that is gone from the challenger alone was removed by nobody."""
-    found = gone(champion.card.photos, challenger.card.photos)
+    found = gone(_as_named_now(album, champion), challenger.card.photos)
     return Gone(tuple(finding for finding in found if album.removal_of(finding.people[0]) is None))
+
+
+def _as_named_now(album: OpenAlbum, model: Model) -> dict[str, list[str]]:
+    """The photos that a model was made of, by what their people are called now, and filed under them now."""
+    found: dict[str, list[str]] = {}
+    moved = album.ledger.corrections.filed_now()
+    for name, photos in model.card.photos.items():
+        now = album.ledger.people.called_now(name)
+        for sha256 in photos:
+            found.setdefault(moved.get((now, sha256), now), []).append(sha256)
+    return found
 
 
 def compare(album: OpenAlbum, champion: Model, challenger: Model) -> Compared | Incomparable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from mien.errors import NoFaceError
 from mien.learning.head import FittedHead, transformed, weights
 from mien.learning.labels import find
 from mien.open_album import OpenAlbum
+from mien.records.faces import TrainingSet
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.registry.folder import Draft, Model, load_fitted
+from mien.storage.layout import TRAINING
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,14 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
     if not changed:
         return Enrolled(model.version, len(faces.sha256), 0)
     head = load_fitted(album.layout.models / model.version, model)
+    people, head = _placed(model.people, head, person, _own(album, head, faces))
+    photos = {**model.card.photos, person: faces.sha256}
+    draft = _draft(album, model, people, head, photos, changed)
+    return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed)
+
+
+def _own(album: OpenAlbum, head: FittedHead, faces: TrainingSet) -> FittedHead:
+    """A head of the one person whose faces these are, to be a part of `head`."""
     theirs = ~find(faces.embeddings, faces.person, 1, album.cosines).wrong
     embeddings = faces.embeddings[theirs]
     if head.transform is not None:
@@ -57,10 +68,46 @@ def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
     own = fit(embeddings, np.zeros(len(embeddings), np.int64), 1, weights(faces.overall[theirs]))
     if head.share < 1:  # of an earlier version, in which everybody has exemplars beside the mean
         own = replace(own, exemplars=own.vectors, owner=np.zeros(1, np.int64))
-    people, head = _placed(model.people, head, person, own)
-    photos = {**model.card.photos, person: faces.sha256}
-    draft = _draft(album, model, people, head, photos, changed)
-    return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed)
+    return own
+
+
+def relearned(album: OpenAlbum, model: Model, some: Sequence[str]) -> Draft | None:
+    """`model` (made by the encoder in use) as it knows these people if it knows of them what the catalog does, as it
+    would be written: whoever has no face any more is out of it. None if it would know nobody. Raises
+    DamagedModelError."""
+    people, head = [*model.people], load_fitted(album.layout.models / model.version, model)
+    photos: dict[str, Sequence[str]] = dict(model.card.photos)
+    there, changed = album.catalog.files.people(TRAINING), 0
+    for person in some:
+        faces = album.catalog.faces.training_set(model.encoder_id, person)
+        learned = faces.sha256 if person in there else ()  # who is called otherwise now is not there
+        came_or_went = {*learned} ^ {*photos.pop(person, ())}
+        changed += len(came_or_went)
+        if came_or_went and (learned or person in people):
+            people, head = _placed(people, head, person, _own(album, head, faces) if learned else None)
+        if learned:
+            photos[person] = learned
+    return _draft(album, model, people, head, photos, changed) if people else None
+
+
+def renamed(album: OpenAlbum, model: Model, person: str, name: str) -> Draft:
+    """`model` with another name for one of its people, as it would be written: all else is as it was, figures too.
+    Raises DamagedModelError."""
+    head = load_fitted(album.layout.models / model.version, model)
+    at = model.people.index(person)
+    mine = head.owner == at
+    own = replace(
+        head, vectors=head.vectors[at : at + 1], exemplars=head.exemplars[mine], owner=np.zeros(mine.sum(), np.int64)
+    )
+    others, head = _placed(model.people, head, person, None)
+    people, head = _placed(others, head, name, own)
+
+    def again(by_name: Mapping[str, Any]) -> dict[str, Any]:
+        return {name if one == person else one: of_it for one, of_it in by_name.items()}
+
+    draft = _draft(album, model, people, head, again(model.card.photos), 0)
+    counts, alarms = model.card.counts, again(model.card.false_alarms)
+    return replace(draft, left_out=again(model.card.left_out), counts=counts, false_alarms=alarms)
 
 
 def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Shown:
 
     `photo` is None, and `error` says why, where it cannot be read. `filed` is where it lies in the album, `chips` the
     chips (keys below aligned-images) by those paths, `sightings` what each encoder saw in it, `fetches` how it came
-    here. `models` are the versions that learned from it, oldest first, by the people whom they learned, `current` the
+    here, `moved` when it was filed under somebody else since, from whom, to whom.
+    `models` are the versions that learned from it, oldest first, by the people whom they learned, `current` the
     version in use. `lookalikes` is where other files lie that look the same.
     """
 
@@ -43,6 +45,7 @@ class Shown:
     chips: Mapping[str, str]
     sightings: tuple[Sighting, ...]
     fetches: tuple[Fetch, ...]
+    moved: tuple[tuple[datetime, str, str], ...]
     current: str | None
     models: Mapping[str, tuple[str, ...]]
     lookalikes: tuple[FiledPhoto, ...]
@@ -60,6 +63,7 @@ class Shown:
             "filed": [_filed_json(one) | self._origin(one) | {"chip": self.chips.get(one.path)} for one in self.filed],
             "seen": [_sighting_json(seen) for seen in self.sightings],
             "provenance": [fetch.to_json() for fetch in self.fetches],
+            "moved": [{"at": at.isoformat(), "was": was, "now": now} for at, was, now in self.moved],
             "current_model": self.current,
             "models": {version: list(people) for version, people in self.models.items()},
             "lookalikes": [_filed_json(one) for one in self.lookalikes],
@@ -124,6 +128,7 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
         chips={path: key for path, key in chips.items() if is_file(layout.chip_file(key))},
         sightings=record.sightings if record else (),
         fetches=album.ledger.history.provenance(sha256),
+        moved=album.ledger.corrections.of_photo(sha256),
         current=_current(album),
         models={
             card.run.version: people for card in cards if isinstance(card, Card) and (people := _learned(card, sha256))

@@ -60,7 +60,7 @@ class FindingKind(Kind):
     WRONG_NAME = (
         "wrong name",
         "the face is more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
-        "Look at it: move the photo to the right person, or join two folders that are one person's.",
+        "Look at it: move the photo to the right person, or join two names of one person (`mien join`).",
         True,
     )
     UNDECIDED = (
@@ -72,13 +72,13 @@ class FindingKind(Kind):
     WRONG_NAMES = (
         "wrong names",
         "{photos:photo is|photos are} more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
-        "Look at them: move them into the folder {other}, or join two folders that are one person's.",
+        "Look at them: move them to {other}, or join two names of one person (`mien join`).",
         True,
     )
     TWO_GROUPS = (
         "two groups",
         "two groups of faces: {photos:photo} like these, and {others:photo} of somebody else",
-        "Look at both: move one of them into a folder of its own.",
+        "Look at both: move one of them to a person of its own.",
         True,
     )
     MIXED = (
@@ -102,7 +102,7 @@ class FindingKind(Kind):
     ONE_IN_TWO = (
         "one in two",
         "{person} and {other} look like one person in two folders ({cosine:.3f})",
-        "If they are one, move the photos of {other} into the folder {person}.",
+        "If they are one, join them.",
         True,
     )
     NOT_SEEN = ("not seen", "{photos:photo} not seen yet", "Run `mien align`, then check again.", True)
@@ -234,6 +234,8 @@ RECORDS = {
     "findings": "what runs found",
     "promotions": "which models were in use",
     "albums": "where the album lies",
+    "corrections": "what was corrected",
+    "moves": "what was corrected",
 }
 """What the ledger's tables say, by name."""
 

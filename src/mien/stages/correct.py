@@ -1,0 +1,241 @@
+"""correct: which files go where when photos go to another person or a person gets another name, and there they go.
+
+Goes in: an album, and photos or people. Comes out: the steps, each a file or a person's folder with the place that it
+goes to, under a name that nothing there has. Nothing is overwritten, nothing is deleted. A step may be taken again
+after a kill, and back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mien.errors import AlbumError, PhotoError, StorageError, UsageError
+from mien.open_album import OpenAlbum
+from mien.records.corrections import Step
+from mien.storage.files import (
+    entries,
+    is_folder,
+    is_there,
+    make_folder,
+    move_file,
+    remove_empty,
+    remove_file,
+    same_bytes,
+    storage_error,
+    sync_folder,
+)
+from mien.storage.free_names import FreeNames
+from mien.storage.layout import REMOVED, TRAINING, Layout, Shelf, shelf_of
+from mien.storage.person_folders import PersonFolders
+from mien.storage.walk import files_below
+from mien.text.names import nfc
+from mien.text.shell import command
+from mien.vision.images import file_sha256
+
+
+def located(layout: Layout, photo: Path) -> str:
+    """The album's path of a file of a person on a shelf, named by its path, or as mien writes it ("Ada/1.jpg"). Raises
+    UsageError for anything else."""
+    places = (photo, layout.training / photo, layout.folder / photo)
+    found = [path for place in places if is_there(place) and (path := _path(layout, place))]
+    if not found:
+        if is_there(photo):
+            add = command(layout.folder, "add", "PERSON", photo)
+            raise UsageError(str(photo), "lies outside the folders of this album's people", f"To put it in: {add}")
+        raise UsageError(str(photo), "is not there", "`mien check` and `mien status` say what lies where.")
+    path = found[0]
+    if is_folder(layout.file(path)):
+        remedy = (
+            "Name photos in it. A whole person is given to another by `mien join`, or another name by `mien rename`."
+        )
+        raise UsageError(str(photo), "is a folder", remedy)
+    if shelf_of(path) == REMOVED:
+        add = command(layout.folder, "add", "PERSON", layout.file(path))
+        raise UsageError(str(photo), "was taken out of the album", f"To put it in again: {add}")
+    return path
+
+
+def _path(layout: Layout, place: Path) -> str | None:
+    """The album's path of what lies in, or is, a person's folder on a shelf; None for all else. Where folders above it
+    are links, that of where they lead."""
+    real = Path(os.path.realpath(place.parent), place.name)
+    for shelf in (TRAINING, *layout.intakes(), REMOVED):
+        top = Path(os.path.realpath(layout.shelf(shelf)))
+        if real.is_relative_to(top) and len(real.relative_to(top).parts) > (0 if is_folder(place) else 1):
+            return f"{shelf}/{real.relative_to(top).as_posix()}"
+    return None
+
+
+def person_of(path: str) -> str:
+    """Under whom the file at an album's path lies."""
+    return nfc(path.split("/")[1])
+
+
+class Places:
+    """Where files go that become a person's, on whatever shelf: to where they lay below the folder of whoever had them,
+    under names that are free there."""
+
+    def __init__(self, album: OpenAlbum, person: str) -> None:
+        self._layout, self._person = album.layout, person
+        self._folders: dict[Shelf, Path] = {}
+        self._names: dict[Path, FreeNames] = {}
+
+    def of(self, path: str) -> str:
+        """The path that a file goes to. Raises UsageError for a name that a new person cannot have here, AlbumError."""
+        shelf, _, below = path.split("/", 2)
+        folder = self._folder(Shelf(shelf)) / Path(below).parent
+        if folder not in self._names:
+            self._names[folder] = FreeNames(entry.name for entry in entries(folder))
+        return self._layout.path(folder / self._names[folder].take(Path(below).name))
+
+    def _folder(self, shelf: Shelf) -> Path:
+        if shelf not in self._folders:
+            self._folders[shelf] = folder_for(self._layout, shelf, self._person)
+        return self._folders[shelf]
+
+
+def folder_for(layout: Layout, shelf: Shelf, person: str, instead: str = "") -> Path:
+    """The folder on a shelf of somebody who may be new there, perhaps `instead` of somebody who is there. Raises
+    UsageError where not every disk could tell the two, and for a name that no folder can have."""
+    folders = PersonFolders(layout, shelf)
+    other = folders.namesake(person)
+    if other not in (None, instead):
+        raise UsageError(person, f"is not told from {other} by every disk or eye", f"If {other} is meant, write it so.")
+    return folders.of(person)
+
+
+def steps_of_join(
+    album: OpenAlbum, person: str, target: str, ids: tuple[str, str], known: dict[str, str]
+) -> list[Step]:
+    """The steps by which all files of a person become somebody else's; `known` are the SHA-256 of photos by path.
+    Raises StorageError, PhotoError, AlbumError for what cannot be looked at."""
+    places = Places(album, target)
+    return [
+        Step(path, places.of(path), *ids, known.get(path, ""))
+        for folder in folders_of(album.layout, person)
+        for file in _files(folder)
+        for path in (album.layout.path(file),)
+    ]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    def closed(error: PhotoError) -> None:
+        raise error
+
+    return iter(sorted(files_below(folder, closed)))
+
+
+def folders_of(layout: Layout, person: str) -> list[Path]:
+    """The folders of a person (NFC) on all shelves, in whatever form their names are written. Raises AlbumError for a
+    link, as nothing is changed outside the album."""
+    found = [
+        entry
+        for shelf in (TRAINING, *layout.intakes(), REMOVED)
+        for entry in entries(layout.shelf(shelf))
+        if nfc(entry.name) == person and (entry.is_symlink() or is_folder(entry))
+    ]
+    for link in (entry for entry in found if entry.is_symlink()):
+        raise AlbumError(str(link), "is a link", "Put a real folder in its place.")
+    return found
+
+
+def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, str]) -> list[Step]:
+    """The steps by which the folders of a person get another name, each as a whole; where a shelf has a folder of that
+    name, or two of the person's, as their name is written in two ways, file by file. Raises as `steps_of_join` does."""
+    layout, steps = album.layout, list[Step]()
+    taken: dict[Shelf, FreeNames] = {}
+    for folder in folders_of(layout, person):
+        shelf = shelf_of(layout.path(folder))
+        target = folder_for(layout, shelf, name, instead=person)
+        is_free = not is_there(target) or target.samefile(folder)
+        if shelf not in taken:
+            there = folder if is_free else target
+            taken[shelf] = FreeNames(file.relative_to(there).as_posix() for file in _files(there))
+            if is_free:
+                steps.append(Step(layout.path(folder), layout.path(target), *ids))
+                continue
+        for file in _files(folder):
+            below = taken[shelf].take(file.relative_to(folder).as_posix())
+            steps.append(Step(layout.path(file), f"{layout.path(target)}/{below}", *ids))
+    return steps
+
+
+def back(steps: Sequence[Step]) -> list[Step]:
+    """The steps that take these back."""
+    return [Step(one.now, one.was, one.target, one.person, one.sha256) for one in reversed(steps)]
+
+
+def take(layout: Layout, steps: Iterable[Step]) -> None:
+    """Takes the steps, those that were taken already too, and removes folders of people that are empty then. What is
+    not there any more is passed over. Raises StorageError where something else lies in a file's place."""
+    left, filled = set[Path](), set[Path]()
+    for step in steps:
+        source, target = layout.file(step.was), layout.file(step.now)
+        if is_there(source):
+            make_folder(target.parent)
+            if is_folder(source) and not source.is_symlink():
+                _rename(source, target)
+            else:
+                _move(source, target)
+            filled.add(target.parent)
+        left.add(layout.folder.joinpath(*step.was.split("/")[:2]))
+    for folder in filled:
+        sync_folder(folder)
+    for folder in left:
+        if not folder.is_symlink():
+            remove_empty(folder)
+
+
+def _rename(folder: Path, target: Path) -> None:
+    """Another name for a folder, in one step; another letter case of its name is none that is taken."""
+    if is_there(target) and not folder.samefile(target):
+        raise _in_the_way(target)
+    try:
+        os.rename(folder, target)  # noqa: PTH104 - the call whose atomicity is documented
+    except OSError as error:
+        raise storage_error(target, error) from error
+
+
+def _move(file: Path, target: Path) -> None:
+    if move_file(file, target, sync=False):
+        return
+    try:
+        is_same = not target.is_symlink() and (file.samefile(target) or same_bytes(file, target))
+    except OSError as error:
+        raise storage_error(target, error) from error
+    if not is_same:
+        raise _in_the_way(target)
+    remove_file(file)  # it was killed between its two names
+
+
+def _in_the_way(target: Path) -> StorageError:
+    return StorageError(str(target), "is in the way", "Move it elsewhere, and run the same command again.")
+
+
+def hindrance(layout: Layout, steps: Sequence[Step]) -> UsageError | None:
+    """Why steps cannot be taken back; None if they can: each file is where it was put, as it was, and nothing is where
+    it was."""
+    for step in steps:
+        now, was = layout.file(step.now), layout.file(step.was)
+        if not is_there(now):
+            return UsageError(str(now), "is not there any more", _BY_HAND)
+        if step.sha256 and _sha256(now) != step.sha256:
+            return UsageError(str(now), "has changed since", _BY_HAND)
+        if is_there(was) and not was.samefile(now):
+            return UsageError(str(was), "is there again", _BY_HAND)
+    return None
+
+
+_BY_HAND = (
+    "So the last correction cannot be undone as a whole. Put the file back to where it was, or correct what is left by "
+    "`mien move PHOTO PERSON`."
+)
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return file_sha256(file)
+    except PhotoError:
+        return ""

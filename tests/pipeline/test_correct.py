@@ -1,0 +1,602 @@
+"""move, rename, join and undo: photos under the right name, the model too, and all of it there and back."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mien.errors import AlbumError, StorageError, UsageError
+from mien.pipeline.correct import Corrected
+from mien.registry.folder import load_fitted, load_model
+from mien.stages import correct as stage
+from mien.storage import files
+from mien.storage.layout import TRAINING
+from mien.text.corrections import CorrectionKind, UnlearnedKind
+
+if TYPE_CHECKING:
+    from conftest import Painted
+
+Mien = Callable[..., Any]
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+JOSE = "José"
+NFD = unicodedata.normalize("NFD", JOSE)
+
+
+@pytest.fixture
+def trained(three_people: Painted) -> Painted:
+    """With a photo of Bo under Ada."""
+    three_people.photo("Ada/wrong.png", "Bo")
+    three_people.open().train()
+    three_people.looked()
+    return three_people
+
+
+def photos(painted: Painted) -> dict[str, tuple[bytes, int]]:
+    """All files of people, with their times."""
+    tops = [painted.training, *painted.folder.glob("*-training-images"), painted.folder / "removed-images"]
+    return {
+        file.relative_to(painted.folder).as_posix(): (file.read_bytes(), file.stat().st_mtime_ns)
+        for top in tops
+        for file in top.rglob("*")
+        if file.is_file()
+    }
+
+
+def everything(painted: Painted) -> object:
+    """The album as users and programs find it, once it is aligned."""
+    painted.open().align()
+    told = painted.open().status().to_json()
+    folders = sorted(str(one) for one in painted.training.rglob("*"))
+    with painted.reading() as album:
+        filed = [(one.path, one.person, one.sha256) for one in album.catalog.files.on([TRAINING])]
+        whose = {one.person: album.ledger.people.id_of(one.person) for one in album.catalog.files.on([TRAINING])}
+    return photos(painted), painted.chips(), painted.counts(), told, folders, filed, whose
+
+
+def rows(painted: Painted) -> dict[str, tuple[bytes, int]]:
+    """For each person in the model in use their vector, and of how many photos it is."""
+    folder = painted.folder / "models" / str(painted.open().version)
+    model = load_model(folder)
+    head = load_fitted(folder, model)
+    return {name: (head.vectors[row].tobytes(), len(model.card.photos[name])) for row, name in enumerate(model.people)}
+
+
+def named(painted: Painted, photo: Path) -> list[str | None]:
+    (answer,) = painted.open().classify(photo)
+    return [face.prediction.person for face in answer.faces]
+
+
+def source(painted: Painted, **extra: str) -> Path:
+    """A drop folder that the album collects from."""
+    drop = painted.folder.parent / "drop"
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'\n[sources.drop]\nkind = "folder"\npath = "{drop}"\nbasis = "b"\nlicence = "l"\nrecheck_days = 0\n'
+        )
+        file.writelines(f"{key} = {value}\n" for key, value in extra.items())
+    drop.mkdir(exist_ok=True)
+    return drop
+
+
+# move
+
+
+def test_a_photo_goes_under_the_right_person_and_the_model_learns_it_at_once(trained: Painted) -> None:
+    before, data = rows(trained), (trained.training / "Ada/wrong.png").read_bytes()
+    moved = trained.open().move("Ada/wrong.png", "Bo")
+    assert moved.moved == (("training-images/Ada/wrong.png", "training-images/Bo/wrong.png"),)
+    assert (moved.people, moved.person, moved.new, moved.there, moved.copies) == (("Ada",), "Bo", False, 0, 0)
+    assert (trained.training / "Bo/wrong.png").read_bytes() == data and not (
+        trained.training / "Ada/wrong.png"
+    ).exists()
+    after = rows(trained)
+    assert (after["Ada"][1], after["Bo"][1], after["Cy"]) == (3, 4, before["Cy"])
+    assert moved.version == trained.open().version and [one.how for one in trained.open().models()] == ["train", "move"]
+    assert trained.looked() == [], "what was seen is not seen again"
+    assert not trained.open().check().findings or "wrong name" not in {
+        str(one.kind) for one in trained.open().check().findings
+    }
+
+
+def test_a_photo_is_named_by_its_path_from_wherever_one_is(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    for here, name in ((trained.training / "Ada", "wrong.png"), (trained.folder, "training-images/Ada/wrong.png")):
+        monkeypatch.chdir(here)
+        trained.open().move(name, "Bo")
+        trained.open().undo()
+    trained.open().move(trained.training / "Ada/wrong.png", "Bo")
+
+
+def test_a_new_person_is_said_to_be_new(trained: Painted) -> None:
+    moved = trained.open().move("Ada/wrong.png", "Boo Lee")
+    assert moved.new and "Boo Lee" in rows(trained) and (trained.training / "Boo Lee/wrong.png").is_file()
+    again = trained.open().move("Boo Lee/wrong.png", "BooLee")
+    assert again.alike == ("Boo Lee",)
+
+
+def test_nothing_is_overwritten_and_sub_folders_are_kept(trained: Painted) -> None:
+    trained.photo("Ada/2019/bo-1.png", "Bo")
+    trained.photo("Bo/2019/BO-1.png", "Bo")
+    before = photos(trained)
+    moved = trained.open().move(["Ada/2019/bo-1.png", "Ada/wrong.png", "Bo/bo-2.png"], "Bo")
+    assert dict(moved.moved)["training-images/Ada/2019/bo-1.png"] == "training-images/Bo/2019/bo-1-2.png"
+    assert moved.there == 1 and sorted(photos(trained).values()) == sorted(before.values())
+    assert not (trained.training / "Ada/2019").exists()
+
+
+def test_copies_are_counted_once(trained: Painted) -> None:
+    shutil.copy2(trained.training / "Bo/bo-1.png", trained.training / "Ada/also.png")
+    moved = trained.open().move("Ada/also.png", "Bo")
+    assert moved.copies == 1 and (trained.training / "Bo/also.png").is_file()
+    trained.open().align()
+    assert rows(trained)["Bo"][1] == 3
+    assert {one.kind for one in trained.open().check().findings if one.people == ("Bo",)} >= {"copies"}
+
+
+@pytest.mark.parametrize(
+    ("photo", "person", "told"),
+    [
+        ("Ada/none.png", "Bo", "is not there"),
+        ("Ada", "Bo", "is a folder"),
+        ("../elsewhere.png", "Bo", "lies outside"),
+        ("Ada/wrong.png", "bo", "is not told from Bo"),
+        ("Ada/wrong.png", "a/b", "cannot be a person's name"),
+        ("removed-images/Cy/cy-1.png", "Bo", "was taken out"),
+        ("mien.toml", "Bo", "lies outside"),
+    ],
+)
+def test_what_cannot_be_moved_is_said_and_nothing_is(
+    trained: Painted, tmp_path: Path, photo: str, person: str, told: str
+) -> None:
+    trained.open().remove("Cy")
+    trained.paint(tmp_path / "elsewhere.png", "Bo")
+    before, given = photos(trained), trained.folder / photo if photo in ("../elsewhere.png", "mien.toml") else photo
+    with pytest.raises(UsageError, match=told):
+        trained.open().move(["Ada/ada-1.png", given], person)
+    assert photos(trained) == before
+    with pytest.raises(UsageError, match="no correction"):
+        trained.open().undo()
+
+
+def test_no_source_brings_it_back_under_the_wrong_name(painted: Painted) -> None:
+    drop = source(painted)
+    for name in ("1", "2"):
+        painted.paint(drop / f"Ada/{name}.png", "Ada")
+    painted.paint(drop / "Ada/wrong.png", "Bo")
+    painted.photo("Ada/by hand.png", "Bo")
+    painted.open().collect()
+    (waiting,) = painted.folder.glob("*-training-images/Ada/wrong.png")
+    painted.open().move([waiting, "Ada/by hand.png"], "Bo")
+    assert (waiting.parent.parent / "Bo/wrong.png").is_file() and not waiting.exists()
+    shutil.copy2(painted.training / "Bo/by hand.png", drop / "Ada/hand.png")
+    shutil.copy2(drop / "Ada/wrong.png", drop / "Ada/wrong again.png")
+    for _ in range(2):
+        assert painted.open().collect().photos == 0
+    painted.open().merge()
+    assert painted.open().collect().photos == 0
+    lie = sorted(path.relative_to(painted.training).as_posix() for path in painted.training.rglob("*.png"))
+    assert lie == ["Ada/1.png", "Ada/2.png", "Bo/by hand.png", "Bo/wrong.png"]
+    shown = painted.open().show("Bo/wrong.png")
+    assert ("drop", "Ada/wrong.png") in {(fetch.source, fetch.location) for fetch in shown.fetches}
+    assert [(was, now) for _, was, now in shown.moved] == [("Ada", "Bo")]
+
+
+def test_what_a_source_may_not_be_used_for_any_more_goes_under_whom_it_is_filed_now(painted: Painted) -> None:
+    drop = source(painted, until="2026-11-30")
+    painted.paint(drop / "Ada/wrong.png", "Bo")
+    painted.photo("Bo/1.png")
+    painted.photo("Ada/1.png")
+    album = painted.open(clock=lambda: NOW)
+    album.collect()
+    album.merge()
+    album.move("Ada/wrong.png", "Bo")
+    painted.open(clock=lambda: NOW + timedelta(days=30)).daily()
+    assert (painted.folder / "removed-images/Bo/wrong.png").is_file()
+
+
+# rename
+
+
+def test_a_person_gets_another_name_everywhere(trained: Painted) -> None:
+    (trained.folder / "2026-11-19-training-images/Bo").mkdir(parents=True)
+    trained.paint(trained.folder / "2026-11-19-training-images/Bo/new.png", "Bo")
+    trained.open().remove("Bo", "bo-3.png")
+    before, first = rows(trained), trained.open().version
+    done = trained.open().rename("Bo", "Bob Stone")
+    assert done.people == ("Bo",) and done.person == "Bob Stone" and len(done.moved) == 3
+    after = rows(trained)
+    assert after == {{"Bo": "Bob Stone"}.get(name, name): row for name, row in before.items()}
+    assert named(trained, trained.training / "Bob Stone/bo-1.png") == ["Bob Stone"]
+    assert first in done.older and done.version not in done.older
+    assert (trained.folder / "removed-images/Bob Stone/bo-3.png").is_file()
+    assert (trained.folder / "2026-11-19-training-images/Bob Stone/new.png").is_file()
+    assert not list(trained.folder.glob("*/Bo"))
+    assert [one.name for one in trained.open().status().people] == ["Ada", "Bob Stone", "Cy"]
+    trained.looked()
+    trained.open().align()
+    assert trained.looked() == []
+    assert trained.open().train().in_use, "the old name is not taken for somebody who is gone"
+
+
+def test_a_model_of_the_old_name_does_not_keep_the_next_one_out(trained: Painted) -> None:
+    first = str(trained.open().version)
+    trained.open().rename("Bo", "Bob")
+    trained.open().promote(first)
+    assert trained.open().train().in_use
+
+
+def test_sources_go_on_under_the_new_name(painted: Painted) -> None:
+    drop = source(painted)
+    painted.photo("Jon/1.png", "Ada")
+    painted.paint(drop / "Jon/2.png", "Ada")
+    painted.open().collect()
+    painted.open().merge()
+    painted.open().remove("Jon", "2.png")
+    painted.open().rename("Jon", "John")
+    assert painted.open().collect().photos == 0, "what was taken out stays out"
+    painted.paint(drop / "Jon/3.png", "Ada")
+    (collected,) = painted.open().collect().sources
+    assert collected.brought == (("John", 1),)
+    painted.open().undo()
+    painted.paint(drop / "Jon/4.png", "Ada")
+    (collected,) = painted.open().collect().sources
+    assert collected.brought == (("Jon", 1),)
+
+
+def test_the_last_day_of_a_person_goes_on_to_hold(painted: Painted) -> None:
+    painted.photo("Jon/1.png", "Ada")
+    painted.photo("Bo/1.png", "Bo")
+    painted.open(clock=lambda: NOW).align()
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[people.Jon]\nuntil = 2026-11-30\n")
+    done = painted.open(clock=lambda: NOW).rename("Jon", "John")
+    assert done.mentioned == ("Jon",)
+    with painted.reading() as album:
+        assert album.until == {"John": date(2026, 11, 30)}
+    painted.open(clock=lambda: NOW + timedelta(days=30)).daily()
+    assert not (painted.training / "John").exists() and (painted.folder / "removed-images/John/1.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("person", "name", "told"),
+    [
+        ("Bo", "Ada", "is somebody in this album already"),
+        ("Bo", "ada", "is not told from Ada"),
+        ("Bo", "Bo", "is called so already"),
+        ("Bob", "Rob", "is nobody's name"),
+        ("Bo", "a/b", "cannot be a person's name"),
+        ("Bo", "", "cannot be a person's name"),
+    ],
+)
+def test_a_name_that_will_not_do_is_refused(trained: Painted, person: str, name: str, told: str) -> None:
+    before = photos(trained)
+    with pytest.raises(UsageError, match=told):
+        trained.open().rename(person, name)
+    assert photos(trained) == before
+
+
+def test_whoever_asks_for_the_old_name_is_told_the_new_one(trained: Painted) -> None:
+    trained.open().rename("Bo", "Bob")
+    for do in (lambda: trained.open().rename("Bo", "Rob"), lambda: trained.open().remove("Bo", everywhere=True)):
+        with pytest.raises(UsageError, match="Bo is called Bob now"):
+            do()
+    with pytest.raises(UsageError, match=r"Did you mean Ada\?"):
+        trained.open().join("Adda", "Bob")
+
+
+def test_who_gets_photos_under_the_old_name_by_hand_is_somebody_again(trained: Painted) -> None:
+    trained.open().rename("Bo", "Bob")
+    trained.photo("Bo/4.png")
+    trained.open().align()
+    assert [one.name for one in trained.open().status().people] == ["Ada", "Bo", "Bob", "Cy"]
+    with pytest.raises(UsageError, match="has photos of their own again"):
+        trained.open().undo()
+
+
+NAMES = ["ADA", NFD, "-Ada", "--help", "Ann  Lee", "O'Neil & Sons; $HOME", "日本 太郎", "Zo\u200be", "100 %"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names_there_and_back(trained: Painted, mien: Mien, name: str) -> None:
+    before = everything(trained)
+    version = trained.open().version
+    assert mien("-C", trained.folder, "rename", "--", "Ada", name).exit_code == 0
+    trained.open().undo()
+    assert everything(trained) == before
+    done = trained.open().rename("Ada", name)
+    assert not (trained.training / "Ada").exists() or name.casefold() == "ada"
+    assert done.person in {one.name for one in trained.open().status().people}
+    trained.open().rename(done.person, "Ada")
+    assert trained.open().version == version, "the same model is used again"
+    assert everything(trained) == before
+
+
+def test_a_name_that_differs_in_case_only_where_the_disk_takes_both_for_one(
+    trained: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As macOS and Windows do: the new name is there, and is the same folder."""
+    real, there = Path.samefile, files.is_there
+
+    def is_there(path: Path) -> bool:
+        return there(path) or any(str(one).lower() == str(path).lower() for one in path.parent.glob("*"))
+
+    def samefile(one: Path, other: Path) -> bool:
+        return str(one).lower() == str(other).lower() or real(one, other)
+
+    monkeypatch.setattr(stage, "is_there", is_there)
+    monkeypatch.setattr(Path, "samefile", samefile)
+    trained.open().rename("Ada", "ADA")
+    assert sorted(one.name for one in trained.training.iterdir()) == ["ADA", "Bo", "Cy"]
+    trained.open().undo()
+    assert sorted(one.name for one in trained.training.iterdir()) == ["Ada", "Bo", "Cy"]
+
+
+def test_a_folder_whose_name_no_person_may_have_can_be_renamed_and_back(trained: Painted) -> None:
+    (trained.training / "Bo").rename(trained.training / 'Bo: "B"?')
+    trained.open().align()
+    before = photos(trained)
+    trained.open().rename('Bo: "B"?', "Bo B")
+    trained.open().undo()
+    assert photos(trained) == before
+
+
+def test_a_name_written_in_two_ways_becomes_one_folder_and_two_again(painted: Painted) -> None:
+    for name in (JOSE, NFD):
+        painted.photo(f"{name}/1.png", "Ada")
+        painted.photo(f"{name}/{len(name)}.png", "Ada")
+    if len(list(painted.training.iterdir())) == 1:
+        pytest.skip("this disk takes both for one")
+    painted.open().align()
+    before = photos(painted)
+    painted.open().rename(JOSE, "Pepe")
+    assert sorted(one.name for one in (painted.training / "Pepe").iterdir()) == ["1-2.png", "1.png", "4.png", "5.png"]
+    painted.open().undo()
+    assert photos(painted) == before
+
+
+# join
+
+
+def test_two_names_become_one_person(trained: Painted) -> None:
+    trained.photo("Addie/ada-1.png", "Ada")
+    trained.photo("Addie/2.png", "Ada")
+    shutil.copy2(trained.training / "Ada/ada-2.png", trained.training / "Addie/same.png")
+    (trained.training / "Addie/notes.txt").write_text("of 2019")
+    trained.open().train()
+    done = trained.open().join("Addie", "Ada")
+    assert len(done.moved) == 4 and done.copies == 1 and not (trained.training / "Addie").exists()
+    assert (trained.training / "Ada/ada-1-2.png").is_file() and (trained.training / "Ada/notes.txt").is_file()
+    known = rows(trained)
+    assert sorted(known) == ["Ada", "Bo", "Cy"] and known["Ada"][1] == 6
+    trained.looked()
+    assert trained.open().train().in_use and trained.looked() == []
+
+
+def test_provenance_and_days_are_kept(painted: Painted) -> None:
+    drop = source(painted)
+    painted.paint(drop / "Jose/1.png", "Ada")
+    painted.photo(f"{JOSE}/2.png", "Ada")
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[people]\nJose.until = 2027-01-31\n"{JOSE}".until = 2027-12-31\n')
+    painted.open().collect()
+    painted.open().merge()
+    painted.open().join("Jose", JOSE)
+    (fetch,) = painted.open().show(f"{JOSE}/1.png").fetches
+    assert (fetch.person, fetch.location) == (JOSE, "Jose/1.png")
+    with painted.reading() as album:
+        assert album.until == {JOSE: date(2027, 1, 31)}, "the earlier of two"
+    painted.paint(drop / "Jose/3.png", "Ada")
+    (collected,) = painted.open().collect().sources
+    assert collected.brought == ((JOSE, 1),) and collected.known + collected.duplicates == 1
+
+
+# undo
+
+
+def test_undo_goes_back_one_by_one(trained: Painted) -> None:
+    version, before = trained.open().version, everything(trained)
+    album = trained.open()
+    album.move("Ada/wrong.png", "Bo")
+    album.rename("Ada", "Adele")
+    album.join("Cy", "Bo")
+    album.rename("Bo", "Bob")
+    plan = album.undo(dry_run=True)
+    assert (plan.verb, plan.people, plan.person) == ("rename", ("Bo",), "Bob")
+    assert [album.undo().verb for _ in range(4)] == ["rename", "join", "rename", "move"]
+    assert album.version == version and everything(trained) == before
+    with pytest.raises(UsageError, match="no correction of the last 90 days"):
+        album.undo()
+
+
+@pytest.mark.parametrize("change", ["gone", "changed", "in the way"])
+def test_undo_is_refused_where_something_has_changed_since(trained: Painted, change: str) -> None:
+    album = trained.open()
+    album.move(["Ada/wrong.png", "Ada/ada-1.png"], "Bo")
+    if change == "gone":
+        (trained.training / "Bo/ada-1.png").unlink()
+    elif change == "changed":
+        trained.photo("Bo/ada-1.png", "Cy")
+    else:
+        trained.photo("Ada/ada-1.png", "Cy")
+    before = photos(trained)
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match=r"(not there any more|changed since|there again).*mien move"):
+            trained.open().undo(dry_run)
+    assert photos(trained) == before
+
+
+def test_a_model_that_was_trained_since_learns_of_an_undo(trained: Painted) -> None:
+    trained.open().move("Ada/wrong.png", "Bo")
+    trained.photo("Cy/cy-9.png")
+    trained.open().train()
+    trained.open().undo()
+    known = rows(trained)
+    assert {name: known[name][1] for name in known} == {"Ada": 4, "Bo": 3, "Cy": 4}
+
+
+def test_undo_is_possible_for_ninety_days(trained: Painted) -> None:
+    trained.open(clock=lambda: NOW).move("Ada/wrong.png", "Bo")
+    trained.open(clock=lambda: NOW + timedelta(days=91)).rename("Cy", "Cyril")
+    trained.open().undo()
+    with pytest.raises(UsageError, match="no correction of the last 90 days"):
+        trained.open().undo()
+    assert [one[1:] for one in trained.open().show("Bo/wrong.png").moved] == [("Ada", "Bo")]
+
+
+PEOPLE = ("Ada", "Bo", "Cy", "Dee Dee")
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(["move", "rename", "join"]), st.permutations(PEOPLE)), max_size=4))
+def test_whatever_was_corrected_is_undone_to_the_last_byte(
+    trained: Painted, done: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    album, before = trained.open(), everything(trained)
+    for verb, (one, other, *_) in done:
+        some = sorted((trained.training / one).glob("*.png"))[:2]
+        try:
+            if verb == "move" and some:
+                album.move(some, other)
+            elif verb != "move":
+                getattr(album, verb)(one, other)
+        except UsageError:
+            continue
+    with pytest.raises(UsageError, match="no correction"):
+        while True:
+            album.undo()
+    assert everything(trained) == before
+
+
+# Whoever is removed
+
+
+def test_whoever_is_removed_everywhere_is_gone_from_corrections_under_every_name(trained: Painted) -> None:
+    album = trained.open()
+    album.move("Ada/wrong.png", "Bo")
+    album.rename("Bo", "Zebulon")
+    album.rename("Zebulon", "Xanthippe")
+    album.rename("Cy", "Quentin")
+    album.join("Quentin", "Xanthippe")
+    album.remove("Xanthippe", everywhere=True)
+    for file in (one for one in trained.folder.rglob("*") if one.is_file() and "ada" not in one.name.lower()):
+        data = file.read_bytes()
+        for name in ("Xanthippe", "Zebulon", "Quentin"):
+            assert name.encode() not in data and name not in str(file), file
+    with pytest.raises(UsageError, match="no correction"):
+        album.undo()
+    drop = source(trained)
+    for name in ("Bo", "Zebulon", "Quentin", "Xanthippe"):
+        trained.paint(drop / f"{name}/9.png", "Bo")
+    assert trained.open().collect().photos == 0, "under none of the names they come back"
+
+
+# Interrupted
+
+
+class Killed(BaseException):
+    pass
+
+
+@contextmanager
+def killed_at(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mien.pipeline.correct.{name}", dies)
+        with pytest.raises(Killed):
+            yield
+
+
+@pytest.mark.parametrize("at", ["take", "_keep_out", "_learn", "put_into_use"])
+def test_the_next_command_finishes_what_was_interrupted(
+    trained: Painted, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    with killed_at(monkeypatch, at):
+        trained.open().move("Ada/wrong.png", "Bo")
+    album = trained.open()
+    album.align()
+    assert [one.kind for one in album.settled] == [CorrectionKind.FILED]
+    assert (trained.training / "Bo/wrong.png").is_file() and rows(trained)["Bo"][1] == 4
+    with killed_at(monkeypatch, "remove_stale_chips"):
+        album.undo()
+    album.align()
+    assert [one.kind for one in album.settled] == [CorrectionKind.UNDONE] and rows(trained)["Bo"][1] == 3
+
+
+def test_what_cannot_be_finished_is_told_and_can_be_undone(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = photos(trained)
+    with killed_at(monkeypatch, "take"):
+        trained.open().rename("Bo", "Bob")
+    in_the_way = trained.photo("Bob/1.png", "Bo")
+    album = trained.open()
+    album.align()
+    (told,) = album.settled
+    assert told.kind == CorrectionKind.UNFINISHED and "is in the way" in told.line and "mien undo" in told.line
+    in_the_way.unlink()
+    in_the_way.parent.rmdir()
+    album.align()
+    assert [one.kind for one in album.settled] == [CorrectionKind.RENAMED]
+    album.undo()
+    assert photos(trained) == before
+
+
+def test_where_a_file_cannot_go_all_come_back(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real, count = photos(trained), files.move_file, iter(range(9))
+
+    def fails(one: Path, other: Path, sync: bool = True) -> bool:
+        if next(count) == 1:
+            raise StorageError(str(other), "could not be written: the disk is full", "Free some space.")
+        return real(one, other, sync)
+
+    monkeypatch.setattr(stage, "move_file", fails)
+    with pytest.raises(StorageError, match="the disk is full"):
+        trained.open().join("Bo", "Ada")
+    assert photos(trained) == before
+    with pytest.raises(UsageError, match="no correction"):
+        trained.open().undo()
+
+
+def test_a_model_of_another_encoder_is_left_as_it_is_and_that_is_said(trained: Painted) -> None:
+    version = trained.open().version
+    done = trained.open(precision="int8").move("Ada/wrong.png", "Bo")
+    assert done.unlearned is UnlearnedKind.OTHER_ENCODER and trained.open().version == version
+
+
+def test_without_a_model_photos_go_all_the_same(three_people: Painted) -> None:
+    done = three_people.open().join("Bo", "Ada")
+    assert done.unlearned is UnlearnedKind.NO_MODEL and done.version is None and len(done.moved) == 3
+
+
+def test_a_folder_that_is_a_link_is_left_alone(trained: Painted, tmp_path: Path) -> None:
+    (trained.training / "Bo").rename(tmp_path / "elsewhere")
+    (trained.training / "Bo").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AlbumError, match="is a link"):
+        trained.open().move("Ada/wrong.png", "Bo")
+
+
+def test_it_is_as_json(trained: Painted) -> None:
+    done: Corrected = trained.open().move("Ada/wrong.png", "Bo")
+    assert done.to_json() == {
+        "verb": "move",
+        "people": ["Ada"],
+        "person": "Bo",
+        "moved": [{"was": "Ada/wrong.png", "now": "Bo/wrong.png"}],
+        "new": False,
+        "alike": [],
+        "there": 0,
+        "copies": 0,
+        "version": done.version,
+        "unlearned": None,
+        "older": [],
+        "mentioned": [],
+        "back": None,
+    }
