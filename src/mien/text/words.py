@@ -35,6 +35,36 @@ def chance(probability: float) -> str:
     return percent(min(max(probability, 1e-9), 1 - 1e-9))
 
 
+def share(value: float | None, of: int) -> str:
+    """A counted share of `of` tries, with no more places than so many can show: "none", "all", "83 %", "97.4 %"; "-"
+    where nothing was counted.
+
+    A tenth of a per cent is said where chance moves the share by less than half a per cent (`LEAST_ERROR`): of 1,000
+    tries, and of fewer the nearer the share is to none or all. "none" and "all" are said of the tries that there were;
+    what they say of others is the interval's to tell (`between`).
+    """
+    if value is None or math.isnan(value) or not of:
+        return "-"
+    if value in (0, 1):
+        return "all" if value else "none"
+    error = math.sqrt(value * (1 - value) / of)
+    return percent(value) if error < LEAST_ERROR else f"{100 * value:.0f} %"
+
+
+LEAST_ERROR = 0.005
+"""Standard error of a share below which its tenths of a per cent mean something. Of up to 200 tries one that failed
+has a greater one only if it rounds to neither 0 nor 100."""
+
+
+def between(low: float, high: float) -> str:
+    """The ends of an interval, rounded outwards: "61 to 100 %"; with tenths where it is narrower than ten per cent:
+    "97.6 to 98.3 %"."""
+    scale, places = (1000, 1) if high - low < 0.1 else (100, 0)
+    ends = math.floor(low * scale + 1e-9) / scale, math.ceil(high * scale - 1e-9) / scale
+    said = [f"{100 * end:.{0 if end in (0, 1) else places}f}" for end in ends]
+    return f"{said[0]} to {said[1]} %"
+
+
 def listed(words: Iterable[str], conjunction: str = "and") -> str:
     """ "Ada", "Ada and Bo", "Ada, Bo and Cy"."""
     *first, last = [*words] or [""]
