@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.text.words import between, chance, count, fill, listed, percent, share
+from mien.text.words import between, chance, count, fill, level, listed, percent, share
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_a_probability_is_never_certain() -> None:
         (6, 6, "all"),
         (1, 3, "33 %"),
         (5, 6, "83 %"),
-        (289, 292, "99 %"),
+        (289, 292, "99.0 %"),
         (280, 292, "96 %"),
         (1, 200, "0.5 %"),
         (199, 200, "99.5 %"),
         (1, 5000, "<0.1 %"),
-        (5000, 9000, "56 %"),
+        (500, 900, "56 %"),
         (9000, 16000, "56.2 %"),
     ],
 )
@@ -65,6 +65,10 @@ def test_a_counted_share_is_never_rounded_to_nothing_or_to_all() -> None:
 )
 def test_an_interval_is_rounded_outwards(low: float, high: float, said: str) -> None:
     assert between(low, high) == said
+
+
+def test_what_was_asked_for_has_as_many_places_as_it_has() -> None:
+    assert [level(0.01), level(0.0025), level(0.5), level(1)] == ["1 %", "0.25 %", "50 %", "100 %"]
 
 
 def test_count() -> None:
