@@ -89,7 +89,7 @@ def see(data: Path, album: Path, choice: EncoderChoice) -> Seen:
     for name, file in files:
         link(file, album / "training-images" / name / file.name)
     mien("init", album, "--basis", "measurement", quiet=True)
-    run = mien("-C", album, "align", "--json", settings=settings_of(choice), quiet=True)
+    run = mien("-C", album, "align", "--strict", "--json", settings=settings_of(choice), quiet=True)
     encoder = make_eyes(choice).encoder_id
     layout, _ = read_settings(album, {})
     faces = {}

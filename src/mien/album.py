@@ -459,12 +459,13 @@ class Album:
             raise ModelError(str(missing), "is missing", f"Make a new model: {command(self.folder, 'train')}")
         return page
 
-    def check(self) -> Checked:
-        """What a human should look at before it is learned from, as far as `align` has looked. Changes nothing."""
+    def check(self, waiting: bool = False) -> Checked:
+        """What a human should look at before it is learned from, as far as `align` has looked: in training-images, or
+        among what is `waiting` to be merged, as far as `daily` has looked. Changes nothing."""
         from mien.stages.check import check
 
         with self._reading() as album:
-            return check(album, [TRAINING])
+            return check(album, album.layout.intakes() if waiting else [TRAINING])
 
     def evaluate(
         self, photos: StrPath, face: Pick = "largest", model: StrPath | None = None, forget: bool = False

@@ -27,7 +27,9 @@ from mien.storage.layout import REMOVED, TRAINING, intake_of, shelf_of
 from mien.storage.person_folders import PersonFolders
 from mien.storage.walk import walk
 from mien.text.fetching import SourceFault
+from mien.text.findings import FindingKind
 from mien.text.names import FILE_NAME, valid_person
+from mien.types import Finding
 from mien.vision.images import file_sha256
 
 SYNCERS = 16
@@ -38,10 +40,23 @@ GROUP = 50
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A photo that was refused or could not be had, and why; `location` is "" for a part of the listing."""
+    """A photo that was refused or could not be had, and why; `location` is "" for a part of the listing. `person` is
+    whom it shows, "" where nobody knows."""
 
     location: str
     error: FetchError | PhotoError
+    person: str = ""
+
+    @property
+    def finding(self) -> Finding | None:
+        """The same as it may be remembered, so that it goes when the person is forgotten; None where nobody knows whom
+        it is of."""
+        if not (self.person and self.location):
+            return None
+        if isinstance(self.error, PhotoError):
+            figures = {"fault": str(self.error.fault), **self.error.figures}
+            return Finding(FindingKind.UNREADABLE, (self.person,), (self.location,), figures)
+        return Finding(self.error.kind, (self.person,), (self.location,))
 
     def to_json(self) -> dict[str, str]:
         """The same for programs."""

@@ -133,6 +133,10 @@ class Settings(BaseModel):
         description='Which head to train: prototypes, normalised, or "auto" to choose.',
     )
     minimum: int = Field(default=20, ge=1, description="Photos that each person should have, 1 or more.")
+    strict: bool = Field(
+        default=False,
+        description="true: a photo that cannot be read makes an exit code of its own, as with --strict.",
+    )
     keep: int = Field(
         default=30,
         ge=0,

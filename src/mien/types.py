@@ -232,7 +232,7 @@ class Finding:
     @property
     def needs_human(self) -> bool:
         """Whether mien cannot deal with it by itself."""
-        return self.kind.needs_human
+        return self.kind.needs(self.figures)
 
     @property
     def why(self) -> str:

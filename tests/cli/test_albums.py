@@ -144,8 +144,8 @@ def test_people_are_a_table_and_names_of_any_width_keep_its_columns(mien: Mien, 
     table = lines[: lines.index("")]
     assert table[0] == f"{'person':<40}  photos  faces"
     assert f"{'Ada':<40}       3      3  fewer than 20" in table
-    assert f"{'山田 太郎':<36}       0      0  fewer than 20" in table
-    assert f"{'x' * 39}…       0      0  fewer than 20" in table
+    assert f"{'山田 太郎':<36}       0      0  no photo" in table
+    assert f"{'x' * 39}…       0      0  no photo" in table
 
 
 def test_what_is_stale_is_said_and_what_is_not(mien: Mien, three_people: Painted) -> None:
@@ -169,8 +169,10 @@ def test_photos_without_a_face_or_that_cannot_be_read_are_counted(mien: Mien, th
     three_people.paint(three_people.training / "Ada/nobody.png")
     (three_people.training / "Ada/broken.jpg").write_bytes(b"text")
     mien("-C", three_people.folder, "align")
-    photos = rows(mien("-C", three_people.folder, "status").stdout)["photos"]
-    assert photos == "11 of 3 people; 1 without a face; 1 unreadable"
+    (three_people.training / "Empty").mkdir()
+    said = rows(mien("-C", three_people.folder, "status").stdout)
+    assert said["photos"] == "11 of 3 people; 1 folder without a photo", "an empty folder is nobody yet"
+    assert said["left out"] == f"1 unreadable, 1 without a face: mien -C {three_people.folder} check"
 
 
 def test_a_damaged_model_is_stale_and_not_a_failure(mien: Mien, album: Path) -> None:

@@ -46,18 +46,63 @@ def test_what_is_found_by_kind_with_what_to_do(mien: Mien, three_people: Painted
     result = mien("-C", three_people.folder, "check")
     assert (result.exit_code, result.stderr) == (NEEDS_HUMAN, "")
     assert text(result.stdout) == (
-        "unreadable Cy/broken.jpg: is not a photo mien can read; it is text\n"
-        "Fetch the photo again, or take the file out of the folder.\n"
         "two people Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png, Bo/hers.png: the same picture under 2 people\n"
         "Leave the photo with the person it shows, and take it out of the other folder.\n"
         "one in two Ada and Bo look like one person in two folders (0.999)\n"
         "If they are one, join them.\n"
         f"mien -C {three_people.folder} join Bo Ada\n"
+        "unreadable Cy/broken.jpg: is not a photo mien can read; it is text\n"
+        "Fetch the photo again, or take the file out of the folder.\n"
         "copies Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png: 3 copies of the same picture\n"
         "Cy/cy-1.png, Cy/cy-2.png, Cy/cy-3.png: 3 copies of the same picture\n"
         "Nothing needs doing. Other photos would teach more.\n"
-        "check 3 findings need you; 2 told for information"
+        "check 2 findings need you; 3 told for information"
     )
+
+
+def test_what_is_left_out_is_found_again_with_its_remedy_and_needs_nobody(mien: Mien, three_people: Painted) -> None:
+    three_people.paint(three_people.training / "Ada/nobody.png")
+    three_people.paint(three_people.training / "loose.png", "Ada")
+    (three_people.training / "Cy/broken.jpg").write_bytes(b"text")
+    (three_people.training / "Cy/film.mp4").write_bytes(b"film")
+    (three_people.training / "Empty").mkdir()
+    assert mien("-C", three_people.folder, "align").exit_code == 0
+    result = mien("-C", three_people.folder, "check")
+    assert result.exit_code == 0, "mien leaves out what it leaves out: it needs nobody, today or in a year"
+    said = text(result.stdout)
+    assert "empty Empty: a folder without a photo\nPut photos into it, or take it away.\n" in said
+    assert "left out loose.png: is not in a person's folder\n" in said
+    assert "\nCy/film.mp4: is of a kind that mien does not read\n" in said
+    assert "\nPut it into the folder of whom it shows.\nIf it is a photo, save it as a JPEG and put that" in said
+    assert "unreadable Cy/broken.jpg: is not a photo mien can read; it is text\n" in said
+    assert said.endswith("check nothing needs you; 8 told for information")
+    assert mien("-C", three_people.folder, "check", "--strict").exit_code == NEEDS_HUMAN
+    told = json.loads(mien("-C", three_people.folder, "check", "--json").stdout)
+    left_out = [one for one in told["findings"] if one["kind"] == "left out"]
+    assert [(one["photos"], one["figures"]["left_out"]) for one in left_out] == [
+        (["loose.png"], "no person"),
+        (["Cy/film.mp4"], "unsupported"),
+    ]
+
+
+def test_few_photos_are_a_remark(mien: Mien, three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_MINIMUM", "2")
+    mien("-C", three_people.folder, "align")
+    result = mien("-C", three_people.folder, "check")
+    assert result.exit_code == 0 and "few Ada: 1 of 2 photos with their face" in text(result.stdout)
+    monkeypatch.setenv("MIEN_STRICT", "true")
+    assert mien("-C", three_people.folder, "check").exit_code == NEEDS_HUMAN
+    assert mien("-C", three_people.folder, "check", "--no-strict").exit_code == 0
+
+
+def test_what_waits_can_be_checked_too(mien: Mien, three_people: Painted) -> None:
+    mien("-C", three_people.folder, "train")
+    intake = three_people.folder / "2026-11-23-training-images"
+    three_people.paint(intake / "Ada/new.png", "Ada")
+    (intake / "Ada/note.txt").write_text("x")
+    said = text(mien("-C", three_people.folder, "check", "--waiting").stdout)
+    assert "not seen 1 photo not seen yet" in said
+    assert f"left out {intake.name}/Ada/note.txt: is not a photo by its name\n" in said
 
 
 def test_a_face_that_was_guessed_is_said_wherever_it_is_used(mien: Mien, three_people: Painted) -> None:
@@ -97,7 +142,9 @@ def test_long_lists_are_cut_and_json_has_them_whole(mien: Mien, painted: Painted
     mien("-C", painted.folder, "align")
     lines = text(mien("-C", painted.folder, "check").stdout).splitlines()
     assert sum("nobody-" in line and "no face" in line for line in lines) == SHOWN
-    assert "… and 3 more" in lines
+    assert f"… and 3 more: mien -C {painted.folder} check --all" in lines
+    whole = mien("-C", painted.folder, "check", "--all").stdout
+    assert whole.count("no face was found") == SHOWN + 3 and "… and" not in whole
     names = ", ".join(f"Bo/bo-{number}.png" for number in range(FEW))
     assert f"{names} and 2 more: 6 copies of the same picture" in lines
     findings = json.loads(mien("-C", painted.folder, "check", "--json").stdout)["findings"]

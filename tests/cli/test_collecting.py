@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien import Album
+from mien.cli.collecting import NAMED
 from mien.cli.console import SHOWN
 from mien.errors import StorageError
 from mien.open_album import read_settings
@@ -90,6 +91,23 @@ def test_sources_are_a_table_and_what_keeps_one_from_running_is_said(mien: Mien,
         ("photographers-of-2019", 0, True),
         ("over", 0, True),
     ]
+
+
+def test_what_a_source_offers_in_vain_is_named_and_can_be_had_whole(mien: Mien, painted: Painted, drop: Path) -> None:
+    for number in range(NAMED + 2):
+        (drop / f"Ada/page-{number}.jpg").write_bytes(b"<!doctype html>%d" % number)
+    done = mien("-C", painted.folder, "daily")
+    every = f"mien -C {painted.folder} sources --all"
+    assert done.exit_code == 0 and "6 new photos from 1 source; 5 files refused" in rows(done.stdout)["collect"]
+    assert "            Ada/page-0.jpg is not a photo mien can read; it is a web page (HTML)\n" in done.stdout
+    last = json.loads(mien("-C", painted.folder, "runs", "--json").stdout)[0]["run"]
+    assert mien("-C", painted.folder, "runs", last).stdout == done.stdout
+    brief = mien("-C", painted.folder, "sources").stdout
+    assert "refused     drop: Ada/page-0.jpg is no photo\n" in brief and f"… and 2 more: {every}\n" in brief
+    assert mien("-C", painted.folder, "sources", "--all").stdout.count("is no photo") == NAMED + 2
+    assert rows(mien("-C", painted.folder, "status").stdout)["sources"] == f"5 refused, being no photo: {every}"
+    told = json.loads(mien("-C", painted.folder, "sources", "--json").stdout)
+    assert len(told[0]["refused"]) == NAMED + 2
 
 
 # collect
@@ -185,7 +203,8 @@ def test_what_was_collected_is_merged(mien: Mien, painted: Painted, drop: Path) 
     assert result.exit_code == 0
     assert rows(result.stdout) == {
         "merged": "6 photos; 1 under another name, as theirs were taken",
-        "left": f"{intake.name}/Ada/notes.txt is not a photo by its name",
+        "left": f"{intake.name}/Ada/notes.txt is not a photo by its name."
+        " If it is one, give it the ending of its format: .jpg, say",
         "next": f"mien -C {painted.folder} train",
     }
     assert (painted.training / "Ada/1-2.png").is_file()
@@ -248,12 +267,14 @@ def test_a_second_one_says_who_holds_the_album(mien: Mien, painted: Painted, dro
 
 
 def test_runs_are_a_table_and_one_is_told_in_full(mien: Mien, painted: Painted, drop: Path) -> None:
-    assert rows(mien("-C", painted.folder, "runs").stdout) == {"runs": "none yet"}
+    assert rows(mien("-C", painted.folder, "runs").stdout) == {
+        "runs": f"none yet; mien -C {painted.folder} daily makes one"
+    }
     assert json.loads(mien("-C", painted.folder, "runs", "--json").stdout) == []
     first = mien("-C", painted.folder, "daily")
     mien("-C", painted.folder, "daily")
     head, second_line, first_line = mien("-C", painted.folder, "runs").stdout.splitlines()
-    assert head.split() == ["run", "for", "state", "took", "photos", "outcome"]
+    assert head.split() == ["run", "for", "state", "took", "new", "outcome"]
     assert first_line.split()[2] == "done" and " 6  " in first_line and first_line.endswith("is in use now")
     assert second_line.endswith("stays in use")
     name = first_line.split()[0]

@@ -180,7 +180,7 @@ def test_known_people_who_get_no_names_are_a_reason() -> None:
     decision = decided(answers(np.ones(1000, bool), after), person)
     assert decision.overall.worse and not any(one.worse for one in decision.people.values())
     assert decision.reasons[0].why.startswith(
-        "Fewer pictures of known people get the right name: 98.0 % of 1,000 instead of 100.0 %, beyond chance (p "
+        "Fewer pictures of known people get the right name: 98.0 % of 1,000 instead of all, beyond chance (p "
     )
 
 
@@ -218,15 +218,15 @@ def test_too_little_to_compare_by_promotes_and_says_so(pictures: int) -> None:
 def test_why_it_is_promoted_is_said_with_figures() -> None:
     decision = decided(answers([True] * 9 + [False], [True] * 10), [0] * 10, answers([True] * 100, [True] * 100))
     assert said(decision.reasons) == (
-        "Not worse beyond chance: 100.0 % of 10 pictures of known people get the right name instead of 90.0 %,"
-        " 0.0 % instead of 0.0 % of strangers get a name, and no single person is recognised worse.",
+        "Not worse beyond chance: all of 10 pictures of known people get the right name (90 % before),"
+        " none of the strangers get a name (none before), and no single person is recognised worse.",
     )
 
 
 def test_where_there_are_no_strangers_none_are_spoken_of() -> None:
     decision = decided(answers([True] * 10, [True] * 10), [0] * 10)
     assert said(decision.reasons) == (
-        "Not worse beyond chance: 100.0 % of 10 pictures of known people get the right name instead of 100.0 %,"
+        "Not worse beyond chance: all of 10 pictures of known people get the right name (all before),"
         " and no single person is recognised worse.",
     )
 

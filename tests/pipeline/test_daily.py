@@ -32,6 +32,7 @@ from mien.registry.folder import load_model
 from mien.report import build
 from mien.stages import train as train_stage
 from mien.stages.compare import Compared
+from mien.stages.sources import why_refused
 from mien.storage.layout import shelf_of
 from mien.storage.lock import lock
 from mien.testing import draw_photo
@@ -246,6 +247,43 @@ def test_a_photo_of_somebody_else_is_held_back_and_named_each_day(grown: Club) -
     assert (grown.painted.training / "Ada/4.png").is_file()
     grown.open().merge()
     assert (grown.painted.training / "Ada/odd.png").is_file(), "a human may know better"
+
+
+def test_files_that_are_refused_are_named_and_found_again(grown: Club) -> None:
+    (grown.drop / "Ada/login.jpg").write_bytes(b"<html>Please log in</html>")
+    (grown.drop / "Bo/half.png").write_bytes((grown.drop / "Bo/1.png").read_bytes()[:200])
+    done = grown.day()
+    assert done.exit_code == 0 and lines(done)["collect"] == "0 new photos from 1 source; 2 files refused"
+    said = {finding.photos: finding.why for finding in done.run.step("collect").left_out}  # type: ignore[union-attr]
+    assert list(said) == [("Ada/login.jpg",), ("Bo/half.png",)]
+    assert said["Ada/login.jpg",].startswith("is not a photo mien can read; it is a web page")
+    (last, *_) = grown.open().runs(1)
+    assert last.run == done.run and len(done.to_json()["steps"][1]["left_out"]) == 2
+    (source,) = grown.open().sources()
+    assert [(one.location, why_refused(one)) for one in source.refused] == [
+        ("Ada/login.jpg", "is no photo"),
+        ("Bo/half.png", "breaks off"),
+    ]
+    assert [finding.why for finding in grown.open().status().refused] == ["2 refused, being no photo"]
+    grown.open().remove("Ada", everywhere=True)
+    assert b"login.jpg" not in (grown.folder / ".mien/catalog-ledger.sqlite").read_bytes()
+
+
+def test_a_strict_run_says_by_its_exit_code_that_a_file_was_refused(grown: Club) -> None:
+    (grown.drop / "Ada/login.jpg").write_bytes(b"<html>Please log in</html>")
+    grown.say_first("strict = true")
+    assert grown.day().exit_code == 6 and grown.open().runs(1)[0].exit_code == 6
+
+
+def test_what_stays_in_an_intake_is_named_each_day_and_needs_nobody(grown: Club) -> None:
+    intake = grown.folder / "2026-11-20-training-images/Ada"
+    intake.mkdir(parents=True)
+    (intake / "note.txt").write_text("of the shoot")
+    for _ in range(2):
+        done = grown.day()
+        (left,) = done.run.step("check").left_out  # type: ignore[union-attr]
+        assert left.line.startswith("2026-11-20-training-images/Ada/note.txt: is not a photo by its name. If it is one")
+        assert lines(done)["check"] == "1 left out" and done.exit_code == 0
 
 
 def test_a_source_that_fails_does_not_stop_the_others(grown: Club) -> None:

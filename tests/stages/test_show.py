@@ -53,6 +53,35 @@ def test_a_photo_of_the_album(three_people: Painted) -> None:
     assert (found.fetches, found.lookalikes) == ((), ())
 
 
+def test_why_a_file_teaches_nothing(three_people: Painted, tmp_path: Path) -> None:
+    for name, data in (
+        ("Ada/film.mp4", b"film"),
+        ("Ada/note.txt", b"x"),
+        ("Bo/broken.png", b"text"),
+        ("loose.png", b""),
+    ):
+        (three_people.training / name).write_bytes(data)
+    three_people.paint(three_people.training / "Ada/nobody.png")
+    three_people.photo("Ada/group.png", "Bo", "Ada")
+    three_people.open().align()
+    three_people.photo("Ada/new.png", "Ada", sides=(70,))
+
+    def why(name: str, **settings: object) -> list[str]:
+        return [one.why for one in three_people.open(**settings).show(three_people.training / name).left_out]
+
+    assert why("Ada/film.mp4") == ["is of a kind that mien does not read"]
+    assert why("Ada/note.txt") == ["is not a photo by its name"]
+    assert why("Bo/broken.png") == ["is not a photo mien can read; it is text"]
+    assert why("loose.png") == ["is not in a person's folder"]
+    assert why("Ada/nobody.png") == ["no face was found"]
+    assert why("Ada/new.png") == ["1 photo not seen yet"]
+    assert why("Ada/group.png") == [] and why("Ada/ada-1.png") == []
+    assert why("Ada/group.png", skip_multi=True) == ["2 faces; it is left out"]
+    assert shown(three_people, "Ada/nobody.png").to_json()["left_out"][0]["remedy"].startswith("It teaches nothing.")
+    (tmp_path / "else.txt").write_text("x")
+    assert shown(three_people, tmp_path / "else.txt").left_out == ()
+
+
 def test_a_photo_is_known_by_its_bytes_wherever_it_lies(three_people: Painted, tmp_path: Path) -> None:
     three_people.open().train()
     shutil.copy2(three_people.training / "Ada/ada-1.png", tmp_path / "elsewhere.png")

@@ -58,7 +58,17 @@ def test_photos_without_a_face_and_unreadable_ones_are_counted_and_not_stale(tra
     trained.open().train()
     found = trained.open().status()
     assert (found.faceless, found.unreadable, found.stale) == (1, 1, ())
+    assert found.to_json()["left_out"] == {"unreadable": 1, "no face": 1}
     assert (found.people[0].photos, found.people[0].faces) == (5, 3)
+
+
+def test_what_is_left_out_is_counted_by_reason(trained: Painted) -> None:
+    for name in ("Ada/film.mp4", "Ada/note.txt", "Bo/shoot.psd", "loose.png"):
+        (trained.training / name).write_bytes(b"x")
+    (trained.training / "Empty").mkdir()
+    found = trained.open().status()
+    assert [one.why for one in found.left_out] == ["2 of a kind that mien does not read", "1 in no person's folder"]
+    assert (found.photos, len(found.people), found.empty, found.stale) == (9, 4, 1, ())
 
 
 def test_photos_that_are_new_changed_or_gone(trained: Painted) -> None:
@@ -77,6 +87,13 @@ def test_photos_that_are_new_changed_or_gone(trained: Painted) -> None:
     assert stale(trained) == ["3 photos not in the model yet", "2 photos in the model and no longer in the album"]
     trained.open().train()
     assert stale(trained) == []
+
+
+def test_photos_of_which_no_face_counts_any_more_are_still_in_the_album(trained: Painted) -> None:
+    trained.photo("Ada/group.png", "Bo", "Ada")
+    trained.open().train()
+    trained.open(skip_multi=True).align()
+    assert stale(trained, skip_multi=True) == ["1 photo in the model in which no face counts with the present settings"]
 
 
 def test_an_album_that_was_never_looked_at(three_people: Painted) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.text.words import chance, count, fill, listed, percent
+from mien.text.words import between, chance, count, fill, level, listed, percent, share
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,50 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all(share: float | None, said
 
 def test_a_probability_is_never_certain() -> None:
     assert (chance(0.0), chance(0.5), chance(1.0)) == ("<0.1 %", "50.0 %", ">99.9 %")
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "said"),
+    [
+        (0, 0, "-"),
+        (0, 37, "none"),
+        (6, 6, "all"),
+        (1, 3, "33 %"),
+        (5, 6, "83 %"),
+        (289, 292, "99.0 %"),
+        (280, 292, "96 %"),
+        (1, 200, "0.5 %"),
+        (199, 200, "99.5 %"),
+        (1, 5000, "<0.1 %"),
+        (500, 900, "56 %"),
+        (9000, 16000, "56.2 %"),
+    ],
+)
+def test_a_counted_share_says_no_more_than_so_many_tries_can_show(hits: int, of: int, said: str) -> None:
+    assert share(hits / of if of else None, of) == said
+
+
+def test_a_counted_share_is_never_rounded_to_nothing_or_to_all() -> None:
+    for of in range(2, 1500):
+        assert share(1 / of, of) not in ("0 %", "0.0 %") and share((of - 1) / of, of) not in ("100 %", "100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.0, 1.0, "0 to 100 %"),
+        (0.609, 1.0, "60 to 100 %"),
+        (0.0, 0.0941, "0 to 9.5 %"),
+        (0.97612, 0.98299, "97.6 to 98.3 %"),
+        (0.301, 0.5, "30 to 50 %"),
+    ],
+)
+def test_an_interval_is_rounded_outwards(low: float, high: float, said: str) -> None:
+    assert between(low, high) == said
+
+
+def test_what_was_asked_for_has_as_many_places_as_it_has() -> None:
+    assert [level(0.01), level(0.0025), level(0.5), level(1)] == ["1 %", "0.25 %", "50 %", "100 %"]
 
 
 def test_count() -> None:

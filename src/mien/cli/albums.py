@@ -14,7 +14,7 @@ from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING, shown
 from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import count, first_few, listed, percent
+from mien.text.words import count, first_few, level, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +33,11 @@ Forget = Annotated[
     bool, typer.Option("--forget", help="Remember nothing of these photos, and forget what is remembered.")
 ]
 """Of commands that ask about photos."""
+
+Strict = Annotated[
+    bool | None,
+    typer.Option("--strict/--no-strict", help="Exit with 6 if a photo could not be read, whatever mien.toml says."),
+]
 
 PEOPLE = 40
 """People in the table of status; of more, those with the fewest photos."""
@@ -155,17 +160,20 @@ def _print_removed(album: Album, person: str, removed: Removed, done: str) -> No
         entry("not there", str(photo), "33")
     entry("model", f"{removed.version} is in use" if removed.version else "none is in use")
     if removed.older:
-        ends = " to ".join(dict.fromkeys((removed.older[0], removed.older[-1])))
-        earlier = f"{count(len(removed.older), 'version')}, {ends}"
-        entry("earlier", f"still on disk and still know {printable(person)}: {earlier}", "33")
-        entry("", f"{command(album.folder, 'models', 'drop', *removed.older[:SHOWN])} deletes them", "33")
+        one = len(removed.older) == 1
+        still = f"{'is' if one else 'are'} still on disk, and still {'knows' if one else 'know'} {printable(person)}"
+        entry("earlier", f"{first_few(removed.older, FEW)} {still}", "33")
+        some = removed.older[:SHOWN]
+        which = f"The first {SHOWN} are" if len(removed.older) > SHOWN else "It is" if one else "They are"
+        entry("", f"{which} deleted by {command(album.folder, 'models', 'drop', *some)}", "33")
 
 
 def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
     """What went with a person of whom everything was deleted, and what mien cannot reach."""
     if removed.dropped:
-        ends = " to ".join(dict.fromkeys((removed.dropped[0], removed.dropped[-1])))
-        entry("models", f"{count(len(removed.dropped), 'version')} deleted, pages too: {ends}")
+        entry(
+            "models", f"{count(len(removed.dropped), 'version')} deleted, pages too: {first_few(removed.dropped, FEW)}"
+        )
     if removed.version:
         entry("", f"{command(album.folder, 'train')} makes a new page, and measures without the person")
     if removed.mentioned:
@@ -186,15 +194,17 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         return
     if found.people:
         _print_people(found)
-    photos = f"{found.photos:,} of {count(len(found.people), 'person', 'people')}"
-    if found.faceless:
-        photos += f"; {found.faceless:,} without a face"
-    if found.unreadable:
-        photos += f"; {found.unreadable:,} unreadable"
+    photos = f"{found.photos:,} of {count(len(found.people) - found.empty, 'person', 'people')}"
+    if found.empty:
+        photos += f"; {count(found.empty, 'folder')} without a photo"
     entry("album", str(found.folder))
     entry("basis", found.basis)
     _print_encoder(found.encoder, found.advice)
     entry("photos", photos)
+    if found.left_out:
+        entry("left out", f"{_counts(found.left_out)}: {command(found.folder, 'check')}", "33")
+    if found.refused:
+        entry("sources", f"{_counts(found.refused)}: {command(found.folder, 'sources', '--all')}", "33")
     if found.waiting:
         how = f"{command(found.folder, 'merge')}, or daily"
         entry("waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: {how}", "33")
@@ -209,7 +219,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     elif found.model:
         m = found.model
         made_of = f"{count(m.people, 'person', 'people')}, {count(m.photos, 'photo')}"
-        entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {percent(m.fpir)})")
+        entry("model", f"{m.version}: {made_of}; unknown below a score of {m.threshold:.3f} (FPIR {level(m.fpir)})")
         if m.left_out:
             entry("doubted", f"{first_few(m.left_out, FEW)}: {did_not_count(len(m.left_out))}", "33")
     else:
@@ -224,6 +234,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         entry("next", next_step)
     else:
         entry("stale", "nothing", "32")
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    return ", ".join(finding.why for finding in findings)
 
 
 def _who(removed: tuple[Removal, ...]) -> str:
@@ -252,7 +266,8 @@ def _print_people(found: Status) -> None:
     width = max(widest(one.name for one in shown), len("person"))
     say(f"{'person':<{width}}  photos  faces")
     for one in shown:
-        few = paint(f"  fewer than {found.minimum}", "33") if one.photos < found.minimum else ""
+        few = f"  fewer than {found.minimum}" if one.photos else "  no photo"
+        few = paint(few, "33") if one.photos < found.minimum else ""
         say(f"{fit(one.name, width)}  {one.photos:>6,}  {one.faces:>5,}{few}")
     if len(found.people) > PEOPLE:
         say(f"… and {len(found.people) - PEOPLE:,} people with as many photos or more")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json
+from mien.cli.albums import Json, Strict
 from mien.cli.console import (
     SHOWN,
     Reporter,
@@ -27,15 +29,18 @@ from mien.cli.console import (
 from mien.cli.place import opened
 from mien.errors import FetchError, PhotoError, SourceError, UsageError
 from mien.storage.layout import intake_of, shown
-from mien.storage.walk import CLOSED
 from mien.text.shell import command
 from mien.text.words import count, listed
 
 if TYPE_CHECKING:
     from mien.intake import Collected, SourceCollected, Trouble
     from mien.pipeline.daily import Daily
+    from mien.records.runs import Step
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus
+
+NAMED = 3
+"""Files named that a source offered in vain, of each kind; sources --all names all."""
 
 RUNS = 20
 """Runs in the table of `runs`."""
@@ -43,19 +48,20 @@ RUNS = 20
 _STYLES = {"done": "32", "failed": "31", "running": "33"}
 
 
-def sources(context: typer.Context, as_json: Json = False) -> None:
-    """Where photos come from, when each source last ran, and what it brought."""
+def sources(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Name every file that was refused or could not be had.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Where photos come from, when each source last ran, what it brought, and what it offered in vain."""
     album = opened(context)
     found = album.sources()
     if as_json:
         say_json([one.to_json() for one in found])
     elif found:
-        _print_sources(found)
+        _print_sources(album.folder, found, every)
     else:
-        entry("sources", "none is configured")
-        entry(
-            "next", f"write a table [sources.NAME] into {album.folder / 'mien.toml'}; docs/collecting.md has examples"
-        )
+        _print_no_source(album.folder)
 
 
 def collect(
@@ -73,6 +79,8 @@ def collect(
         found = album.collect(names or (), dry_run)
     if as_json:
         say_json(found.to_json())
+    elif not found.sources:
+        _print_no_source(album.folder)
     else:
         _print_collected(found, album.folder)
         if found.photos:
@@ -89,11 +97,12 @@ def merge(
         str | None,
         typer.Option("--date", metavar="DATE", help="Only the photos collected on that day; otherwise all."),
     ] = None,
+    strict: Strict = None,
     as_json: Json = False,
 ) -> None:
     """Move collected photos into training-images. Nothing is overwritten; copies are dropped; what does not fit
     stays."""
-    album = opened(context)
+    album = opened(context, strict=strict)
     merged = album.merge(None if day is None else _day(day))
     if as_json:
         say_json(merged.to_json())
@@ -101,18 +110,19 @@ def merge(
         _print_merged(merged)
         if merged.moved:
             entry("next", command(album.folder, "train"))
-    if any(one.kind in CLOSED for one in merged.left):
+    if merged.fails(album.settings.strict):
         raise typer.Exit(PhotoError.exit_code)
 
 
-def daily(context: typer.Context, as_json: Json = False) -> None:
+def daily(context: typer.Context, strict: Strict = None, as_json: Json = False) -> None:
     """Collect, align, check, merge, train, evaluate, and promote the new model if it is no worse. For every day."""
     with Reporter(notes=False) as progress:
-        done = opened(context, progress).daily()
+        album = opened(context, progress, strict=strict)
+        done = album.daily()
     if as_json:
         say_json(done.to_json())
     else:
-        print_daily(done)
+        print_daily(album.folder, done)
     if done.exit_code:
         raise typer.Exit(done.exit_code)
 
@@ -132,7 +142,7 @@ def schedule(
     match printed:
         case None:
             say(f"Each day at {when:%H:%M}, in {printable(str(album.folder))}. Ctrl-C ends it.")
-            album.run_daily(when, print_daily, _told_for_today)
+            album.run_daily(when, partial(print_daily, album.folder), _told_for_today)
         case "cron":
             say(cron_line(_program(), album.folder, when))
         case "systemd":
@@ -162,7 +172,7 @@ def runs(
         if as_json:
             say_json(done.to_json())
         else:
-            print_daily(done)
+            print_daily(album.folder, done)
         return
     found = album.runs(RUNS)
     if as_json:
@@ -170,23 +180,42 @@ def runs(
     elif found:
         _print_runs(found)
     else:
-        entry("runs", "none yet")
+        entry("runs", f"none yet; {command(album.folder, 'daily')} makes one")
 
 
-def print_daily(done: Daily) -> None:
-    """The summary of a run."""
+def print_daily(folder: Path, done: Daily) -> None:
+    """The summary of a run in the album that lies in `folder`."""
     run = done.run
     took = _span((run.ended - run.started).total_seconds()) if run.ended else "not finished"
     entry("run", f"{run.id} for {run.date}, {took}{', begun by an earlier process' if done.resumed else ''}")
     for step in run.steps:
         entry(step.name, step.line or "was not finished", "" if step.outcome == "done" else "31")
+        _print_left_out(folder, step)
     if done.error:
         entry("", str(done.error), "31")
     for number, finding in enumerate(done.needs_human):
         entry("" if number else "for you", finding.line, "33")
 
 
-def _print_sources(found: tuple[SourceStatus, ...]) -> None:
+def _print_left_out(folder: Path, step: Step) -> None:
+    """The first of the files that a step left out, why, and what names the others."""
+    for finding in step.left_out:
+        entry("", f"{', '.join(finding.about)} {finding.why}", "33")
+    if step.name == "collect":
+        left, more = _number(step, "refused") + _number(step, "failed"), command(folder, "sources", "--all")
+    else:
+        left, more = _number(step, "left_out"), command(folder, "check", "--waiting")
+    if left > len(step.left_out):
+        entry("", f"{'… and ' if step.left_out else ''}{left - len(step.left_out):,} more: {more}", "33")
+
+
+def _number(step: Step, figure: str) -> int:
+    return int(step.figures.get(figure) or 0)
+
+
+def _print_sources(folder: Path, found: tuple[SourceStatus, ...], every: bool) -> None:
+    from mien.stages.sources import why_refused
+
     width = max(widest(one.name for one in found), len("source"))
     kind = max(widest(one.settings.kind for one in found), len("kind"))
     say(f"{'source':<{width}}  {'kind':<{kind}}  last run          new  photos  failing  licence")
@@ -198,6 +227,25 @@ def _print_sources(found: tuple[SourceStatus, ...]) -> None:
     for one in found:
         if one.problem:
             entry(one.name, f"{one.problem.why}. {one.problem.remedy}", "33")
+    for one in found:
+        _print_named(
+            one.name, "refused", [f"{each.location} {why_refused(each)}" for each in one.refused], folder, every
+        )
+        _print_named(one.name, "failing", [f"{each.location} {each.kind.words}" for each in one.failed], folder, every)
+
+
+def _print_no_source(folder: Path) -> None:
+    entry("sources", "none is configured")
+    entry("next", f"write a table [sources.NAME] into {folder / 'mien.toml'}; docs/collecting.md has examples")
+
+
+def _print_named(source: str, what: str, lines: Sequence[str], folder: Path, every: bool) -> None:
+    """The files of a source that were refused, or could not be had: the first few, or all."""
+    most = len(lines) if every else NAMED
+    for number, line in enumerate(lines[:most]):
+        entry("" if number else what, line if number else f"{source}: {line}", "33")
+    if len(lines) > most:
+        entry("", f"… and {len(lines) - most:,} more: {command(folder, 'sources', '--all')}", "33")
 
 
 def _print_collected(found: Collected, folder: Path) -> None:
@@ -275,7 +323,7 @@ def _print_merged(merged: Merged) -> None:
 
 def _print_runs(found: tuple[Daily, ...]) -> None:
     width = max(len(done.run.id) for done in found)
-    say(f"{'run':<{width}}  for         state    took   photos  outcome")
+    say(f"{'run':<{width}}  for         state    took    new  outcome")
     for done in found:
         run = done.run
         took = _span((run.ended - run.started).total_seconds()) if run.ended else "-"
@@ -283,7 +331,7 @@ def _print_runs(found: tuple[Daily, ...]) -> None:
         telling = next((step for step in run.steps if step.outcome == "failed"), run.step("promote"))
         outcome = telling.line if telling else "not finished"
         state = paint(f"{run.state:<7}", _STYLES[run.state])
-        say(f"{run.id:<{width}}  {run.date}  {state}  {took:>5}  {photos:>6,}  {printable(outcome)}")
+        say(f"{run.id:<{width}}  {run.date}  {state}  {took:>5}  {photos:>4,}  {printable(outcome)}")
 
 
 def _span(seconds: float) -> str:

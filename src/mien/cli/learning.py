@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import FEW, Forget, Json, print_guesses
+from mien.cli.albums import FEW, Forget, Json, Strict, print_guesses
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.corrections import mending
 from mien.cli.place import opened
@@ -22,7 +22,7 @@ from mien.storage.layout import shown
 from mien.text.findings import OF_NAMES, FindingKind
 from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import count, first_few, listed, percent
+from mien.text.words import between, count, first_few, listed, percent, share
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 NEEDS = 6
 """Lines about what needs a human that training ends with."""
+
+LISTED = 5
+"""Photos named for one reason by align and train, which are run again and again; check --all names all."""
 
 
 class Face(enum.StrEnum):
@@ -54,30 +57,43 @@ def align(
             "--skip-multi/--no-skip-multi", help="Leave out photos that show several faces, whatever mien.toml says."
         ),
     ] = None,
+    strict: Strict = None,
     as_json: Json = False,
 ) -> None:
     """Find the faces, choose each person's own, and remember them; writes aligned-images/."""
     with Reporter(notes=as_json) as progress:
-        aligned = opened(context, progress, chip_size=size, skip_multi=skip_multi).align()
+        album = opened(context, progress, chip_size=size, skip_multi=skip_multi, strict=strict)
+        aligned = album.align()
     if as_json:
         say_json(aligned.to_json())
     else:
-        _print_aligned(aligned)
+        _print_aligned(album.folder, aligned)
         print_guesses(aligned.guesses)
-    if aligned.failures:
+    if aligned.fails(album.settings.strict):
         raise typer.Exit(PhotoError.exit_code)
 
 
-def check(context: typer.Context, as_json: Json = False) -> None:
-    """Say what in the album needs a human: too few photos, unreadable ones, wrong names, copies. Looks at what align
-    remembers."""
-    album = opened(context)
-    found = album.check()
+def check(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Name every photo, not only the first of each kind.")] = False,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Look at what was collected and is not merged yet, instead.")
+    ] = False,
+    strict: Annotated[
+        bool | None,
+        typer.Option("--strict/--no-strict", help="Exit with 14 also for what is left out and for few photos."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what in the album needs a human, as wrong names do, and what is left out: unreadable photos, other files.
+    Looks at what align remembers."""
+    album = opened(context, strict=strict)
+    found = album.check(waiting)
     if as_json:
         say_json(found.to_json())
     else:
-        _print_checked(album.folder, found)
-    if found.needs_human:
+        _print_checked(album.folder, found, every, command(album.folder, "check", *["--waiting"] * waiting, "--all"))
+    if found.needs_human or (album.settings.strict and found.lacks):
         raise typer.Exit(NEEDS_HUMAN)
 
 
@@ -87,27 +103,28 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="An encoder that mien encoders lists, from now on; mien.toml is changed."),
     ] = None,
+    strict: Strict = None,
     as_json: Json = False,
 ) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     with Reporter(notes=as_json) as progress:
-        album = opened(context, progress, encoder=encoder)
+        album = opened(context, progress, encoder=encoder, strict=strict)
         learned = album.train(keep_encoder=encoder is not None)
     if as_json:
         say_json(learned.to_json())
     else:
-        _print_aligned(learned.aligned)
+        _print_aligned(album.folder, learned.aligned)
         say()
         if learned.trained:
             _print_trained(learned, learned.trained)
             entry("report", f"models/{learned.version}/report.html; mien report opens it")
         else:
             entry("model", _not_new(learned))
-        _print_needs(album.folder, learned.needs_human)
+        _print_needs(album.folder, learned)
         _print_gone(album.folder, learned)
     if not learned.in_use:
         raise typer.Exit(NEEDS_HUMAN)
-    if learned.aligned.failures:
+    if learned.aligned.fails(album.settings.strict):
         raise typer.Exit(PhotoError.exit_code)
 
 
@@ -136,7 +153,7 @@ def evaluate(
         raise typer.Exit(PhotoError.exit_code)
 
 
-def _print_aligned(aligned: Aligned) -> None:
+def _print_aligned(folder: Path, aligned: Aligned) -> None:
     changes = [
         f"{number:,} {what}"
         for number, what in (
@@ -153,13 +170,25 @@ def _print_aligned(aligned: Aligned) -> None:
         f"{aligned.photos:,} of {people}: {', '.join(changes or ['nothing new'])}; {aligned.computed:,} computed",
     )
     chips = f"; {count(aligned.chips_written, 'chip')} written to aligned-images" if aligned.chips_written else ""
-    entry("faces", f"{aligned.faces:,}; the person's own in {count(aligned.enrolled, 'photo')}{chips}")
+    same = f", {aligned.same:,} of them the same file twice" if aligned.same else ""
+    entry("faces", f"{aligned.faces:,}; the person's own in {count(aligned.enrolled, 'photo')}{same}{chips}")
     if aligned.several:
         what = "left out" if aligned.skip_multi else "the one that agrees with the person's other photos was taken"
         entry("several", f"{count(len(aligned.several), 'photo')} with several faces: {what}")
-    _list("no face", list(map(shown, aligned.faceless)))
-    _list("left out", [f"{shown(one.path)} {one.reason}. {one.kind.remedy}".rstrip(" .") for one in aligned.left_out])
-    _list("unreadable", [str(error) for _, error in aligned.failures])
+    every = command(folder, "check", "--all")
+    _reasons("no face", [(shown(path), "") for path in aligned.faceless], every)
+    _reasons("left out", [(f"{shown(one.path)} {one.reason}", one.kind.remedy) for one in aligned.left_out], every)
+    _reasons("unreadable", [(f"{shown(path)} {error.what}", error.remedy) for path, error in aligned.failures], every)
+
+
+def _reasons(what: str, rows: Sequence[tuple[str, str]], every: str) -> None:
+    """The first lines of a kind, each remedy once behind them, and the command that tells all."""
+    for number, (line, _) in enumerate(rows[:LISTED]):
+        entry("" if number else what, line, "33")
+    if len(rows) > LISTED:
+        entry("", f"… and {len(rows) - LISTED:,} more: {every}", "33")
+    for remedy in dict.fromkeys(remedy for _, remedy in rows[:LISTED] if remedy):
+        entry("", remedy, "2")
 
 
 def _not_new(learned: Learned) -> str:
@@ -172,19 +201,22 @@ def _not_new(learned: Learned) -> str:
     return f"{learned.version} is now in use{instead}; it had been made of these photos before"
 
 
-def _print_checked(album: Path, checked: Checked) -> None:
-    for kind, group in groupby(checked.findings, key=lambda finding: finding.kind):
+def _print_checked(album: Path, checked: Checked, every: bool, more: str) -> None:
+    most = len(checked.findings) if every else SHOWN
+    for _, group in groupby(checked.findings, key=lambda finding: (finding.kind, finding.needs_human)):
         findings = list(group)
-        lines = [f"{_first(one.about, SHOWN if one.needs_human else FEW)}{one.why}" for one in findings]
-        _list(kind, lines, "33" if findings[0].needs_human else "")
-        for remedy in dict.fromkeys(one.remedy for one in findings[:SHOWN]):
+        kind, human = findings[0].kind, findings[0].needs_human
+        named = SHOWN if human else FEW
+        lines = [f"{_first(one.about, len(one.about) if every else named)}{one.why}" for one in findings]
+        _list(kind, lines, "33" if human else "", most, more)
+        for remedy in dict.fromkeys(one.remedy for one in findings[:most]):
             entry("", remedy, "2")
-        for line in filter(None, (mending(album, one) for one in findings[:SHOWN])):
+        for line in filter(None, (mending(album, one) for one in findings[:most])):
             entry("", line, "2")
-    human = sum(finding.needs_human for finding in checked.findings)
-    told = f"; {len(checked.findings) - human:,} told for information" if human < len(checked.findings) else ""
-    what = count(human, "finding needs", "findings need") if human else "nothing needs"
-    entry("check", f"{what} you{told}", "33" if human else "32")
+    need = sum(finding.needs_human for finding in checked.findings)
+    told = f"; {len(checked.findings) - need:,} told for information" if need < len(checked.findings) else ""
+    what = count(need, "finding needs", "findings need") if need else "nothing needs"
+    entry("check", f"{what} you{told}", "33" if need else "32")
 
 
 def _first(names: Sequence[str], most: int = FEW) -> str:
@@ -192,19 +224,18 @@ def _first(names: Sequence[str], most: int = FEW) -> str:
     return f"{first_few(names, most)}: " if names else ""
 
 
-def _print_needs(album: Path, findings: Sequence[Finding]) -> None:
-    """What in the album needs a human, in a few lines: those of people with too few photos are one."""
-    few = [finding for finding in findings if finding.kind == FindingKind.FEW]
-    others = sorted((one for one in findings if one.kind != FindingKind.FEW), key=lambda one: one.kind not in OF_NAMES)
-    lines = [f"{_first(finding.about)}{finding.why}" for finding in others]
-    if few:
-        people = count(len(few), "person has", "people have")
-        lines.append(f"{people} fewer than {few[0].figures['minimum']:,} different photos with their face")
+def _print_needs(album: Path, learned: Learned) -> None:
+    """What in the album needs a human, in a few lines, and that people have too few photos, in one."""
+    findings = sorted(learned.needs_human, key=lambda one: one.kind not in OF_NAMES)
+    lines = [f"{_first(finding.about)}{finding.why}" for finding in findings]
     for number, line in enumerate(lines[:NEEDS]):
         entry("" if number else "needs you", line, "33")
     if lines:
         more = f"… and {len(lines) - NEEDS:,} more: " if len(lines) > NEEDS else "what to do says "
         entry("", f"{more}{command(album, 'check')}", "2")
+    if few := learned.few:
+        people = count(len(few), "person has", "people have")
+        entry("few", f"{people} fewer than {few[0].figures['minimum']:,} different photos with their face")
 
 
 def _but(findings: Sequence[Finding]) -> str:
@@ -240,7 +271,7 @@ def _print_trained(learned: Learned, trained: Trained) -> None:
     entry("model", f"{version} {is_used}: {made_of}", "1")
     measured = trained.measured
     if measured.top1.of:
-        first, named = percent(measured.top1.value), percent(measured.tpir.value)
+        first, named = (share(one.value, one.of) for one in (measured.top1, measured.tpir))
         but = _but(needs)
         told = f"{first} of its photos get the right name first from a model without them, {named} surely"
         entry("check", f"{told}; but {but}: see below" if but else told, "33" if but else "")
@@ -286,12 +317,16 @@ def _print_evaluated(found: Evaluated) -> None:
 def _print_probes(found: Evaluated) -> None:
     """How many photos of whom were asked about, and who were the strangers."""
     known = f"{found.top1.of:,} of {count(len(found.people), 'person', 'people')} it knows"
+    if not found.top1.of:
+        known = "none of people it knows"
     strangers = f"{found.fpir.of:,} of {count(len(found.strangers), 'stranger')}"
     names = ", ".join(found.strangers[:SHOWN]) + (", …" if len(found.strangers) > SHOWN else "")
     entry("photos", f"{known}, {strangers}" + (f": {names}" if names else ""))
 
 
 def _print_shares(found: Evaluated) -> None:
+    from mien.learning.figures import BINS
+
     _share("right name first", found.top1)
     _share("right name among the first three", found.top3)
     _share("right name, above the threshold (TPIR)", found.tpir)
@@ -299,26 +334,23 @@ def _print_shares(found: Evaluated) -> None:
     if found.fpir.of:
         _share("TPIR where 1 % of them would get one", found.tpir_at_fpir_1)
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
-    if found.ece is not None:
-        say(f"  {'probabilities are off by (ECE)':<40} {percent(found.ece):>8}")
+    if found.ece is not None and found.top1.of + found.fpir.of >= BINS:  # fewer answers than slices of 0..1 say nothing
+        say(f"  {'probabilities are off by (ECE)':<38} {percent(found.ece):>7}")
 
 
-def _share(what: str, share: Share) -> None:
-    if not share.of:
-        say(f"  {what:<40} {'-':>8}")
+def _share(what: str, counted: Share) -> None:
+    if not counted.of:
+        say(f"  {what:<38} {'-':>7}")
         return
-    low, high = share.interval
-    say(
-        f"  {what:<40} {percent(share.value):>8}   {share.hits:,} of {share.of:,}, "
-        f"95 % interval {percent(low)} to {percent(high)}"
-    )
+    many = f"{counted.hits:,} of {counted.of:,}"
+    say(f"  {what:<38} {share(counted.value, counted.of):>7}  {many}, 95 %: {between(counted.low, counted.high)}")
 
 
-def _list(what: str, lines: Sequence[str], style: str = "33") -> None:
-    for number, line in enumerate(lines[:SHOWN]):
+def _list(what: str, lines: Sequence[str], style: str = "33", most: int = SHOWN, every: str = "") -> None:
+    for number, line in enumerate(lines[:most]):
         entry("" if number else what, line, style)
-    if len(lines) > SHOWN:
-        entry("", f"… and {len(lines) - SHOWN:,} more", style)
+    if len(lines) > most:
+        entry("", f"… and {len(lines) - most:,} more{f': {every}' if every else ''}", style)
 
 
 def report(

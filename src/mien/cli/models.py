@@ -12,8 +12,11 @@ from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_
 from mien.cli.place import opened
 from mien.errors import PhotoError
 from mien.storage.layout import shown
+from mien.text import words
+from mien.text.findings import FindingKind
 from mien.text.photos import of_preview
-from mien.text.words import count, listed, percent
+from mien.text.shell import command
+from mien.text.words import between, count, level, listed
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -31,13 +34,14 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models that there are, or compare them, or choose which is in use."""
     if context.invoked_subcommand:
         return
-    found = opened(context).models()
+    album = opened(context)
+    found = album.models()
     if as_json:
         say_json([one.to_json() for one in found])
     elif found:
         _print_models(found)
     else:
-        entry("models", "none yet; mien train makes one")
+        entry("models", f"none yet; {command(album.folder, 'train')} makes one")
 
 
 @app.command(name="diff", short_help="How two models differ, and on which photos.")
@@ -138,23 +142,24 @@ def convert(
 
 
 def _print_models(found: tuple[Version, ...]) -> None:
-    say("  model           people  photos  right name first     TPIR at FPIR 1 %     put into use by")
+    say("  model           people  photos  right name first  TPIR at FPIR 1 %  by")
     for one in found:
         mark = paint("*", "32") if one.in_use else " "
         if one.damaged:
             say(f"{mark} {one.version:<14}  {paint(printable(one.damaged), '33')}")
             continue
-        figures = f"{one.people:>6,}  {one.photos:>6,}  {_share(one.top1):<19}  {_share(one.tpir_at_fpir_1):<19}"
+        figures = f"{one.people:>6,}  {one.photos:>6,}  {_share(one.top1):<16}  {_share(one.tpir_at_fpir_1):<16}"
         say(f"{mark} {one.version:<14}  {figures}  {_HOW.get(one.how, one.how)}")
-    entry("*", "in use")
+    entry("*", "in use; by: the command that put it into use")
 
 
-_HOW = {"": "-", "kept": "- (daily kept it out)"}
+_HOW = {"": "-", "kept": "kept out"}
 """What stands for how a version came into use where it never did."""
 
 
 def _share(share: Share) -> str:
-    return f"{percent(share.value):>7} of {share.of:,}" if share.of else "-"
+    """ "97 % of 88", "all of 88"."""
+    return f"{words.share(share.value, share.of)} of {share.of:,}" if share.of else "-"
 
 
 def _print_difference(found: Difference) -> None:
@@ -169,7 +174,7 @@ def _print_difference(found: Difference) -> None:
     for label, (then, now) in (("encoder", found.encoder), ("head", found.head)):
         if then != now:
             entry(label, f"{then} -> {now}")
-    entry("threshold", f"{found.threshold[0]:.3f} -> {found.threshold[1]:.3f} for an FPIR of {percent(found.fpir[1])}")
+    entry("threshold", f"{found.threshold[0]:.3f} -> {found.threshold[1]:.3f} for an FPIR of {level(found.fpir[1])}")
     say()
     say("each on its own album, as it was measured when it was trained (95 % intervals)")
     for name, (was, is_now) in found.figures.items():
@@ -191,7 +196,7 @@ _TITLES = {
 def _interval(share: Share) -> str:
     if not share.of:
         return "-"
-    return f"{percent(share.value):>7} ({percent(share.low)} to {percent(share.high)})"
+    return f"{words.share(share.value, share.of):>7} ({between(share.low, share.high)})"
 
 
 def _print_compared(found: Difference) -> None:
@@ -230,7 +235,9 @@ def _print_shown(found: Shown) -> None:
     else:
         entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)
-    if not found.known and not found.fetches:
+    if any(finding.kind == FindingKind.NOT_SEEN for finding in found.left_out):
+        entry("known", "not yet: mien align looks at it", "33")
+    elif not found.known and not found.fetches and not found.left_out:
         entry("known", "no: the album has no photo of these bytes, and no source brought one", "33")
     for number, one in enumerate(found.filed):
         chip = f"; chip {found.chips[one.path]}" if one.path in found.chips else ""
@@ -252,6 +259,8 @@ def _print_shown(found: Shown) -> None:
             own += f", by guess{of_some}" if face.guessed else ""
             box = " ".join(f"{value:.0f}" for value in face.face.box)
             entry("", f"box {box}, score {face.face.detector_score:.2f}, quality {face.quality.overall:.2f}{own}")
+    for finding in (one for one in found.left_out if one.kind != FindingKind.NOT_SEEN):
+        entry("left out", f"{finding.why}. {finding.remedy}", "33")
     if found.models:
         entry("learned by", _some([*found.models]) + (f"; in use is {found.current}" if found.current else ""))
     elif found.current:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError
+from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError, PhotoError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import collect, learn
 from mien.pipeline.remove import expire, is_anything_over
@@ -50,6 +50,9 @@ HELD = frozenset(
 )
 """Kinds whose photos had better not be merged before somebody has seen them."""
 
+NAMED = 5
+"""Files left out that a step names: what is wrong with them is much the same, and another command names all."""
+
 Came = tuple[dict[str, Figure], list[Finding]]
 """What came of a step: figures that later steps go by, and what is to be said."""
 
@@ -70,11 +73,14 @@ class Daily:
 
     @property
     def exit_code(self) -> int:
-        """That of the error which ended the run; else 14 where something needs a human."""
+        """That of the error which ended the run; else 14 where something needs a human; else 6 where a photo could not
+        be read and the run was strict."""
         for step in self.run.steps:
             if code := step.figures.get("exit_code"):
                 return int(code)
-        return NEEDS_HUMAN if self.needs_human else 0
+        if self.needs_human:
+            return NEEDS_HUMAN
+        return PhotoError.exit_code if any(step.figures.get("strict") for step in self.run.steps) else 0
 
     def figure(self, step: str, name: str) -> Figure:
         """A figure that a step left; None if it left none of this name."""
@@ -104,6 +110,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "seconds": (step.ended - step.started).total_seconds() if step.ended else None,
         "line": step.line,
         "needs_human": [finding.to_json() for finding in step.needs_human],
+        "left_out": [finding.to_json() for finding in step.left_out],
         **step.figures,
     }
 
@@ -227,7 +234,13 @@ class _Loop:
         found += _counted(StepKind.PHOTOS_REMOVED, "photos", sum(source.removed_photos for source in came.sources))
         found += _counted(StepKind.REFUSED, "files", refused) + _counted(StepKind.NOT_HAD, "photos", failed)
         found += [Finding(one.error.kind, figures={"source": one.source}) for one in errors if one.error]
-        return {"photos": came.photos, "refused": refused, "failed": failed}, found
+        troubles = [trouble for source in came.sources for trouble in (*source.refused, *source.failed)]
+        found += [finding for trouble in troubles if (finding := trouble.finding)][:NAMED]
+        return {"photos": came.photos, "refused": refused, "failed": failed, **self._strict(refused)}, found
+
+    def _strict(self, unreadable: int) -> dict[str, Figure]:
+        """What a step leaves where photos could not be read, by which `Daily.exit_code` goes."""
+        return {"strict": True} if unreadable and self._album.settings.strict else {}
 
     def _align(self) -> Came:
         model = self._album.sound_model()
@@ -237,7 +250,7 @@ class _Loop:
         figures = {"photos": looked.photos, "computed": looked.computed}
         found = [Finding(StepKind.WAITING if looked.photos else StepKind.NOTHING_WAITS, figures=figures)]
         found += _counted(StepKind.WAITING_UNREADABLE, "photos", len(looked.failures))
-        return {**figures, "unreadable": len(looked.failures)}, found
+        return {**figures, "unreadable": len(looked.failures), **self._strict(len(looked.failures))}, found
 
     def _check(self) -> Came:
         checked = check(self._album, self._album.layout.intakes())
@@ -245,8 +258,14 @@ class _Loop:
         for finding in checked.findings:
             counts[_FOUND[finding.kind]] += int(finding.figures.get("photos") or 1)
         found = [Finding(kind, figures={"photos": number}) for kind, number in counts.items()]
+        left_out = [one for one in checked.findings if one.kind in _LEFT_OUT and not one.needs_human]
         found += [finding for finding in checked.findings if finding.needs_human]
-        return {"model": checked.model}, found or [Finding(StepKind.NOTHING_ODD)]
+        found += [one for one in left_out if self._is_of_known(one)][:NAMED]
+        return {"model": checked.model, "left_out": len(left_out)}, found or [Finding(StepKind.NOTHING_ODD)]
+
+    def _is_of_known(self, finding: Finding) -> bool:
+        """Whether the ledger knows whom it is of, so that the file's name goes when they are forgotten."""
+        return bool(finding.people) and all(map(self._album.ledger.people.id_of, finding.people))
 
     def _merge(self) -> Came:
         held = [photo for finding in self._done["check"][1] if finding.kind in HELD for photo in finding.photos]
@@ -272,7 +291,8 @@ class _Loop:
         for finding in learned.needs_human:  # of names once, and not on every day on which nothing came
             if finding.kind in daily_too or (learned.trained and finding.kind in OF_NAMES):
                 found.append(finding)
-        return {"version": learned.version, "trained": learned.trained is not None}, found
+        strict = self._strict(len(learned.aligned.failures))
+        return {"version": learned.version, "trained": learned.trained is not None, **strict}, found
 
     def _evaluate(self) -> Came:
         version, champion = self._figure("train", "version"), self._album.sound_model()
@@ -325,9 +345,13 @@ _SETTLED: Mapping[object, StepKind] = {
 }
 """How the summary counts what was made as the removals say: the ledger remembers no name of whoever was forgotten."""
 
+_LEFT_OUT = frozenset({FindingKind.UNREADABLE, FindingKind.LEFT_OUT})
+"""What stays in an intake, and needs nobody."""
+
 _FOUND: Mapping[object, StepKind] = {
     **dict.fromkeys(CLOSED.values(), StepKind.FOUND_UNREADABLE),
     FindingKind.UNREADABLE: StepKind.FOUND_UNREADABLE,
+    FindingKind.LEFT_OUT: StepKind.FOUND_LEFT_OUT,
     FindingKind.SUSPECT: StepKind.FOUND_SUSPECT,
     FindingKind.TWO_PEOPLE: StepKind.FOUND_TWO_PEOPLE,
     FindingKind.STRANGE: StepKind.FOUND_STRANGE,

@@ -18,6 +18,7 @@ from mien.registry import versions
 from mien.registry.folder import REPORT, Model
 from mien.storage.files import is_file
 from mien.storage.layout import TRAINING
+from mien.text.findings import FindingKind
 
 if TYPE_CHECKING:  # a stage that is not run is not imported either
     from mien.intake import Collected
@@ -32,7 +33,8 @@ if TYPE_CHECKING:  # a stage that is not run is not imported either
 class Learned:
     """What training did: it aligned first; `trained` is None where `version` had been made of the same photos before.
     `before` was in use until then, None for none. `needs_human` is what in the album nobody but a human can put
-    right, and `gone` what the model in use was made of and the album does not have any more, though nobody removed it.
+    right, `few` who has too few photos, and `gone` what the model in use was made of and the album does not have any
+    more, though nobody removed it.
     Where a whole person is gone the version is not `in_use`: the one before stays."""
 
     aligned: Aligned
@@ -40,6 +42,7 @@ class Learned:
     trained: Trained | None
     before: str | None
     needs_human: tuple[Finding, ...] = ()
+    few: tuple[Finding, ...] = ()
     gone: tuple[Finding, ...] = ()
     in_use: bool = False
 
@@ -52,6 +55,7 @@ class Learned:
             "in_use": self.in_use,
             "trained": trained,
             "needs_human": [finding.to_json() for finding in self.needs_human],
+            "few": [finding.to_json() for finding in self.few],
             "gone": [finding.to_json() for finding in self.gone],
             "aligned": self.aligned.to_json(),
         }
@@ -82,7 +86,9 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
     from mien.stages.train import is_up_to_date, train
 
     aligned = align_training(album)
-    needs = tuple(finding for finding in check(album, [TRAINING]).findings if finding.needs_human)
+    found = check(album, [TRAINING]).findings
+    needs = tuple(finding for finding in found if finding.needs_human)
+    few = tuple(finding for finding in found if finding.kind == FindingKind.FEW)
     current = album.sound_model()
     before = current.version if current else None
     there = versions.names(album.layout.models)
@@ -90,10 +96,11 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
         with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
             model = versions.load(album.layout.models, version)
             if is_up_to_date(album, model) and is_file(album.layout.models / version / REPORT):
-                return Learned(aligned, version, None, before, needs)
+                return Learned(aligned, version, None, before, needs, few)
     trained = train(album)
-    page = partial(make_page, album, trained, needs, current.card if current else None)
-    return Learned(aligned, versions.write(album.layout.models, trained.draft, page), trained, before, needs)
+    told = tuple(finding for finding in found if finding.needs_human or finding.kind == FindingKind.UNREADABLE)
+    page = partial(make_page, album, trained, told, current.card if current else None)
+    return Learned(aligned, versions.write(album.layout.models, trained.draft, page), trained, before, needs, few)
 
 
 def put_learned_into_use(album: OpenAlbum, learned: Learned) -> Learned:

@@ -197,6 +197,13 @@ class History:
             rows = connection.execute(query).all()
         return tuple(map(self._fetch, rows))
 
+    def refused(self, source: str) -> tuple[Fetch, ...]:
+        """What lies at the locations of a source and is no photo, by location."""
+        query = sa.select(fetches).where(fetches.c.source == source, fetches.c.current, fetches.c.outcome == "refused")
+        with self._ledger.transaction() as connection:
+            rows = connection.execute(query.order_by(fetches.c.location)).all()
+        return tuple(map(self._fetch, rows))
+
     def count(self, source: str) -> int:
         """How many different photos a source ever brought."""
         query = sa.select(sa.func.count(fetches.c.sha256.distinct()))

@@ -47,13 +47,18 @@ class Step:
     @property
     def line(self) -> str:
         """What it said of itself, in words; "" for a step that was not finished."""
-        said = [finding for finding in self.findings if not finding.needs_human] or self.findings
+        said = [one for one in self.findings if not one.needs_human and not one.photos] or self.findings
         return "; ".join(finding.why.rstrip(".") for finding in said)
 
     @property
     def needs_human(self) -> tuple[Finding, ...]:
         """The findings that nobody but a human can put right."""
         return tuple(finding for finding in self.findings if finding.needs_human)
+
+    @property
+    def left_out(self) -> tuple[Finding, ...]:
+        """The first of the files that it left out rightly, and why; its figures count all."""
+        return tuple(finding for finding in self.findings if finding.photos and not finding.needs_human)
 
 
 @dataclass(frozen=True, slots=True)

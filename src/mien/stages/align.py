@@ -30,6 +30,7 @@ from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
 from mien.storage.leftovers import sweep
 from mien.storage.walk import LeftOut
 from mien.text.photos import PhotoFault
+from mien.text.retries import is_of_the_photo
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
 from mien.vision.images import decoder, encoded, file_sha256, read_picture
@@ -43,8 +44,9 @@ STRANGERS = 500
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """What an alignment found. `photos` counts files; `computed` the photos that were to be seen in this run; `faces`
-    all faces in all photos; `enrolled` the photos whose person's face is known.
+    """What an alignment found. `people` have a photo; `photos` counts files; `computed` the photos that were to be seen
+    in this run; `faces` all faces in all photos, each photo once; `enrolled` the photos whose person's face is known,
+    and `same` those that are another of the person's, byte for byte.
 
     `guesses` are the people of whom it is not certain which face is theirs. `faceless`, `several` and those of
     `failures` are paths in the album. The failures are all photos that cannot be
@@ -67,10 +69,15 @@ class Aligned:
     several: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     failures: tuple[tuple[str, PhotoError], ...]
+    same: int = 0
+
+    def fails(self, strict: bool) -> bool:
+        """Whether something could not be read that might be another time; if `strict`, whether anything could not."""
+        return any(strict or not is_of_the_photo(error.fault) for _, error in self.failures)
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        counts = ("people", "photos", "new", "changed", "moved", "gone", "computed", "faces", "enrolled")
+        counts = ("people", "photos", "new", "changed", "moved", "gone", "computed", "faces", "enrolled", "same")
         return {
             **{name: getattr(self, name) for name in counts},
             "chips_written": self.chips_written,
@@ -102,7 +109,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
     failures += by_tool
     failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
     return Aligned(
-        people=len(shelved.people),
+        people=len({file.person for file in shelved.files}),
         photos=len(shelved.files),
         new=changes.new,
         changed=changes.changed,
@@ -118,6 +125,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         several=tuple(one.path for one in seen if one.faces > 1),
         left_out=tuple(one for one in shelved.left_out if one not in shelved.closed),
         failures=tuple(failures),
+        same=len(seen) - len({(one.person, one.sha256) for one in seen}),
     )
 
 

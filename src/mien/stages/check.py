@@ -1,9 +1,9 @@
 """check: what on a shelf a human should look at, before it is learned from. Changes nothing.
 
-Some things need a human, for nobody else can put them right: a person with too few photos, a photo that cannot be read,
-one under two people or, by its face, under the wrong one. With the others training deals by itself - a photo without a
+Some things need a human, for nobody else can put them right: a photo under two people or, by its face, under the wrong
+one, and what cannot be looked at. With the others training deals by itself - what is no photo, damaged, or without a
 face teaches nothing, of several faces the person's own is taken, the same bytes count once, a poor face counts little -
-and they are told for whoever wants a better album. Copies that were saved anew each count.
+and they are told, with people of few photos, for whoever wants a better album. Copies that were saved anew each count.
 
 In training-images the album's own faces are asked. Of an intake the model in use is asked, whether the person's own
 photos in the album agree, and whether it has these pictures already: a source says who is in a picture; here it is
@@ -29,7 +29,7 @@ from mien.records.faces import SeenFile, SeenShelf, TrainingSet
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, Shelf, shown
 from mien.storage.walk import Shelved
-from mien.text.findings import FindingKind, LeftOutKind
+from mien.text.findings import LACKING, FindingKind, LeftOutKind
 from mien.text.kinds import Kind
 from mien.text.names import nfc
 from mien.types import Finding, Floats
@@ -56,6 +56,11 @@ class Checked:
         """Whether anything does."""
         return any(finding.needs_human for finding in self.findings)
 
+    @property
+    def lacks(self) -> bool:
+        """Whether anything is left out or missing."""
+        return any(finding.kind in LACKING for finding in self.findings)
+
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
         return {
@@ -72,7 +77,7 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
     Raises StorageError and AlbumError."""
     shelved = album.walk(shelves)
     seen = _still_there(album.catalog.faces.on(shelves, album.encoder, TRAINING not in shelves), shelved)
-    findings = list(_closed(shelved))
+    findings = list(_left_out(shelved))
     findings += _not_seen(album, shelved, seen)
     findings += _each(album, seen)
     model = None
@@ -86,7 +91,7 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
             model = None  # it was made of another encoder's embeddings
         findings += _of_intakes(album, seen, model)
     order = list(FindingKind)
-    findings.sort(key=lambda finding: (order.index(FindingKind.of(finding.kind)), finding.people, finding.photos))
+    findings.sort(key=lambda one: (not one.needs_human, order.index(FindingKind.of(one.kind)), one.people, one.photos))
     return Checked(len(shelved.people), len(shelved.files), model.version if model else None, tuple(findings))
 
 
@@ -96,11 +101,15 @@ def _still_there(seen: SeenShelf, shelved: Shelved) -> SeenShelf:
     return SeenShelf(tuple(file for file in seen.files if file.path in there), seen.embeddings)
 
 
-def _closed(shelved: Shelved) -> Iterator[Finding]:
-    """What could not be looked at, with the person in whose folder it lies, or whose folder it is."""
-    for one in shelved.closed:
+def _left_out(shelved: Shelved) -> Iterator[Finding]:
+    """What could not be looked at, and what is no photo that can be learned from, with the person in whose folder it
+    lies, or whose folder it is."""
+    for one in shelved.left_out:
         people = tuple(name for name in map(nfc, one.path.split("/")[1:2]) if name in shelved.people)
-        yield Finding(CLOSED[one.kind], people, (shown(one.path),), one.figures)
+        if kind := CLOSED.get(one.kind):
+            yield Finding(kind, people, (shown(one.path),), one.figures)
+        else:
+            yield Finding(FindingKind.LEFT_OUT, people, (shown(one.path),), {**one.figures, "left_out": str(one.kind)})
 
 
 CLOSED: Mapping[Kind, FindingKind] = {
@@ -186,10 +195,15 @@ def _few(album: OpenAlbum, shelved: Shelved, files: Sequence[SeenFile], pictures
     for placed in shelved.files:
         if placed.path not in known:
             different[placed.person].add(placed.path)
-    closed = {person for finding in _closed(shelved) for person in finding.people}
+    closed = {person for one in _left_out(shelved) if one.kind in CLOSED.values() for person in one.people}
+    there = {file.person for file in files} | {file.person for file in shelved.files}
     for person in shelved.people:
         number = len(different[person])
-        if number < minimum and (number or person not in closed):  # of a closed folder nobody knows what is in it
+        if not number and person in closed:
+            continue  # of a closed folder nobody knows what is in it
+        if person not in there:
+            yield Finding(FindingKind.EMPTY, (person,))
+        elif number < minimum:
             yield Finding(FindingKind.FEW, (person,), figures={"different": number, "minimum": minimum})
 
 

@@ -397,7 +397,7 @@ class _SourceRun:
             stamp = arrived.receipt.stamp if arrived else offer.stamp
             self._intake.keep(replace(before, stamp=stamp or before.stamp, checked_at=self._album.clock()))
             if arrived and arrived.error:
-                self._refuse(offer, arrived.error)
+                self._refuse(wanted, arrived.error)
             else:
                 self._known += 1
             self._drop(arrived)
@@ -417,7 +417,7 @@ class _SourceRun:
             outcome, path = self._intake.place(wanted.person, photo_name(offer.name, photo.format), arrived)
             self._drop(arrived)
         if arrived.error:
-            self._refuse(offer, arrived.error)
+            self._refuse(wanted, arrived.error)
         elif outcome == "removed":
             self._photos_kept_out += 1
         elif outcome == "placed":
@@ -452,19 +452,19 @@ class _SourceRun:
         if arrived and arrived.photo:
             remove_file(arrived.file)
 
-    def _refuse(self, offer: Offer, error: PhotoError) -> None:
-        self._refused.append(self._trouble(offer.location, error))
-        self._doubtful += not offer.stamp and error.kind in ON_THE_WAY
+    def _refuse(self, wanted: _Wanted, error: PhotoError) -> None:
+        self._refused.append(self._trouble(wanted.offer.location, wanted.person, error))
+        self._doubtful += not wanted.offer.stamp and error.kind in ON_THE_WAY
 
     def _fail(self, location: str, person: str, error: FetchError) -> None:
-        trouble = self._trouble(location, error)
+        trouble = self._trouble(location, person, error)
         self._failed.append(trouble)
         if location and location == trouble.location:  # else it is no photo, or no text that a database could keep
             failed = FailedFetch(self._name, location, person, error.kind, self._album.clock())
             self._intake.fail(failed)
 
-    def _trouble(self, location: str, error: FetchError | PhotoError) -> Trouble:
-        trouble = Trouble(_plain(location), _fit_to_show(error))
+    def _trouble(self, location: str, person: str, error: FetchError | PhotoError) -> Trouble:
+        trouble = Trouble(_plain(location), _fit_to_show(error), person)
         self._album.progress.note(f"{self._name}: {trouble.error}")
         return trouble
 

@@ -39,6 +39,7 @@ from mien.learning.openset import choose_threshold, mislabelled, scale_for
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
+from mien.text.kinds import Kind
 from mien.text.models import GateKind, GoneKind, IncomparableKind
 from mien.text.words import Figure
 from mien.types import Cosines, Finding
@@ -149,14 +150,29 @@ class Gone:
     @property
     def people(self) -> tuple[str, ...]:
         """Everybody who is not known at all: such a challenger may not take the champion's place by itself."""
-        return tuple(finding.people[0] for finding in self.findings if finding.kind is GoneKind.PERSON)
+        lost = (GoneKind.PERSON, GoneKind.PERSON_UNSEEN)
+        return tuple(finding.people[0] for finding in self.findings if finding.kind in lost)
 
 
 def gone_since(album: OpenAlbum, champion: Model, challenger: Model) -> Gone:
     """What is gone since the champion was made, by what the two are made of. Whoever is removed is taken out of the
     champion at once, and so a photo that is gone from the challenger alone was removed by nobody."""
-    found = gone(_as_named_now(album, champion), challenger.card.photos)
-    return Gone(tuple(finding for finding in found if album.removal_of(finding.people[0]) is None))
+    before, after = _as_named_now(album, champion), challenger.card.photos
+    places, findings = album.catalog.files.places(TRAINING), []
+    for finding in gone(before, after):
+        person = finding.people[0]
+        if album.removal_of(person) is None:
+            lost = set(before[person]) - set(after.get(person, ()))
+            are_there = 2 * sum((person, photo) in places for photo in lost) > len(lost)
+            findings.append(replace(finding, kind=_UNSEEN[finding.kind]) if are_there else finding)
+    return Gone(tuple(findings))
+
+
+_UNSEEN: Mapping[Kind, GoneKind] = {
+    GoneKind.PERSON: GoneKind.PERSON_UNSEEN,
+    GoneKind.PHOTOS: GoneKind.PHOTOS_UNSEEN,
+}
+"""What is said where the photos are there, and no face in them is seen any more: settings have changed."""
 
 
 def _as_named_now(album: OpenAlbum, model: Model) -> dict[str, list[str]]:

@@ -22,9 +22,10 @@ from mien.records.files import in_groups
 from mien.storage.files import remove_empty, remove_file, same_bytes
 from mien.storage.layout import TRAINING, Shelf, day_of, shelf_of, shown
 from mien.storage.person_folders import PersonFolders
-from mien.storage.walk import LeftOut, ShelfFile
+from mien.storage.walk import CLOSED, LeftOut, ShelfFile
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
+from mien.text.retries import is_of_the_photo
 from mien.vision.sniff import sniff
 
 _FIRST_BYTES = 4096
@@ -56,6 +57,14 @@ class Merged:
     moved: tuple[Move, ...]
     duplicates: tuple[Move, ...]
     left: tuple[LeftOut, ...]
+
+    def fails(self, strict: bool) -> bool:
+        """Whether something could not be looked at, or not be read this time; if `strict`, whether anything could not
+        be read."""
+        return any(
+            one.kind in CLOSED or (isinstance(one.kind, PhotoFault) and (strict or not is_of_the_photo(one.kind)))
+            for one in self.left
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""

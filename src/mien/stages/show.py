@@ -5,7 +5,7 @@ Goes in: an album and a photo, in the album or not: it is known by its bytes. Co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import Any
 
 from mien.errors import ModelError, PhotoError, StorageError
 from mien.open_album import OpenAlbum
-from mien.records.faces import Sighting
+from mien.records.faces import PhotoRecord, Sighting
 from mien.records.files import FiledPhoto
 from mien.records.history import HAND, Fetch
 from mien.registry import versions
 from mien.registry.card import Card
 from mien.storage.files import is_file
 from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
-from mien.types import Photo
+from mien.text.findings import FindingKind, LeftOutKind
+from mien.types import Finding, Photo
 from mien.vision.images import file_sha256, read_picture
+from mien.vision.sniff import kind_of_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +32,9 @@ class Shown:
 
     `photo` is None, and `error` says why, where it cannot be read. `filed` is where it lies in the album, `chips` the
     chips (keys below aligned-images) by those paths, `sightings` what each encoder saw in it, `fetches` how it came
-    here, `moved` when it was filed under somebody else since, from whom, to whom.
-    `models` are the versions that learned from it, oldest first, by the people whom they learned, `current` the
-    version in use. `lookalikes` is where other files lie that look the same.
+    here, `moved` when it was filed under somebody else since, from whom, to whom. `models` are the versions that
+    learned from it, oldest first, by the people whom they learned, `current` the version in use. `lookalikes` is where
+    other files lie that look the same. `left_out` says why a file of the album teaches nothing, as `check` says it.
     """
 
     file: Path
@@ -49,6 +51,7 @@ class Shown:
     current: str | None
     models: Mapping[str, tuple[str, ...]]
     lookalikes: tuple[FiledPhoto, ...]
+    left_out: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -67,6 +70,7 @@ class Shown:
             "current_model": self.current,
             "models": {version: list(people) for version, people in self.models.items()},
             "lookalikes": [_filed_json(one) for one in self.lookalikes],
+            "left_out": [finding.to_json() for finding in self.left_out],
         }
 
     def _origin(self, filed: FiledPhoto) -> dict[str, str | None]:
@@ -134,7 +138,40 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
             card.run.version: people for card in cards if isinstance(card, Card) and (people := _learned(card, sha256))
         },
         lookalikes=tuple(catalog.files.of_photos(catalog.faces.lookalikes(seen))) if seen else (),
+        left_out=tuple(_left_out(album, file, filed, record, error)),
     )
+
+
+def _left_out(
+    album: OpenAlbum, file: Path, filed: Sequence[FiledPhoto], record: PhotoRecord | None, error: PhotoError | None
+) -> Iterator[Finding]:
+    """Why the file teaches nothing."""
+    try:
+        path = album.layout.path(file.absolute())
+    except ValueError:  # it does not lie in the album
+        path = next((one.path for one in filed), "")
+    if shelf_of(path) != TRAINING:
+        return
+    about = tuple(one.person for one in filed if one.path == path), (shown(path),)
+    for one in album.walk([TRAINING]).left_out:
+        if one.path == path:
+            yield Finding(FindingKind.LEFT_OUT, *about, {**one.figures, "left_out": str(one.kind)})
+            return
+    if kind_of_name(file.name) != "photo":
+        yield Finding(FindingKind.LEFT_OUT, *about, {"left_out": str(LeftOutKind.NO_PHOTO)})
+        return
+    if error:
+        yield Finding(FindingKind.UNREADABLE, *about, {"fault": error.fault.value, **error.figures})
+        return
+    sighting = next((one for one in record.sightings if one.encoder == album.encoder), None) if record else None
+    if sighting is None:
+        yield Finding(FindingKind.NOT_SEEN, *about, {"photos": 1})
+    elif sighting.fault:
+        yield Finding(FindingKind.UNREADABLE, *about, {"fault": sighting.fault.value, **sighting.figures})
+    elif not sighting.faces:
+        yield Finding(FindingKind.NO_FACE, *about)
+    elif len(sighting.faces) > 1 and album.settings.skip_multi:
+        yield Finding(FindingKind.SEVERAL_LEFT_OUT, *about, {"faces": len(sighting.faces)})
 
 
 def _find(album: OpenAlbum, photo: Path) -> Path:

@@ -8,23 +8,31 @@ from typing import Any
 
 from mien.intake import unfit, unstated
 from mien.open_album import OpenAlbum
-from mien.records.history import SourceRun
+from mien.records.history import FailedFetch, Fetch, SourceRun
 from mien.settings import SourceSettings
-from mien.text.fetching import SourceFault
+from mien.text.fetching import REFUSED, SourceFault
+from mien.text.photos import PhotoFault
 from mien.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source: its `settings`, its `last` run if there was one, how many `photos` of it are known, how many could not
-    be had when they were last tried (`failing`), and what keeps it from running, if anything does."""
+    """A source: its `settings`, its `last` run if there was one, how many `photos` of it are known, what was `refused`,
+    as it is no photo, what could not be had when it was last tried (`failed`), and what keeps the source from running,
+    if anything does."""
 
     name: str
     settings: SourceSettings
     last: SourceRun | None
     photos: int
-    failing: int
+    refused: tuple[Fetch, ...]
+    failed: tuple[FailedFetch, ...]
     problem: Finding | None
+
+    @property
+    def failing(self) -> int:
+        """How many could not be had."""
+        return len(self.failed)
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -40,8 +48,21 @@ class SourceStatus:
             "last": last,
             "photos": self.photos,
             "failing": self.failing,
+            "refused": [
+                {"location": one.location, "person": one.person, "fault": one.fault, "why": why_refused(one)}
+                for one in self.refused
+            ],
+            "failed": [
+                {"location": one.location, "person": one.person, "kind": str(one.kind), "why": one.kind.words}
+                for one in self.failed
+            ],
             "problem": self.problem.to_json() if self.problem else None,
         }
+
+
+def why_refused(fetch: Fetch) -> str:
+    """Why what came was refused, in words that follow its location."""
+    return REFUSED.get(PhotoFault.of(fetch.fault).group if fetch.fault in set(PhotoFault) else "", "is no photo")
 
 
 def sources(album: OpenAlbum) -> tuple[SourceStatus, ...]:
@@ -54,7 +75,8 @@ def sources(album: OpenAlbum) -> tuple[SourceStatus, ...]:
             settings,
             runs.get(name),
             history.count(name),
-            len(history.failures(name)),
+            history.refused(name),
+            history.failures(name),
             _problem(name, settings, runs.get(name), album.today),
         )
         for name, settings in album.settings.sources.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from mien.errors import EncoderError, MienError, ModelError, StorageError
 from mien.learning.own_face import rule
 from mien.open_album import OpenAlbum
 from mien.records.asked import NOTHING, Remembered, remembered
+from mien.records.faces import SeenFile
 from mien.records.files import Drift
 from mien.records.removals import Removal
 from mien.registry.folder import Model
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
-from mien.storage.walk import LeftOut
-from mien.text.findings import MemoryKind, StaleKind, of_records
+from mien.storage.walk import LeftOut, Shelved
+from mien.text.findings import LeftOutCount, LeftOutKind, MemoryKind, StaleKind, of_records
+from mien.text.kinds import Kind
 from mien.types import Finding
 
 
@@ -51,7 +54,8 @@ class Status:
     `damaged` says what is wrong with the model in use, if it cannot be loaded, and `damage` what of the ledger is out
     of use, as it is not what mien wrote. `removed` may not come back until a human adds them again. `closed` is what
     cannot be looked at in training-images and the intakes; the photos there that mien knows are counted with the
-    others."""
+    others. `left_out` counts the files in training-images that teach nothing, by reason, and `refused` what the sources
+    offered in vain."""
 
     folder: Path
     basis: str
@@ -71,6 +75,13 @@ class Status:
     closed: tuple[LeftOut, ...] = ()
     remembered: Remembered = NOTHING
     """How much the album remembers of photos that were only asked about."""
+    left_out: tuple[Finding, ...] = ()
+    refused: tuple[Finding, ...] = ()
+
+    @property
+    def empty(self) -> int:
+        """How many of the people have no photo."""
+        return sum(not person.photos for person in self.people)
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -82,6 +93,8 @@ class Status:
             "damage": [finding.line for finding in self.damage],
             "removed": [{"person": one.name or None, "on": one.on} for one in self.removed],
             "closed": [one.to_json() for one in self.closed],
+            "left_out": {str(one.kind): one.figures["files"] for one in self.left_out},
+            "refused": {str(one.kind): one.figures["files"] for one in self.refused},
         }
 
 
@@ -128,7 +141,37 @@ def status(album: OpenAlbum) -> Status:
         removed=tuple(one for one in album.ledger.removals.people() if one.name not in people),
         closed=(*training.closed, *waiting.closed),
         remembered=remembered(album.layout.asked_file),
+        left_out=_left_out(album, training, seen),
+        refused=_refused(album),
     )
+
+
+def _left_out(album: OpenAlbum, training: Shelved, seen: Sequence[SeenFile]) -> tuple[Finding, ...]:
+    """How many files in training-images teach nothing, by reason; what cannot be looked at is told by itself."""
+    counts = Counter(_COUNTED[one.kind] for one in training.left_out if one.kind in _COUNTED)
+    counts[LeftOutCount.UNREADABLE] = sum(file.fault is not None for file in seen)
+    counts[LeftOutCount.NO_FACE] = sum(bool(file.phash) and not file.faces for file in seen)
+    if album.settings.skip_multi:
+        counts[LeftOutCount.SEVERAL] = sum(file.faces > 1 for file in seen)
+    return tuple(Finding(kind, figures={"files": counts[kind]}) for kind in LeftOutCount if counts[kind])
+
+
+_COUNTED: Mapping[Kind, LeftOutCount] = {
+    LeftOutKind.UNSUPPORTED: LeftOutCount.UNSUPPORTED,
+    LeftOutKind.NO_PERSON: LeftOutCount.NO_PERSON,
+    LeftOutKind.LINKED_FOLDER: LeftOutCount.LINK,
+    LeftOutKind.NOT_UNICODE: LeftOutCount.NOT_UNICODE,
+}
+"""How files that no walk takes for photos are counted."""
+
+
+def _refused(album: OpenAlbum) -> tuple[Finding, ...]:
+    """How much the sources offered that is no photo, or could not be had."""
+    history = album.ledger.history
+    refused = sum(len(history.refused(name)) for name in album.settings.sources)
+    failed = sum(len(history.failures(name)) for name in album.settings.sources)
+    counts = ((LeftOutCount.REFUSED, refused), (LeftOutCount.NOT_HAD, failed))
+    return tuple(Finding(kind, figures={"files": number}) for kind, number in counts if number)
 
 
 def _model_status(album: OpenAlbum, model: Model) -> ModelStatus:
@@ -182,5 +225,11 @@ def _behind(album: OpenAlbum, model: Model) -> list[Finding]:
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
     chosen = album.catalog.faces.training_photos(album.encoder)
     have = {(person, photo) for person, photos in chosen.items() for photo in photos}
-    counts = ((StaleKind.NOT_LEARNED, len(have - used)), (StaleKind.LEFT_ALBUM, len(used - have)))
+    lost = used - have
+    unseen = len(lost & album.catalog.files.places(TRAINING).keys()) if lost else 0
+    counts = (
+        (StaleKind.NOT_LEARNED, len(have - used)),
+        (StaleKind.UNSEEN, unseen),
+        (StaleKind.LEFT_ALBUM, len(lost) - unseen),
+    )
     return found + [Finding(kind, figures={"photos": number}) for kind, number in counts if number]

@@ -110,6 +110,19 @@ class FetchFault(Kind):
     )
 
 
+REFUSED: Mapping[str, str] = {
+    "empty": "is empty",
+    "not-a-picture": "is no photo",
+    "unsupported": "is of a kind that mien does not read",
+    "missing-extra": "needs a part that is not installed",
+    "bomb": "is too large, or takes too much work to decode",
+    "truncated": "breaks off",
+    "unreadable": "cannot be read",
+}
+"""Why something that a source offers was refused, by what sums its fault up (`mien.text.photos.Group`): of what was
+refused long ago no more is known."""
+
+
 class SourceFault(Kind):
     """Why nothing, or no more, was collected from a source. The words follow "The source club"."""
 

@@ -8,6 +8,7 @@ from mien.text.fetching import FetchFault, SourceFault
 from mien.text.kinds import Kind
 from mien.text.models import GateKind, GoneKind, IncomparableKind
 from mien.text.photos import PhotoFault
+from mien.text.retries import is_of_the_photo
 from mien.text.words import count, listed
 
 _CONNECT = "Connect the drive or share that it is on, or check the disk."
@@ -15,14 +16,12 @@ _KEPT = "What is known of it is kept until then."
 
 
 class FindingKind(Kind):
-    """What `check` finds, in the order in which it is told: what needs a human first."""
+    """What `check` finds, in the order in which it is told: what needs a human first.
 
-    FEW = (
-        "few",
-        "{different:,} of {minimum:,} photos with their face, copies counted once",
-        "Add photos: other days, other light, from other sides.",
-        True,
-    )
+    A human is needed where photos may teach a wrong name, or where something that was there cannot be looked at. What
+    mien leaves out by itself, rightly, is told and remembered, and needs nobody: a file that is damaged, or no photo.
+    """
+
     RECORDS_DAMAGED = (
         "records damaged",
         "{rows:record} of the ledger: damaged, and out of use",
@@ -44,7 +43,6 @@ class FindingKind(Kind):
         f"Connect its drive. {_KEPT} If it is to be empty, make a folder for a person in it.",
         True,
     )
-    UNREADABLE = ("unreadable", "cannot be read", "Take it out of the folder.", True)
     SUSPECT = (
         "suspect",
         "the face is {other}'s ({rival:.3f}) rather than {person}'s ({own:.3f})",
@@ -112,6 +110,14 @@ class FindingKind(Kind):
         "Run `mien align`, then check again.",
         True,
     )
+    FEW = (
+        "few",
+        "{different:,} of {minimum:,} photos with their face, copies counted once",
+        "Add photos: other days, other light, from other sides.",
+    )
+    EMPTY = ("empty", "a folder without a photo", "Put photos into it, or take it away.")
+    UNREADABLE = ("unreadable", "cannot be read", "Take it out of the folder.")
+    LEFT_OUT = ("left out", "is left out", "Take it out of the folder.")
     NO_FACE = (
         "no face",
         "no face was found",
@@ -139,18 +145,33 @@ class FindingKind(Kind):
     )
 
     def say(self, figures: Mapping[str, object]) -> str:
-        """Its words; of a photo that cannot be read those of the figure `fault`, a word of `PhotoFault`. Where a face
+        """Its words; of a photo that cannot be read, or a file that is left out, those of its `reason`. Where a face
         was guessed its `number` from the left, 0 first, says which, and how many `others` there are likewise."""
         if self is FindingKind.UNDECIDED:
             number, faces, others = (int(str(figures.get(name, 0))) for name in ("number", "faces", "others"))
             likewise = f", and likewise in {count(others, 'other photo')}" if others else ""
             place = place_of(number, faces)
             return super().say({**figures, "place": place, "likewise": likewise})
-        return PhotoFault.of(str(figures["fault"])).say(figures) if "fault" in figures else super().say(figures)
+        why = reason(figures)
+        return why.say(figures) if why else super().say(figures)
 
     def advise(self, figures: Mapping[str, object]) -> str:
         """Its remedy, likewise."""
-        return PhotoFault.of(str(figures["fault"])).remedy if "fault" in figures else super().advise(figures)
+        why = reason(figures)
+        return why.advise(figures) if why else super().advise(figures)
+
+    def needs(self, figures: Mapping[str, object]) -> bool:
+        """Whether a human is needed; for a photo that cannot be read where that need not be the photo's own fault."""
+        why = reason(figures)
+        return self.needs_human or (isinstance(why, PhotoFault) and not is_of_the_photo(why))
+
+
+def reason(figures: Mapping[str, object]) -> Kind | None:
+    """Why a photo cannot be read (the figure `fault`, a word of `PhotoFault`), or a file is left out (`left_out`, one
+    of `LeftOutKind`); None where the figures name neither."""
+    if "fault" in figures:
+        return PhotoFault.of(str(figures["fault"]))
+    return LeftOutKind.of(str(figures["left_out"])) if "left_out" in figures else None
 
 
 def place_of(number: int, faces: int) -> str:
@@ -160,6 +181,17 @@ def place_of(number: int, faces: int) -> str:
         return f"the {side}{'' if faces == 2 else 'most'} one"
     return f"number {number + 1} from the left"
 
+
+LACKING = frozenset(
+    {
+        FindingKind.FEW,
+        FindingKind.EMPTY,
+        FindingKind.UNREADABLE,
+        FindingKind.LEFT_OUT,
+        FindingKind.NO_FACE,
+    }
+)
+"""What is left out or missing, and needs somebody where the album is to be `strict`."""
 
 OF_NAMES = frozenset(
     {
@@ -177,13 +209,17 @@ OF_NAMES = frozenset(
 class LeftOutKind(Kind):
     """Why a file or folder of a shelf is not learned from, or not merged; the words complete "it "."""
 
-    NO_PERSON = ("no person", "is not in a person's folder")
-    UNSUPPORTED = ("unsupported", "is of a kind that mien does not read")
-    NO_PHOTO = ("no photo", "is not a photo by its name")
-    LINKED_PHOTO = ("link", "is a link")
+    NO_PERSON = ("no person", "is not in a person's folder", "Put it into the folder of whom it shows.")
+    UNSUPPORTED = (
+        "unsupported",
+        "is of a kind that mien does not read",
+        "If it is a photo, save it as a JPEG and put that into the folder.",
+    )
+    NO_PHOTO = ("no photo", "is not a photo by its name", "If it is one, give it the ending of its format: .jpg, say.")
+    LINKED_PHOTO = ("link", "is a link", "Put the photo itself in its place.")
     BROKEN_LINK = ("broken link", "is a link to nothing", "Connect the drive to which it leads, or remove the link.")
-    LINKED_FOLDER = ("linked folder", "is a link to a folder")
-    NOT_UNICODE = ("not unicode", "has a name that is not Unicode")
+    LINKED_FOLDER = ("linked folder", "is a link to a folder", "Put the folder itself in its place.")
+    NOT_UNICODE = ("not unicode", "has a name that is not Unicode", "Rename it.")
     UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
     AWAY = ("away", "cannot be reached ({said})", _CONNECT)
     EMPTIED = (
@@ -208,6 +244,21 @@ class LeftOutKind(Kind):
         "is one that was taken out of the photos of {person} before",
         "`mien add` brings a photo back.",
     )
+
+
+class LeftOutCount(Kind):
+    """How many files are not learned from, by what is the matter with them: `check` names those in the album, `sources`
+    those that sources offer."""
+
+    UNREADABLE = ("unreadable", "{files:,} unreadable")
+    NO_FACE = ("no face", "{files:,} without a face")
+    SEVERAL = ("several", "{files:,} with several faces, as skip_multi is set")
+    UNSUPPORTED = ("unsupported", "{files:,} of a kind that mien does not read")
+    NO_PERSON = ("no person", "{files:,} in no person's folder")
+    LINK = ("link", "{files:link to a folder|links to folders}")
+    NOT_UNICODE = ("not unicode", "{files:,} with a name that is not Unicode")
+    REFUSED = ("refused", "{files:,} refused, being no photo")
+    NOT_HAD = ("not had", "{files:,} that could not be had")
 
 
 class MemoryKind(Kind):
@@ -269,6 +320,7 @@ class StaleKind(Kind):
         "{photos:photo} enrolled or removed since the last training, by which the model was measured",
     )
     NOT_LEARNED = ("not learned", "{photos:photo} not in the model yet")
+    UNSEEN = ("unseen", "{photos:photo} in the model in which no face counts with the present settings")
     LEFT_ALBUM = ("left album", "{photos:photo} in the model and no longer in the album")
 
 
@@ -343,6 +395,7 @@ class StepKind(Kind):
     WAITING = ("waiting", "{photos:photo} waiting, {computed:,} seen anew")
     WAITING_UNREADABLE = ("waiting, unreadable", "{photos:,} unreadable")
     NOTHING_ODD = ("nothing odd", "nothing odd")
+    FOUND_LEFT_OUT = ("found left out", "{photos:,} left out")
     FOUND_UNREADABLE = ("found unreadable", "{photos:,} unreadable")
     FOUND_SUSPECT = ("found suspect", "{photos:,} whom the model takes for somebody else")
     FOUND_TWO_PEOPLE = ("found two people", "{photos:,} that came for two people")

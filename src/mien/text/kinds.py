@@ -50,3 +50,7 @@ class Kind(StrEnum):
     def advise(self, figures: Mapping[str, object]) -> str:
         """Its remedy, filled. Raises KeyError for a figure that is missing."""
         return fill(self.remedy, figures)
+
+    def needs(self, figures: Mapping[str, object]) -> bool:
+        """Whether it needs a human with these figures; `needs_human`, unless a kind knows cases."""
+        return self.needs_human

@@ -3,8 +3,10 @@ be had."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mien.text.kinds import Kind
-from mien.text.words import count
+from mien.text.words import count, percent, share
 
 
 class GateKind(Kind):
@@ -17,14 +19,14 @@ class GateKind(Kind):
 
     FEWER_NAMED = (
         "fewer named",
-        "Fewer pictures of known people get the right name: {share:%} of {of:,} instead of {share_before:%}, beyond"
-        " chance ({p:p}).",
+        "Fewer pictures of known people get the right name: {share} of {of:,} instead of {share_before}, beyond chance"
+        " ({p:p}).",
         "Look at what came in since.",
         True,
     )
     MORE_STRANGERS_NAMED = (
         "more strangers named",
-        "More strangers get a name: {share:%} instead of {share_before:%}, beyond chance ({p:p}).",
+        "More strangers get a name: {share} instead of {share_before}, beyond chance ({p:p}).",
         "Look at what came in since.",
         True,
     )
@@ -43,14 +45,14 @@ class GateKind(Kind):
     )
     NOT_WORSE = (
         "not worse",
-        "Not worse beyond chance: {share:%} of {of:picture} of known people get the right name instead of"
-        " {share_before:%}, {strangers:%} instead of {strangers_before:%} of strangers get a name, and no single person"
-        " is recognised worse.",
+        "Not worse beyond chance: {share} of {of:picture} of known people get the right name ({share_before} before),"
+        " {strangers} of the strangers get a name ({strangers_before} before), and no single person is recognised"
+        " worse.",
     )
     NOT_WORSE_WITHOUT_STRANGERS = (
         "not worse, no strangers",
-        "Not worse beyond chance: {share:%} of {of:picture} of known people get the right name instead of"
-        " {share_before:%}, and no single person is recognised worse.",
+        "Not worse beyond chance: {share} of {of:picture} of known people get the right name ({share_before} before),"
+        " and no single person is recognised worse.",
     )
     TOO_FEW_PICTURES = (
         "too few pictures",
@@ -67,6 +69,18 @@ class GateKind(Kind):
         True,
     )
 
+    def say(self, figures: Mapping[str, object]) -> str:
+        """Its words, in which a share has no more places than its count can show."""
+        of = {"share": "of", "share_before": "of", "strangers": "strangers_of", "strangers_before": "strangers_of"}
+        said = {name: _share(figures[name], figures.get(count)) for name, count in of.items() if name in figures}
+        return super().say({**figures, **said})
+
+
+def _share(value: object, of: object) -> str:
+    """A share as words; of how many, no run of an earlier version says."""
+    number = float(str(value))
+    return percent(number) if of is None else share(number, int(str(of)))
+
 
 class GoneKind(Kind):
     """What a challenger does not know any more, though nobody removed it."""
@@ -76,6 +90,19 @@ class GoneKind(Kind):
         "{person} is not known any more: {gone:photo} of {photos:,} gone from the album, and nobody removed {person}.",
         "Put the photos back; or take the person out by mien remove.",
         True,
+    )
+    PERSON_UNSEEN = (
+        "person unseen",
+        "{person} is not known any more: the photos are in the album, and with the present settings no face is found in"
+        " {gone:,} of {photos:,}.",
+        "Set them as they were, or put other photos of {person} into the album.",
+        True,
+    )
+    PHOTOS_UNSEEN = (
+        "photos unseen",
+        "{person} is learned from {left:photo} instead of {photos:,}: in the others no face is found with the present"
+        " settings.",
+        "Nothing needs doing if {person} is still recognised; otherwise set them as they were.",
     )
     PHOTOS = (
         "photos gone",

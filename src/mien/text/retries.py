@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mien.text.kinds import Kind
 from mien.text.photos import Group, PhotoFault
 
 MENDABLE: Final = (
@@ -20,6 +21,13 @@ MENDABLE: Final = (
     PhotoFault.BROKEN_LINK,
 )
 """Faults of the computer or its disk rather than of the photo: what failed for them is tried again in each run."""
+
+
+def is_of_the_photo(fault: Kind) -> bool:
+    """Whether a fault is the photo's own, so that nothing is gained by asking for it again; no fault of the computer,
+    its disk, or a tool."""
+    return isinstance(fault, PhotoFault) and fault not in MENDABLE and fault is not PhotoFault.TOOL
+
 
 DOUBTFUL: Final = (PhotoFault.TOO_LONG, PhotoFault.BREAKS_DECODER, PhotoFault.STOPS_MIEN)
 """Faults that may be the computer's or the photo's, and cost much to meet: tried again until they were met `TWICE`."""

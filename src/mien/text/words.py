@@ -30,9 +30,44 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.1f} %"
 
 
+def level(share: float) -> str:
+    """ "1 %", "0.25 %": a share that was asked for, not measured, with as many places as it has."""
+    return f"{100 * share:.6g} %"
+
+
 def chance(probability: float) -> str:
     """A probability as a percentage; a calibrated probability is never certain, so neither 0 nor 100 %."""
     return percent(min(max(probability, 1e-9), 1 - 1e-9))
+
+
+def share(value: float | None, of: int) -> str:
+    """A counted share of `of` tries, with no more places than so many can show: "none", "all", "83 %", "97.4 %"; "-"
+    where nothing was counted.
+
+    A tenth of a per cent is said where chance moves the share by less than one per cent (`LEAST_ERROR`): of 2,500
+    tries, and of fewer the nearer the share is to none or all. "none" and "all" are said of the tries that there were;
+    what they say of others is the interval's to tell (`between`).
+    """
+    if value is None or math.isnan(value) or not of:
+        return "-"
+    if value in (0, 1):
+        return "all" if value else "none"
+    error = math.sqrt(max(value * (1 - value), 0) / of)
+    return percent(value) if error < LEAST_ERROR else f"{100 * value:.0f} %"
+
+
+LEAST_ERROR = 0.01
+"""Standard error of a share below which its tenths of a per cent mean something. A share that would be rounded to 0 or
+100 % has a smaller one."""
+
+
+def between(low: float, high: float) -> str:
+    """The ends of an interval, rounded outwards: "61 to 100 %"; with tenths where it is narrower than ten per cent:
+    "97.6 to 98.3 %"."""
+    scale, places = (1000, 1) if high - low < 0.1 else (100, 0)
+    ends = math.floor(low * scale + 1e-9) / scale, math.ceil(high * scale - 1e-9) / scale
+    said = [f"{100 * end:.{0 if end in (0, 1) else places}f}" for end in ends]
+    return f"{said[0]} to {said[1]} %"
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:
@@ -56,7 +91,7 @@ class _Filler(Formatter):
         if format_spec == "%" and isinstance(value, int | float):
             return percent(value)
         if format_spec == "g%" and isinstance(value, int | float):
-            return f"{100 * value:.6g} %"
+            return level(value)
         if format_spec == "p" and isinstance(value, int | float):
             return "p < 0.0001" if value < 0.0001 else f"p = {value:.2g}"
         if format_spec in ("and", "or") and isinstance(value, tuple | list):
