@@ -29,7 +29,7 @@ from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageErro
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
 from mien.storage.files import is_there
-from mien.storage.layout import TRAINING, create_album, is_album
+from mien.storage.layout import TRAINING, Layout, create_album, is_album
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
@@ -455,7 +455,7 @@ class Album:
         with self._reading() as album:
             recogniser = self._recogniser(album, model)
         journals.remove_old(self._layout.journals)
-        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
+        return _classify(photos, recogniser, top, annotate, self._progress, self._layout)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
@@ -595,22 +595,25 @@ def _classify(
     top: int,
     annotate: StrPath | None,
     progress: Progress,
-    journals: Path | None,
+    layout: Layout | None,
 ) -> Iterator[Answer]:
     """Checks the question, then answers; see `Album.classify`."""
     from mien.recogniser import as_list, is_path
-    from mien.stages.annotate import plan_copies
+    from mien.stages.annotate import is_earlier_copy, plan_copies
     from mien.stages.classify import classify, photos_of
     from mien.storage.journals import Journal
 
     given = as_list(photos)
     asked = photos_of(given)
     paths = [Path(photo) for photo in given if is_path(photo)]
+    if annotate is not None:  # into a folder among the photos: nobody asks about copies of an earlier run
+        is_copy = is_earlier_copy(Path(annotate))
+        asked = [one for one in asked if Path(one.name) in paths or not is_copy(Path(one.name))]
     is_long = len(paths) == len(given) and not {one.name for one in asked} <= set(map(str, paths))  # a folder is named
-    journal = Journal(journals, recogniser.model.version, top, paths) if journals and is_long else None
+    journal = Journal(layout.journals, recogniser.model.version, top, paths) if layout and is_long else None
     answers = classify(asked, recogniser, top, progress, journal)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
-    copies = plan_copies(Path(annotate), named) if annotate is not None else {}
+    copies = plan_copies(Path(annotate), named, layout.folder if layout else None) if annotate is not None else {}
     return _annotated(answers, asked, copies, recogniser, progress)
 
 
