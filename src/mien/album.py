@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mien.recogniser import PhotoLike, Recogniser
     from mien.records.removals import Removal
     from mien.registry.folder import Model
+    from mien.report.sheet import Sheet
     from mien.seeing.eyes import Eyes
     from mien.settings import Settings
     from mien.stages.align import Aligned
@@ -442,9 +443,11 @@ class Album:
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
+        sheet: StrPath | None = None,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
-        that folder. A run over folders that was interrupted goes on where it stopped.
+        that folder; with `sheet`, a page that shows all the photos and who is in them is at that path after the last.
+        A run over folders that was interrupted goes on where it stopped.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
@@ -455,7 +458,7 @@ class Album:
         with self._reading() as album:
             recogniser = self._recogniser(album, model)
         journals.remove_old(self._layout.journals)
-        return _classify(photos, recogniser, top, annotate, self._progress, self._layout)
+        return _classify(photos, recogniser, top, annotate, sheet, self._progress, self._layout)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
@@ -558,6 +561,7 @@ def classify(
     model: StrPath,
     top: int = 3,
     annotate: StrPath | None = None,
+    sheet: StrPath | None = None,
     *,
     eyes: EyesFor | None = None,
     workers: int = 0,
@@ -571,7 +575,7 @@ def classify(
 
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
+    return _classify(photos, recogniser, top, annotate, sheet, progress or Silent(), None)
 
 
 def convert(
@@ -594,6 +598,7 @@ def _classify(
     recogniser: Recogniser,
     top: int,
     annotate: StrPath | None,
+    sheet: StrPath | None,
     progress: Progress,
     layout: Layout | None,
 ) -> Iterator[Answer]:
@@ -613,28 +618,40 @@ def _classify(
     journal = Journal(layout.journals, recogniser.model.version, top, paths) if layout and is_long else None
     answers = classify(asked, recogniser, top, progress, journal)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
-    copies = plan_copies(Path(annotate), named, layout.folder if layout else None) if annotate is not None else {}
-    return _annotated(answers, asked, copies, recogniser, progress)
+    album = layout.folder if layout else None
+    copies = plan_copies(Path(annotate), named, album) if annotate is not None else {}
+    page = None
+    if sheet is not None:
+        from mien.report.sheet import Sheet
+
+        page = Sheet(Path(sheet), recogniser.model.version, album)
+    return _shown(answers, asked, copies, page, recogniser, progress)
 
 
-def _annotated(
+def _shown(
     answers: Generator[Answer],
     asked: Sequence[Asked],
     copies: Mapping[Path, Path],
+    page: Sheet | None,
     recogniser: Recogniser,
     progress: Progress,
 ) -> Iterator[Answer]:
-    """The answers, each after its copy is written where there is to be one. The recogniser is closed in the end."""
+    """The answers, each after its copy is written where there is to be one; the page, if there is to be one, comes
+    after the last. The recogniser is closed in the end."""
     from mien.stages.annotate import annotate
 
-    with recogniser, closing(answers):
+    with recogniser, closing(answers), page or contextlib.nullcontext():
         for one, answer in zip(asked, answers, strict=True):
             if copies and not one.error:
                 try:
                     annotate(answer, one.photo, copies[Path(one.name)])
                 except PhotoError as error:
                     progress.note(str(error))
+            if page:
+                page.add(answer, one.photo)
             yield answer
+        if page:
+            page.finish()
 
 
 def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:

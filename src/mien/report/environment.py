@@ -42,5 +42,7 @@ def environment() -> Environment:
         "score": filters.score,
         "base64": filters.base64_of,
     }
-    made.globals |= {"count": count, "style": (resources.files("mien.report") / "page.css").read_text("utf-8")}
+    files = resources.files("mien.report")
+    made.globals |= {"count": count, "style": (files / "page.css").read_text("utf-8")}
+    made.globals |= {"style_of_sheets": (files / "sheet.css").read_text("utf-8")}
     return made
