@@ -243,7 +243,8 @@ def test_evaluate_measures_and_lists(mien: Mien, three_people: Painted, probes: 
     said = text(result.stdout)
     assert "photos 4 of 2 people it knows, 1 of 1 stranger: Dee\n" in said
     assert "right name first 75.0 % 3 of 4, 95 % interval 30.1 % to 100.0 %\n" in said
-    assert "strangers given a name (FPIR) 0.0 % 0 of 1, 95 % interval" in said
+    assert "strangers given a name (FPIR) none of 1, at most 95 % at 95 % confidence" in said
+    assert "TPIR where none of them would" in said and "TPIR where 0.1 %" not in said, "of one stranger there is none"
     assert f"wrong {probes / 'Ada/3.png'}: Ada was answered Bo" in said
 
 

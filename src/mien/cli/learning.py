@@ -21,7 +21,7 @@ from mien.storage.layout import shown
 from mien.text.findings import OF_NAMES, FindingKind
 from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import count, first_few, listed, percent
+from mien.text.words import bound, count, first_few, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -291,9 +291,13 @@ def _print_shares(found: Evaluated) -> None:
     _share("right name among the first three", found.top3)
     _share("right name, above the threshold (TPIR)", found.tpir)
     _share("strangers given a name (FPIR)", found.fpir)
-    if found.fpir.of:
+    strangers = found.fpir.of
+    if strangers >= 100:
         _share("TPIR where 1 % of them would get one", found.tpir_at_fpir_1)
+    if strangers >= 1000:
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
+    elif strangers:  # of whom 0.1 % is less than one
+        _share("TPIR where none of them would", found.tpir_at_fpir_01)
     if found.ece is not None:
         say(f"  {'probabilities are off by (ECE)':<40} {percent(found.ece):>8}")
 
@@ -301,6 +305,12 @@ def _print_shares(found: Evaluated) -> None:
 def _share(what: str, share: Share) -> None:
     if not share.of:
         say(f"  {what:<40} {'-':>8}")
+        return
+    if not share.hits:
+        from mien.learning.figures import most_of_none
+
+        said = f"at most {bound(most_of_none(share.of))} at 95 % confidence"
+        say(f"  {what:<40} {'none':>8}   of {share.of:,}, {said}")
         return
     low, high = share.interval
     say(

@@ -12,7 +12,7 @@ from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_
 from mien.cli.place import opened
 from mien.errors import PhotoError
 from mien.storage.layout import shown
-from mien.text.words import count, listed, percent
+from mien.text.words import bound, count, listed, percent
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -190,6 +190,10 @@ _TITLES = {
 def _interval(share: Share) -> str:
     if not share.of:
         return "-"
+    if not share.hits:
+        from mien.learning.figures import most_of_none
+
+        return f"{'none':>7} (at most {bound(most_of_none(share.of))})"
     return f"{percent(share.value):>7} ({percent(share.low)} to {percent(share.high)})"
 
 
