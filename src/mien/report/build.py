@@ -225,12 +225,12 @@ def _pairs(
     seen: Counter[tuple[int, int]] = Counter()
     total: Counter[tuple[int, int]] = Counter()
     likest: dict[tuple[int, int], int] = {}  # of somebody's faces that most like another person
-    for row in np.flatnonzero(wrong):
+    for row in map(int, np.flatnonzero(wrong)):
         pair = (min(person[row], rival[row]), max(person[row], rival[row]))
         seen[pair] += 1
         total[pair] += score[row]
         one = (int(person[row]), int(rival[row]))
-        likest[one] = max(likest.get(one, row), int(row), key=score.__getitem__)
+        likest[one] = max(likest.get(one, row), row, key=score.__getitem__)
 
     def photo(one: int, other: int) -> str:
         return path(likest[one, other]) if (one, other) in likest else portraits.get(names[one], "")
