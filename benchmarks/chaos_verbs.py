@@ -108,6 +108,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "report": (Case("-C {album} report --no-open"),),
     "classify": (
         Case("-C {album} classify {world}/photos --annotate {world}/out"),
+        Case("-C {album} classify {world}/photos --sheet {world}/out/sheet.html"),
         Case("-C {album} classify {world}/photos --csv"),
         Case("-C {album} classify {world}/photos --json"),
     ),

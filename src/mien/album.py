@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mien.recogniser import PhotoLike, Recogniser
     from mien.records.removals import Removal
     from mien.registry.folder import Model
+    from mien.report.sheet import Sheet
     from mien.seeing.eyes import Eyes
     from mien.settings import Settings
     from mien.stages.align import Aligned
@@ -486,10 +487,12 @@ class Album:
         annotate: StrPath | None = None,
         model: StrPath | None = None,
         forget: bool = False,
+        sheet: StrPath | None = None,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
-        that folder. What was seen in a photo is remembered, so that asking again, after an interruption or a training,
-        costs reading the photos alone; with `forget` nothing of these photos is.
+        that folder; with `sheet`, a page that shows all the photos and who is in them is at that path after the last.
+        What was seen in a photo is remembered, so that asking again, after an interruption or a training, costs reading
+        the photos alone; with `forget` nothing of these photos is.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
@@ -498,7 +501,7 @@ class Album:
         _expect(photos)
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
-        return _classify(photos, recogniser, top, annotate, self._progress)
+        return _classify(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder)
 
     def find(
         self,
@@ -655,6 +658,7 @@ def classify(
     model: StrPath,
     top: int = 3,
     annotate: StrPath | None = None,
+    sheet: StrPath | None = None,
     *,
     eyes: EyesFor | None = None,
     workers: int = 0,
@@ -669,7 +673,7 @@ def classify(
     _expect(photos)
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, progress or Silent())
+    return _classify(photos, recogniser, top, annotate, sheet, progress or Silent(), None)
 
 
 def convert(
@@ -701,18 +705,30 @@ def _classify(
     recogniser: Recogniser,
     top: int,
     annotate: StrPath | None,
+    sheet: StrPath | None,
     progress: Progress,
+    album: Path | None,
 ) -> Iterator[Answer]:
-    """Checks the question, then answers; see `Album.classify`."""
-    from mien.recogniser import as_list
-    from mien.stages.annotate import plan_copies
+    """Checks the question, then answers; see `Album.classify`. `album` is the folder of the album that asks."""
+    from mien.recogniser import as_list, is_path
+    from mien.stages.annotate import is_earlier_copy, plan_copies
     from mien.stages.classify import classify, photos_of
 
-    asked = photos_of(as_list(photos))
+    given = as_list(photos)
+    asked = photos_of(given)
+    if annotate is not None:  # into a folder among the photos: nobody asks about copies of an earlier run
+        paths = [Path(photo) for photo in given if is_path(photo)]
+        is_copy = is_earlier_copy(Path(annotate))
+        asked = [one for one in asked if Path(one.name) in paths or not is_copy(Path(one.name))]
     answers = classify(asked, recogniser, top, progress)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
-    copies = plan_copies(Path(annotate), named) if annotate is not None else {}
-    return _annotated(answers, asked, copies, recogniser, progress)
+    copies = plan_copies(Path(annotate), named, album) if annotate is not None else {}
+    page = None
+    if sheet is not None:
+        from mien.report.sheet import Sheet
+
+        page = Sheet(Path(sheet), recogniser.model.version, album)
+    return _shown(answers, asked, copies, page, recogniser, progress)
 
 
 def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]:
@@ -721,24 +737,30 @@ def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]
         yield from found
 
 
-def _annotated(
+def _shown(
     answers: Generator[Answer],
     asked: Sequence[Asked],
     copies: Mapping[Path, Path],
+    page: Sheet | None,
     recogniser: Recogniser,
     progress: Progress,
 ) -> Iterator[Answer]:
-    """The answers, each after its copy is written where there is to be one. The recogniser is closed in the end."""
+    """The answers, each after its copy is written where there is to be one; the page, if there is to be one, comes
+    after the last. The recogniser is closed in the end."""
     from mien.stages.annotate import annotate
 
-    with recogniser, closing(answers):
+    with recogniser, closing(answers), page or contextlib.nullcontext():
         for one, answer in zip(asked, answers, strict=True):
             if copies and not one.error:
                 try:
                     annotate(answer, one.photo, copies[Path(one.name)])
                 except PhotoError as error:
                     progress.note(str(error))
+            if page:
+                page.add(answer, one.photo)
             yield answer
+        if page:
+            page.finish()
 
 
 def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,17 @@ def test_copies_are_annotated(mien: Mien, trained: Painted, party: Path, tmp_pat
     with Image.open(out / "a.png.jpg") as copy:
         assert copy.size == (284, 200)
     assert (party / "a.png").read_bytes() == before
+
+
+def test_a_contact_sheet_is_made(mien: Mien, trained: Painted, party: Path, tmp_path: Path) -> None:
+    result = mien("-C", trained.folder, "classify", party, "--sheet", tmp_path / "out/sheet.html")
+    assert result.exit_code == 6
+    said = re.escape(f"The contact sheet is {tmp_path / 'out/sheet.html'}")
+    assert re.fullmatch(said + r" \(\d+ kB\)", result.stdout.splitlines()[-1])
+    page = (tmp_path / "out/sheet.html").read_text("utf-8")
+    assert "not readable" in page and ">Ada<" in page
+    result = mien("-C", trained.folder, "classify", party, "--sheet", trained.folder / "training-images/sheet.html")
+    assert result.exit_code == 2 and "keeps for itself" in result.stderr
 
 
 def test_nothing_to_look_at_is_said(mien: Mien, trained: Painted, tmp_path: Path) -> None:

@@ -258,7 +258,8 @@ def test_evaluate_measures_and_lists(mien: Mien, three_people: Painted, probes: 
     said = text(result.stdout)
     assert "photos 4 of 2 people it knows, 1 of 1 stranger: Dee\n" in said
     assert "right name first 75 % 3 of 4, 95 %: 30 to 100 %\n" in said
-    assert "strangers given a name (FPIR) none 0 of 1, 95 %: " in said
+    assert "strangers given a name (FPIR) none of 1, 95 %: at most 95 %" in said
+    assert "TPIR where none of them would" in said and "TPIR where 0.1 %" not in said, "of one stranger there is none"
     assert f"wrong {probes / 'Ada/3.png'}: Ada was answered Bo" in said
 
 

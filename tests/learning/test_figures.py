@@ -255,3 +255,14 @@ def test_memory_does_not_grow_with_the_draws() -> None:
     finally:
         tracemalloc.stop()
     assert found.resampled is not None and peak < 64 << 20
+
+
+@pytest.mark.parametrize("tries", [1, 2, 37, 1000, 10**6])
+def test_what_none_in_some_tries_leaves_possible(tries: int) -> None:
+    """At the bound itself no hit at all comes once in twenty."""
+    assert (1 - metrics.most_of_none(tries)) ** tries == pytest.approx(0.05)
+    assert metrics.most_of_none(tries) == pytest.approx(3 / tries, rel=0.06 if tries > 30 else 1)
+
+
+def test_nothing_tried_leaves_everything_possible() -> None:
+    assert metrics.most_of_none(0) == 1

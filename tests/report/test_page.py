@@ -27,7 +27,7 @@ from mien.report.data import (
     Reliability,
     ReportData,
 )
-from mien.report.page import MOST_MISTAKES, render
+from mien.report.page import MOST_MISTAKES, MOST_SHOWN, render
 from mien.text.findings import FindingKind
 from mien.types import Finding
 from mien.vision.images import encoded
@@ -61,6 +61,8 @@ HOSTILE = (
     "A" * 100_000,
 )
 NONE = Share(0, 0)
+PHOTOS = [f"../../training-images/{name}" for name in ("Ada/x.jpg", "Bert/1.jpg", "Cleo/y.jpg", "Bert/2%20%23.jpg")]
+"""Where the page links to, which lies in models/<version>."""
 
 
 def full() -> ReportData:
@@ -91,17 +93,16 @@ def full() -> ReportData:
             PersonRow("Cleo", 1, NONE, NONE, Share(0, 1), 0),
         ),
         minimum_photos=20,
-        pairs=(ConfusedPair("Ada", "Cleo", 1, 0.93), ConfusedPair("Ada", "Bert", 4, 0.95)),
+        pairs=(
+            ConfusedPair("Ada", "Cleo", 1, 0.93),
+            ConfusedPair("Ada", "Bert", 4, 0.95, "Ada/x.jpg", "Bert/2 #.jpg"),
+        ),
         false_alarms=(("Bert", FalseAlarms(masked=3, bystanders=0)), ("Ada", FalseAlarms(masked=1, bystanders=12))),
         bystanders=1234,
-        mistakes=(Mistake(jpeg, "Bert", None, 0.91, "training-images/Bert/1.jpg"),),
+        mistakes=(Mistake(jpeg, "Bert", None, 0.91, "Bert/1.jpg"),),
         mistake_count=6,
-        needs=(
-            Finding(
-                FindingKind.WRONG_NAME, ("Ada", "Bert"), ("training-images/Ada/x.jpg",), {"rival": 0.9, "own": 0.8}
-            ),
-        ),
-        guesses=(Guessed("training-images/Cleo/y.jpg", "Cleo", "the left one of 2", 0),),
+        needs=(Finding(FindingKind.WRONG_NAME, ("Ada", "Bert"), ("Ada/x.jpg",), {"rival": 0.9, "own": 0.8}),),
+        guesses=(Guessed("Cleo/y.jpg", "Cleo", "the left one of 2", 0),),
         changes=Changes(
             "2026-11-20-001",
             Figures(Share(360, 400), Share(399, 400), Share(390, 400), NONE, Share(394, 400), Share(0, 4000)),
@@ -110,6 +111,8 @@ def full() -> ReportData:
             photos_added=12,
             photos_removed=1,
         ),
+        portraits={"Bert": "Bert/2 #.jpg"},
+        faces={"Ada/x.jpg": jpeg, "Bert/2 #.jpg": jpeg},
     )
 
 
@@ -148,7 +151,9 @@ def hostile(text: str) -> ReportData:
         heads=(HeadTried(text, 1.0, True),),
         threshold_note=text,
         rows=tuple(replace(row, person=text) for row in data.rows),
-        pairs=(ConfusedPair(text, text, 1, 0.9),),
+        pairs=(ConfusedPair(text, text, 1, 0.9, text, text),),
+        portraits={text: text},
+        faces={text: data.mistakes[0].jpeg},
         false_alarms=((text, FalseAlarms(masked=1, bystanders=1)),),
         mistakes=(replace(data.mistakes[0], person=text, answer=text, photo=text),),
         needs=(Finding(FindingKind.WRONG_NAME, (text, text), (text,), {"rival": 0.9, "own": 0.8}),),
@@ -213,7 +218,9 @@ def test_every_section_stands_and_the_contents_lead_to_it(report: ReportData) ->
     assert titles == "".join(SECTIONS) == page.text("nav")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert all(link["href"][1:] in ids for link in page.all("a"))
+    links = [link["href"] for link in page.all("a")]
+    assert all(link[1:] in ids for link in links if link.startswith("#"))
+    assert {link for link in links if not link.startswith("#")} == (set(PHOTOS) if report.needs else set())
 
 
 def test_an_empty_report_says_so_in_sentences() -> None:
@@ -254,7 +261,7 @@ def test_whatever_a_name_holds_the_page_stays_inert(text: str) -> None:
     assert not page.all("script") + page.all("link") + page.all("iframe") + page.all("base")
     for _, attributes in page.tags:
         assert not [key for key in attributes if key.startswith("on") or key in ("style", "srcset", "xlink:href")]
-        assert attributes.get("href", "#").startswith("#")
+        assert re.match(r"#|\.\./\.\./training-images/[\w.~/%-]+$", attributes.get("href", "#"))
         assert attributes.get("src", "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
     assert not set(html) & set("\u202e\u2066\x00\x1b")
     assert len(html) < 100_000
@@ -291,7 +298,7 @@ def test_no_more_faces_than_fifty_and_no_more_people_than_two_hundred() -> None:
     )
     html = render(report)
     page = Page(html)
-    assert len(page.all("img")) == MOST_MISTAKES == 50
+    assert len(page.all("img")) == MOST_MISTAKES + 2 * MOST_SHOWN == 110, "of what may be misfiled the first, and Bert"
     assert len(rows_of(html, "people")) == len(rows_of(html, "few")) == 200
     assert len(rows_of(html, "pairs")) == 20
     assert len(rows_of(html, "suspects")) == 100
@@ -359,12 +366,36 @@ def test_a_share_too_small_to_be_told_from_nothing_reads_as_in_the_terminal() ->
     assert f"TPIR is <0.1{NBSP}% at FPIR 1{NBSP}%" in page.text("desc")
 
 
+def test_what_may_be_misfiled_and_confused_pairs_are_shown_with_links() -> None:
+    html = render(full())
+    (suspect,), pairs = rows_of(html, "suspects"), rows_of(html, "pairs")
+    face = '<a class="face" href="../../training-images/{}"><img src="data:image/jpeg;base64,'
+    assert face.format("Ada/x.jpg") in suspect and face.format("Bert/2%20%23.jpg") in suspect, "the photo, and Bert"
+    assert face.format("Ada/x.jpg") in pairs[0] and face.format("Bert/2%20%23.jpg") in pairs[0]
+    assert "<img" not in pairs[1], "of whom there is no picture"
+    figures = {"rival": 0.9, "own": 0.8, "photos": 20}
+    many = Finding(FindingKind.WRONG_NAMES, ("Ada", "Bert"), ("Ada/x.jpg",) * 20, figures)
+    (row,) = rows_of(render(replace(full(), needs=(many,))), "suspects")
+    assert row.count("<img") == 8 + 1 and "and 16 more" in row
+
+
+def test_no_stranger_in_few_is_not_called_none_in_all() -> None:
+    figures = replace(full().figures, fpir=Share(0, 37))
+    html = render(replace(full(), figures=figures))
+    page = Page(html)
+    assert "gives a name to none of 37 strangers." in page.text("header")
+    assert f"at most 8{NBSP}% at 95{NBSP}% confidence, from 37 strangers" in page.text("header")
+    (row,) = [row for row in rows_of(html, "figures") if "FPIR at the model" in row]
+    assert "<b>none</b>" in row and f"at most 8{NBSP}%" in row and "0 of 37" in row
+    assert not re.search(rf"\b0{NBSP}%", page.text("header") + row)
+
+
 def test_what_needs_a_human_names_each_matter() -> None:
     figures = replace(full().figures, fpir=Share(40, 410))
     told = Page(render(replace(full(), figures=figures))).text()
     for matter in (
         "Of 1 person it was guessed which face is theirs",
-        "training-images/Ada/x.jpg: the face is more like Bert (0.900) than like Ada (0.800).",
+        "Ada/x.jpg: the face is more like Bert (0.900) than like Ada (0.800).",
         f"More strangers get a name than the 1{NBSP}% you asked for",
         "Ada and Bert are confused most",
         "1 person is named rightly less than half of the time",
@@ -379,10 +410,10 @@ def test_an_album_in_order_needs_nobody() -> None:
 
 
 def test_a_face_whose_picture_is_gone_is_still_told() -> None:
-    report = replace(full(), mistakes=(replace(full().mistakes[0], jpeg=b""),))
+    report = replace(full(), mistakes=(replace(full().mistakes[0], jpeg=b""),), faces={})
     page = Page(render(report))
     assert not page.all("img")
-    assert "no picture" in page.text() and "training-images/Bert/1.jpg" in page.text()
+    assert "no picture" in page.text() and "Bert/1.jpg" in page.text()
 
 
 def test_the_same_report_gives_the_same_page_whatever_the_order_of_people() -> None:

@@ -41,6 +41,7 @@ def faces(painted: Painted) -> list[str]:
     version = painted.open().train().version
     page = (painted.folder / "models" / version / "report.html").read_text(encoding="utf-8")
     assert "wrong.png" in page
+    (page,) = re.findall(r'<section id="mistakes".*?</section>', page, re.DOTALL)
     found = []
     for text in re.findall(r"data:image/jpeg;base64,([^\"]+)", page):
         with Image.open(io.BytesIO(base64.b64decode(text))) as image:
@@ -98,6 +99,10 @@ def test_the_page_begins_with_what_needs_a_human(three_people: Painted) -> None:
     assert needs.index("Ada/stranger.png: unlike the other 3 photos of Ada.") < needs.index("Cross-validated:")
     assert "Bo and Dee look like one person in two folders" in told
     assert "1 photo, unlike the person’s others: Ada/stranger.png" in told
+    (section,) = re.findall(r'<section id="suspects".*?</section>', page, re.DOTALL)
+    links = re.findall(r'<a class="face" href="([^"]+)"><img src="data:image/jpeg', section)
+    assert "../../training-images/Ada/stranger.png" in links and len(links) == 3, "and one each of Bo and Dee"
+    assert all((three_people.folder / "models" / version / link).is_file() for link in links)
 
 
 def test_the_page_says_whose_name_strangers_would_get(three_people: Painted) -> None:

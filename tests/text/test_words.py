@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.text.words import between, chance, count, fill, level, listed, percent, share
+from mien.text.words import between, bound, chance, count, fill, level, listed, percent, share
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,16 @@ def test_words_are_filled(words: str, figures: dict[str, object], said: str) -> 
 def test_a_missing_figure_is_an_error() -> None:
     with pytest.raises(KeyError):
         fill("{n:photo}", {})
+
+
+def test_an_upper_bound_is_rounded_up() -> None:
+    said = {
+        0.0778: "8 %",
+        0.05: "5 %",
+        0.0119: "1.2 %",
+        0.00299: "0.3 %",
+        0.000291: "0.03 %",
+        0.95: "95 %",
+        1.0: "100 %",
+    }
+    assert {share: bound(share) for share in said} == said

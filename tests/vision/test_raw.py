@@ -12,7 +12,7 @@ from PIL import Image
 from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault, of_preview
 from mien.vision import raw
-from mien.vision.images import decode, rgb_profile
+from mien.vision.images import decode, metadata_in
 
 SENSOR = np.random.default_rng(4).integers(0, 256, 40_000, np.uint8).tobytes()
 """What a sensor saw, compressed: any bytes."""
@@ -114,8 +114,8 @@ def test_damage_is_survived() -> None:
 
 def test_the_colours_are_those_of_the_preview() -> None:
     profile = bytes(16) + b"RGB " + bytes(200)
-    assert rgb_profile(tiff(1, jpeg(900, 600, icc_profile=profile)), "a.nef") == profile
-    assert rgb_profile(NEF, "a.nef") is None
+    assert metadata_in(tiff(1, jpeg(900, 600, icc_profile=profile)), "a.nef").profile == profile
+    assert metadata_in(NEF, "a.nef").profile == b""
 
 
 def test_an_embedded_picture_of_a_plain_tiff_is_not_taken_for_the_photo() -> None:

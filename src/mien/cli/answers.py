@@ -59,6 +59,10 @@ def classify(
     annotate: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Put copies with boxes and names into this folder.")
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Make a page that shows all photos, and who is in them."),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
@@ -70,7 +74,7 @@ def classify(
         raise UsageError("--json and --csv", "exclude each other", "Give one of them.")
     seen: Counter[str] = Counter()
     with Reporter() as progress:
-        for answer in _ask(context, photos, top, annotate, model, progress, forget):
+        for answer in _ask(context, photos, top, annotate, sheet, model, progress, forget):
             if as_json:
                 lines: Iterable[str] = [_json(answer)]
             elif as_csv:
@@ -94,6 +98,10 @@ def classify(
         summarise(("\n" if plain else "") + _summary(seen))
     if annotate is not None:
         summarise(f"Annotated copies are in {printable(str(annotate))}")
+    if sheet is not None:
+        kilobytes = sheet.stat().st_size / 1000
+        size = f"{kilobytes / 1000:,.1f} MB" if kilobytes >= 1000 else f"{kilobytes:.0f} kB"
+        summarise(f"The contact sheet is {printable(str(sheet))} ({size})")
     if plain and model is None and on_terminals() and (advice := opened(context).advice()):
         tell(f"\nThis model's encoder is the one that came with mien. {advice.line}")
     if seen["unreadable"]:
@@ -110,6 +118,7 @@ def _ask(
     photos: list[Path],
     top: int,
     annotate: Path | None,
+    sheet: Path | None,
     model: Path | None,
     progress: Progress,
     forget: bool,
@@ -119,8 +128,8 @@ def _ask(
 
     here = place(context)
     if model is not None and here.folder == Path() and not Album.is_at(here.folder):
-        return classify(photos, model, top, annotate, eyes=here.eyes, progress=progress)
-    return opened(context, progress).classify(photos, top, annotate, model, forget)
+        return classify(photos, model, top, annotate, sheet, eyes=here.eyes, progress=progress)
+    return opened(context, progress).classify(photos, top, annotate, model, forget, sheet)
 
 
 def _summary(seen: Counter[str]) -> str:

@@ -22,7 +22,7 @@ from mien.storage.layout import shown
 from mien.text.findings import OF_NAMES, FindingKind
 from mien.text.models import did_not_count
 from mien.text.shell import command
-from mien.text.words import between, count, first_few, listed, percent, share
+from mien.text.words import between, bound, count, first_few, listed, percent, share
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -331,16 +331,25 @@ def _print_shares(found: Evaluated) -> None:
     _share("right name among the first three", found.top3)
     _share("right name, above the threshold (TPIR)", found.tpir)
     _share("strangers given a name (FPIR)", found.fpir)
-    if found.fpir.of:
+    strangers = found.fpir.of
+    if strangers >= 100:
         _share("TPIR where 1 % of them would get one", found.tpir_at_fpir_1)
+    if strangers >= 1000:
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
-    if found.ece is not None and found.top1.of + found.fpir.of >= BINS:  # fewer answers than slices of 0..1 say nothing
+    elif strangers:  # of whom 0.1 % is less than one
+        _share("TPIR where none of them would", found.tpir_at_fpir_01)
+    if found.ece is not None and found.top1.of + strangers >= BINS:  # fewer answers than slices of 0..1 say nothing
         say(f"  {'probabilities are off by (ECE)':<38} {percent(found.ece):>7}")
 
 
 def _share(what: str, counted: Share) -> None:
     if not counted.of:
         say(f"  {what:<38} {'-':>7}")
+        return
+    if not counted.hits:
+        from mien.learning.figures import most_of_none
+
+        say(f"  {what:<38} {'none':>7}  of {counted.of:,}, 95 %: at most {bound(most_of_none(counted.of))}")
         return
     many = f"{counted.hits:,} of {counted.of:,}"
     say(f"  {what:<38} {share(counted.value, counted.of):>7}  {many}, 95 %: {between(counted.low, counted.high)}")

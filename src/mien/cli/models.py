@@ -16,7 +16,7 @@ from mien.text import words
 from mien.text.findings import FindingKind
 from mien.text.photos import of_preview
 from mien.text.shell import command
-from mien.text.words import between, count, level, listed
+from mien.text.words import between, bound, count, level, listed
 
 if TYPE_CHECKING:
     from mien.learning.figures import Share
@@ -196,6 +196,10 @@ _TITLES = {
 def _interval(share: Share) -> str:
     if not share.of:
         return "-"
+    if not share.hits:
+        from mien.learning.figures import most_of_none
+
+        return f"{'none':>7} (at most {bound(most_of_none(share.of))})"
     return f"{words.share(share.value, share.of):>7} ({between(share.low, share.high)})"
 
 

@@ -155,6 +155,15 @@ class Share:
         return (low, high) if self.resampled is None else (min(low, self.resampled[0]), max(high, self.resampled[1]))
 
 
+def most_of_none(tries: int) -> float:
+    """The largest share that is behind no hit at all in so many tries, at 95 % confidence; 1 for no tries.
+
+    The exact upper end of the one-sided binomial interval (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404),
+    which is about 3 / tries: the "rule of three" (Hanley and Lippman-Hand 1983, doi:10.1001/jama.1983.03330370053031).
+    """
+    return 1 - 0.05 ** (1 / tries) if tries else 1.0
+
+
 def counted(hits: ArrayLike, person: ArrayLike) -> Share:
     """The share of N probes that are `hits` (N,) bool; `person` (N,) says whose each probe is, as any labels.
 

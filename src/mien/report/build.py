@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,10 @@ from mien.report.data import (
     Reliability,
     ReportData,
 )
-from mien.report.page import FIGURES, MOST_MISTAKES, TABLED, render
+from mien.report.page import FACES_EACH, FIGURES, MOST_FACES, MOST_MISTAKES, MOST_PAIRS, MOST_SHOWN, TABLED, render
 from mien.stages.train import Trained
 from mien.storage.layout import TRAINING, shown
-from mien.text.findings import place_of
+from mien.text.findings import OF_NAMES, place_of
 from mien.types import Finding
 from mien.vision.images import read_picture
 from mien.vision.quality import POOR
@@ -83,6 +83,8 @@ def report_data(
             low_quality=int(np.sum((faces.overall < POOR) & mine)),
         )
 
+    portraits = {person: path(row) for person, row in _portraits(names, faces.person, own).items()}
+    pairs = _pairs(names, faces.person, held.rival, rival, mated & ~right, portraits, path)
     # Wrong names first, then people who were not recognised, each from the surest mistake on.
     top = np.maximum(own, rival)
     wrong = np.flatnonzero(mated & ~named)
@@ -121,13 +123,36 @@ def report_data(
         minimum_photos=album.settings.minimum,
         false_alarms=worst_first(trained.draft.false_alarms),
         bystanders=trained.bystanders,
-        pairs=_pairs(names, faces.person, held.rival, rival, mated & ~right),
+        pairs=pairs,
         mistakes=tuple(mistakes),
         mistake_count=len(wrong),
         guesses=tuple(map(_guessed, album.catalog.faces.guesses(album.encoder))),
         needs=needs,
         changes=_changes(trained, before) if before else None,
+        portraits=portraits,
+        faces=_pictures(album, needs, pairs, portraits),
     )
+
+
+def _pictures(
+    album: OpenAlbum, needs: Sequence[Finding], pairs: Sequence[ConfusedPair], portraits: Mapping[str, str]
+) -> dict[str, bytes]:
+    """The faces that the page shows beside what may lie under a wrong name, and beside pairs, by photo."""
+    doubts: dict[str, None] = {}
+    for finding in [one for one in needs if one.kind in OF_NAMES][:MOST_SHOWN]:
+        doubts |= dict.fromkeys(finding.photos[:FACES_EACH])
+        doubts |= dict.fromkeys(portraits[person] for person in finding.people[:2] if person in portraits)
+    mixed = dict.fromkeys(photo for pair in pairs[:MOST_PAIRS] for photo in (pair.a_photo, pair.b_photo) if photo)
+    wanted = {*[*doubts][:MOST_FACES], *[*mixed][:MOST_FACES]}
+    files = [file for file in album.catalog.files.on([TRAINING]) if shown(file.path) in wanted]
+    jpegs = _faces(album, [(file.person, file.sha256) for file in files])
+    return {shown(file.path): jpeg for file, jpeg in zip(files, jpegs, strict=True) if jpeg}
+
+
+def _portraits(names: tuple[str, ...], person: NDArray[np.int64], own: Scores) -> dict[str, int]:
+    """The row of the face by which each person is known best: that with the highest score for them."""
+    best = {number: int(row) for row in np.argsort(own) for number in (int(person[row]),)}
+    return {names[number]: row for number, row in best.items()}
 
 
 def _faces(album: OpenAlbum, photos: Sequence[tuple[str, str]]) -> list[bytes]:
@@ -193,16 +218,28 @@ def _pairs(
     rival: NDArray[np.int64],
     score: Scores,
     wrong: Bools,
+    portraits: Mapping[str, str],
+    path: Callable[[int], str],
 ) -> tuple[ConfusedPair, ...]:
     """The pairs of people who were taken for each other, most often first."""
     seen: Counter[tuple[int, int]] = Counter()
     total: Counter[tuple[int, int]] = Counter()
-    for row in np.flatnonzero(wrong):
+    likest: dict[tuple[int, int], int] = {}  # of somebody's faces that most like another person
+    for row in map(int, np.flatnonzero(wrong)):
         pair = (min(person[row], rival[row]), max(person[row], rival[row]))
         seen[pair] += 1
         total[pair] += score[row]
+        one = (int(person[row]), int(rival[row]))
+        likest[one] = max(likest.get(one, row), row, key=score.__getitem__)
+
+    def photo(one: int, other: int) -> str:
+        return path(likest[one, other]) if (one, other) in likest else portraits.get(names[one], "")
+
     ranked = sorted(seen, key=lambda pair: (-seen[pair], pair))
-    return tuple(ConfusedPair(names[a], names[b], seen[a, b], float(total[a, b] / seen[a, b])) for a, b in ranked)
+    return tuple(
+        ConfusedPair(names[a], names[b], seen[a, b], float(total[a, b] / seen[a, b]), photo(a, b), photo(b, a))
+        for a, b in ranked
+    )
 
 
 def _changes(trained: Trained, before: Card) -> Changes:

@@ -61,12 +61,15 @@ def score_chart(histogram: Histogram, threshold: float) -> str:
         _text(RIGHT - 4, BOTTOM - 6, f"non-mated: {sum(histogram.non_mated):,}", "end", "non-mated strong"),
         _labels("score", "% of each kind"),
     ]
-    above = [_share_above(histogram.edges, counts, threshold) for counts in (histogram.mated, histogram.non_mated)]
+    above = [
+        f"about {percent(share)}" if (share := _share_above(histogram.edges, counts, threshold)) else "none"
+        for counts in (histogram.mated, histogram.non_mated)
+    ]
     return _svg(
         "score-chart",
         "Scores of mated and non-mated probes",
-        f"Two histograms of best scores between {score(low)} and {score(high)}. About {percent(above[0])} of the mated"
-        f" and {percent(above[1])} of the non-mated probes reach the threshold of {score(threshold)}.",
+        f"Two histograms of best scores between {score(low)} and {score(high)}. {above[0].capitalize()} of the mated"
+        f" and {above[1]} of the non-mated probes reach the threshold of {score(threshold)}.",
         parts,
     )
 

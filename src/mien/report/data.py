@@ -7,7 +7,8 @@ training-images. Names and paths may hold anything that a file system allows: th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mien.learning.figures import Share
@@ -81,12 +82,15 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """`count` faces of one of two people that scored highest for the other, `mean_score` on average."""
+    """`count` faces of one of two people that scored highest for the other, `mean_score` on average. `a_photo` and
+    `b_photo` are a photo of each, where there is one the face that is most like the other's; "" for none."""
 
     a: str
     b: str
     count: int
     mean_score: float
+    a_photo: str = ""
+    b_photo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,9 @@ class ReportData:
     need hold no more than the page shows, the surest mistake first; `mistake_count` is how many there were. `guesses`
     has a line a person, and `needs` is what else nobody but a human can put right, as `mien check` says it.
     `false_alarms` has everybody whose name a stranger would get, worst first, and `bystanders` is how many faces in the
-    photos are nobody's own. `changes` is None for an album's first model.
+    photos are nobody's own. `changes` is None for an album's first model. `portraits` has a photo in which somebody is
+    seen well, by person, and `faces` the JPEGs of the faces in photos that the page names, as `mien.vision.thumbnail`
+    makes them, by photo; both have as many as are worth showing.
     """
 
     album: str
@@ -164,6 +170,8 @@ class ReportData:
     guesses: tuple[Guessed, ...]
     needs: tuple[Finding, ...]
     changes: Changes | None
+    portraits: Mapping[str, str] = field(default_factory=dict)
+    faces: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def difference(before: Share, after: Share) -> tuple[float, float, float] | None:

@@ -36,11 +36,15 @@ def environment() -> Environment:
         "shown": filters.shown,
         "number": filters.number,
         "percent": filters.percent,
+        "at_most": filters.at_most,
         "per_hundred": filters.per_hundred,
         "level": filters.level,
         "points": filters.points,
         "score": filters.score,
         "base64": filters.base64_of,
+        "photo_link": filters.photo_link,
     }
-    made.globals |= {"count": count, "style": (resources.files("mien.report") / "page.css").read_text("utf-8")}
+    files = resources.files("mien.report")
+    made.globals |= {"count": count, "style": (files / "page.css").read_text("utf-8")}
+    made.globals |= {"style_of_sheets": (files / "sheet.css").read_text("utf-8")}
     return made

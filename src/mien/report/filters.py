@@ -7,7 +7,10 @@ import base64
 import math
 import unicodedata
 from typing import Final
+from urllib.parse import quote
 
+from mien.learning.figures import most_of_none
+from mien.storage.layout import TRAINING
 from mien.text import words
 
 LONGEST: Final = 120
@@ -50,6 +53,11 @@ def percent(share: float | None) -> str:
     return {"-": "–", "0.0 %": "0 %", "100.0 %": "100 %"}.get(said, said).replace(" ", "\u00a0")
 
 
+def at_most(tries: int) -> str:
+    """What is left possible where nothing was found in so many tries: "at most 8 % at 95 % confidence"."""
+    return f"at most {words.bound(most_of_none(tries))} at 95 % confidence".replace(" %", "\u00a0%")
+
+
 def per_hundred(share: float) -> str:
     """ "99.3", for sentences that say "of 100"."""
     return percent(share).removesuffix("\u00a0%")
@@ -65,6 +73,12 @@ def points(difference: float) -> str:
     rounded = round(100 * difference, 1)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return f"{sign}{abs(rounded):.1f}"
+
+
+def photo_link(photo: str) -> str:
+    """The address of a photo as seen from the page about a model, which lies in models/<version>; "" for what is no
+    path of a photo, as where it is gone."""
+    return f"../../{TRAINING}/{quote(photo.encode('utf-8', 'replace'))}" if "/" in photo and len(photo) < 1000 else ""
 
 
 def score(value: float) -> str:

@@ -20,6 +20,12 @@ MOST_PAIRS: Final = 20
 MOST_DOUBTS: Final = 100
 TOLD_APART: Final = frozenset({FindingKind.FEW, FindingKind.UNDECIDED})
 """Kinds of findings that have a section of their own."""
+MOST_SHOWN: Final = 30
+"""Findings beside which faces are shown."""
+MOST_FACES: Final = 60
+"""Faces shown beside what may lie under a wrong name, and as many beside pairs."""
+FACES_EACH: Final = 8
+"""Of them beside one finding."""
 MOST_NAMES: Final = 30
 """Names in a sentence before it says how many more there are."""
 
@@ -69,6 +75,8 @@ def render(report: ReportData) -> str:
             guesses=_first(report.guesses, MOST_DOUBTS),
             names=_first([one for one in report.needs if one.kind in OF_NAMES], MOST_DOUBTS),
             others=[one for one in report.needs if one.kind not in OF_NAMES | TOLD_APART],
+            most_shown=MOST_SHOWN,
+            faces_each=FACES_EACH,
             left_out=_first(report.left_out, MOST_NAMES),
             pairs=_first(pairs, MOST_PAIRS),
             alarms=_first(report.false_alarms, MOST_ROWS),

@@ -21,7 +21,8 @@ from mien.storage.leftovers import remove_abandoned
 from mien.storage.walk import photos_below
 from mien.text.names import folded
 from mien.text.photos import LeftAlone, PhotoFault
-from mien.vision.images import decode, encoded, read_bytes, rgb_profile
+from mien.vision.images import decode, encoded, metadata_in, read_bytes
+from mien.vision.metadata import Metadata
 from mien.vision.sniff import sniff
 
 Format = Literal["PNG", "JPEG"]
@@ -137,7 +138,7 @@ def _convert(photo: Path, copy: Path, fmt: Format, quality: int) -> LeftAlone | 
             return LeftAlone.TAKEN
         data = read_bytes(photo)
         picture = decode(data, str(photo), max_side=None)
-        made = encoded(picture.pixels, fmt, quality, rgb_profile(data, str(photo)))
+        made = encoded(picture.pixels, fmt, quality, Metadata(profile=metadata_in(data, str(photo)).profile))
         make_folder(copy.parent, 0o777)  # whoever may see a photo may see its copy, by the user's umask
         return None if write_new(copy, made, mode=stat.S_IMODE(photo.stat().st_mode) & 0o666) else LeftAlone.TAKEN
     except StorageError as error:

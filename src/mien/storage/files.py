@@ -54,9 +54,19 @@ def write_atomically(path: Path, data: bytes) -> None:
     permissions; a symbolic link at `path` is itself replaced. Raises StorageError, with the old file untouched and no
     temporary left behind.
     """
+    with writing_atomically(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[BinaryIO]:
+    """`write_atomically` for what is too much to be held at once: a file to write into, which takes the name at the
+    end. Nothing is left of it where what is done meanwhile raises; an OSError of that becomes a StorageError."""
     temporary = temporary_file(path)
     try:
-        with _written(temporary, data, _mode_of(path)):
+        with created(temporary, _mode_of(path)) as opened:
+            yield opened
+            _finish(opened)
             os.replace(temporary, path)  # noqa: PTH105 - the call whose atomicity is documented
     except BaseException as error:  # Ctrl-C too must leave nothing behind
         with contextlib.suppress(OSError):
@@ -121,11 +131,16 @@ def _written(file: Path, data: bytes, mode: int) -> Iterator[None]:
     """Writes a file that was not there, down to the disk, and holds it until it has its name."""
     with created(file, mode) as opened:
         opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-        if os.name == "nt":  # where nothing is renamed that is open
-            opened.close()
+        _finish(opened)
         yield
+
+
+def _finish(opened: BinaryIO) -> None:
+    """Brings what was written to the disk, and the file into a state in which it can be renamed."""
+    opened.flush()
+    os.fsync(opened.fileno())
+    if os.name == "nt":  # where nothing is renamed that is open
+        opened.close()
 
 
 def _mode_of(path: Path) -> int:

@@ -35,6 +35,13 @@ def level(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
+def bound(share: float) -> str:
+    """A share that nothing more than an upper bound is known of, rounded up: "8 %", "1.2 %", "0.03 %"."""
+    points = 100 * share
+    digits = 0 if points >= 5 else 1 if points >= 1 else 1 - math.floor(math.log10(points)) if points > 0 else 0
+    return f"{min(100.0, math.ceil(points * 10**digits - 1e-9) / 10**digits):g} %"
+
+
 def chance(probability: float) -> str:
     """A probability as a percentage; a calibrated probability is never certain, so neither 0 nor 100 %."""
     return percent(min(max(probability, 1e-9), 1 - 1e-9))

@@ -22,6 +22,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from functools import partial
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -37,6 +38,7 @@ from mien.errors import PhotoError
 from mien.text.photos import FileType, PhotoFault
 from mien.types import Pixels
 from mien.vision import bands, jpeg, raw, tiff, webp
+from mien.vision.metadata import metadata_of
 from mien.vision.sniff import sniff
 
 MAX_BYTES = 512 * 2**20
@@ -272,19 +274,25 @@ def read(path: Path) -> bytes:
         return file.read(size)
 
 
-def profile(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    """What a child is asked for: the ICC profile in the file that `data` are, b"" if it has none; or a fault."""
+def metadata(about: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """What a child is asked for: what the file that `data` are, or the one at about["path"], says besides its pixels
+    (`mien.vision.metadata.Metadata`), its blocks one after another and how long each is; or a fault."""
+    blocks: tuple[bytes, ...] = ()
     try:
+        if "path" in about:
+            data = read(Path(about["path"]))
         file_type = sniff(data, about["name"])
-        if file_type.fault:
-            return {}, b""
-        if file_type is FileType.RAW:
-            data, file_type = _preview(data, about["name"]), FileType.JPEG
-        with guarded(about["name"], file_type):
-            found = _open(data, file_type, about["name"]).info.get("icc_profile")
+        if not file_type.fault:
+            if file_type is FileType.RAW:
+                data, file_type = _preview(data, about["name"]), FileType.JPEG
+            with guarded(about["name"], file_type):
+                image = _open(data, file_type, about["name"])
+                if file_type is FileType.PNG and (exif := bands.png_chunk(data, b"eXIf")):
+                    image.info["exif"] = exif
+                blocks = astuple(metadata_of(image))
     except PhotoError as error:
         return _faulty(error, data), b""
-    return {}, found if isinstance(found, bytes) else b""
+    return {"lengths": list(map(len, blocks))}, b"".join(blocks)
 
 
 def _faulty(error: PhotoError, data: bytes) -> dict[str, Any]:

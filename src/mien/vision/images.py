@@ -5,7 +5,7 @@ holds to a bounded memory and time: a file that breaks the decoder, or has it co
 PhotoError like any other that cannot be read.
 
 Colours are taken as sRGB: embedded ICC profiles are ignored, which costs a face nothing that an encoder needs. Whoever
-writes the pixels to another file gives it the profile, see `rgb_profile`.
+writes the pixels to another file gives it the profile, see `metadata_in`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from io import BytesIO
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from mien.text.photos import FileType, PhotoFault
 from mien.types import Photo, Picture, Pixels
 from mien.vision import decoding
 from mien.vision.decoding import LEAST_SCALE, SIDEWAYS, check_size, guarded, opened, prepared, printable, reduction
+from mien.vision.metadata import NO_METADATA, Metadata
 from mien.vision.phash import phash
 
 SECONDS, SECONDS_A_MEGABYTE = 3.0, 0.5
@@ -169,12 +171,16 @@ _LOADING = threading.Lock()
 """Held while a PIL image reads its file: whoever asks about one image in two threads would have it read at once."""
 
 
-def rgb_profile(data: bytes, name: str) -> bytes | None:
-    """The ICC profile that says which colours the RGB pixels of `decode` mean. None if `data` has no profile, or one of
-    other channels than RGB (of a CMYK press, say), which is not about those pixels. Raises PhotoError where `decode`
-    does for the header."""
-    profile = bytes(_asked("profile", {"name": name}, data, len(data), decoding.SHARE)[1])
-    return profile if profile[16:20] == b"RGB " else None  # ICC.1:2022, 7.2.6
+def metadata_in(photo: Path | bytes, name: str) -> Metadata:
+    """What the file at a path, or of these bytes, says besides its pixels; errors call it `name`. Nothing of a file of
+    whose type nothing is known. Raises PhotoError where `decode` does for the header."""
+    if isinstance(photo, Path):
+        about, data = {"name": name, "path": str(photo.absolute())}, b""
+    else:
+        about, data = {"name": name}, photo
+    said, found = _asked("metadata", about, data, len(data), decoding.SHARE)
+    ends = [*accumulate(said["lengths"], initial=0)]
+    return Metadata(*(bytes(found[start:end]) for start, end in pairwise(ends)))
 
 
 def file_sha256(path: Path) -> str:
@@ -183,10 +189,10 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def encoded(pixels: Pixels, fmt: Literal["PNG", "JPEG"], quality: int = 92, profile: bytes | None = None) -> bytes:
-    """The bytes of an image file that holds `pixels` (HxWx3 uint8 RGB) and the ICC `profile`; `quality`, from 1 to 100,
-    is a JPEG's."""
-    options: dict[str, Any] = {"quality": quality} if fmt == "JPEG" else {}
+def encoded(pixels: Pixels, fmt: Literal["PNG", "JPEG"], quality: int = 92, metadata: Metadata = NO_METADATA) -> bytes:
+    """The bytes of an image file that holds `pixels` (HxWx3 uint8 RGB). A JPEG has this `quality`, from 1 to 100, and
+    all of the `metadata`; a PNG has the colour profile of it."""
+    options = {"quality": quality, **metadata.options()} if fmt == "JPEG" else {"icc_profile": metadata.profile or None}
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, fmt, icc_profile=profile, **options)
+    Image.fromarray(pixels).save(buffer, fmt, **options)
     return buffer.getvalue()
