@@ -118,22 +118,35 @@ class Album:
 
     @classmethod
     def create(
-        cls, folder: StrPath, basis: str = "personal", encoder: str = "", *, progress: Progress | None = None
+        cls,
+        folder: StrPath,
+        basis: str = "personal",
+        encoder: str = "",
+        *,
+        exist_ok: bool = False,
+        nested: bool = False,
+        progress: Progress | None = None,
     ) -> Self:
         """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it. Its
-        `encoder` is the best one that is on this machine if none is named. Raises EncoderError where one is named that
-        is not there."""
+        `encoder` is the best one that is on this machine if none is named. An album that is there is opened as it is
+        with `exist_ok`. Raises AlbumError for one that is there otherwise, and within another album unless it is to be
+        `nested`; EncoderError where an encoder is named that is not there."""
         from mien.encoders.shelf import best, kept
         from mien.storage.leftovers import remove_abandoned
 
+        if exist_ok and is_album(Path(folder)):
+            return cls(folder, progress=progress)
         remove_abandoned([Path(folder)])
-        create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name)
+        create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name, nested)
         return cls(folder, progress=progress)
 
     @staticmethod
     def is_at(folder: StrPath) -> bool:
         """Whether `folder` is an album."""
         return is_album(Path(folder))
+
+    def __repr__(self) -> str:
+        return f"Album({str(self.folder)!r})"
 
     @property
     def folder(self) -> Path:

@@ -209,7 +209,7 @@ def test_another_encoder_is_noticed(mien: Mien, trained: Painted, party: Path, m
     monkeypatch.setattr("mien.seeing.eyes.RECIPE", "another")
     result = mien("-C", trained.folder, "classify", party)
     assert result.exit_code == 9
-    assert "was made with the encoder" in result.stderr and "mien train" in result.stderr
+    assert "was made with the encoder" in result.stderr and f"`mien -C {trained.folder} train`" in result.stderr
 
 
 def test_people_who_do_not_exist_are_named(mien: Mien, trained_album: Path, sample: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
-from mien.storage.layout import TRAINING, shown
+from mien.storage.layout import TRAINING, require_free, shown
 from mien.text.models import did_not_count
 from mien.text.shell import command
 from mien.text.words import count, first_few, listed, percent
@@ -44,17 +44,19 @@ def init(
         str,
         typer.Option(metavar="NAME", help="Its encoder, one that mien encoders lists.", show_default="the best here"),
     ] = "",
+    nested: Annotated[bool, typer.Option("--nested", help="Make it even within another album.")] = False,
 ) -> None:
     """Make an album: a folder with mien.toml and training-images/<person>/."""
     from mien import Album
     from mien.encoders.listing import advice
 
+    require_free(folder, nested)  # before anything is asked
     if basis is None:
         basis = "personal"
         if asked():
             say("Recognising people needs a lawful basis: consent, contract, legitimate interest, or personal.")
             basis = typer.prompt("Yours", default=basis)
-    album = Album.create(folder, basis, encoder)
+    album = Album.create(folder, basis, encoder, nested=nested)
     entry("album", str(folder))
     entry("basis", album.settings.basis)
     _print_encoder(album.settings.encoder, advice(album.settings.encoder, folder))

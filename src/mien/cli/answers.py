@@ -104,11 +104,11 @@ def on_terminals() -> bool:
 def _ask(
     context: typer.Context, photos: list[Path], top: int, annotate: Path | None, model: Path | None, progress: Progress
 ) -> Iterator[Answer]:
-    """The answers. A model that is named needs no album, so this folder must be one only if -C says so."""
+    """The answers. A model that is named needs no album, so there must be one only if -C says so."""
     from mien import Album, classify
 
     here = place(context)
-    if model is not None and here.folder == Path() and not Album.is_at(here.folder):
+    if model is not None and here.named is None and not Album.is_at(here.folder):
         return classify(photos, model, top, annotate, eyes=here.eyes, progress=progress)
     return opened(context, progress).classify(photos, top, annotate, model)
 

@@ -1,6 +1,7 @@
 """How the command line speaks: results on standard output, everything about the work on standard error.
 
 A bar with rate and time left on a terminal, plain lines elsewhere; colour only on a terminal, and never with NO_COLOR.
+On a terminal lines end between words; elsewhere each is one line, however long, so that programs can take it apart.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ import errno
 import json
 import os
 import re
-import shutil
 import sys
-import textwrap
 import time
 import traceback
 import unicodedata
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from mien import __version__
 from mien.errors import MienError, StorageError
 from mien.storage.files import opening_error, storage_error
+from mien.text.shell import command
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -40,14 +40,18 @@ LABEL = 12
 SHOWN = 10
 """Lines of one kind printed before the rest is only counted; --json has them all."""
 
+WIDEST = 120
+"""Cells of a line of prose on a wider terminal."""
+
 LONGEST = 40
 """Cells of a name in a table; longer ones are cut there. --json and --csv have every name whole."""
 
 
-def say(line: str = "") -> None:
-    """A line of the result. Raises BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
+def say(line: str = "", whole: bool = False) -> None:
+    """A line of the result, which ends between words on a terminal unless it is to stay `whole`. Raises
+    BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
     try:
-        print(_tamed(line), flush=True)
+        print(_tamed(line if whole else _fitted(line, sys.stdout)), flush=True)
     except OSError as error:
         _leave_output()
         if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
@@ -62,7 +66,7 @@ def _tamed(line: str) -> str:
 
 def say_json(value: object) -> None:
     """The result for programs."""
-    say(json_text(value, indent=2))
+    say(json_text(value, indent=2), whole=True)
 
 
 def json_text(value: object, indent: int | None = None) -> str:
@@ -86,7 +90,8 @@ _STEERS = re.compile(
     "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_UNTAMED = re.compile(rf"(?!\x1b\[\d*m){_STEERS.pattern}")
+_COLOUR = r"\x1b\[[\d;]*m"
+_UNTAMED = re.compile(rf"(?!{_COLOUR}){_STEERS.pattern}")
 _LOOKS_ESCAPED = r"\\(?=u[0-9a-fA-F]{4})"
 
 
@@ -108,9 +113,9 @@ def _leave_output() -> None:
     os.close(nowhere)
 
 
-def tell(line: str) -> None:
-    """A line about the work."""
-    print(_tamed(line), file=sys.stderr, flush=True)
+def tell(line: str, hanging: int | None = None) -> None:
+    """A line about the work; on a terminal long ones go on after `hanging` blanks."""
+    print(_tamed(_fitted(for_reader(line), sys.stderr, hanging)), file=sys.stderr, flush=True)
 
 
 def tell_error(error: BaseException) -> None:
@@ -119,14 +124,14 @@ def tell_error(error: BaseException) -> None:
     if isinstance(error, OSError):
         error = of_the_system(error) or error
     if isinstance(error, MienError):
-        tell(f"{head} {printable(error.message)}")
-        tell(f"      {printable(error.remedy)}")
+        tell(f"{head} {printable(error.message)}", 6)
+        tell(f"      {printable(error.remedy)}", 6)
         return
     what = " ".join(traceback.format_exception_only(error)[-1].split())
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.")
-    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")
+    tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.", 6)
+    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.", 6)
 
 
 def of_the_system(error: OSError) -> MienError | None:
@@ -144,20 +149,101 @@ def of_the_system(error: OSError) -> MienError | None:
 
 def entry(label: str, text: str, style: str = "") -> None:
     """A line of the result that begins with what it is about; on a terminal long text goes on below itself."""
-    text, label = printable(text), printable(label)
+    text, label = for_reader(printable(text)), printable(label)
     head = fit(label, max(cells(label), LABEL - 1)) + " "  # a source's name may be longer
-    if sys.stdout.isatty():
-        columns = min(shutil.get_terminal_size().columns, 120)
-        parts = textwrap.wrap(text, max(columns - LABEL, 20), break_long_words=False, break_on_hyphens=False) or [""]
-    else:
-        parts = [text]
+    columns = columns_of(sys.stdout)
+    parts = broken(text, max(min(columns, WIDEST) - LABEL, 20)) if columns else [text]
     for number, part in enumerate(parts):
-        say(f"{' ' * LABEL if number else head}{paint(part, style)}")
+        say(f"{' ' * LABEL if number else head}{paint(part, style)}", whole=True)
+
+
+def columns_of(stream: TextIO) -> int:
+    """How many cells a line has on the terminal that `stream` writes to; 0 where it is none."""
+    if not stream.isatty():
+        return 0
+    try:
+        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(stream.fileno()).columns
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def _fitted(line: str, stream: TextIO, hanging: int | None = None) -> str:
+    """`line` as it goes to `stream`: on a terminal in as many lines as it needs, those after the first indented."""
+    columns = columns_of(stream)
+    if not columns:
+        return line
+    found: list[str] = []
+    for each in line.split("\n"):
+        indent = len(each) - len(each.lstrip()) + 2 if hanging is None else hanging
+        first, *others = broken(each, columns, columns - indent)
+        found += [first, *(" " * indent + other for other in others)]
+    return "\n".join(found)
+
+
+def broken(text: str, width: int, later: int | None = None) -> list[str]:
+    """`text` in lines of at most `width` cells, and of `later` after the first, which end between words. A word that is
+    wider has a line of its own, and a command is one word where it fits into a line, so that it can be copied."""
+    held = _COMMAND.sub(lambda found: found[0].replace(" ", "\0") if cells(found[0]) <= width else found[0], text)
+    lines, line, room = [], "", width
+    for part in re.findall(r"\s*\S+|\s+$", held):
+        if line.strip() and cells(_plain(line + part)) > room:
+            lines.append(line)
+            line, room = part.lstrip(), later or width
+        else:
+            line += part
+    return [each.replace("\0", " ") for each in (*lines, line)]
+
+
+_COMMAND = re.compile(r"""`[^`]+`|\bmien -C ('[^']*'|"[^"]*"|\S+)( \S+){1,3}|(?<=: )mien( \S+){1,3}|\bmien \S+""")
+"""What looks like a command of mien in a text."""
+
+
+def _plain(text: str) -> str:
+    return re.sub(_COLOUR, "", text).replace("\0", " ")
+
+
+_reader: tuple[str, str] | None = None
+"""How commands name the album in which this one works, and how its user may name it where they are."""
+
+
+def commands_for(album: Path | None, named: Path | None) -> None:
+    """From now on commands name this album as its user may: not at all in it, otherwise as it was `named`. None forgets
+    the album."""
+    global _reader
+    _reader = (command(album), command(named)) if album else None
+
+
+def for_reader(text: str) -> str:
+    """`text` with its commands as they can be typed where the user is: those that name the album name it as the user
+    did, and those in `backquotes`, which name none, name it where they must."""
+    if _reader is None:
+        return text
+    ours, theirs = _reader
+    return _BACKQUOTED.sub(f"`{theirs} ".replace("\\", r"\\"), text.replace(f"{ours} ", f"{theirs} "))
+
+
+_BACKQUOTED = re.compile(r"`mien (?!-|init\b|convert\b|encoders( add| remove)?`)(?=[a-z])")
+"""The beginning of a command that works in an album and does not name it."""
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in an ANSI `style` ("1" bold, "2" dim, "32" green, "33" yellow, "31" red) where colour is wanted."""
-    return f"\x1b[{style}m{text}\x1b[0m" if style and _has_colour(stream or sys.stdout) else text
+    if not style or not _has_colour(stream or sys.stdout):
+        return text
+    return f"\x1b[{_ON_ANY_GROUND.get(style, style) if _has_many_colours() else style}m{text}\x1b[0m"
+
+
+_ON_ANY_GROUND = {"2": "38;5;243", "31": "38;5;161", "32": "38;5;28", "33": "38;5;130"}
+"""Colours of xterm's palette of 256 whose contrast is 4 or more to black and to white alike (by WCAG 2.2's formula); of
+the old 16, yellow and green cannot be read on white."""
+
+
+def _has_many_colours() -> bool:
+    return "256" in os.environ.get("TERM", "") or bool({"COLORTERM", "WT_SESSION"} & os.environ.keys())
 
 
 def _has_colour(stream: TextIO) -> bool:
@@ -240,18 +326,24 @@ class Reporter:
         if not self._notes:
             return
         if self._bar is not None:
-            self._bar.console.print(printable(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                _fitted(for_reader(printable(line)), sys.stderr),
+                style="color(130)",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
         else:
             tell(printable(line))
 
     def say(self, line: str) -> None:
-        """A line of the result, above the bar where both are on one screen."""
+        """A line of the result, whole, above the bar where both are on one screen."""
         if self._bar is not None and sys.stdout.isatty():
             from rich.text import Text
 
             self._bar.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
         else:
-            say(line)
+            say(line, whole=True)
 
     def finish(self) -> None:
         if self._bar is not None:

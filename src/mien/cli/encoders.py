@@ -31,8 +31,13 @@ _LICENCE = 24
 @app.callback(invoke_without_command=True)
 def encoders(context: typer.Context, as_json: Json = False) -> None:
     """List the encoders that there are, or add one, or remove one. No album is needed."""
-    if context.invoked_subcommand:
-        return
+    if context.invoked_subcommand is None:
+        list_all(context, as_json)
+
+
+@app.command(name="list", hidden=True)
+def list_all(context: typer.Context, as_json: Json = False) -> None:
+    """What `mien encoders` does by itself."""
     from mien import list_encoders
 
     album = _album(context)
@@ -118,14 +123,14 @@ def remove(
 
 
 def _album(context: typer.Context) -> Album | None:
-    """The album, None where this folder is none and -C does not name it."""
+    """The album, None where the current folder lies in none and -C names none."""
     from mien import Album
 
-    here = place(context).folder
-    if here != Path():
+    here = place(context)
+    if here.named is not None:
         return opened(context)
     try:
-        return opened(context) if Album.is_at(here) else None
+        return opened(context) if Album.is_at(here.folder) else None
     except (AlbumError, StorageError):  # a mien.toml that cannot be read is no reason not to list encoders
         return None
 

@@ -28,8 +28,13 @@ app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models that there are, or compare them, or choose which is in use."""
-    if context.invoked_subcommand:
-        return
+    if context.invoked_subcommand is None:
+        list_models(context, as_json)
+
+
+@app.command(name="list", hidden=True)
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """What `mien models` does by itself."""
     found = opened(context).models()
     if as_json:
         say_json([one.to_json() for one in found])
