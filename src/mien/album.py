@@ -455,9 +455,11 @@ class Album:
         top: int = 3,
         annotate: StrPath | None = None,
         model: StrPath | None = None,
+        least: float = 0,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
-        that folder. A run over folders that was interrupted goes on where it stopped.
+        that folder. A name whose probability is below `least`, from 0 to 1, is only who a face perhaps is. A run over
+        folders that was interrupted goes on where it stopped.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
@@ -468,7 +470,7 @@ class Album:
         with self._reading() as album:
             recogniser = self._recogniser(album, model)
         journals.remove_old(self._layout.journals)
-        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals)
+        return _classify(photos, recogniser, top, annotate, self._progress, self._layout.journals, least)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""
@@ -572,6 +574,7 @@ def classify(
     top: int = 3,
     annotate: StrPath | None = None,
     *,
+    least: float = 0,
     eyes: EyesFor | None = None,
     workers: int = 0,
     progress: Progress | None = None,
@@ -584,7 +587,7 @@ def classify(
 
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, progress or Silent(), None)
+    return _classify(photos, recogniser, top, annotate, progress or Silent(), None, least)
 
 
 def convert(
@@ -609,6 +612,7 @@ def _classify(
     annotate: StrPath | None,
     progress: Progress,
     journals: Path | None,
+    least: float,
 ) -> Iterator[Answer]:
     """Checks the question, then answers; see `Album.classify`."""
     from mien.recogniser import as_list, is_path
@@ -624,7 +628,7 @@ def _classify(
     answers = classify(asked, recogniser, top, progress, journal)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
     copies = plan_copies(Path(annotate), named) if annotate is not None else {}
-    return _annotated(answers, asked, copies, recogniser, progress)
+    return _annotated(answers, asked, copies, recogniser, progress, least)
 
 
 def _annotated(
@@ -633,12 +637,15 @@ def _annotated(
     copies: Mapping[Path, Path],
     recogniser: Recogniser,
     progress: Progress,
+    least: float,
 ) -> Iterator[Answer]:
-    """The answers, each after its copy is written where there is to be one. The recogniser is closed in the end."""
+    """The answers, with names that are at `least` so sure, each after its copy is written where there is to be one. The
+    recogniser is closed in the end."""
     from mien.stages.annotate import annotate
 
     with recogniser, closing(answers):
-        for one, answer in zip(asked, answers, strict=True):
+        for one, found in zip(asked, answers, strict=True):
+            answer = found.at_least(least)
             if copies and not one.error:
                 try:
                     annotate(answer, one.photo, copies[Path(one.name)])

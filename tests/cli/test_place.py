@@ -114,7 +114,7 @@ def test_the_search_ends_at_home(club: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not say so whose a file is")
 def test_nobody_elses_album_is_found(mien: Mien, club: Path, inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     owner = (club / "mien.toml").stat().st_uid
     if owner == 0:  # the administrator's is found by everybody
         monkeypatch.setattr(layout, "_is_mine", lambda _: False)

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -51,7 +51,7 @@ def say(line: str = "", whole: bool = False) -> None:
     """A line of the result, which ends between words on a terminal unless it is to stay `whole`. Raises
     BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
     try:
-        print(_tamed(line if whole else _fitted(line, sys.stdout)), flush=True)
+        print(_tamed(line if whole else fitted(line, sys.stdout)), flush=True)
     except OSError as error:
         _leave_output()
         if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
@@ -115,7 +115,7 @@ def _leave_output() -> None:
 
 def tell(line: str, hanging: int | None = None) -> None:
     """A line about the work; on a terminal long ones go on after `hanging` blanks."""
-    print(_tamed(_fitted(for_reader(line), sys.stderr, hanging)), file=sys.stderr, flush=True)
+    print(_tamed(fitted(for_reader(line), sys.stderr, hanging)), file=sys.stderr, flush=True)
 
 
 def tell_error(error: BaseException) -> None:
@@ -171,26 +171,29 @@ def columns_of(stream: TextIO) -> int:
         return 80
 
 
-def _fitted(line: str, stream: TextIO, hanging: int | None = None) -> str:
-    """`line` as it goes to `stream`: on a terminal in as many lines as it needs, those after the first indented."""
-    columns = columns_of(stream)
+def fitted(line: str, stream: TextIO | None = None, hanging: int | None = None) -> str:
+    """`line` as it goes to `stream`, standard output if none is named: on a terminal in as many lines as it needs, the
+    later ones after `hanging` blanks."""
+    columns = columns_of(stream or sys.stdout)
     if not columns:
         return line
-    found: list[str] = []
-    for each in line.split("\n"):
-        indent = len(each) - len(each.lstrip()) + 2 if hanging is None else hanging
-        first, *others = broken(each, columns, columns - indent)
-        found += [first, *(" " * indent + other for other in others)]
-    return "\n".join(found)
+    return "\n".join(part for each in line.split("\n") for part in _parts(each, columns, hanging))
+
+
+def _parts(each: str, columns: int, hanging: int | None) -> list[str]:
+    indent = len(each) - len(each.lstrip()) + 2 if hanging is None else hanging
+    first, *others = broken(each, columns, columns - indent)
+    return [first, *(" " * indent + other for other in others)]
 
 
 def broken(text: str, width: int, later: int | None = None) -> list[str]:
     """`text` in lines of at most `width` cells, and of `later` after the first, which end between words. A word that is
-    wider has a line of its own, and a command is one word where it fits into a line, so that it can be copied."""
-    held = _COMMAND.sub(lambda found: found[0].replace(" ", "\0") if cells(found[0]) <= width else found[0], text)
+    wider has a line of its own. A command is one word where it fits into a line, so that it can be copied, and so is a
+    number with its unit."""
+    held = _TOGETHER.sub(lambda found: found[0].replace(" ", "\0") if cells(found[0]) <= width else found[0], text)
     lines, line, room = [], "", width
     for part in re.findall(r"\s*\S+|\s+$", held):
-        if line.strip() and cells(_plain(line + part)) > room:
+        if line.strip() and cells(line + part) > room:
             lines.append(line)
             line, room = part.lstrip(), later or width
         else:
@@ -198,12 +201,11 @@ def broken(text: str, width: int, later: int | None = None) -> list[str]:
     return [each.replace("\0", " ") for each in (*lines, line)]
 
 
-_COMMAND = re.compile(r"""`[^`]+`|\bmien -C ('[^']*'|"[^"]*"|\S+)( \S+){1,3}|(?<=: )mien( \S+){1,3}|\bmien \S+""")
-"""What looks like a command of mien in a text."""
-
-
-def _plain(text: str) -> str:
-    return re.sub(_COLOUR, "", text).replace("\0", " ")
+_TOGETHER = re.compile(
+    r"""`[^`]+`|\bmien -C ('[^']*'|"[^"]*"|\S+)( \S+){1,3}|(?<=: )mien( \S+){1,3}|\bmien \S+"""
+    r"""|\d (?:%|px|MB|s)(?!\w)|\bbox \S+ \S+"""
+)
+"""What looks like a command of mien in a text, a number's unit, and a box."""
 
 
 _reader: tuple[str, str] | None = None
@@ -232,7 +234,7 @@ _BACKQUOTED = re.compile(r"`mien (?!-|init\b|convert\b|encoders( add| remove)?`)
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in an ANSI `style` ("1" bold, "2" dim, "32" green, "33" yellow, "31" red) where colour is wanted."""
-    if not style or not _has_colour(stream or sys.stdout):
+    if not style or not text or not _has_colour(stream or sys.stdout):
         return text
     return f"\x1b[{_ON_ANY_GROUND.get(style, style) if _has_many_colours() else style}m{text}\x1b[0m"
 
@@ -262,7 +264,10 @@ def _code(number: int) -> str:
 
 
 def cells(text: str) -> int:
-    """How wide a terminal shows `text`: East Asian letters take two cells, combining marks none."""
+    """How wide a terminal shows `text`: East Asian letters take two cells, combining marks and colours none."""
+    text = re.sub(_COLOUR, "", text)
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
     )
@@ -278,6 +283,29 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table whose first column says what a row is about; columns whose head begins with ">" are flush right. The last
+    cell of a row that is too short goes on to its end. On a terminal that is too narrow each row is a paragraph."""
+    rows = [list(row) for row in rows]
+    names = [head.removeprefix(">") for head in heads]
+    full = [row for row in (names, *rows) if len(row) == len(names)]
+    wide = [max(cells(row[column]) for row in full) for column in range(len(names))]
+    columns = columns_of(sys.stdout)
+    if columns and sum(wide) + 2 * (len(wide) - 1) > columns:
+        for first, *others in rows:
+            say(first.rstrip())
+            pairs = zip(names[1:], others, strict=False)
+            told = [f"{head.strip()} {cell.strip()}" for head, cell in pairs if cell.strip() not in ("", "-")]
+            say(f"    {'; '.join(told if len(others) + 1 == len(names) else others)}")
+        return
+    for row in (names, *rows):
+        line = []
+        for head, cell, width in zip(heads, row, wide, strict=False):
+            room = " " * (width - cells(cell))
+            line.append(room + cell if head.startswith(">") else cell + room)
+        say("  ".join(line).rstrip(), whole=len(row) == len(names))
+
+
 def widest(texts: Iterable[str]) -> int:
     """The width of a column that holds `texts`, at most `LONGEST` cells."""
     return min(max((cells(printable(text)) for text in texts), default=0), LONGEST)
@@ -286,11 +314,11 @@ def widest(texts: Iterable[str]) -> int:
 class Reporter:
     """A `Progress` on standard error; use it as a context manager so that no bar outlives its work.
 
-    `notes` is False for work whose summary names the bad photos: nothing is said twice.
+    `notes` is False for work whose summary names the bad photos: nothing is said twice. `quiet` work says nothing.
     """
 
-    def __init__(self, notes: bool = True) -> None:
-        self._notes = notes
+    def __init__(self, notes: bool = True, quiet: bool = False) -> None:
+        self._notes, self._quiet = notes and not quiet, quiet
         self._bar: RichBar | None = None
         self._task: TaskID | None = None
         self._title, self._done = "", 0
@@ -309,7 +337,8 @@ class Reporter:
         self.finish()
         self._title, self._total, self._done = title, total, 0
         self._started = self._said = time.monotonic()
-        if total and total >= FEW and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        is_screen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        if total and total >= FEW and is_screen and not self._quiet:
             self._bar = _rich_bar()
             self._bar.start()
             self._task = self._bar.add_task(title, total=total)
@@ -318,7 +347,7 @@ class Reporter:
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, steps)
-        elif time.monotonic() - self._said >= EVERY:
+        elif not self._quiet and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             tell(self._line())
 
@@ -327,7 +356,7 @@ class Reporter:
             return
         if self._bar is not None:
             self._bar.console.print(
-                _fitted(for_reader(printable(line)), sys.stderr),
+                fitted(for_reader(printable(line)), sys.stderr),
                 style="color(130)",
                 markup=False,
                 highlight=False,

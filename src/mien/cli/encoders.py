@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json, asked
-from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, table, widest
 from mien.cli.place import opened, place
 from mien.errors import AlbumError, MienError, StorageError, UsageError
 from mien.text.encoders import EncoderKind
@@ -136,19 +136,24 @@ def _album(context: typer.Context) -> Album | None:
 
 
 def _print_encoders(found: tuple[ListedEncoder, ...]) -> None:
-    wide = max(widest(one.name for one in found), len("encoder"))
-    heads = f"{'encoder':<{wide}}  {'here':<14}  {'licence':<{_LICENCE}}  commercial  numbers      size"
-    say(f"  {heads}  {'precision':<10}  cosines")
+    wide = widest(one.name for one in found)
+    rows = []
     for one in found:
         mark = paint("*", "32") if one.in_use else ">" if one.chosen else " "
         said = one.description
-        size = f"{one.bytes / 1e6:.1f} MB" if one.bytes else "-"
-        say(
-            f"{mark} {fit(one.name, wide)}  {one.here:<14}  {fit(said.licence if said else '-', _LICENCE)}  "
-            f"{('yes' if said.commercial else 'no') if said else '-':<10}  {said.dimensions if said else '-':>7}  "
-            f"{size:>8}  {', '.join(one.precisions) or '-':<10}  "
-            f"{('measured' if said.cosines else 'by album') if said else '-'}"
+        rows.append(
+            [
+                f"{mark} {fit(one.name, wide)}",
+                f"{one.here:<14}",
+                fit(said.licence if said else "-", _LICENCE),
+                ("yes" if said.commercial else "no") if said else "-",
+                f"{said.dimensions if said else '-'}",
+                f"{one.bytes / 1e6:.1f} MB" if one.bytes else "-",
+                f"{', '.join(one.precisions) or '-':<10}",
+                ("measured" if said.cosines else "by album") if said else "-",
+            ]
         )
+    table(["  encoder", "here", "licence", "commercial", ">numbers", ">    size", "precision", "cosines"], rows)
     say()
     if any(one.in_use for one in found):
         entry("*", "the album's model was made with it")
@@ -220,18 +225,18 @@ def quantise(
 
 def _print_compared(found: ComparedEncoders) -> None:
     names = [row.name if row.precision == "fp32" else f"{row.name} {row.precision}" for row in found.rows]
-    wide = max(map(len, [*names, "encoder"]))
-    say(f"{'encoder':<{wide}}  {'top-1':<21}  {'TPIR, FPIR 1 %':<21}  {'TPIR, FPIR 0.1 %':<21}   ECE  ms/face     size")
+    rows = []
     for name, row in zip(names, found.rows, strict=True):
         shares = (row.measured.top1, row.measured.tpir_at_fpir_1, row.measured.tpir_at_fpir_01)
-        both = (row.measured.ece_mated, row.measured.ece_non_mated)
-        say(
-            f"{name:<{wide}}  {'  '.join(f'{_with_interval(share):<21}' for share in shares)}  "
-            f"{100 * sum(both) / 2:>3.1f} %  {row.milliseconds:>7.1f}  {row.size / 1e6:>4.1f} MB"
-        )
+        off = 100 * sum((row.measured.ece_mated, row.measured.ece_non_mated)) / 2
+        figures = [f"{off:.1f} %", f"{row.milliseconds:.1f}", f"{row.size / 1e6:.1f} MB"]
+        rows.append([name, *(f"{_with_interval(share):<21}" for share in shares), *figures])
+    table(["encoder", "top-1", "TPIR, FPIR 1 %", "TPIR, FPIR 0.1 %", ">  ECE", ">ms/face", ">   size"], rows)
     first = found.rows[0]
-    say(f"{count(first.measured.top1.of, 'photo')} of the album, each asked about by a head fitted without it;")
-    say("in brackets the 95 % interval. ms/face: CPU time of the network alone, on this machine.")
+    say(
+        f"{count(first.measured.top1.of, 'photo')} of the album, each asked about by a head fitted without it; "
+        "in brackets the 95 % interval. ms/face: CPU time of the network alone, on this machine."
+    )
     say()
 
 

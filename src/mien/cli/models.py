@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more
+from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more, table
 from mien.cli.place import opened
 from mien.errors import PhotoError
 from mien.storage.layout import shown
@@ -142,14 +142,18 @@ def convert(
 
 
 def _print_models(found: tuple[Version, ...]) -> None:
-    say("  model           people  photos  right name first     TPIR at FPIR 1 %     put into use by")
+    rows = []
     for one in found:
-        mark = paint("*", "32") if one.in_use else " "
+        version = f"{paint('*', '32') if one.in_use else ' '} {one.version:<14}"
         if one.damaged:
-            say(f"{mark} {one.version:<14}  {paint(printable(one.damaged), '33')}")
+            rows.append([version, paint(printable(one.damaged), "33")])
             continue
-        figures = f"{one.people:>6,}  {one.photos:>6,}  {_share(one.top1):<19}  {_share(one.tpir_at_fpir_1):<19}"
-        say(f"{mark} {one.version:<14}  {figures}  {_HOW.get(one.how, one.how)}")
+        figures = [f"{one.people:,}", f"{one.photos:,}", _share(one.top1), _share(one.tpir_at_fpir_1)]
+        rows.append([version, *figures, _HOW.get(one.how, one.how)])
+    table(
+        ["  model", ">people", ">photos", f"{'right name first':<19}", f"{'TPIR at FPIR 1 %':<19}", "put into use by"],
+        rows,
+    )
     entry("*", "in use")
 
 

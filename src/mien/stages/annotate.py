@@ -19,6 +19,7 @@ from mien.storage.leftovers import remove_abandoned
 from mien.text.answers import AnswerKind
 from mien.text.names import folded, shortened
 from mien.text.photos import PhotoFault
+from mien.text.words import chance
 from mien.types import Answer, Box, NamedFace, Prediction
 from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN, Colour, draw_names
 from mien.vision.images import encoded
@@ -113,11 +114,11 @@ def _scaled(box: Box, scale: float) -> Box:
 
 
 def label(named: NamedFace) -> str:
-    """The words below a face's box: "Ada 97 %", at most 99 %, with "?" where that is doubtful; "unknown", "too small",
+    """The words below a face's box: "Ada 97 %", with "?" where that is doubtful; "unknown", "too small",
     or who it may be: "Ada?", "Ada or Bo?"."""
     prediction, reason = named.prediction, named.prediction.reason
     if prediction.person is not None:
-        return f"{prediction.person} {min(99, round(100 * prediction.probability))} %{'?' if reason else ''}"
+        return f"{prediction.person} {chance(prediction.probability)}{'?' if reason else ''}"
     if reason is None or reason.kind == AnswerKind.NOBODY:
         return "unknown"
     return f"{' or '.join(reason.people)}?" if reason.people else str(reason.kind)
