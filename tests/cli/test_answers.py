@@ -363,3 +363,23 @@ def test_the_table_and_json_have_the_reason(mien: Mien, trained: Painted, party:
     assert [row["reason"] for row in csv.DictReader(io.StringIO(table))] == ["", "nobody", ""]
     found = json.loads(mien("-C", trained.folder, "classify", party / "a.png", "--json").stdout)
     assert [one["reason"] for one in found["faces"]] == [None, "nobody", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.zip", b"PK\x03\x04" + b"x" * 99, "is not a photo but an archive (ZIP), which may hold photos"),
+        ("a.lnk", b"L\0\0\0\x01\x14\x02\0" + b"x" * 99, "is not a photo but a shortcut, which only says where"),
+        ("a.url", b"[InternetShortcut]\r\nURL=x\r\n", "is not a photo but a shortcut"),
+        ("a.webloc", b"bplist00" + b"x" * 99, "is not a photo but a shortcut"),
+    ],
+)
+def test_what_holds_or_leads_to_photos_says_what_to_do(
+    mien: Mien, trained: Painted, tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    result = mien("-C", trained.folder, "classify", tmp_path / name)
+    assert result.exit_code == 6 and f"{name}  unreadable: it {said}" in result.stdout
+    assert "Unpack it" in result.stdout or "Give mien the photo or the folder to which it leads." in result.stdout
+    added = mien("-C", trained.folder, "add", "Ada", tmp_path / name)
+    assert added.exit_code == 2 and said in added.stderr

@@ -22,7 +22,7 @@ from mien.storage.layout import TRAINING, Layout
 from mien.text.names import is_unicode, quoted_name
 from mien.text.photos import PhotoFault
 from mien.vision.images import file_sha256, read_bytes
-from mien.vision.sniff import kind_of_name
+from mien.vision.sniff import container_of_name, kind_of_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,9 @@ def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
     "<stem>-2". Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read or the
     album cannot have such a name, StorageError if it cannot be written, AlbumError if the person's folder is a link.
     """
+    if (container := container_of_name(photo.name)) and container.fault:
+        what = container.fault.say({"file_type": container.value})
+        raise UsageError(quoted_name(str(photo)), what, container.fault.remedy)
     if kind_of_name(photo.name) != "photo":
         raise UsageError(quoted_name(str(photo)), "is not a photo by its name", "Give files such as .jpg or .png.")
     if not is_unicode(photo.name):
