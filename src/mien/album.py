@@ -74,7 +74,7 @@ class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied; and
     since when the person had been kept out as one who was removed, if so. If the person was to be enrolled, which of
     the copied photos cannot be decoded, the model that is in use now, and that the person's face was taken by guess if
-    it was."""
+    it was. `near` are the people whose name is nearly that of the person, who is new."""
 
     added: tuple[Path, ...]
     known: int
@@ -83,6 +83,7 @@ class Added:
     enrolled: Enrolled | None = None
     back: Removal | None = None
     guesses: tuple[Finding, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 def _local_time() -> datetime:
@@ -186,10 +187,10 @@ class Album:
             added = add(album, name, [photo for photo, _ in below.photos])
             failures = (*below.closed, *added.failures)
             if model is None:
-                return Added(added.added, added.known, failures, back=added.back)
+                return Added(added.added, added.known, failures, back=added.back, near=added.near)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
-        return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses)
+        return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses, added.near)
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False

@@ -13,6 +13,7 @@ from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING, require_free, shown
 from mien.text.models import did_not_count
+from mien.text.names import quoted_name
 from mien.text.shell import command
 from mien.text.words import count, first_few, listed, percent
 
@@ -79,11 +80,16 @@ def add(
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     with Reporter(notes=False) as progress:
-        added = opened(context, progress).add(person, photos, enrol)
+        album = opened(context, progress)
+        added = album.add(person, photos, enrol)
     if added.back:
         entry("back", f"{printable(person)}, who was removed on {added.back.on}, may come from sources again")
     known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
     say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
+    for other in added.near[:FEW]:
+        both = f"{quoted_name(person)} is new, and nearly the name of {quoted_name(other)}"
+        join = command(album.folder, "join", person, other)
+        entry("near name", f"{both}; if they are one person: {join}", "33")
     for error in added.failures:
         entry("not added", str(error), "33")
     for error in added.unreadable:

@@ -27,9 +27,9 @@ from mien.storage.journals import forget as forget_in_journals
 from mien.storage.journals import forget_all
 from mien.storage.layout import TRAINING
 from mien.storage.leftovers import remove_unfinished, sweep
-from mien.storage.walk import has_photo
+from mien.storage.walk import has_photo, people_of
 from mien.text.findings import RemovalKind
-from mien.text.names import nfc, quoted_name
+from mien.text.names import meant, nfc, quoted_name
 from mien.text.words import Figure
 from mien.types import Finding
 from mien.vision.images import file_sha256
@@ -256,7 +256,8 @@ def _is_mentioned(album: OpenAlbum, person: str) -> bool:
 
 
 def _nobody(album: OpenAlbum, person: str) -> UsageError:
-    return UsageError(quoted_name(person), f"is nobody's name in {album.folder}", "`mien status` names all people.")
+    remedy = f"{meant(person, people_of(album.layout))}`mien status` names all people."
+    return UsageError(quoted_name(person), f"is nobody's name in {album.folder}", remedy)
 
 
 def _enter(album: OpenAlbum, person: str) -> None:

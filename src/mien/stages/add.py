@@ -19,7 +19,8 @@ from mien.records.removals import Removal
 from mien.storage.files import is_file, is_too_long, make_folder, write_new
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
-from mien.text.names import is_unicode, quoted_name
+from mien.storage.walk import people_of
+from mien.text.names import alike_names, is_unicode, quoted_name
 from mien.text.photos import PhotoFault
 from mien.vision.images import file_sha256, read_bytes
 from mien.vision.sniff import container_of_name, kind_of_name
@@ -28,12 +29,14 @@ from mien.vision.sniff import container_of_name, kind_of_name
 @dataclass(frozen=True, slots=True)
 class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied, and
-    since when the person had been kept out as one who was removed, if so."""
+    since when the person had been kept out as one who was removed, if so. `near` are the people whose name is nearly
+    that of a person who is new."""
 
     added: tuple[Path, ...]
     known: int
     failures: tuple[PhotoError, ...]
     back: Removal | None
+    near: tuple[str, ...] = ()
 
 
 def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
@@ -48,6 +51,8 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     failures: list[PhotoError] = []
     removal = album.removal_of(person)
     album.require_training()
+    people = people_of(album.layout)
+    near = [] if person in people else alike_names(person, people)
     try:
         for photo in photos:
             try:
@@ -65,7 +70,7 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
             album.ledger.removals.bring_back(removal)
         if album.ledger.removals:
             album.ledger.removals.bring_photos_back(person, [one.sha256 for one in (*fetches, *unknown)])
-    return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None)
+    return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None, tuple(near))
 
 
 def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
