@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.completing import encoders, people
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
@@ -43,7 +44,12 @@ def init(
     ] = None,
     encoder: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Its encoder, one that mien encoders lists.", show_default="the best here"),
+        typer.Option(
+            metavar="NAME",
+            help="Its encoder, one that mien encoders lists.",
+            show_default="the best here",
+            autocompletion=encoders,
+        ),
     ] = "",
     nested: Annotated[bool, typer.Option("--nested", help="Make it even within another album.")] = False,
 ) -> None:
@@ -72,7 +78,7 @@ def asked() -> bool:
 
 def add(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.", autocompletion=people)],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders of photos.")],
     enrol: Annotated[
         bool, typer.Option("--enrol", help="Let the current model know this person at once, without training.")
@@ -114,7 +120,7 @@ def print_guesses(guesses: Sequence[Finding]) -> None:
 
 def remove(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.", autocompletion=people)],
     photos: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import completing
 from mien.cli.albums import Json, asked
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, table, widest
 from mien.cli.place import opened, place
@@ -51,7 +52,14 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="add", short_help="Fetch an encoder, check it, and keep it for all albums.")
 def add(
     context: typer.Context,
-    encoder: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="One that mien knows, or your description.")],
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml",
+            help="One that mien knows, or your description.",
+            autocompletion=completing.encoders,
+        ),
+    ],
     files: Annotated[
         Path | None, typer.Option("--from", metavar="PATH", help="Its file, or the folder in which its files lie.")
     ] = None,
@@ -112,7 +120,9 @@ def _measure(context: typer.Context, album: Album | None, name: str) -> None:
 
 @app.command(name="remove", short_help="Remove an encoder that you added.")
 def remove(
-    encoder: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+    encoder: Annotated[
+        str, typer.Argument(metavar="NAME", help="An encoder that you added.", autocompletion=completing.encoders)
+    ],
 ) -> None:
     """Remove an encoder that you added. Models made with it cannot answer until it is added again."""
     from mien import remove_encoder
@@ -186,7 +196,12 @@ def _print_description(description: Description, files: Path | None, mirror: str
 @app.command(name="compare", short_help="Compare encoders on this album's own photos.")
 def compare(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Encoders that mien encoders lists as here.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Encoders that mien encoders lists as here.", autocompletion=completing.encoders
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Compare the album's encoder with others on the album's own photos: a table and a recommendation. Each photo is
@@ -207,7 +222,9 @@ def compare(
 @app.command(name="quantise", short_help="Make an encoder of 8-bit numbers by this album's faces.")
 def quantise(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An encoder that you added.", autocompletion=completing.encoders)
+    ],
     as_json: Json = False,
 ) -> None:
     """Make an encoder of 8-bit numbers by this album's own faces. It is kept if the album's figures do not fall beyond

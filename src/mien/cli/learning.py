@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import FEW, Json, print_guesses
+from mien.cli.completing import encoders
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
@@ -83,7 +84,11 @@ def train(
     context: typer.Context,
     encoder: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="An encoder that mien encoders lists, from now on; mien.toml is changed."),
+        typer.Option(
+            metavar="NAME",
+            help="An encoder that mien encoders lists, from now on; mien.toml is changed.",
+            autocompletion=encoders,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

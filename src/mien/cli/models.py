@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
+from mien.cli.completing import versions
 from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more, table
 from mien.cli.place import opened
 from mien.errors import PhotoError
@@ -47,8 +48,17 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="diff", short_help="How two models differ, and on which photos.")
 def diff(
     context: typer.Context,
-    before: Annotated[str, typer.Argument(metavar="V1", help="A version, as `mien models` names it.")],
-    after: Annotated[str, typer.Argument(metavar="V2", help="Another, usually later.")],
+    before: Annotated[
+        str, typer.Argument(metavar="V1", help="A version, as `mien models` names it.", autocompletion=versions)
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="V2",
+            help="Another, usually later.",
+            autocompletion=versions,
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """People, photos and figures of two models side by side, and the photos that only one of them names rightly."""
@@ -62,7 +72,9 @@ def diff(
 @app.command(name="promote", short_help="Put a model into use, whatever it is worth.")
 def promote(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(metavar="V", help="A version, as `mien models` names it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="V", help="A version, as `mien models` names it.", autocompletion=versions)
+    ],
 ) -> None:
     """Put a model into use, whatever it is worth. One step; whoever has the old one open keeps it."""
     with Reporter() as progress:
@@ -79,7 +91,10 @@ def rollback(context: typer.Context) -> None:
 @app.command(name="drop", short_help="Delete models.")
 def drop(
     context: typer.Context,
-    versions: Annotated[list[str], typer.Argument(metavar="V...", help="Versions, as `mien models` names them.")],
+    versions: Annotated[
+        list[str],
+        typer.Argument(metavar="V...", help="Versions, as `mien models` names them.", autocompletion=versions),
+    ],
     as_json: Json = False,
 ) -> None:
     """Delete models with their pages. The one in use stays: put another into use first."""

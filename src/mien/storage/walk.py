@@ -137,7 +137,12 @@ def has_photo(layout: Layout, person: str) -> bool:
 
 def people_of(layout: Layout) -> list[str]:
     """The names (NFC) of all who have a folder in training-images, without a look into it. Raises StorageError."""
-    found = (entry for entry in entries(layout.training) if not is_of_systems(entry.name) and is_unicode(entry.name))
+    return people_in(layout.training)
+
+
+def people_in(shelf: Path) -> list[str]:
+    """`people_of` the folder of any shelf."""
+    found = (entry for entry in entries(shelf) if not is_of_systems(entry.name) and is_unicode(entry.name))
     return sorted({nfc(entry.name) for entry in found if is_folder(entry)})
 
 
