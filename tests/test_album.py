@@ -48,7 +48,7 @@ def test_the_lines_of_python_in_the_docstring_work(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIEN_VIEWS", "1")
     exec("\n".join(lines), {})
-    assert capsys.readouterr().out == "party.jpg ['Ada']\n"
+    assert capsys.readouterr().out == "party.jpg: Ada >99 %\n"
 
 
 def test_an_album_knows_its_place_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,12 @@ READING = (
     "check",
     "classify",
     "encoders",
+    "encoders list",
     "evaluate",
     "find",
     "models",
     "models diff",
+    "models list",
     "report",
     "runs",
     "schedule",
@@ -60,7 +62,7 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
     """The command with words that suit it."""
     version = sorted(path.name for path in (outside / "album/models").iterdir() if path.is_dir())
     words: dict[str, list[object]] = {
-        "ALBUM": [album / "new"],
+        "ALBUM": [album / "new", "--nested"],
         "PERSON": ["Ada"],
         "INTO": ["Bo"],
         "PHOTO": [outside / "people/Ada/new.png"],

@@ -2,11 +2,11 @@
 
     from mien import Album
 
-    album = Album.create("club")
+    album = Album.create("club", exist_ok=True)
     album.add("Ada", ["ada-1.jpg", "ada-2.jpg"])
     album.train()
     for answer in album.classify(["party.jpg"]):
-        print(answer.path, [face.prediction.person or "unknown" for face in answer.faces])
+        print(answer)  # party.jpg: Ada 98 %, unknown
 
 Public names are imported when first used, so that `import mien` and `mien --help` cost nothing.
 """

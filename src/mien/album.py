@@ -81,7 +81,7 @@ class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied; and
     since when the person had been kept out as one who was removed, if so. If the person was to be enrolled, which of
     the copied photos cannot be decoded, the model that is in use now, and that the person's face was taken by guess if
-    it was."""
+    it was. `near` are the people whose name is nearly that of the person, who is new."""
 
     added: tuple[Path, ...]
     known: int
@@ -90,6 +90,7 @@ class Added:
     enrolled: Enrolled | None = None
     back: Removal | None = None
     guesses: tuple[Finding, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 def _local_time() -> datetime:
@@ -125,22 +126,35 @@ class Album:
 
     @classmethod
     def create(
-        cls, folder: StrPath, basis: str = "personal", encoder: str = "", *, progress: Progress | None = None
+        cls,
+        folder: StrPath,
+        basis: str = "personal",
+        encoder: str = "",
+        *,
+        exist_ok: bool = False,
+        nested: bool = False,
+        progress: Progress | None = None,
     ) -> Self:
         """Makes `folder` an album; what lies in it stays. `basis` says why you may recognise the people in it. Its
-        `encoder` is the best one that is on this machine if none is named. Raises EncoderError where one is named that
-        is not there."""
+        `encoder` is the best one that is on this machine if none is named. An album that is there is opened as it is
+        with `exist_ok`. Raises AlbumError for one that is there otherwise, and within another album unless it is to be
+        `nested`; EncoderError where an encoder is named that is not there."""
         from mien.encoders.shelf import best, kept
         from mien.storage.leftovers import remove_abandoned
 
+        if exist_ok and is_album(Path(folder)):
+            return cls(folder, progress=progress)
         remove_abandoned([Path(folder)])
-        create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name)
+        create_album(Path(folder), basis, (kept(encoder) if encoder else best()).name, nested)
         return cls(folder, progress=progress)
 
     @staticmethod
     def is_at(folder: StrPath) -> bool:
         """Whether `folder` is an album."""
         return is_album(Path(folder))
+
+    def __repr__(self) -> str:
+        return f"Album({str(self.folder)!r})"
 
     @property
     def folder(self) -> Path:
@@ -180,10 +194,10 @@ class Album:
             added = add(album, name, [photo for photo, _ in below.photos])
             failures = (*below.closed, *added.failures)
             if model is None:
-                return Added(added.added, added.known, failures, back=added.back)
+                return Added(added.added, added.known, failures, back=added.back, near=added.near)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
-        return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses)
+        return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses, added.near)
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False
@@ -488,11 +502,13 @@ class Album:
         model: StrPath | None = None,
         forget: bool = False,
         sheet: StrPath | None = None,
+        least: float = 0,
     ) -> Iterator[Answer]:
         """An answer for each photo, in order, as they are ready. With `annotate`, copies with boxes and names go into
         that folder; with `sheet`, a page that shows all the photos and who is in them is at that path after the last.
-        What was seen in a photo is remembered, so that asking again, after an interruption or a training, costs reading
-        the photos alone; with `forget` nothing of these photos is.
+        A name whose probability is below `least`, from 0 to 1, is only who a face perhaps is. What was seen in a photo
+        is remembered, so that asking again, after an interruption or a training, costs reading the photos alone; with
+        `forget` nothing of these photos is.
 
         A photo is a path (a folder is walked), the bytes of a file, a PIL image, or an (H, W, 3) uint8 RGB array; the
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
@@ -501,7 +517,7 @@ class Album:
         _expect(photos)
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
-        return _classify(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder)
+        return _classify(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder, least)
 
     def find(
         self,
@@ -660,6 +676,7 @@ def classify(
     annotate: StrPath | None = None,
     sheet: StrPath | None = None,
     *,
+    least: float = 0,
     eyes: EyesFor | None = None,
     workers: int = 0,
     progress: Progress | None = None,
@@ -673,7 +690,7 @@ def classify(
     _expect(photos)
     eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
     recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, sheet, progress or Silent(), None)
+    return _classify(photos, recogniser, top, annotate, sheet, progress or Silent(), None, least)
 
 
 def convert(
@@ -708,6 +725,7 @@ def _classify(
     sheet: StrPath | None,
     progress: Progress,
     album: Path | None,
+    least: float,
 ) -> Iterator[Answer]:
     """Checks the question, then answers; see `Album.classify`. `album` is the folder of the album that asks."""
     from mien.recogniser import as_list, is_path
@@ -728,7 +746,7 @@ def _classify(
         from mien.report.sheet import Sheet
 
         page = Sheet(Path(sheet), recogniser.model.version, album)
-    return _shown(answers, asked, copies, page, recogniser, progress)
+    return _shown(answers, asked, copies, page, recogniser, progress, least)
 
 
 def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]:
@@ -744,13 +762,15 @@ def _shown(
     page: Sheet | None,
     recogniser: Recogniser,
     progress: Progress,
+    least: float,
 ) -> Iterator[Answer]:
-    """The answers, each after its copy is written where there is to be one; the page, if there is to be one, comes
-    after the last. The recogniser is closed in the end."""
+    """The answers, with names that are at `least` so sure, each after its copy is written where there is to be one; the
+    page, if there is to be one, comes after the last. The recogniser is closed in the end."""
     from mien.stages.annotate import annotate
 
     with recogniser, closing(answers), page or contextlib.nullcontext():
-        for one, answer in zip(asked, answers, strict=True):
+        for one, found in zip(asked, answers, strict=True):
+            answer = found.at_least(least)
             if copies and not one.error:
                 try:
                     annotate(answer, one.photo, copies[Path(one.name)])

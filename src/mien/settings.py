@@ -230,11 +230,17 @@ def load(folder: Path, overrides: Mapping[str, object], environment: Mapping[str
 
     Raises AlbumError for a wrong mien.toml, and UsageError for a wrong environment variable or flag.
     """
-    file = folder / FILE_NAME
+    return _validated(folder, _read(folder / FILE_NAME), overrides, environment)
+
+
+def _validated(
+    folder: Path, of_file: Mapping[str, object], overrides: Mapping[str, object], environment: Mapping[str, str]
+) -> Settings:
+    """`load` of an album whose mien.toml says what `of_file` does."""
     values: dict[str, object] = {}
     origins: dict[str, _Origin] = {}
     for origin, layer in (
-        (_Origin(f"in {file}", AlbumError), _read(file)),
+        (_Origin(f"in {folder / FILE_NAME}", AlbumError), of_file),
         (_Origin("in the environment", UsageError), _from_environment(environment)),
         (
             _Origin("on the command line", UsageError),
@@ -305,6 +311,15 @@ def template(basis: str, encoder: str = "") -> str:
             line = f"# {key} = {json.dumps(field.get_default())}"
         blocks.append(f"# {field.description}\n{line}")
     return "\n\n".join(blocks) + "\n"
+
+
+def checked_template(folder: Path, basis: str, encoder: str = "") -> str:
+    """`template` for the album that `folder` is to become. Raises UsageError where the album could not be opened with
+    it: for a basis that will not do, or a wrong environment variable."""
+    text = template(basis, encoder)
+    values = tomllib.loads(text)
+    _validated(folder, values, {"basis": values["basis"]}, os.environ)
+    return text
 
 
 def with_value(text: str, key: str, value: str) -> str:

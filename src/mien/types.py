@@ -10,16 +10,17 @@ y down, pixel centres at whole numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PhotoError
+from mien.text.answers import AnswerKind
 from mien.text.kinds import Kind
 from mien.text.photos import FileType
-from mien.text.words import Figure
+from mien.text.words import Figure, chance
 
 Pixels = NDArray[np.uint8]
 """HxWx3 uint8, RGB."""
@@ -300,6 +301,13 @@ class Prediction:
     candidates: tuple[Candidate, ...]
     reason: Finding | None = None
 
+    def at_least(self, least: float) -> Self:
+        """See `Answer.at_least`."""
+        if self.person is None or self.probability >= least:
+            return self
+        perhaps = Finding(AnswerKind.NEARLY, (self.person,))
+        return replace(self, person=None, probability=1 - self.probability, reason=perhaps)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedFace:
@@ -334,7 +342,7 @@ def _rounded(value: float, digits: int) -> float:
     return round(float(value), digits) + 0.0  # which makes 0.0 of -0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Answer:
     """One photo answered by one model.
 
@@ -349,6 +357,27 @@ class Answer:
     faces: tuple[NamedFace, ...]
     error: PhotoError | None
     learned: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """In a line: "party.jpg: Ada 98 %, unknown"."""
+        if self.error:
+            return f"{self.path}: {self.error.what}"
+        faces = [f"{one.person} {chance(one.probability)}" if one.person else "unknown" for one in self.predictions]
+        return f"{self.path}: {', '.join(faces) or 'no face'}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """What is answered of each face."""
+        return tuple(face.prediction for face in self.faces)
+
+    def at_least(self, least: float) -> Self:
+        """The same where a name needs a probability of at least `least`: a less sure one is only who a face perhaps is,
+        and the probability then that it is not that person."""
+        faces = tuple(replace(face, prediction=face.prediction.at_least(least)) for face in self.faces)
+        return replace(self, faces=faces)
 
     def to_json(self) -> dict[str, Any]:
         """The answer as `mien classify --json` prints it."""

@@ -39,7 +39,8 @@ def test_a_person_is_enrolled(mien: Mien, trained: Painted, tmp_path: Path) -> N
     assert result.exit_code == 0 and version.endswith("-002")
     assert result.stdout.splitlines() == [
         "Added 1 photo to Bea.",
-        f"model       {version} is in use and knows Bea by 1 photo; `mien train` fits it to all again",
+        f"model       {version} is in use and knows Bea by 1 photo; `mien -C {trained.folder} train` fits it to "
+        "all again",
     ]
     found = json.loads(mien("-C", trained.folder, "classify", photo, "--json").stdout)
     assert [face["person"] for face in found["faces"]] == ["Bea"]
@@ -55,7 +56,7 @@ def test_a_guess_is_said_when_somebody_is_enrolled(mien: Mien, trained: Painted,
     assert said in " ".join(result.stdout.split()) and "Cut a photo to the face of Bea" in result.stdout
     known = trained.paint(tmp_path / "2.png", "Bo", "Freya", sides=(90, 60))
     sure = mien("-C", trained.folder, "add", "Cem", known, "--enrol")
-    assert sure.exit_code == 0 and "guess" not in sure.stdout, "the other one is Bo"
+    assert sure.exit_code == 0 and "guessed" not in sure.stdout, "the other one is Bo"
 
 
 def test_what_cannot_be_enrolled_is_said(mien: Mien, three_people: Painted, tmp_path: Path) -> None:

@@ -203,3 +203,49 @@ def test_status_for_programs(mien: Mien, album: Path) -> None:
     assert {"name": "Amara", "photos": 6, "faces": 6} in found["people"]
     assert found["model"]["people"] == 6
     assert (found["next_step"], found["damaged"]) == (None, None), "nothing needs doing"
+
+
+# Names that are nearly somebody's
+
+
+@pytest.fixture
+def two_people(painted: Painted) -> Painted:
+    painted.photo("Ada Lovelace/1.png", "Ada")
+    painted.photo("Zoë/1.png", "Bo")
+    return painted
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("ada lovelace", "Ada Lovelace"),
+        ("Ada Lovelase", "Ada Lovelace"),
+        ("Lovelace Ada", "Ada Lovelace"),
+        ("Zoe", "Zoë"),
+    ],
+)
+def test_a_new_name_that_is_nearly_somebodys_is_told(
+    mien: Mien, two_people: Painted, tmp_path: Path, name: str, other: str
+) -> None:
+    photo = two_people.paint(tmp_path / "1.png", "Ada")
+    result = mien("-C", two_people.folder, "add", name, photo)
+    assert result.exit_code == 0 and result.stdout.startswith(f"Added 1 photo to {name}.\n"), "it works all the same"
+    assert rows(result.stdout)["near name"] == (
+        f'"{name}" is new, and nearly the name of "{other}"; if they are one person: '
+        f"{command(two_people.folder, 'join', name, other)}"
+    )
+    assert "near name" not in mien("-C", two_people.folder, "add", name, photo).stdout, "nobody is new any more"
+    assert "near name" not in mien("-C", two_people.folder, "add", "Grace", photo).stdout
+
+
+def test_whom_was_meant_is_asked_wherever_a_person_is_named(mien: Mien, two_people: Painted) -> None:
+    for words in (
+        ["remove", "Ada Lovelase"],
+        ["remove", "Ada", "--everywhere", "--yes"],
+        ["show", "Ada Lovlace/1.png"],
+    ):
+        result = mien("-C", two_people.folder, *words)
+        assert result.exit_code == 2 and "Did you mean Ada Lovelace?" in result.stderr, words
+    assert "Did you mean" not in mien("-C", two_people.folder, "remove", "Grace").stderr
+    person = mien("-C", two_people.folder, "show", "Zoë")
+    assert person.exit_code == 2 and '"Zoë" is a person, and no photo. ' in person.stderr.replace("\n     ", "")

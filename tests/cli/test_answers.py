@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from mien.cli import answers
+from mien.cli.console import cells
 from mien.text.answers import AnswerKind
 from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Mien = Callable[..., Any]
 GOOD = Quality(80, 1, 1, 1, 1)
+PLAIN = answers.View()
 FACE = {
     "box",
     "detector_score",
@@ -55,7 +57,7 @@ def party(trained: Painted, tmp_path: Path) -> Path:
 
 
 def test_a_photo_is_answered_in_columns(mien: Mien, trained: Painted, party: Path) -> None:
-    result = mien("-C", trained.folder, "classify", party / "a.png")
+    result = mien("-C", trained.folder, "classify", party / "a.png", "--verbose")
     assert result.exit_code == 0 and result.stderr == ""
     photo, *faces = result.stdout.splitlines()
     assert photo == f"{party / 'a.png'}  3 faces, left to right"
@@ -68,12 +70,10 @@ def test_a_photo_is_answered_in_columns(mien: Mien, trained: Painted, party: Pat
 
 
 def test_names_of_any_width_keep_the_columns(mien: Mien, trained: Painted, party: Path) -> None:
-    from mien.cli.console import cells
-
     for old, new in (("Ada", "山田 太郎"), ("Bo", "x" * 120)):
         (trained.training / old).rename(trained.training / new)
     mien("-C", trained.folder, "train")
-    faces = mien("-C", trained.folder, "classify", party / "a.png").stdout.splitlines()[1:]
+    faces = mien("-C", trained.folder, "classify", party / "a.png", "-v").stdout.splitlines()[1:]
     assert f"{'x' * 39}…" in faces[0] and "山田 太郎" in faces[2]
     assert len({cells(face[: face.index("box")]) for face in faces}) == 1
     assert "x" * 120 in mien("-C", trained.folder, "classify", party / "a.png", "--json").stdout
@@ -221,7 +221,7 @@ def test_another_encoder_is_noticed(mien: Mien, trained: Painted, party: Path, m
     monkeypatch.setattr("mien.seeing.eyes.RECIPE", "another")
     result = mien("-C", trained.folder, "classify", party)
     assert result.exit_code == 9
-    assert "was made with the encoder" in result.stderr and "mien train" in result.stderr
+    assert "was made with the encoder" in result.stderr and f"`mien -C {trained.folder} train`" in result.stderr
 
 
 def test_people_who_do_not_exist_are_named(mien: Mien, trained_album: Path, sample: Path) -> None:
@@ -242,9 +242,9 @@ def face(person: str | None, reason: Finding | None = None, quality: Quality = G
     return NamedFace(Face((1, 2, 30, 40), np.zeros((5, 2), np.float32), 0.9, "told"), quality, prediction)
 
 
-def said(*faces: NamedFace, learned: tuple[str, ...] = ()) -> list[str]:
+def said(*faces: NamedFace, learned: tuple[str, ...] = (), view: answers.View = PLAIN) -> list[str]:
     photo = Photo("0" * 64, 100, 100, "PNG", "5a" * 8)
-    return [" ".join(line.split()) for line in answers._text(Answer("a.jpg", "m", photo, faces, None, learned))]
+    return [" ".join(line.split()) for line in answers._text(Answer("a.jpg", "m", photo, faces, None, learned), view)]
 
 
 def small(size: float) -> NamedFace:
@@ -256,7 +256,7 @@ NOBODY = Finding(AnswerKind.NOBODY)
 
 def test_each_answer_says_its_reason_and_what_is_low_in_the_face() -> None:
     poor = Quality(30, 0.4, 0.6, 0.5, 0.1)
-    _, *lines = said(
+    faces = [
         face("Ada"),
         face("Ada", None, poor),
         face("Ada", Finding(AnswerKind.BARELY, ("Ada",))),
@@ -264,30 +264,99 @@ def test_each_answer_says_its_reason_and_what_is_low_in_the_face() -> None:
         face(None, Finding(AnswerKind.NEARLY, ("Ada",))),
         face(None, Finding(AnswerKind.BETWEEN, ("Ada", "Bo")), score=0.9),
         small(18.4),
-        face(None, Finding(AnswerKind.TOO_BLURRED), replace(GOOD, sharpness=0.1)),
-    )
+    ]
+    _, *lines = said(*faces)
     assert lines == [
-        "1 Ada 90.0 % then Bo 5.0 % box 1,2 30,40",
-        "2 Ada 90.0 % then Bo 5.0 % box 1,2 30,40 small, 30 px; blurred; turned; badly lit",
-        "3 Ada 90.0 % then Bo 5.0 % box 1,2 30,40 doubtful",
-        "4 unknown 90.0 % nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40",
-        "5 unknown 90.0 % nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40 perhaps Ada",
-        "6 unknown - nearest Ada 90.0 %, Bo 5.0 % box 1,2 30,40 Ada or Bo",
-        "7 unknown - box 1,2 30,40 too small to tell, 18 px",
-        "8 unknown - box 1,2 30,40 too blurred to tell",
+        "1 Ada 90 % then Bo 5 %",
+        "2 Ada 90 % then Bo 5 % small, 30 px; blurred; turned; badly lit",
+        "3 Ada 90 % then Bo 5 % doubtful",
+        "4 unknown 90 %",
+        "5 unknown 90 % perhaps Ada (90 %)",
+        "6 unknown - Ada or Bo (90 % and 5 %)",
+        "7 unknown - too small to tell, 18 px",
+    ]
+    blurred = face(None, Finding(AnswerKind.TOO_BLURRED), replace(GOOD, sharpness=0.1))
+    _, *lines = said(face(None, NOBODY, poor), *faces[4:], blurred, view=answers.View(top=True, all=True))
+    assert lines == [
+        "1 unknown 90 % nearest Ada 90 %, Bo 5 % box 1,2 30,40 small, 30 px; blurred; turned; badly lit",
+        "2 unknown 90 % nearest Ada 90 %, Bo 5 % box 1,2 30,40 perhaps Ada (90 %)",
+        "3 unknown - nearest Ada 90 %, Bo 5 % box 1,2 30,40 Ada or Bo (90 % and 5 %)",
+        "4 unknown - box 1,2 30,40 too small to tell, 18 px",
+        "5 unknown - box 1,2 30,40 too blurred to tell",
     ]
 
 
 def test_many_faces_of_which_nothing_is_to_be_said_are_counted() -> None:
     first, *lines = said(face("Ada"), *map(small, range(12, 16)), face(None, NOBODY))
-    assert first == "a.jpg 6 faces, left to right" and len(lines) == 3
-    assert lines[1].startswith("6 unknown") and lines[2] == "and 4 unknown faces: 4 too small to tell"
-    _, *lines = said(face("Ada"), *map(small, range(12, 16)), *[face(None, NOBODY)] * 8)
-    assert [line[:5] for line in lines] == ["1 Ada", "and 1"]
-    assert lines[1] == "and 12 unknown faces: 4 too small to tell"
+    assert first == "a.jpg 6 faces, left to right" and len(lines) == 2
+    assert lines == ["1 Ada 90 % then Bo 5 %", "and 5 unknown faces: 4 too small to tell"]
     _, *lines = said(*[face(None, NOBODY)] * 11)
     assert lines == ["11 unknown faces"]
-    assert len(said(*[face(None, NOBODY)] * 10)) == 11 and len(said(*map(small, (12, 13, 14)))) == 4
+    assert len(said(*[face(None, NOBODY)] * 3)) == 4 and len(said(*map(small, (12, 13, 14)))) == 4
+    assert len(said(*[face(None, NOBODY)] * 11, view=answers.View(all=True))) == 12
+
+
+def test_only_faces_with_a_name_are_told_where_no_other_is_wanted(mien: Mien, trained: Painted, party: Path) -> None:
+    only = answers.View(only_named=True)
+    assert said(face(None, NOBODY), face("Ada"), view=only) == [
+        "a.jpg 2 faces, left to right, 1 named",
+        "2 Ada 90 % then Bo 5 %",
+    ]
+    assert said(face(None, NOBODY), view=only) == [] and said(view=only) == []
+    words = ("-C", trained.folder, "classify", party, "--only-named")
+    told = mien(*words)
+    assert (
+        told.exit_code == 6 and "b.png" not in told.stdout and "c.jpg" in told.stdout and "unknown  " not in told.stdout
+    )
+    full, broken = map(json.loads, mien(*words, "--json").stdout.splitlines())
+    assert [one["person"] for one in full["faces"]] == ["Bo", "Ada"] and "error" in broken
+    rows = list(csv.DictReader(io.StringIO(mien(*words, "--csv").stdout)))
+    assert [(row["face"], row["person"]) for row in rows] == [("1", "Bo"), ("3", "Ada"), ("", "")]
+
+
+def test_a_name_that_is_less_sure_than_wanted_is_only_perhaps(
+    mien: Mien, trained: Painted, party: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Answer("a.jpg", "m", None, (face("Ada"), face(None, NOBODY)), None)
+    assert answer.at_least(0.9).predictions == answer.predictions
+    ada, nobody = answer.at_least(0.91).predictions
+    assert ada.person is None and ada.reason == Finding(AnswerKind.NEARLY, ("Ada",))
+    assert ada.probability == pytest.approx(0.1)
+    assert nobody == answer.predictions[1]
+    monkeypatch.setattr(Answer, "at_least", lambda self, least: replace(self, learned=(str(least),)))
+    told = mien("-C", trained.folder, "classify", party / "a.png", "--least", "97.5", "--json")
+    assert json.loads(told.stdout)["learned"] == ["0.975"]
+    for least in ("101", "-1"):
+        assert mien("-C", trained.folder, "classify", party, "--least", least).exit_code == 2
+
+
+def test_quiet_prints_the_answers_and_nothing_else(mien: Mien, trained: Painted, party: Path) -> None:
+    loud, quiet = (mien("-C", trained.folder, "classify", party, *more) for more in ((), ("-q",)))
+    assert loud.stdout.startswith(quiet.stdout) and "3 photos" in loud.stdout and "3 photos" not in quiet.stdout
+    assert quiet.stderr == "" and mien("-C", trained.folder, "classify", party, "-q", "--json").stderr == ""
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_answers_fit_the_terminal_without_breaking_a_word(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(answers, "columns_of", lambda _: columns)
+    monkeypatch.setattr("mien.cli.console.columns_of", lambda _: columns)
+    poor = Quality(30, 0.4, 0.6, 0.5, 0.1)
+    faces = (
+        face("Ada", None, poor),
+        face("Maximiliane Oberhuber-Schmidt", Finding(AnswerKind.TWICE, ("Maximiliane Oberhuber-Schmidt",)), poor),
+        face("山田 太郎", None, poor),
+        face(None, Finding(AnswerKind.BETWEEN, ("Maximiliane Oberhuber-Schmidt", "Ada")), poor, 0.9),
+    )
+    photo = Photo("0" * 64, 100, 100, "PNG", "5a" * 8)
+    words = {word for line in said(*faces, view=answers.View(True, True)) for word in line.split()}
+    for view in (answers.View(), answers.View(top=True, all=True)):
+        learned = ("Ada", "Maximiliane Oberhuber-Schmidt")
+        for text in answers._text(Answer("holiday/2026/beach/a.jpg", "m", photo, faces, None, learned), view):
+            for line in text.split("\n"):
+                assert cells(line) <= columns, line
+                assert line == line.rstrip()
+            if text.startswith("  "):
+                assert set(text.split()) <= words, text
 
 
 def test_a_photo_that_was_learned_from_says_so(mien: Mien, trained: Painted) -> None:
@@ -306,3 +375,23 @@ def test_the_table_and_json_have_the_reason(mien: Mien, trained: Painted, party:
     assert [row["reason"] for row in csv.DictReader(io.StringIO(table))] == ["", "nobody", ""]
     found = json.loads(mien("-C", trained.folder, "classify", party / "a.png", "--json").stdout)
     assert [one["reason"] for one in found["faces"]] == [None, "nobody", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.zip", b"PK\x03\x04" + b"x" * 99, "is not a photo but an archive (ZIP), which may hold photos"),
+        ("a.lnk", b"L\0\0\0\x01\x14\x02\0" + b"x" * 99, "is not a photo but a shortcut, which only says where"),
+        ("a.url", b"[InternetShortcut]\r\nURL=x\r\n", "is not a photo but a shortcut"),
+        ("a.webloc", b"bplist00" + b"x" * 99, "is not a photo but a shortcut"),
+    ],
+)
+def test_what_holds_or_leads_to_photos_says_what_to_do(
+    mien: Mien, trained: Painted, tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    result = mien("-C", trained.folder, "classify", tmp_path / name)
+    assert result.exit_code == 6 and f"{name}  unreadable: it {said}" in result.stdout
+    assert "Unpack it" in result.stdout or "Give mien the photo or the folder to which it leads." in result.stdout
+    added = mien("-C", trained.folder, "add", "Ada", tmp_path / name)
+    assert added.exit_code == 2 and said in added.stderr

@@ -142,3 +142,77 @@ def test_notes_are_said_at_once_unless_a_summary_follows(capsys: pytest.CaptureF
 
 def test_long_waits_are_said_in_hours() -> None:
     assert [console._duration(seconds) for seconds in (0.4, 61, 3600 * 2 + 65)] == ["0:00", "1:01", "2:01:05"]
+
+
+# On a terminal
+
+
+@pytest.fixture(params=[60, 80, 120])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A terminal that is so wide."""
+    monkeypatch.setattr(console, "columns_of", lambda _: request.param)
+    return int(request.param)
+
+
+def test_lines_end_between_words(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "Somebody is nearly somebody else, who is in the album; of 93.1 % of them nobody knows why, " * 3
+    say(text)
+    entry("about", text, "33")
+    tell(f"mien: {text}", 6)
+    out, err = capsys.readouterr()
+    for line in (*out.splitlines(), *err.splitlines()):
+        assert cells(line) <= columns and set(line.split()) <= {*text.split(), "about", "mien:"}
+        assert not line.endswith("93.1"), "a number and its unit are together"
+    assert len(err.splitlines()) > 1 and all(line.startswith(" " * 6) for line in err.splitlines()[1:])
+
+
+def test_what_is_for_programs_stays_whole(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_json({"words": "word " * 100})
+    assert capsys.readouterr().out.splitlines()[1].strip() == f'"words": "{"word " * 100}"'
+
+
+@pytest.mark.parametrize(
+    "command", ["mien -C 'our club' train", "mien -C club models drop", "`mien add PERSON PHOTO`", "mien daily"]
+)
+def test_a_command_can_be_copied(columns: int, command: str) -> None:
+    for before in range(columns):
+        lines = console.broken(f"{'x' * before} : {command}", columns)
+        assert any(command in line for line in lines), lines
+
+
+def test_a_table_that_is_too_wide_is_told_row_by_row(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [["* one", "7", "w" * 30, "x" * 20, "-"], ["  two", "damaged: it says so itself"]]
+    console.table(["  name", ">photos", "width", "height", "note"], rows)
+    lines = capsys.readouterr().out.splitlines()
+    if columns < 80:
+        assert lines[0] == "* one" and lines[1:3] == [f"    photos 7; width {'w' * 30}; height", f"      {'x' * 20}"]
+        assert lines[3:] == ["  two", "    damaged: it says so itself"]
+    else:
+        assert lines[0].split() == ["name", "photos", "width", "height", "note"]
+        assert lines[1] == f"* one        7  {'w' * 30}  {'x' * 20}  -"
+        assert lines[2] == "  two   damaged: it says so itself"
+
+
+def test_colours_can_be_read_on_dark_and_on_light_ground(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their contrast to black and to white, as WCAG 2.2 has it."""
+
+    def linear(channel: int) -> float:
+        share = channel / 255
+        return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+    for code in console._ON_ANY_GROUND.values():
+        number = int(code.rpartition(";")[2])
+        steps = (0, 95, 135, 175, 215, 255)
+        grey, (high, low) = [8 + 10 * (number - 232)] * 3, divmod(number - 16, 36)
+        colour = grey if number >= 232 else [steps[high], steps[low // 6], steps[low % 6]]
+        red, green, blue = map(linear, colour)
+        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) >= 4, code
+    monkeypatch.setattr(console, "_has_colour", lambda _: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert (
+        paint("x", "33") == "\x1b[38;5;130mx\x1b[0m" and paint("x", "1") == "\x1b[1mx\x1b[0m" and paint("", "33") == ""
+    )
+    monkeypatch.setenv("TERM", "linux")
+    monkeypatch.delenv("COLORTERM", raising=False)
+    assert paint("x", "33") == "\x1b[33mx\x1b[0m"

@@ -206,7 +206,7 @@ def test_an_empty_album_is_said(mien: Mien, painted: Painted, verb: str) -> None
     result = mien("-C", painted.folder, verb)
     assert result.exit_code == 4
     assert f"{painted.training} holds no photo of a person." in result.stderr
-    assert "mien add PERSON PHOTO" in result.stderr
+    assert f"`mien -C {painted.folder} add PERSON PHOTO`" in result.stderr
 
 
 def test_an_album_without_a_face_is_said(mien: Mien, painted: Painted) -> None:

@@ -66,7 +66,7 @@ def test_what_cannot_be_read_gets_no_copy(tmp_path: Path) -> None:
 
 def test_a_label_says_who_and_how_sure() -> None:
     assert label(named((0, 0, 1, 1), "Ada", 0.972)) == ("Ada", "97 %")
-    assert label(named((0, 0, 1, 1), "Ada", 0.9999)) == ("Ada", "99 %"), "nothing is certain"
+    assert label(named((0, 0, 1, 1), "Ada", 0.9999)) == ("Ada", ">99 %"), "nothing is certain"
     assert label(named((0, 0, 1, 1), None)) == ("unknown", "")
     reasons = (
         (Finding(AnswerKind.NOBODY), "unknown"),

@@ -342,3 +342,33 @@ def test_a_link_to_a_folder_above_does_not_walk_for_ever(tmp_path: Path) -> None
     touch(tmp_path / "a" / "a.jpg")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert len(photos_below([tmp_path]).photos) == 1
+
+
+# What people have photos in that is none
+
+
+def test_an_archive_or_a_shortcut_where_photos_should_be_is_said_to_be_one(tmp_path: Path) -> None:
+    create_album(tmp_path / "album", "personal")
+    layout = Layout.of(tmp_path / "album", Settings())
+    person = layout.training / "Ada"
+    person.mkdir()
+    for name in ("holiday.zip", "more.RAR", "Photos.lnk", "club.url", "page.webloc", "notes.txt", ".zip"):
+        (person / name).write_bytes(b"x")
+    (tmp_path / "elsewhere").mkdir()
+    (person / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    left = {one.path.rpartition("/")[2]: str(one.kind) for one in walk(layout, [TRAINING]).left_out}
+    assert left == {
+        "holiday.zip": "archive",
+        "more.RAR": "archive",
+        "Photos.lnk": "shortcut",
+        "club.url": "shortcut",
+        "page.webloc": "shortcut",
+        "linked": "linked folder",
+    }
+    assert all(one.kind.remedy for one in walk(layout, [TRAINING]).left_out), "each says what to do"
+
+
+def test_a_folder_with_an_archive_and_no_photo_says_so(tmp_path: Path) -> None:
+    (tmp_path / "holiday.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UsageError, match=r'holds no photo, but "holiday.zip", an archive \(ZIP\). Unpack it'):
+        photos_below([tmp_path])

@@ -217,3 +217,22 @@ def test_pairs_are_all_that_are_alike(names: list[str]) -> None:
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_being_alike_is_mutual(one: str, other: str) -> None:
     assert alike(one, other) == alike(other, one) == bool(alike_names(one, [other])) == bool(alike_pairs([one, other]))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Ada Lovelase", "Did you mean Ada Lovelace? "),
+        ("ada lovelace", "Did you mean Ada Lovelace? "),
+        ("Lovelace Ada", "Did you mean Ada Lovelace? "),
+        ("Ada", "Did you mean Ada Lovelace? "),
+        ("Zoe", "Did you mean Zoë? "),
+        ("Jürgen Muller", "Did you mean Jürgen Müller? "),
+        ("Grace", ""),
+        ("", ""),
+    ],
+)
+def test_who_was_meant_is_asked(name: str, said: str) -> None:
+    from mien.text.names import meant
+
+    assert meant(name, ["Ada Lovelace", "Zoë", "Jürgen Müller", "Bo"]) == said

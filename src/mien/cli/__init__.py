@@ -18,8 +18,8 @@ from typer.core import TyperGroup
 
 from mien import __version__
 from mien.cli import albums, answers, collecting, corrections, encoders, finding, learning, models
-from mien.cli.console import of_the_system, tell, tell_error
-from mien.cli.place import Place
+from mien.cli.console import commands_for, of_the_system, tell, tell_error
+from mien.cli.place import NAMED, Place, take_album_anywhere
 from mien.errors import MienError, UsageError
 from mien.text.names import is_unicode, quoted_name
 
@@ -32,6 +32,10 @@ class Mien(TyperGroup):
     """Runs the commands; the one place where errors become exit codes (see mien.errors)."""
 
     words: list[str] | None = None
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        take_album_anywhere(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         self.words = list(args)
@@ -66,7 +70,7 @@ app = typer.Typer(
     name="mien",
     cls=Mien,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # rich's help costs as much time again as everything else in `mien --help`
     help="Who is in a picture - or that nobody knows. A face classifier that keeps itself trained.",
     epilog="The whole story: mien init a; cp -r photos/* a/training-images/; mien -C a train; mien -C a classify x.jpg",
@@ -83,13 +87,22 @@ def _version(asked: bool) -> None:
 def common(
     context: typer.Context,
     album: Annotated[
-        Path, typer.Option("-C", "--album", metavar="ALBUM", help="The album to work in.", show_default="this folder")
-    ] = Path(),
+        Path | None,
+        typer.Option(
+            "-C",
+            "--album",
+            metavar="ALBUM",
+            help="The album to work in, instead of the one in which this folder lies.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    context.obj = Place(album, context.obj.eyes if context.obj else None)
+    commands_for(None, None)
+    context.meta[NAMED] = album
+    context.obj = context.obj or Place()
 
 
 app.command(name="init", short_help="Make an album.")(albums.init)

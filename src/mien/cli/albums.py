@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.completing import encoders, people
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
-from mien.storage.layout import TRAINING, shown
+from mien.storage.layout import TRAINING, require_free, shown
 from mien.text.models import did_not_count
+from mien.text.names import quoted_name
 from mien.text.shell import command
 from mien.text.words import count, first_few, level, listed
 
@@ -51,19 +53,26 @@ def init(
     ] = None,
     encoder: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Its encoder, one that mien encoders lists.", show_default="the best here"),
+        typer.Option(
+            metavar="NAME",
+            help="Its encoder, one that mien encoders lists.",
+            show_default="the best here",
+            autocompletion=encoders,
+        ),
     ] = "",
+    nested: Annotated[bool, typer.Option("--nested", help="Make it even within another album.")] = False,
 ) -> None:
     """Make an album: a folder with mien.toml and training-images/<person>/."""
     from mien import Album
     from mien.encoders.listing import advice
 
+    require_free(folder, nested)  # before anything is asked
     if basis is None:
         basis = "personal"
         if asked():
             say("Recognising people needs a lawful basis: consent, contract, legitimate interest, or personal.")
             basis = typer.prompt("Yours", default=basis)
-    album = Album.create(folder, basis, encoder)
+    album = Album.create(folder, basis, encoder, nested=nested)
     entry("album", str(folder))
     entry("basis", album.settings.basis)
     _print_encoder(album.settings.encoder, advice(album.settings.encoder, folder))
@@ -78,7 +87,7 @@ def asked() -> bool:
 
 def add(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.", autocompletion=people)],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders of photos.")],
     enrol: Annotated[
         bool, typer.Option("--enrol", help="Let the current model know this person at once, without training.")
@@ -86,11 +95,16 @@ def add(
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     with Reporter(notes=False) as progress:
-        added = opened(context, progress).add(person, photos, enrol)
+        album = opened(context, progress)
+        added = album.add(person, photos, enrol)
     if added.back:
         entry("back", f"{printable(person)}, who was removed on {added.back.on}, may come from sources again")
     known = f"; {added.known:,} {'was' if added.known == 1 else 'were'} there already" if added.known else ""
     say(f"Added {count(len(added.added), 'photo')} to {printable(person)}{known}.")
+    for other in added.near[:FEW]:
+        both = f"{quoted_name(person)} is new, and nearly the name of {quoted_name(other)}"
+        join = command(album.folder, "join", person, other)
+        entry("near name", f"{both}; if they are one person: {join}", "33")
     for error in added.failures:
         entry("not added", str(error), "33")
     for error in added.unreadable:
@@ -115,7 +129,7 @@ def print_guesses(guesses: Sequence[Finding]) -> None:
 
 def remove(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.", autocompletion=people)],
     photos: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),

@@ -6,14 +6,27 @@ import csv
 import io
 import sys
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.albums import Forget
-from mien.cli.console import SHOWN, Reporter, cells, csv_text, fit, json_text, paint, printable, say, tell, widest
+from mien.cli.console import (
+    Reporter,
+    cells,
+    columns_of,
+    csv_text,
+    fit,
+    fitted,
+    json_text,
+    paint,
+    printable,
+    say,
+    tell,
+    widest,
+)
 from mien.cli.place import opened, place
 from mien.errors import PhotoError, UsageError
 from mien.text.answers import AnswerKind, LowQuality
@@ -44,8 +57,10 @@ FACE_COLUMNS = (
 CANDIDATE_COLUMNS = ("person", "probability", "score")
 POOR = (AnswerKind.TOO_SMALL, AnswerKind.TOO_BLURRED)
 """Why a face cannot be recognised, whoever it is."""
-FEW_POOR = 3
-"""Such faces that have a line each in a photo; more are only counted."""
+FEW_NOBODY = 3
+"""Faces that are like nobody, or too poor to tell, that have a line each in a photo; more are only counted."""
+LIKELY = 0.05
+"""The probability from which on it is said who else a face with a name may be."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """With one of these in front a spreadsheet takes a cell for a formula, and runs it."""
 
@@ -53,7 +68,15 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def classify(
     context: typer.Context,
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders that hold some.")],
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many names to consider for each face.")] = 3,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Say the N likeliest names of each face; --json and --csv say 3.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs, a line a photo.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table, a row a face.")] = False,
     annotate: Annotated[
@@ -67,20 +90,41 @@ def classify(
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
     forget: Forget = False,
+    least: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="PERCENT",
+            help='Only names that are so sure; others are "perhaps".',
+            show_default=False,
+        ),
+    ] = 0,
+    only_named: Annotated[
+        bool, typer.Option("--only-named", help="Leave out faces without a name, and photos without such a face.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say all of every face: likeliest names, box, quality.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the answers and nothing else.")] = False,
 ) -> None:
     """Say who is in photos, or that nobody knows. What was seen in them is remembered for some days, so that asking
     again is quick."""
     if as_json and as_csv:
         raise UsageError("--json and --csv", "exclude each other", "Give one of them.")
     seen: Counter[str] = Counter()
-    with Reporter() as progress:
-        for answer in _ask(context, photos, top, annotate, sheet, model, progress, forget):
+    view = View(top=bool(top) or verbose, all=verbose, only_named=only_named)
+    top = top or TOP
+    with Reporter(quiet=quiet) as progress:
+        for answer in _ask(context, photos, top, annotate, sheet, model, least / 100, progress, forget):
             if as_json:
-                lines: Iterable[str] = [_json(answer)]
+                lines: Iterable[str] = _json(answer, only_named)
             elif as_csv:
-                lines = [_csv([*([] if seen else [_header(top)]), *_rows(answer, top)])]
+                rows = _rows(answer, top, only_named)
+                rows[:0] = [] if seen else [[*_header(top)]]
+                lines = [_csv(rows)] if rows else []
             else:
-                lines = _text(answer)
+                lines = _text(answer, view)
             for line in lines:
                 progress.say(line)
             seen.update(
@@ -92,20 +136,41 @@ def classify(
                 faceless=answer.error is None and not answer.faces,
                 unreadable=answer.error is not None,
             )
-    plain = not (as_json or as_csv)
-    summarise = say if plain else tell
+    if not quiet:
+        plain = not (as_json or as_csv)
+        _sum_up(seen, annotate, sheet, plain)
+        if plain and model is None and on_terminals() and (advice := opened(context).advice()):
+            tell(f"\nThis model's encoder is the one that came with mien. {advice.line}", 0)
+    if seen["unreadable"]:
+        raise typer.Exit(PhotoError.exit_code)
+
+
+TOP = 3
+"""Names that are considered for each face where the command line does not say how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the text says of faces: of each the likeliest names where `top`, `all` of it, or `only_named` faces."""
+
+    top: bool = False
+    all: bool = False
+    only_named: bool = False
+
+
+def _sum_up(seen: Counter[str], annotate: Path | None, sheet: Path | None, plain: bool) -> None:
+    """What is said at the end of a run, beside the answers if they are `plain` text."""
+    told = say if plain else tell
     if seen["photos"] > 1:
-        summarise(("\n" if plain else "") + _summary(seen))
+        if plain:
+            say()
+        told(_summary(seen))
     if annotate is not None:
-        summarise(f"Annotated copies are in {printable(str(annotate))}")
+        told(f"Annotated copies are in {printable(str(annotate))}")
     if sheet is not None:
         kilobytes = sheet.stat().st_size / 1000
         size = f"{kilobytes / 1000:,.1f} MB" if kilobytes >= 1000 else f"{kilobytes:.0f} kB"
-        summarise(f"The contact sheet is {printable(str(sheet))} ({size})")
-    if plain and model is None and on_terminals() and (advice := opened(context).advice()):
-        tell(f"\nThis model's encoder is the one that came with mien. {advice.line}")
-    if seen["unreadable"]:
-        raise typer.Exit(PhotoError.exit_code)
+        told(f"The contact sheet is {printable(str(sheet))} ({size})")
 
 
 def on_terminals() -> bool:
@@ -120,16 +185,17 @@ def _ask(
     annotate: Path | None,
     sheet: Path | None,
     model: Path | None,
+    least: float,
     progress: Progress,
     forget: bool,
 ) -> Iterator[Answer]:
-    """The answers. A model that is named needs no album, so this folder must be one only if -C says so."""
+    """The answers. A model that is named needs no album, so there must be one only if -C says so."""
     from mien import Album, classify
 
     here = place(context)
-    if model is not None and here.folder == Path() and not Album.is_at(here.folder):
-        return classify(photos, model, top, annotate, sheet, eyes=here.eyes, progress=progress)
-    return opened(context, progress).classify(photos, top, annotate, model, forget, sheet)
+    if model is not None and here.named is None and not Album.is_at(here.folder):
+        return classify(photos, model, top, annotate, sheet, least=least, eyes=here.eyes, progress=progress)
+    return opened(context, progress).classify(photos, top, annotate, model, forget, sheet, least)
 
 
 def _summary(seen: Counter[str]) -> str:
@@ -148,49 +214,68 @@ def _summary(seen: Counter[str]) -> str:
     return line
 
 
-def _text(answer: Answer) -> Iterator[str]:
-    """A line for the photo and one for each face, in columns; faces of which nothing is to be said but that they are
-    unknown are only counted, where they are many."""
+def _text(answer: Answer, view: View = View()) -> Iterator[str]:
+    """A line for the photo and one for each face, in columns; unknown faces of which there is nothing to be said are
+    only counted, where they are many."""
+    named = sum(face.prediction.person is not None for face in answer.faces)
+    if view.only_named and not named and not answer.error:
+        return
     name = paint(printable(answer.path), "1")
     learned = f"; the model learned {listed(answer.learned)} from this photo" if answer.learned else ""
     if answer.photo and (of := of_preview(answer.photo.format, answer.photo.width, answer.photo.height)):
         learned += f"; {of}"
     if answer.error:
         what = f"unreadable: it {answer.error.what}. {answer.error.remedy}"
-        yield f"{name}  {paint(printable(what), '31')}"
+        yield fitted(f"{name}  {paint(printable(what), '31')}", hanging=6)
         return
     if not answer.faces:
-        yield f"{name}  {paint(printable(f'no face found{learned}'), '2')}"
+        yield fitted(f"{name}  {paint(printable(f'no face found{learned}'), '2')}", hanging=6)
         return
-    several = len(answer.faces) > 1
-    yield f"{name}  {count(len(answer.faces), 'face')}{', left to right' if several else ''}{printable(learned)}"
-    shown, folded = _folded(answer.faces)
-    who = [face.prediction.person or "unknown" for _, face in shown]
-    others = [_others(face) for _, face in shown]
-    wide, wider = widest(who), max(map(cells, others), default=0)
-    for (number, face), person, rest in zip(shown, who, others, strict=True):
-        prediction = face.prediction
-        x0, y0, x1, y1 = map(round, face.face.box)
-        sure = chance(prediction.probability) if prediction.person or _by_chance(face) else "-"
-        remarks = printable("; ".join(_remarks(face)))
-        yield (
-            f"  {number:>2}  {paint(fit(person, wide), '32' if prediction.person else '33')}  "
-            f"{sure:>7}  {fit(rest, wider)}{'  ' if wider else ''}"
-            + paint(f"box {x0},{y0} {x1},{y1}", "2")
-            + (f"  {paint(remarks, '33')}" if remarks else "")
-        )
+    many = f"{count(len(answer.faces), 'face')}{', left to right' if len(answer.faces) > 1 else ''}"
+    if view.only_named and named < len(answer.faces):
+        many += f", {named:,} named"
+    yield fitted(f"{name}  {many}{printable(learned)}", hanging=6)
+    shown, folded = _folded(answer.faces, view)
+    yield from _faces(shown, view)
     if folded:
         yield f"      {paint(_told_of(folded, bool(shown)), '33')}"
 
 
-def _folded(faces: Sequence[NamedFace]) -> tuple[list[tuple[int, NamedFace]], list[NamedFace]]:
+def _faces(shown: Sequence[tuple[int, NamedFace]], view: View) -> Iterator[str]:
+    """A line for each face; where the terminal is too narrow for one of them, what is said beside a name goes on below
+    it."""
+    wide = widest(face.prediction.person or "unknown" for _, face in shown)
+    others = [_others(face, view.top) for _, face in shown]
+    wider = max(map(cells, others), default=0)
+    heads, tails = [], []
+    for (number, face), rest in zip(shown, others, strict=True):
+        prediction = face.prediction
+        sure = chance(prediction.probability) if prediction.person or _by_chance(face) else "-"
+        who = paint(fit(prediction.person or "unknown", wide), "32" if prediction.person else "33")
+        heads.append(f"  {number:>2}  {who}  {sure:>5}")
+        box = "box {:.0f},{:.0f} {:.0f},{:.0f}".format(*face.face.box) if view.all else ""
+        remarks = printable("; ".join(_remarks(face, view.all)))
+        columns = [fit(rest, wider) if wider else "", paint(box, "2"), paint(remarks, "33")]
+        tails.append("  ".join(column for column in columns if column).rstrip())
+    screen = columns_of(sys.stdout)
+    fits = not screen or all(6 + wide + 9 + cells(tail) <= screen for tail in tails)
+    for head, tail, rest in zip(heads, tails, others, strict=True):
+        if fits or not tail:
+            yield f"{head}  {tail}".rstrip()
+        else:  # without the blanks that make columns
+            yield fitted(f"{head}  {rest}{'  ' if rest else ''}{tail[len(fit(rest, wider)) :].lstrip()}", hanging=8)
+
+
+def _folded(faces: Sequence[NamedFace], view: View) -> tuple[list[tuple[int, NamedFace]], list[NamedFace]]:
     """The faces with their numbers that have a line each, and those that are only counted: where they are more than
-    `FEW_POOR` the poor ones, and where they are more than `SHOWN` all who are like nobody."""
-    poor = [face for face in faces if _reason(face) in POOR]
+    `FEW_NOBODY` those who are like nobody or too poor to tell."""
+    numbered = list(enumerate(faces, 1))
+    if view.only_named:
+        return [(number, face) for number, face in numbered if face.prediction.person is not None], []
     nobody = [face for face in faces if _reason(face) in (*POOR, AnswerKind.NOBODY)]
-    folded = nobody if len(nobody) > SHOWN else poor if len(poor) > FEW_POOR else []
+    folded = nobody if len(nobody) > FEW_NOBODY and not view.all else []
     hidden = set(map(id, folded))
-    return [(number, face) for number, face in enumerate(faces, 1) if id(face) not in hidden], folded
+    return [(number, face) for number, face in numbered if id(face) not in hidden], folded
 
 
 def _told_of(folded: Sequence[NamedFace], others: bool) -> str:
@@ -212,30 +297,41 @@ def _by_chance(face: NamedFace) -> bool:
     return _reason(face) not in POOR and prediction.score < prediction.threshold
 
 
-def _remarks(face: NamedFace) -> Iterator[str]:
-    """What is to be said of an answer, and of the face where it is poor."""
+def _remarks(face: NamedFace, all_of_it: bool) -> Iterator[str]:
+    """What is to be said of an answer, and of the face where it is poor: of one that is like nobody only where
+    `all_of_it` is to be said."""
     reason = face.prediction.reason
     if reason and reason.kind != AnswerKind.NOBODY:
-        yield reason.why
+        likely = {one.person: chance(one.probability) for one in face.prediction.candidates}
+        sure = [likely[person] for person in reason.people if person in likely and face.prediction.person is None]
+        yield f"{reason.why} ({listed(sure)})" if sure else reason.why
+    if _reason(face) == AnswerKind.NOBODY and not all_of_it:
+        return
     quality = asdict(face.quality)
     for kind in LowQuality.in_quality(quality):
         if not (reason and reason.kind == f"too {kind}"):  # which says it already
             yield kind.say(quality)
 
 
-def _others(face: NamedFace) -> str:
-    """The candidates other than the answer, with their probabilities; "" where there are none, or they mean nothing as
-    the face is too poor."""
+def _others(face: NamedFace, top: bool) -> str:
+    """The candidates other than the answer, with their probabilities: all with `top`, otherwise those whom a face with
+    a name may well be instead. "" where there are none, or they mean nothing as the face is too poor."""
     prediction = face.prediction
     if _reason(face) in POOR:
         return ""
-    rest = [c for c in prediction.candidates if c.person != prediction.person]
+    rest = [one for one in prediction.candidates if one.person != prediction.person]
+    if not top:
+        rest = [one for one in rest if one.probability >= LIKELY and prediction.person is not None]
     names = ", ".join(f"{fit(c.person, widest([c.person]))} {chance(c.probability)}" for c in rest)
     return f"{'then' if prediction.person is not None else 'nearest'} {names}" if names else ""
 
 
-def _json(answer: Answer) -> str:
-    return json_text(answer.to_json())
+def _json(answer: Answer, only_named: bool) -> Iterator[str]:
+    if only_named and not answer.error:
+        answer = replace(answer, faces=tuple(one for one in answer.faces if one.prediction.person is not None))
+        if not answer.faces:
+            return
+    yield json_text(answer.to_json())
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:
@@ -263,13 +359,18 @@ def _header(top: int) -> list[str]:
     ]
 
 
-def _rows(answer: Answer, top: int) -> list[list[object]]:
-    """A row a face; a photo without one has a single row that says so by being empty."""
+def _rows(answer: Answer, top: int, only_named: bool) -> list[list[object]]:
+    """A row a face, or only of those that are named; a photo without one has a single row that says so by being empty,
+    or none."""
     width, learned = len(_header(top)) - 3, ", ".join(answer.learned)
     if not answer.faces:
+        if only_named and not answer.error:
+            return []
         return [[answer.path, *[""] * (width - 1), str(answer.error or ""), "", learned]]
     rows: list[list[object]] = []
     for number, face in enumerate((named.to_json() for named in answer.faces), 1):
+        if only_named and face["person"] is None:
+            continue
         row = [answer.path, number, *face["box"], face["detector_score"], face["quality"]["overall"]]
         row += [face["person"] or "", face["probability"], face["score"], face["threshold"]]
         row += [one[column] for one in face["candidates"] for column in CANDIDATE_COLUMNS]

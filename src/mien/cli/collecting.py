@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import completing
 from mien.cli.albums import Json, Strict
 from mien.cli.console import (
     SHOWN,
@@ -68,7 +69,12 @@ def collect(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="Only these sources; otherwise all.", show_default=False),
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="Only these sources; otherwise all.",
+            show_default=False,
+            autocompletion=completing.sources,
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")] = False,
     as_json: Json = False,
@@ -144,11 +150,11 @@ def schedule(
             say(f"Each day at {when:%H:%M}, in {printable(str(album.folder))}. Ctrl-C ends it.")
             album.run_daily(when, partial(print_daily, album.folder), _told_for_today)
         case "cron":
-            say(cron_line(_program(), album.folder, when))
+            say(cron_line(_program(), album.folder, when), whole=True)
         case "systemd":
             units = systemd_units(_program(), album.folder, when)
             for unit in units:
-                say(f"# ~/.config/systemd/user/{unit.name}\n{unit.text}")
+                say(f"# ~/.config/systemd/user/{unit.name}\n{unit.text}", whole=True)
             say(f"# then: systemctl --user enable --now {units[1].name}")
         case _:
             raise UsageError(f"--print {printed}", "is not known", "Say --print systemd or --print cron.")

@@ -1,6 +1,7 @@
 """How the command line speaks: results on standard output, everything about the work on standard error.
 
 A bar with rate and time left on a terminal, plain lines elsewhere; colour only on a terminal, and never with NO_COLOR.
+On a terminal lines end between words; elsewhere each is one line, however long, so that programs can take it apart.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ import errno
 import json
 import os
 import re
-import shutil
 import sys
-import textwrap
 import time
 import traceback
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from mien import __version__
 from mien.errors import MienError, StorageError
 from mien.storage.files import opening_error, storage_error
+from mien.text.shell import command
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -40,14 +40,18 @@ LABEL = 12
 SHOWN = 10
 """Lines of one kind printed before the rest is only counted; --json has them all."""
 
+WIDEST = 120
+"""Cells of a line of prose on a wider terminal."""
+
 LONGEST = 40
 """Cells of a name in a table; longer ones are cut there. --json and --csv have every name whole."""
 
 
-def say(line: str = "") -> None:
-    """A line of the result. Raises BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
+def say(line: str = "", whole: bool = False) -> None:
+    """A line of the result, which ends between words on a terminal unless it is to stay `whole`. Raises
+    BrokenPipeError if nobody reads it any more, StorageError if it cannot be kept."""
     try:
-        print(_tamed(line), flush=True)
+        print(_tamed(line if whole else fitted(line, sys.stdout)), flush=True)
     except OSError as error:
         _leave_output()
         if error.errno in (errno.EPIPE, errno.EINVAL):  # EINVAL is what Windows says
@@ -62,7 +66,7 @@ def _tamed(line: str) -> str:
 
 def say_json(value: object) -> None:
     """The result for programs."""
-    say(json_text(value, indent=2))
+    say(json_text(value, indent=2), whole=True)
 
 
 def json_text(value: object, indent: int | None = None) -> str:
@@ -86,7 +90,8 @@ _STEERS = re.compile(
     "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_UNTAMED = re.compile(rf"(?!\x1b\[\d*m){_STEERS.pattern}")
+_COLOUR = r"\x1b\[[\d;]*m"
+_UNTAMED = re.compile(rf"(?!{_COLOUR}){_STEERS.pattern}")
 _LOOKS_ESCAPED = r"\\(?=u[0-9a-fA-F]{4})"
 
 
@@ -108,9 +113,9 @@ def _leave_output() -> None:
     os.close(nowhere)
 
 
-def tell(line: str) -> None:
-    """A line about the work."""
-    print(_tamed(line), file=sys.stderr, flush=True)
+def tell(line: str, hanging: int | None = None) -> None:
+    """A line about the work; on a terminal long ones go on after `hanging` blanks."""
+    print(_tamed(fitted(for_reader(line), sys.stderr, hanging)), file=sys.stderr, flush=True)
 
 
 def tell_error(error: BaseException) -> None:
@@ -119,14 +124,14 @@ def tell_error(error: BaseException) -> None:
     if isinstance(error, OSError):
         error = of_the_system(error) or error
     if isinstance(error, MienError):
-        tell(f"{head} {printable(error.message)}")
-        tell(f"      {printable(error.remedy)}")
+        tell(f"{head} {printable(error.message)}", 6)
+        tell(f"      {printable(error.remedy)}", 6)
         return
     what = " ".join(traceback.format_exception_only(error)[-1].split())
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.")
-    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.")
+    tell(f"{head} A mistake in mien {__version__} itself: {printable(what)}{where}.", 6)
+    tell("      Please report it with this line and your command; with MIEN_DEBUG=1 set, it says more.", 6)
 
 
 def of_the_system(error: OSError) -> MienError | None:
@@ -144,20 +149,103 @@ def of_the_system(error: OSError) -> MienError | None:
 
 def entry(label: str, text: str, style: str = "") -> None:
     """A line of the result that begins with what it is about; on a terminal long text goes on below itself."""
-    text, label = printable(text), printable(label)
+    text, label = for_reader(printable(text)), printable(label)
     head = fit(label, max(cells(label), LABEL - 1)) + " "  # a source's name may be longer
-    if sys.stdout.isatty():
-        columns = min(shutil.get_terminal_size().columns, 120)
-        parts = textwrap.wrap(text, max(columns - LABEL, 20), break_long_words=False, break_on_hyphens=False) or [""]
-    else:
-        parts = [text]
+    columns = columns_of(sys.stdout)
+    parts = broken(text, max(min(columns, WIDEST) - LABEL, 20)) if columns else [text]
     for number, part in enumerate(parts):
-        say(f"{' ' * LABEL if number else head}{paint(part, style)}")
+        say(f"{' ' * LABEL if number else head}{paint(part, style)}", whole=True)
+
+
+def columns_of(stream: TextIO) -> int:
+    """How many cells a line has on the terminal that `stream` writes to; 0 where it is none."""
+    if not stream.isatty():
+        return 0
+    try:
+        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(stream.fileno()).columns
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def fitted(line: str, stream: TextIO | None = None, hanging: int | None = None) -> str:
+    """`line` as it goes to `stream`, standard output if none is named: on a terminal in as many lines as it needs, the
+    later ones after `hanging` blanks."""
+    columns = columns_of(stream or sys.stdout)
+    if not columns:
+        return line
+    return "\n".join(part for each in line.split("\n") for part in _parts(each, columns, hanging))
+
+
+def _parts(each: str, columns: int, hanging: int | None) -> list[str]:
+    indent = len(each) - len(each.lstrip()) + 2 if hanging is None else hanging
+    first, *others = broken(each, columns, columns - indent)
+    return [first, *(" " * indent + other for other in others)]
+
+
+def broken(text: str, width: int, later: int | None = None) -> list[str]:
+    """`text` in lines of at most `width` cells, and of `later` after the first, which end between words. A word that is
+    wider has a line of its own. A command is one word where it fits into a line, so that it can be copied, and so is a
+    number with its unit."""
+    held = _TOGETHER.sub(lambda found: found[0].replace(" ", "\0") if cells(found[0]) <= width else found[0], text)
+    lines, line, room = [], "", width
+    for part in re.findall(r"\s*\S+|\s+$", held):
+        if line.strip() and cells(line + part) > room:
+            lines.append(line)
+            line, room = part.lstrip(), later or width
+        else:
+            line += part
+    return [each.replace("\0", " ") for each in (*lines, line)]
+
+
+_TOGETHER = re.compile(
+    r"""`[^`]+`|\bmien -C ('[^']*'|"[^"]*"|\S+)( \S+){1,3}|(?<=: )mien( \S+){1,3}|\bmien \S+"""
+    r"""|\d (?:%|px|MB|s)(?!\w)|\bbox \S+ \S+"""
+)
+"""What looks like a command of mien in a text, a number's unit, and a box."""
+
+
+_reader: tuple[str, str] | None = None
+"""How commands name the album in which this one works, and how its user may name it where they are."""
+
+
+def commands_for(album: Path | None, named: Path | None) -> None:
+    """From now on commands name this album as its user may: not at all in it, otherwise as it was `named`. None forgets
+    the album."""
+    global _reader
+    _reader = (command(album), command(named)) if album else None
+
+
+def for_reader(text: str) -> str:
+    """`text` with its commands as they can be typed where the user is: those that name the album name it as the user
+    did, and those in `backquotes`, which name none, name it where they must."""
+    if _reader is None:
+        return text
+    ours, theirs = _reader
+    return _BACKQUOTED.sub(f"`{theirs} ".replace("\\", r"\\"), text.replace(f"{ours} ", f"{theirs} "))
+
+
+_BACKQUOTED = re.compile(r"`mien (?!-|init\b|convert\b|encoders( add| remove)?`)(?=[a-z])")
+"""The beginning of a command that works in an album and does not name it."""
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in an ANSI `style` ("1" bold, "2" dim, "32" green, "33" yellow, "31" red) where colour is wanted."""
-    return f"\x1b[{style}m{text}\x1b[0m" if style and _has_colour(stream or sys.stdout) else text
+    if not style or not text or not _has_colour(stream or sys.stdout):
+        return text
+    return f"\x1b[{_ON_ANY_GROUND.get(style, style) if _has_many_colours() else style}m{text}\x1b[0m"
+
+
+_ON_ANY_GROUND = {"2": "38;5;243", "31": "38;5;161", "32": "38;5;28", "33": "38;5;130"}
+"""Colours of xterm's palette of 256 whose contrast is 4 or more to black and to white alike (by WCAG 2.2's formula); of
+the old 16, yellow and green cannot be read on white."""
+
+
+def _has_many_colours() -> bool:
+    return "256" in os.environ.get("TERM", "") or bool({"COLORTERM", "WT_SESSION"} & os.environ.keys())
 
 
 def _has_colour(stream: TextIO) -> bool:
@@ -176,7 +264,10 @@ def _code(number: int) -> str:
 
 
 def cells(text: str) -> int:
-    """How wide a terminal shows `text`: East Asian letters take two cells, combining marks none."""
+    """How wide a terminal shows `text`: East Asian letters take two cells, combining marks and colours none."""
+    text = re.sub(_COLOUR, "", text)
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
     )
@@ -192,6 +283,29 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table whose first column says what a row is about; columns whose head begins with ">" are flush right. The last
+    cell of a row that is too short goes on to its end. On a terminal that is too narrow each row is a paragraph."""
+    rows = [list(row) for row in rows]
+    names = [head.removeprefix(">") for head in heads]
+    full = [row for row in (names, *rows) if len(row) == len(names)]
+    wide = [max(cells(row[column]) for row in full) for column in range(len(names))]
+    columns = columns_of(sys.stdout)
+    if columns and sum(wide) + 2 * (len(wide) - 1) > columns:
+        for first, *others in rows:
+            say(first.rstrip())
+            pairs = zip(names[1:], others, strict=False)
+            told = [f"{head.strip()} {cell.strip()}" for head, cell in pairs if cell.strip() not in ("", "-")]
+            say(f"    {'; '.join(told if len(others) + 1 == len(names) else others)}")
+        return
+    for row in (names, *rows):
+        line = []
+        for head, cell, width in zip(heads, row, wide, strict=False):
+            room = " " * (width - cells(cell))
+            line.append(room + cell if head.startswith(">") else cell + room)
+        say("  ".join(line).rstrip(), whole=len(row) == len(names))
+
+
 def widest(texts: Iterable[str]) -> int:
     """The width of a column that holds `texts`, at most `LONGEST` cells."""
     return min(max((cells(printable(text)) for text in texts), default=0), LONGEST)
@@ -200,11 +314,11 @@ def widest(texts: Iterable[str]) -> int:
 class Reporter:
     """A `Progress` on standard error; use it as a context manager so that no bar outlives its work.
 
-    `notes` is False for work whose summary names the bad photos: nothing is said twice.
+    `notes` is False for work whose summary names the bad photos: nothing is said twice. `quiet` work says nothing.
     """
 
-    def __init__(self, notes: bool = True) -> None:
-        self._notes = notes
+    def __init__(self, notes: bool = True, quiet: bool = False) -> None:
+        self._notes, self._quiet = notes and not quiet, quiet
         self._bar: RichBar | None = None
         self._task: TaskID | None = None
         self._title, self._done = "", 0
@@ -223,7 +337,8 @@ class Reporter:
         self.finish()
         self._title, self._total, self._done = title, total, 0
         self._started = self._said = time.monotonic()
-        if total and total >= FEW and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        is_screen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        if total and total >= FEW and is_screen and not self._quiet:
             self._bar = _rich_bar()
             self._bar.start()
             self._task = self._bar.add_task(title, total=total)
@@ -232,7 +347,7 @@ class Reporter:
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, steps)
-        elif time.monotonic() - self._said >= EVERY:
+        elif not self._quiet and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             tell(self._line())
 
@@ -240,18 +355,24 @@ class Reporter:
         if not self._notes:
             return
         if self._bar is not None:
-            self._bar.console.print(printable(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                fitted(for_reader(printable(line)), sys.stderr),
+                style="color(130)",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
         else:
             tell(printable(line))
 
     def say(self, line: str) -> None:
-        """A line of the result, above the bar where both are on one screen."""
+        """A line of the result, whole, above the bar where both are on one screen."""
         if self._bar is not None and sys.stdout.isatty():
             from rich.text import Text
 
             self._bar.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
         else:
-            say(line)
+            say(line, whole=True)
 
     def finish(self) -> None:
         if self._bar is not None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import completing
 from mien.cli.albums import Json, asked
-from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, widest
+from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, table, widest
 from mien.cli.place import opened, place
 from mien.errors import AlbumError, MienError, StorageError, UsageError
 from mien.text.encoders import EncoderKind
@@ -31,8 +32,13 @@ _LICENCE = 24
 @app.callback(invoke_without_command=True)
 def encoders(context: typer.Context, as_json: Json = False) -> None:
     """List the encoders that there are, or add one, or remove one. No album is needed."""
-    if context.invoked_subcommand:
-        return
+    if context.invoked_subcommand is None:
+        list_all(context, as_json)
+
+
+@app.command(name="list", hidden=True)
+def list_all(context: typer.Context, as_json: Json = False) -> None:
+    """What `mien encoders` does by itself."""
     from mien import list_encoders
 
     album = _album(context)
@@ -46,7 +52,14 @@ def encoders(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="add", short_help="Fetch an encoder, check it, and keep it for all albums.")
 def add(
     context: typer.Context,
-    encoder: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="One that mien knows, or your description.")],
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml",
+            help="One that mien knows, or your description.",
+            autocompletion=completing.encoders,
+        ),
+    ],
     files: Annotated[
         Path | None, typer.Option("--from", metavar="PATH", help="Its file, or the folder in which its files lie.")
     ] = None,
@@ -107,7 +120,9 @@ def _measure(context: typer.Context, album: Album | None, name: str) -> None:
 
 @app.command(name="remove", short_help="Remove an encoder that you added.")
 def remove(
-    encoder: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+    encoder: Annotated[
+        str, typer.Argument(metavar="NAME", help="An encoder that you added.", autocompletion=completing.encoders)
+    ],
 ) -> None:
     """Remove an encoder that you added. Models made with it cannot answer until it is added again."""
     from mien import remove_encoder
@@ -118,32 +133,37 @@ def remove(
 
 
 def _album(context: typer.Context) -> Album | None:
-    """The album, None where this folder is none and -C does not name it."""
+    """The album, None where the current folder lies in none and -C names none."""
     from mien import Album
 
-    here = place(context).folder
-    if here != Path():
+    here = place(context)
+    if here.named is not None:
         return opened(context)
     try:
-        return opened(context) if Album.is_at(here) else None
+        return opened(context) if Album.is_at(here.folder) else None
     except (AlbumError, StorageError):  # a mien.toml that cannot be read is no reason not to list encoders
         return None
 
 
 def _print_encoders(found: tuple[ListedEncoder, ...]) -> None:
-    wide = max(widest(one.name for one in found), len("encoder"))
-    heads = f"{'encoder':<{wide}}  {'here':<14}  {'licence':<{_LICENCE}}  commercial  numbers      size"
-    say(f"  {heads}  {'precision':<10}  cosines")
+    wide = widest(one.name for one in found)
+    rows = []
     for one in found:
         mark = paint("*", "32") if one.in_use else ">" if one.chosen else " "
         said = one.description
-        size = f"{one.bytes / 1e6:.1f} MB" if one.bytes else "-"
-        say(
-            f"{mark} {fit(one.name, wide)}  {one.here:<14}  {fit(said.licence if said else '-', _LICENCE)}  "
-            f"{('yes' if said.commercial else 'no') if said else '-':<10}  {said.dimensions if said else '-':>7}  "
-            f"{size:>8}  {', '.join(one.precisions) or '-':<10}  "
-            f"{('measured' if said.cosines else 'by album') if said else '-'}"
+        rows.append(
+            [
+                f"{mark} {fit(one.name, wide)}",
+                f"{one.here:<14}",
+                fit(said.licence if said else "-", _LICENCE),
+                ("yes" if said.commercial else "no") if said else "-",
+                f"{said.dimensions if said else '-'}",
+                f"{one.bytes / 1e6:.1f} MB" if one.bytes else "-",
+                f"{', '.join(one.precisions) or '-':<10}",
+                ("measured" if said.cosines else "by album") if said else "-",
+            ]
         )
+    table(["  encoder", "here", "licence", "commercial", ">numbers", ">    size", "precision", "cosines"], rows)
     say()
     if any(one.in_use for one in found):
         entry("*", "the album's model was made with it")
@@ -176,7 +196,12 @@ def _print_description(description: Description, files: Path | None, mirror: str
 @app.command(name="compare", short_help="Compare encoders on this album's own photos.")
 def compare(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Encoders that mien encoders lists as here.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Encoders that mien encoders lists as here.", autocompletion=completing.encoders
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Compare the album's encoder with others on the album's own photos: a table and a recommendation. Each photo is
@@ -197,7 +222,9 @@ def compare(
 @app.command(name="quantise", short_help="Make an encoder of 8-bit numbers by this album's faces.")
 def quantise(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An encoder that you added.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An encoder that you added.", autocompletion=completing.encoders)
+    ],
     as_json: Json = False,
 ) -> None:
     """Make an encoder of 8-bit numbers by this album's own faces. It is kept if the album's figures do not fall beyond
@@ -215,18 +242,18 @@ def quantise(
 
 def _print_compared(found: ComparedEncoders) -> None:
     names = [row.name if row.precision == "fp32" else f"{row.name} {row.precision}" for row in found.rows]
-    wide = max(map(len, [*names, "encoder"]))
-    say(f"{'encoder':<{wide}}  {'top-1':<21}  {'TPIR, FPIR 1 %':<21}  {'TPIR, FPIR 0.1 %':<21}   ECE  ms/face     size")
+    rows = []
     for name, row in zip(names, found.rows, strict=True):
         shares = (row.measured.top1, row.measured.tpir_at_fpir_1, row.measured.tpir_at_fpir_01)
-        both = (row.measured.ece_mated, row.measured.ece_non_mated)
-        say(
-            f"{name:<{wide}}  {'  '.join(f'{_with_interval(share):<21}' for share in shares)}  "
-            f"{100 * sum(both) / 2:>3.1f} %  {row.milliseconds:>7.1f}  {row.size / 1e6:>4.1f} MB"
-        )
+        off = 100 * sum((row.measured.ece_mated, row.measured.ece_non_mated)) / 2
+        figures = [f"{off:.1f} %", f"{row.milliseconds:.1f}", f"{row.size / 1e6:.1f} MB"]
+        rows.append([name, *(f"{_with_interval(share):<21}" for share in shares), *figures])
+    table(["encoder", "top-1", "TPIR, FPIR 1 %", "TPIR, FPIR 0.1 %", ">  ECE", ">ms/face", ">   size"], rows)
     first = found.rows[0]
-    say(f"{count(first.measured.top1.of, 'photo')} of the album, each asked about by a head fitted without it;")
-    say("in brackets the 95 % interval. ms/face: CPU time of the network alone, on this machine.")
+    say(
+        f"{count(first.measured.top1.of, 'photo')} of the album, each asked about by a head fitted without it; "
+        "in brackets the 95 % interval. ms/face: CPU time of the network alone, on this machine."
+    )
     say()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import FEW, Forget, Json, Strict, print_guesses
+from mien.cli.completing import encoders
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.corrections import mending
 from mien.cli.place import opened
@@ -101,7 +102,11 @@ def train(
     context: typer.Context,
     encoder: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="An encoder that mien encoders lists, from now on; mien.toml is changed."),
+        typer.Option(
+            metavar="NAME",
+            help="An encoder that mien encoders lists, from now on; mien.toml is changed.",
+            autocompletion=encoders,
+        ),
     ] = None,
     strict: Strict = None,
     as_json: Json = False,

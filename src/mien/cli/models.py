@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json
-from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more
+from mien.cli.completing import versions
+from mien.cli.console import SHOWN, Reporter, entry, paint, printable, say, say_json, say_more, table
 from mien.cli.place import opened
 from mien.errors import PhotoError
 from mien.storage.layout import shown
@@ -32,8 +33,13 @@ app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models that there are, or compare them, or choose which is in use."""
-    if context.invoked_subcommand:
-        return
+    if context.invoked_subcommand is None:
+        list_models(context, as_json)
+
+
+@app.command(name="list", hidden=True)
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """What `mien models` does by itself."""
     album = opened(context)
     found = album.models()
     if as_json:
@@ -47,8 +53,17 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="diff", short_help="How two models differ, and on which photos.")
 def diff(
     context: typer.Context,
-    before: Annotated[str, typer.Argument(metavar="V1", help="A version, as `mien models` names it.")],
-    after: Annotated[str, typer.Argument(metavar="V2", help="Another, usually later.")],
+    before: Annotated[
+        str, typer.Argument(metavar="V1", help="A version, as `mien models` names it.", autocompletion=versions)
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="V2",
+            help="Another, usually later.",
+            autocompletion=versions,
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """People, photos and figures of two models side by side, and the photos that only one of them names rightly."""
@@ -62,7 +77,9 @@ def diff(
 @app.command(name="promote", short_help="Put a model into use, whatever it is worth.")
 def promote(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(metavar="V", help="A version, as `mien models` names it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="V", help="A version, as `mien models` names it.", autocompletion=versions)
+    ],
 ) -> None:
     """Put a model into use, whatever it is worth. One step; whoever has the old one open keeps it."""
     with Reporter() as progress:
@@ -79,7 +96,10 @@ def rollback(context: typer.Context) -> None:
 @app.command(name="drop", short_help="Delete models.")
 def drop(
     context: typer.Context,
-    versions: Annotated[list[str], typer.Argument(metavar="V...", help="Versions, as `mien models` names them.")],
+    versions: Annotated[
+        list[str],
+        typer.Argument(metavar="V...", help="Versions, as `mien models` names them.", autocompletion=versions),
+    ],
     as_json: Json = False,
 ) -> None:
     """Delete models with their pages. The one in use stays: put another into use first."""
@@ -142,14 +162,18 @@ def convert(
 
 
 def _print_models(found: tuple[Version, ...]) -> None:
-    say("  model           people  photos  right name first  TPIR at FPIR 1 %  by")
+    rows = []
     for one in found:
-        mark = paint("*", "32") if one.in_use else " "
+        version = f"{paint('*', '32') if one.in_use else ' '} {one.version:<14}"
         if one.damaged:
-            say(f"{mark} {one.version:<14}  {paint(printable(one.damaged), '33')}")
+            rows.append([version, paint(printable(one.damaged), "33")])
             continue
-        figures = f"{one.people:>6,}  {one.photos:>6,}  {_share(one.top1):<16}  {_share(one.tpir_at_fpir_1):<16}"
-        say(f"{mark} {one.version:<14}  {figures}  {_HOW.get(one.how, one.how)}")
+        figures = [f"{one.people:,}", f"{one.photos:,}", _share(one.top1), _share(one.tpir_at_fpir_1)]
+        rows.append([version, *figures, _HOW.get(one.how, one.how)])
+    table(
+        ["  model", ">people", ">photos", f"{'right name first':<16}", f"{'TPIR at FPIR 1 %':<16}", "by"],
+        rows,
+    )
     entry("*", "in use; by: the command that put it into use")
 
 

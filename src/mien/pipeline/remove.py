@@ -10,7 +10,6 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ from mien.stages.remove import Leaving, leaving, take_out
 from mien.storage.files import entries, is_there, remove_file
 from mien.storage.layout import TRAINING
 from mien.storage.leftovers import remove_unfinished, sweep
-from mien.storage.walk import has_photo
+from mien.storage.walk import has_photo, people_of
 from mien.text.findings import RemovalKind
-from mien.text.names import alike_names, nfc, quoted_name
+from mien.text.names import meant, nfc, quoted_name
 from mien.text.words import Figure
 from mien.types import Finding
 from mien.vision.images import file_sha256
@@ -261,9 +260,8 @@ def is_mentioned(album: OpenAlbum, person: str) -> bool:
 def nobody(album: OpenAlbum, person: str, people: Collection[str] | None = None) -> UsageError:
     """What to tell somebody who named a person whom the album, with these `people`, does not have."""
     now = album.ledger.people.called_now(person)
-    known = album.catalog.files.people(TRAINING) if people is None else people
-    near = [*alike_names(person, known), *get_close_matches(person, sorted(known), 1)]
-    told = f"{person} is called {now} now. " if now != person else f"Did you mean {near[0]}? " if near else ""
+    known = people_of(album.layout) if people is None else people
+    told = f"{person} is called {now} now. " if now != person else meant(person, known)
     about, what = quoted_name(person), f"is nobody's name in {album.folder}"
     return UsageError(about, what, f"{told}`mien status` names all people.")
 

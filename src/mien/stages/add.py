@@ -19,21 +19,24 @@ from mien.records.removals import Removal
 from mien.storage.files import is_file, is_too_long, make_folder, write_new
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
-from mien.text.names import is_unicode, quoted_name
+from mien.storage.walk import people_of
+from mien.text.names import alike_names, is_unicode, quoted_name
 from mien.text.photos import PhotoFault
 from mien.vision.images import file_sha256, read_bytes
-from mien.vision.sniff import kind_of_name
+from mien.vision.sniff import container_of_name, kind_of_name
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
     """What `add` did: photos copied in (where they lie now), how many were there already, what could not be copied, and
-    since when the person had been kept out as one who was removed, if so."""
+    since when the person had been kept out as one who was removed, if so. `near` are the people whose name is nearly
+    that of a person who is new."""
 
     added: tuple[Path, ...]
     known: int
     failures: tuple[PhotoError, ...]
     back: Removal | None
+    near: tuple[str, ...] = ()
 
 
 def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
@@ -48,6 +51,8 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     failures: list[PhotoError] = []
     removal = album.removal_of(person)
     album.require_training()
+    people = people_of(album.layout)
+    near = [] if person in people else alike_names(person, people)
     try:
         for photo in photos:
             try:
@@ -65,7 +70,7 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
             album.ledger.removals.bring_back(removal)
         if album.ledger.removals:
             album.ledger.removals.bring_photos_back(person, [one.sha256 for one in (*fetches, *unknown)])
-    return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None)
+    return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None, tuple(near))
 
 
 def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
@@ -76,6 +81,9 @@ def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
     "<stem>-2". Raises UsageError for something that is no photo by its name, PhotoError if it cannot be read or the
     album cannot have such a name, StorageError if it cannot be written, AlbumError if the person's folder is a link.
     """
+    if (container := container_of_name(photo.name)) and container.fault:
+        what = container.fault.say({"file_type": container.value})
+        raise UsageError(quoted_name(str(photo)), what, container.fault.remedy)
     if kind_of_name(photo.name) != "photo":
         raise UsageError(quoted_name(str(photo)), "is not a photo by its name", "Give files such as .jpg or .png.")
     if not is_unicode(photo.name):

@@ -11,16 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ModelError, PhotoError, StorageError
+from mien.errors import ModelError, PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.faces import PhotoRecord, Sighting
 from mien.records.files import FiledPhoto
 from mien.records.history import HAND, Fetch
 from mien.registry import versions
 from mien.registry.card import Card
-from mien.storage.files import is_file
+from mien.storage.files import is_file, is_there
 from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
+from mien.storage.walk import people_of
 from mien.text.findings import FindingKind, LeftOutKind
+from mien.text.names import meant, nfc, quoted_name
 from mien.types import Finding, Photo
 from mien.vision.images import file_sha256, read_picture
 from mien.vision.sniff import kind_of_name
@@ -175,13 +177,19 @@ def _left_out(
 
 
 def _find(album: OpenAlbum, photo: Path) -> Path:
-    """The file that is meant; `photo` itself if there is none."""
+    """The file that is meant; `photo` itself if there is none. Raises UsageError where a name of a person nearly is."""
     for place in (photo, album.layout.training / photo, album.folder / photo):
         try:
             if is_file(place):
                 return place
         except StorageError:  # whoever reads it will be told
             return place
+    if not photo.is_absolute() and not is_there(photo):
+        person, people = nfc(photo.parts[0]) if photo.parts else "", people_of(album.layout)
+        if photo.name == person and person in people:
+            raise UsageError(quoted_name(person), "is a person, and no photo", f"Name a photo: {person}/1.jpg, say.")
+        if person not in people and (hint := meant(person, people)):
+            raise UsageError(quoted_name(str(photo)), "does not exist", hint.strip())
     return photo
 
 

@@ -17,14 +17,15 @@ which names are compared (`mien.text.names`), so that José from a Mac (NFD) and
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NewType
 
-from mien.errors import AlbumError
+from mien.errors import AlbumError, StorageError
 from mien.storage.files import entries, is_file, is_folder, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
 from mien.text.names import FILE_NAME, nfc, shortened
@@ -193,15 +194,42 @@ class Layout:
             file.parent.rmdir()  # refused while there is something in it
 
 
-def create_album(folder: Path, basis: str, encoder: str = "") -> None:
-    """Makes `folder` an album; what already lies in it stays. `encoder` is named in its settings. Raises AlbumError if
-    it is one, and StorageError."""
-    make_folder(folder / TRAINING)
-    if is_file(folder / FILE_NAME):
-        raise AlbumError(str(folder), "is an album already", "Use it as it is, or choose another folder.")
-    from mien.settings import template
+def require_free(folder: Path, nested: bool = False) -> None:
+    """Raises AlbumError where `folder` is an album, or lies in one and is not to be `nested`."""
+    if is_album(folder):
+        raise AlbumError(
+            str(folder),
+            "is an album already",
+            f"Use it as it is: {command(folder, 'status')}; in Python: Album({json.dumps(str(folder))}). Or choose"
+            " another folder.",
+        )
+    if not nested and (around := album_around(folder)):
+        raise AlbumError(
+            str(folder),
+            f"would lie in an album, {around}",
+            f"Use that one: {command(around, 'status')}. Or choose a folder outside, or insist:"
+            f" {command(None, 'init', folder, '--nested')}",
+        )
 
-    write_atomically(folder / FILE_NAME, template(basis, encoder).encode())
+
+def create_album(folder: Path, basis: str, encoder: str = "", nested: bool = False) -> None:
+    """Makes `folder` an album; what already lies in it stays. `encoder` is named in its settings. Whatever stops it
+    leaves an album or none: mien.toml, which makes the album, comes last and whole, and folders that were made for it
+    go again where it cannot be written. Raises AlbumError as `require_free` does, UsageError for what an album could
+    not be opened with, and StorageError."""
+    require_free(folder, nested)
+    from mien.settings import checked_template
+
+    text = checked_template(folder, basis, encoder)  # before anything is made
+    missing = [one for one in (folder / TRAINING, folder, *folder.parents) if not is_there(one)]
+    try:
+        make_folder(folder / TRAINING)
+        write_atomically(folder / FILE_NAME, text.encode())
+    except BaseException:
+        for made in missing if not os.path.lexists(folder / FILE_NAME) else ():
+            with contextlib.suppress(OSError):
+                made.rmdir()  # refused while there is something in it
+        raise
 
 
 def is_album(folder: Path) -> bool:
@@ -213,8 +241,63 @@ def require_album(folder: Path) -> None:
     """Raises AlbumError unless `folder` is an album, and StorageError if nobody can tell."""
     if is_album(folder):
         return
+    here = folder.absolute()
+    if around := album_around(here):
+        what = f"is not an album; it lies in one, {around}"
+        raise AlbumError(str(here), what, f"Name that album: {command(around, 'status')}")
     what = f"is not an album: there is no {FILE_NAME} in it" if is_there(folder) else "does not exist"
-    raise AlbumError(str(folder), what, f"Name an album by -C ALBUM, or make this one: {command(None, 'init', folder)}")
+    make = command(None, "init", folder)
+    raise AlbumError(str(here), what, f"Name an album by -C ALBUM, or make this one: {make}")
+
+
+def album_around(folder: Path) -> Path | None:
+    """The nearest album of whomever in which `folder` lies, whatever links lead there; None where there is none.
+    `folder` itself does not count."""
+    return next(_albums_above(Path(os.path.realpath(folder))), None)
+
+
+def own_album_around(folder: Path) -> Path | None:
+    """The nearest album in which `folder` lies that may be taken for the one that is meant, without its being named.
+
+    The search ends at the user's home folder, and nobody else's album is found: its mien.toml may name programs to
+    run. A folder that is reached through a link lies where the link is too, where it lies in no album otherwise.
+    """
+    named = os.environ.get("PWD", "")  # how the shell came here: by a link in an album to another disk, say
+    for here in (os.path.realpath(folder), named if named and _is_same(named, folder) else ""):
+        found = next(_albums_above(Path(here), Path.home()), None) if here else None
+        if found:
+            return found if _is_mine(found / FILE_NAME) else None
+    return None
+
+
+def _albums_above(folder: Path, end: Path | None = None) -> Iterator[Path]:
+    """The albums among the folders above this one, the nearest first, not higher than `end` if that is among them. In
+    what mien keeps for itself there is none."""
+    if folder == end:
+        return
+    for above in folder.parents:
+        with contextlib.suppress(StorageError):  # what cannot be looked at is no album of ours
+            if ".mien" not in above.parts and is_album(above):
+                yield above
+        if above == end:
+            return
+
+
+def _is_same(one: str, other: Path) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_mine(file: Path) -> bool:
+    """Whether the file is the user's or the administrator's. Windows has no such question to ask."""
+    if os.name == "nt":
+        return True
+    try:
+        return file.stat().st_uid in (os.geteuid(), 0)
+    except OSError:
+        return False
 
 
 def is_inside(file: Path, folder: Path) -> bool:

@@ -19,11 +19,11 @@ from mien.storage.files import entries, is_folder
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, is_real_folder, shown
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
-from mien.text.names import is_unicode, nfc
+from mien.text.names import is_unicode, nfc, quoted_name
 from mien.text.photos import PhotoFault
 from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import Figure
-from mien.vision.sniff import kind_of_name
+from mien.vision.sniff import container_of_name, kind_of_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,17 @@ def has_photo(layout: Layout, person: str) -> bool:
     return any(photo for entry in folders for photo in _photos_in(Path(entry.path), lambda _: None))
 
 
+def people_of(layout: Layout) -> list[str]:
+    """The names (NFC) of all who have a folder in training-images, without a look into it. Raises StorageError."""
+    return people_in(layout.training)
+
+
+def people_in(shelf: Path) -> list[str]:
+    """`people_of` the folder of any shelf."""
+    found = (entry for entry in entries(shelf) if not is_of_systems(entry.name) and is_unicode(entry.name))
+    return sorted({nfc(entry.name) for entry in found if is_folder(entry)})
+
+
 def is_empty(layout: Layout) -> bool:
     """Whether nothing lies in training-images, not even an empty folder: so does the place look at which a drive is not
     connected. Raises StorageError if it cannot be listed."""
@@ -182,6 +193,9 @@ def photos_below(named: Iterable[Path]) -> Below:
     if not found and not closed:
         about = ", ".join(map(str, named)) or "An empty list"
         what = "hold no photo" if len(named) > 1 else "holds no photo"
+        for inside in (one.name for path in named for one in entries(path)):
+            if (kind := container_of_name(inside)) and kind.fault:
+                raise UsageError(about, f"{what}, but {quoted_name(inside)}, {kind.words}", kind.fault.remedy)
         raise UsageError(about, what, "Name photos, or folders that hold some.")
     return Below(tuple(found.items()), tuple({error.about: error for error in closed}.values()))
 
@@ -299,5 +313,7 @@ def _unfit(entry: os.DirEntry[str], person: str, strict: bool) -> LeftOutKind | 
     if kind == "unsupported":
         return LeftOutKind.UNSUPPORTED
     if kind == "ignored":
+        if container := container_of_name(entry.name):
+            return LeftOutKind.ARCHIVE if container.fault == PhotoFault.ARCHIVE else LeftOutKind.SHORTCUT
         return LeftOutKind.NO_PHOTO if strict else None
     return None if person else LeftOutKind.NO_PERSON

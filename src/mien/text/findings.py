@@ -216,9 +216,11 @@ class LeftOutKind(Kind):
         "If it is a photo, save it as a JPEG and put that into the folder.",
     )
     NO_PHOTO = ("no photo", "is not a photo by its name", "If it is one, give it the ending of its format: .jpg, say.")
+    ARCHIVE = ("archive", "is an archive, which may hold photos", "Unpack it there, and take the archive away.")
+    SHORTCUT = ("shortcut", "is a shortcut, which only says where something is", "Put the photos themselves there.")
     LINKED_PHOTO = ("link", "is a link", "Put the photo itself in its place.")
     BROKEN_LINK = ("broken link", "is a link to nothing", "Connect the drive to which it leads, or remove the link.")
-    LINKED_FOLDER = ("linked folder", "is a link to a folder", "Put the folder itself in its place.")
+    LINKED_FOLDER = ("linked folder", "is a link to a folder", "Put the folder itself there, or its photos.")
     NOT_UNICODE = ("not unicode", "has a name that is not Unicode", "Rename it.")
     UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
     AWAY = ("away", "cannot be reached ({said})", _CONNECT)

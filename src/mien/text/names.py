@@ -3,6 +3,7 @@ them may be one name by a mistake of writing."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import unicodedata
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from mien.errors import UsageError
 from mien.text.system_folders import is_of_cameras, is_of_systems
+from mien.text.words import listed
 
 FILE_NAME = "mien.toml"
 """The file with an album's settings, whose presence makes a folder an album."""
@@ -192,6 +194,16 @@ def alike_names(name: str, others: Iterable[str]) -> list[str]:
     """Those of `others` that are `alike` to `name`, the nearest first. 100,000 names take some seconds."""
     found = ((slips, other) for other in others if (slips := _slips(name, other)) is not None)
     return [other for _, other in sorted(found)]
+
+
+def meant(name: str, known: Iterable[str], most: int = 3) -> str:
+    """ "Did you mean Ada Lovelace? ", for a name that is none of those `known`; "" where none comes near."""
+    by_form = {folded(one): one for one in known}
+    words = set(folded(name).split())
+    parts = [one for form, one in by_form.items() if words and words <= set(form.split())]  # of Ada Lovelace, Ada
+    close = [by_form[form] for form in difflib.get_close_matches(folded(name), by_form, most, 0.7)]
+    found = list(dict.fromkeys([*alike_names(name, by_form.values()), *close, *parts]))[:most]
+    return f"Did you mean {listed(found, 'or')}? " if found else ""
 
 
 def alike_pairs(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -46,6 +46,18 @@ class PhotoFault(Kind):
     EMPTY = ("empty", "empty", "is empty", _FETCH_AGAIN)
     NOT_A_PICTURE = ("not a picture", "not-a-picture", "is not a photo mien can read; it is {file_type}", _FETCH_AGAIN)
     UNSUPPORTED = ("unsupported", "unsupported", "is not a photo mien can read; it is {file_type}", _EXPORT)
+    ARCHIVE = (
+        "archive",
+        "not-a-picture",
+        "is not a photo but {file_type}, which may hold photos",
+        "Unpack it, and give mien the folder with what was in it.",
+    )
+    SHORTCUT = (
+        "shortcut",
+        "not-a-picture",
+        "is not a photo but {file_type}, which only says where something is",
+        "Give mien the photo or the folder to which it leads.",
+    )
     VARIANT = ("variant", "unsupported", "is {file_type} of a kind mien cannot read ({said})", _EXPORT)
     MISSING_EXTRA = (
         "missing extra",
@@ -166,8 +178,10 @@ class FileType(Kind):
     # Anything else
     PDF = ("pdf", "a PDF document", PhotoFault.NOT_A_PICTURE)
     VIDEO = ("video", "a video", PhotoFault.NOT_A_PICTURE)
-    ZIP = ("zip", "an archive (ZIP)", PhotoFault.NOT_A_PICTURE)
-    GZIP = ("gzip", "an archive (gzip)", PhotoFault.NOT_A_PICTURE)
+    ZIP = ("zip", "an archive (ZIP)", PhotoFault.ARCHIVE)
+    GZIP = ("gzip", "an archive (gzip)", PhotoFault.ARCHIVE)
+    OTHER_ARCHIVE = ("other archive", "an archive", PhotoFault.ARCHIVE)
+    SHORTCUT = ("shortcut", "a shortcut", PhotoFault.SHORTCUT)
     HTML = ("html", "a web page (HTML)", PhotoFault.NOT_A_PICTURE)
     XML = ("xml", "an XML document", PhotoFault.NOT_A_PICTURE)
     TEXT = ("text", "text", PhotoFault.NOT_A_PICTURE)

@@ -18,6 +18,7 @@ def quoted(word: str | PurePath) -> str:
 
 
 def command(album: PurePath | None, *words: str | PurePath) -> str:
-    """The command of mien that does `words` in the folder `album`; None leaves the album out."""
+    """The command of mien that does `words` in the folder `album`; None leaves the album out. Without words it is how
+    each command in that album begins."""
     place = () if album is None else ("-C", album)
     return " ".join(["mien", *map(quoted, (*place, *words))])

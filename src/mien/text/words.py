@@ -43,8 +43,11 @@ def bound(share: float) -> str:
 
 
 def chance(probability: float) -> str:
-    """A probability as a percentage; a calibrated probability is never certain, so neither 0 nor 100 %."""
-    return percent(min(max(probability, 1e-9), 1 - 1e-9))
+    """A probability as a whole percentage, wherever one is shown; a calibrated probability is never certain, so neither
+    0 nor 100 %."""
+    if probability < 0.005:
+        return "<1 %"
+    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"
 
 
 def share(value: float | None, of: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from codecs import getincrementaldecoder
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Literal
 
@@ -56,6 +57,13 @@ _SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"\x30\x26\xb2\x75", FileType.VIDEO),  # Windows Media
     (0, b"PK\x03\x04", FileType.ZIP),
     (0, b"\x1f\x8b", FileType.GZIP),
+    (0, b"Rar!\x1a\x07", FileType.OTHER_ARCHIVE),
+    (0, b"7z\xbc\xaf\x27\x1c", FileType.OTHER_ARCHIVE),
+    (257, b"ustar", FileType.OTHER_ARCHIVE),
+    (0, b"L\0\0\0\x01\x14\x02\0", FileType.SHORTCUT),  # .lnk
+    (0, b"[InternetShortcut]", FileType.SHORTCUT),  # .url
+    (0, b"[Desktop Entry]", FileType.SHORTCUT),
+    (0, b"bplist00", FileType.SHORTCUT),  # .webloc, and what else Apple keeps in such lists
 )
 """(offset, bytes, type); the first that matches counts. mien never decodes EPS, WMF and PDF, because reading them
 starts other programs."""
@@ -79,6 +87,19 @@ _PHOTO_SUFFIXES = _RAW_SUFFIXES | _suffixes(
 _UNSUPPORTED_SUFFIXES = _suffixes(
     "psd psb svg eps ico dds mp4 m4v mov avi mkv webm mpg mpeg wmv asf 3gp 3g2 mts m2ts flv ogv"
 )
+
+
+_CONTAINERS: Mapping[str, FileType] = {
+    ".zip": FileType.ZIP,
+    **dict.fromkeys(_suffixes("gz tgz"), FileType.GZIP),
+    **dict.fromkeys(_suffixes("7z rar tar"), FileType.OTHER_ARCHIVE),
+    **dict.fromkeys(_suffixes("lnk url webloc desktop"), FileType.SHORTCUT),
+}
+
+
+def container_of_name(name: str) -> FileType | None:
+    """What a file of this name is instead of photos, where people have it for photos: an archive, or a shortcut."""
+    return None if name.startswith(".") else _CONTAINERS.get(os.path.splitext(name)[1].lower())  # noqa: PTH122
 
 
 def kind_of_name(name: str) -> NameKind:
