@@ -170,8 +170,13 @@ class Eyes:
     def chip(self, picture: Picture, face: Face, size: int) -> Pixels:
         """OpenFace's `outerEyesAndNose` chip of a face that was seen in the picture, (size, size, 3) uint8 RGB. Raises
         ToolError where a landmarker fails that mien did not bring."""
+        return openface_chip(picture.pixels, self.points(picture, face), size)
+
+    def points(self, picture: Picture, face: Face) -> Floats:
+        """(P, 2) float32: the landmarker's points of a face that was seen in the picture, in pixels of the picture's
+        array. Raises ToolError where a landmarker fails that mien did not bring."""
         (points,) = self._points(picture.pixels, [face.landmarks * np.float32(picture.scale)])
-        return openface_chip(picture.pixels, points, size)
+        return np.asarray(points, np.float32)
 
     def encoder_chips(self, picture: Picture, face: Face) -> NDArray[np.uint8]:
         """(views, size, size, 3) uint8 RGB: the chips that the encoder is given of a face that was seen in the
@@ -244,12 +249,13 @@ class Eyes:
             return self.detector.detect(pixels)
 
     def _points(self, pixels: Pixels, landmarks: Sequence[Floats]) -> Floats:
-        """(N, 5, 2) the landmarker's points of N faces, given by their `Face.landmarks`. It starts from an upright
+        """(N, P, 2) the landmarker's points of N faces, given by their `Face.landmarks`. It starts from an upright
         square, and so is shown a face that is tilted by more than an eighth of a half turn set upright."""
         turns = [round(tilt(five) / STRAIGHT) for five in landmarks]
-        points = np.empty((len(landmarks), 5, 2), np.float32)
         upright = [number for number, turn in enumerate(turns) if not turn]
-        points[upright] = self._placed(pixels, [square_from_landmarks(landmarks[number]) for number in upright])
+        placed = self._placed(pixels, [square_from_landmarks(landmarks[number]) for number in upright])
+        points = np.empty((len(landmarks), *placed.shape[1:]), np.float32)
+        points[upright] = placed
         for number, (five, turn) in enumerate(zip(landmarks, turns, strict=True)):
             if turn:
                 own = cut_from_landmarks(five)
