@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mien.compat.command import ends, say, warn
+from mien.compat.pictures import largest_face
 from mien.errors import NoFaceError, PhotoError, UsageError
 from mien.seeing.landmarkers.trees import OwnTrees
-from mien.seeing.levels import scaled
 from mien.storage.files import is_file, make_folder, move_file, read_plain, write_atomically, write_new
-from mien.types import EncoderChoice, Face, Floats, Picture
+from mien.types import EncoderChoice, Floats
 from mien.vision.geometry import OPENFACE_PARTS, openface_chip, square_from_landmarks
 from mien.vision.images import encoded, read_bytes, read_picture
 from mien.wiring import make_eyes
@@ -171,23 +171,10 @@ def _told(flags: argparse.Namespace, line: str) -> None:
 def _chip(eyes: Eyes, image: _Image, flags: argparse.Namespace) -> bytes | None:
     """The PNG of the largest face, or of the only one with --skipMulti; None where there is none."""
     picture = read_picture(Path(image.path), least_scale=eyes.least_scale)
-    face = _largest(eyes, picture, flags.skipMulti)
+    face = largest_face(eyes, picture, flags.skipMulti)
     if face is None:
         return None
     return encoded(openface_chip(picture.pixels, eyes.points(picture, face), flags.size, flags.landmarks), "PNG")
-
-
-def _largest(eyes: Eyes, picture: Picture, only_one: bool = False) -> Face | None:
-    """The largest face, in pixels of the full photo."""
-    faces = eyes.find(picture)
-    if not faces or (only_one and len(faces) > 1):
-        return None
-    return scaled(max(faces, key=_area), 1 / picture.scale)
-
-
-def _area(face: Face) -> float:
-    x0, y0, x1, y1 = face.box
-    return (x1 - x0) * (y1 - y0)
 
 
 def _copied(fallback: Path, folder: Path) -> int:
@@ -243,7 +230,7 @@ def _placed(eyes: Eyes, images: Sequence[_Image]) -> Iterator[Floats]:
         except PhotoError as error:
             warn(f"{PROGRAM}: {error}")
             continue
-        face = _largest(eyes, picture)
+        face = largest_face(eyes, picture)
         if face is not None:
             x0, y0, x1, y1 = square_from_landmarks(face.landmarks * np.float32(picture.scale))
             yield np.asarray((eyes.points(picture, face) - (x0, y0)) / (x1 - x0, y1 - y0), np.float32)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.seeing.eyes import Eyes, unit
-from mien.seeing.levels import scaled
-from mien.types import Face, Floats, Pixels
+from mien.types import Face, Floats, Picture, Pixels
 from mien.vision.images import read_picture
 
 NORM = 16.0
@@ -25,13 +24,20 @@ def chip_of(eyes: Eyes, picture: Path) -> Pixels:
     which none is found is taken whole, as retrain.py took all pictures.
     """
     seen = read_picture(picture, least_scale=eyes.least_scale)
-    side = eyes.encoder.size
-    faces = eyes.find(seen)
-    if not faces:
-        whole = cv2.resize(seen.pixels, (side, side), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(whole, np.uint8)
-    own = max(faces, key=_area)
-    return np.asarray(eyes.encoder_chips(seen, scaled(own, 1 / seen.scale))[0], np.uint8)
+    face = largest_face(eyes, seen)
+    if face is None:
+        side = eyes.encoder.size
+        return np.asarray(cv2.resize(seen.pixels, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(eyes.encoder_chips(seen, face)[0], np.uint8)
+
+
+def largest_face(eyes: Eyes, picture: Picture, only_one: bool = False) -> Face | None:
+    """The face whose box is the largest, in pixels of the full photo; None where there is none, or `only_one` is
+    wanted and there are more."""
+    found = eyes.find(picture)
+    if not found or (only_one and len(found) > 1):
+        return None
+    return eyes.closely(picture, max(found, key=_area))
 
 
 def bottlenecks_of(eyes: Eyes, chips: NDArray[np.uint8]) -> Floats:

@@ -151,6 +151,7 @@ class _Training:
         flags, random = self.flags, np.random.default_rng(self.flags.random_seed)
         distortions = Distortions(flags.flip_left_right, flags.random_crop, flags.random_scale, flags.random_brightness)
         sets, failures = self._cached()
+        self._require_training(sets["training"])
         layer = FinalLayer.start(self.encoder.description.dimensions, len(self.lists), random)
         draw: Callable[[], tuple[Floats, Labels]]
         if distortions:
@@ -165,6 +166,18 @@ class _Training:
             self._save(layer, Path(flags.saved_model_dir) / "saved_model.onnx")
             _write_labels(Path(flags.saved_model_dir) / "labels.txt", self.lists)
         return PhotoError.exit_code if failures else 0
+
+    def _require_training(self, training: _Set) -> None:
+        """Raises UsageError where nobody has a picture to train on; of a label that has none it is said."""
+        if not len(training.paths):
+            raise UsageError(
+                self.flags.image_dir,
+                "has no picture for training: all are for testing and validation",
+                "Lower --testing_percentage and --validation_percentage.",
+            )
+        for number, one in enumerate(self.lists):
+            if number not in training.labels:
+                say(f"WARNING: {one.label} has no picture for training, and will hardly be told.")
 
     # Bottlenecks
 

@@ -192,6 +192,11 @@ class Eyes:
         faces = one_each([face for face in looked if face])  # two doubtful ones may turn out to be one
         return [face for face in faces if _side(face) >= self.smallest_face * picture.scale]
 
+    def closely(self, picture: Picture, found: Face) -> Face:
+        """A face that was found in the picture, as `see` has it: in pixels of the full photo, with the landmarks of its
+        close-up."""
+        return scaled(self._looked_at(picture.pixels, found), 1 / picture.scale)
+
     def _looked_at(self, pixels: Pixels, face: Face) -> Face:
         """The face with the landmarks that the detector gives it in a close-up, upright and large; the face as it is
         where the encoder wants no close-up, or one of it shows no face in the middle."""
