@@ -22,9 +22,10 @@ from PIL import Image
 
 import networks
 import wheels
-from dlib_format import read_net, read_shape_predictor
+from dlib_format import read_net
 from mien.encoders.quantise import in_eight_bits
 from mien.networks.sessions import open_session
+from mien.networks.shape_predictor import read_shape_predictor
 from mien.storage.weights import WeightFile
 from mien.types import Floats
 from mien.vision.geometry import chip_from_landmarks

@@ -26,9 +26,9 @@ from dlib_format import (
     Relu,
     Tag,
     read_net,
-    read_shape_predictor,
 )
 from mien.errors import DamagedModelError
+from mien.networks.shape_predictor import read_shape_predictor
 
 
 class Writer:

@@ -170,8 +170,13 @@ class Eyes:
     def chip(self, picture: Picture, face: Face, size: int) -> Pixels:
         """OpenFace's `outerEyesAndNose` chip of a face that was seen in the picture, (size, size, 3) uint8 RGB. Raises
         ToolError where a landmarker fails that mien did not bring."""
+        return openface_chip(picture.pixels, self.points(picture, face), size)
+
+    def points(self, picture: Picture, face: Face) -> Floats:
+        """(P, 2) float32: the landmarker's points of a face that was seen in the picture, in pixels of the picture's
+        array. Raises ToolError where a landmarker fails that mien did not bring."""
         (points,) = self._points(picture.pixels, [face.landmarks * np.float32(picture.scale)])
-        return openface_chip(picture.pixels, points, size)
+        return np.asarray(points, np.float32)
 
     def encoder_chips(self, picture: Picture, face: Face) -> NDArray[np.uint8]:
         """(views, size, size, 3) uint8 RGB: the chips that the encoder is given of a face that was seen in the
@@ -186,6 +191,11 @@ class Eyes:
         looked = [second_look(self._detect, picture.pixels, face, self.doubtful_faces) for face in found]
         faces = one_each([face for face in looked if face])  # two doubtful ones may turn out to be one
         return [face for face in faces if _side(face) >= self.smallest_face * picture.scale]
+
+    def closely(self, picture: Picture, found: Face) -> Face:
+        """A face that was found in the picture, as `see` has it: in pixels of the full photo, with the landmarks of its
+        close-up."""
+        return scaled(self._looked_at(picture.pixels, found), 1 / picture.scale)
 
     def _looked_at(self, pixels: Pixels, face: Face) -> Face:
         """The face with the landmarks that the detector gives it in a close-up, upright and large; the face as it is
@@ -244,12 +254,13 @@ class Eyes:
             return self.detector.detect(pixels)
 
     def _points(self, pixels: Pixels, landmarks: Sequence[Floats]) -> Floats:
-        """(N, 5, 2) the landmarker's points of N faces, given by their `Face.landmarks`. It starts from an upright
+        """(N, P, 2) the landmarker's points of N faces, given by their `Face.landmarks`. It starts from an upright
         square, and so is shown a face that is tilted by more than an eighth of a half turn set upright."""
         turns = [round(tilt(five) / STRAIGHT) for five in landmarks]
-        points = np.empty((len(landmarks), 5, 2), np.float32)
         upright = [number for number, turn in enumerate(turns) if not turn]
-        points[upright] = self._placed(pixels, [square_from_landmarks(landmarks[number]) for number in upright])
+        placed = self._placed(pixels, [square_from_landmarks(landmarks[number]) for number in upright])
+        points = np.empty((len(landmarks), *placed.shape[1:]), np.float32)
+        points[upright] = placed
         for number, (five, turn) in enumerate(zip(landmarks, turns, strict=True)):
             if turn:
                 own = cut_from_landmarks(five)

@@ -36,11 +36,20 @@ _DLIB_TEMPLATE = np.array(
 # right and left corner of the mouth.
 _DLIB_NOSE_AND_MOUTH = np.array([(0.490127, 0.515625), (0.254149, 0.780233), (0.726104, 0.780233)])
 
-# OpenFace's MINMAX_TEMPLATE, rows 36, 45 and 33 (subject's right and left outer eye corner, base of the nose), from
-# openface/align_dlib.py: (row - minimum) / (maximum - minimum) over all 68 rows. Copyright 2015-2016 Carnegie Mellon
-# University, Apache-2.0.
-_OPENFACE_PARTS = (2, 0, 4)
-_OPENFACE_TEMPLATE = np.array([(0.1941570, 0.1692669), (0.7888591, 0.1581711), (0.4949509, 0.5144414)])
+# OpenFace's MINMAX_TEMPLATE, from openface/align_dlib.py: (row - minimum) / (maximum - minimum) over all 68 rows.
+# Copyright 2015-2016 Carnegie Mellon University, Apache-2.0. Its outer eye corners and base of the nose are rows 36, 45
+# and 33, its inner eye corners and bottom lip rows 39, 42 and 57; in each the subject's right eye comes first.
+_OPENFACE_TEMPLATES: Final = {
+    "outerEyesAndNose": np.array([(0.1941570, 0.1692669), (0.7888591, 0.1581711), (0.4949509, 0.5144414)]),
+    "innerEyesAndBottomLip": np.array([(0.3637849, 0.1779469), (0.6189631, 0.1727781), (0.5002040, 0.7505844)]),
+}
+
+OPENFACE_PARTS: Final = {
+    ("outerEyesAndNose", 5): (2, 0, 4),
+    ("outerEyesAndNose", 68): (36, 45, 33),
+    ("innerEyesAndBottomLip", 68): (39, 42, 57),
+}
+"""By OpenFace's name of the landmarks, and the number of dlib's points: which of the points these landmarks are."""
 
 
 TEMPLATES: Final = {
@@ -221,14 +230,16 @@ def landmarks_from_points(points: ArrayLike) -> Floats:
     return np.concatenate([[points[2:4].mean(axis=0), points[0:2].mean(axis=0)], rest]).astype(np.float32)
 
 
-def openface_chip(pixels: Pixels, points: ArrayLike, size: int = 96) -> Pixels:
-    """OpenFace's `outerEyesAndNose` chip, (size, size, 3) uint8, for (5, 2) points, dlib's parts 0..4.
+def openface_chip(pixels: Pixels, points: ArrayLike, size: int = 96, landmarks: str = "outerEyesAndNose") -> Pixels:
+    """OpenFace's chip, (size, size, 3) uint8, by the `landmarks` that it calls so, for dlib's points (5, 2) or (68, 2).
 
     It is cut by the affine map of three points, shear included, as OpenFace's models want it; dlib's ResNet needs a
-    similarity (`cut_from_points`). Large faces are averaged down, see `warp`, which OpenFace does not do.
+    similarity (`cut_from_points`). Large faces are averaged down, see `warp`, which OpenFace does not do. Raises
+    KeyError where so few points do not have these landmarks (`OPENFACE_PARTS`).
     """
-    chosen = np.asarray(points, np.float32)[list(_OPENFACE_PARTS)]
-    affine = cv2.getAffineTransform((_OPENFACE_TEMPLATE * size).astype(np.float32), chosen)
+    points = np.asarray(points, np.float32)
+    chosen = points[list(OPENFACE_PARTS[landmarks, len(points)])]
+    affine = cv2.getAffineTransform((_OPENFACE_TEMPLATES[landmarks] * size).astype(np.float32), chosen)
     return warp(pixels, np.asarray(affine, np.float64), size)
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlib_integers import decode_integers
 from mien.errors import DamagedModelError
+from mien.networks.dlib_integers import decode_integers
 
 
 def packed(value: int) -> bytes:
