@@ -42,6 +42,16 @@ def test_some_or_all_are_forgotten(three_people: Painted, party: Path, mien: Cal
     assert len(three_people.looked()) == 3
 
 
+def test_the_status_says_how_much_is_remembered(three_people: Painted, party: Path, mien: Callable[..., Any]) -> None:
+    assert three_people.open().status().remembered.photos == 3
+    said = " ".join(mien("-C", three_people.folder, "status").stdout.split())
+    assert "remembered what was seen in 3 photos only asked about, 0.1 MB; mien -C" in said
+    told = json.loads(mien("-C", three_people.folder, "status", "--json").stdout)["remembered"]
+    assert told["photos"] == 3 and told["bytes"] > 0
+    three_people.open().forget()
+    assert "remembered" not in mien("-C", three_people.folder, "status").stdout
+
+
 def test_it_forgets_nobody(three_people: Painted, party: Path, mien: Callable[..., Any]) -> None:
     result = mien("-C", three_people.folder, "forget", "Ada")
     assert result.exit_code == 2 and "mien remove PERSON --everywhere" in result.stderr

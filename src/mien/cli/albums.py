@@ -223,8 +223,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         how = f"{command(found.folder, 'merge')}, or daily"
         entry("waiting", f"{count(found.waiting, 'photo')} collected and not merged yet: {how}", "33")
     if found.remembered.photos:
-        size = f"{count(found.remembered.photos, 'photo')} asked about, {found.remembered.bytes / 1e6:.1f} MB"
-        entry("remembered", f"{size}; {command(found.folder, 'forget')} drops them")
+        megabytes = f"{max(found.remembered.bytes / 1e6, 0.1):.1f} MB"
+        what = f"what was seen in {count(found.remembered.photos, 'photo')} only asked about, {megabytes}"
+        entry("remembered", f"{what}; {command(found.folder, 'forget')} drops it")
     for number, one in enumerate(found.closed[:SHOWN]):
         entry("" if number else "closed", f"{shown(one.path)} {one.reason}. {one.kind.remedy}", "31")
     say_more(len(found.closed))
