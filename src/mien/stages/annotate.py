@@ -24,6 +24,7 @@ from mien.storage.own_folders import refuse_own_folder
 from mien.text.answers import AnswerKind
 from mien.text.names import folded, shortened
 from mien.text.photos import PhotoFault
+from mien.text.words import chance
 from mien.types import Answer, NamedFace, Prediction
 from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN, Colour, Mark, draw_names
 from mien.vision.images import encoded, metadata_in
@@ -146,11 +147,11 @@ def mark(named: NamedFace, scale: float) -> Mark:
 
 
 def label(named: NamedFace) -> tuple[str, str]:
-    """What is written of a face, and how sure it is: "Ada" and "97 %", at most 99 %, with "?" where the name is
-    doubtful; "unknown", "too small", or who it may be, "Ada?", "Ada or Bo?", with ""."""
+    """What is written of a face, and how sure it is, as the command line says it: "Ada" and "97.2 %", with "?" where
+    the name is doubtful; "unknown", "too small", or who it may be, "Ada?", "Ada or Bo?", with ""."""
     prediction, reason = named.prediction, named.prediction.reason
     if prediction.person is not None:
-        return prediction.person, f"{min(99, round(100 * prediction.probability))} %{'?' if reason else ''}"
+        return prediction.person, f"{chance(prediction.probability)}{'?' if reason else ''}"
     if reason is None or reason.kind == AnswerKind.NOBODY:
         return "unknown", ""
     return f"{' or '.join(reason.people)}?" if reason.people else str(reason.kind), ""
