@@ -242,7 +242,7 @@ class Sheet:
 def _check(target: Path, album: Path | None) -> None:
     """Raises UsageError unless a sheet can be at `target`."""
     if is_folder(target):
-        raise UsageError(str(target), "is a folder", f"Name a file in it, such as {target / 'sheet.html'}")
+        raise UsageError(str(target), "is a folder", f"Name a file in it: {target / 'sheet.html'}")
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(str(target), "does not end in .html", "A browser opens a page by its ending: add .html.")
     refuse_own_folder(target.parent, album)

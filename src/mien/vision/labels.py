@@ -7,7 +7,7 @@ a legend explains, and that one further away as well, with a line to its box.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -72,20 +72,21 @@ class _Taken:
         self._size = size
         self._all: NDArray[np.int64] = np.array(faces, np.int64).reshape(-1, 4)
 
-    def first(self, places: Iterator[Place]) -> Place | None:
+    def first(self, places: Iterable[Place]) -> Place | None:
         """The first of the places that is free, which it takes."""
-        for one in places:
-            if self._is_free(one):
-                self._all = np.vstack([self._all, [one[:4]]])
-                return one
-        return None
-
-    def _is_free(self, place: Place) -> bool:
-        x0, y0, x1, y1 = place[:4]
-        if x0 < 0 or y0 < 0 or x1 > self._size[0] or y1 > self._size[1]:
-            return False
-        left, top, right, bottom = self._all.T
-        return not bool(np.any((left < x1) & (x0 < right) & (top < y1) & (y0 < bottom)))
+        every = list(places)
+        if not every:
+            return None
+        x0, y0, x1, y1 = np.array([one[:4] for one in every], np.int64).T[:, :, None]
+        left, top, right, bottom = self._all.T[:, None]
+        covers = np.any((left < x1) & (x0 < right) & (top < y1) & (y0 < bottom), axis=1)
+        inside = (x0 >= 0) & (y0 >= 0) & (x1 <= self._size[0]) & (y1 <= self._size[1])
+        free = np.flatnonzero(inside[:, 0] & ~covers)
+        if not len(free):
+            return None
+        chosen = every[int(free[0])]
+        self._all = np.vstack([self._all, [chosen[:4]]])
+        return chosen
 
 
 def _outside(face: tuple[int, int, int, int]) -> bool:
