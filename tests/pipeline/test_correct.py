@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mien.errors import AlbumError, StorageError, UsageError
+from mien.errors import AlbumError, PhotoError, StorageError, UsageError
 from mien.pipeline.correct import Corrected
 from mien.registry.folder import load_fitted, load_model
 from mien.stages import correct as stage
@@ -600,3 +600,19 @@ def test_it_is_as_json(trained: Painted) -> None:
         "mentioned": [],
         "back": None,
     }
+
+
+def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(trained: Painted) -> None:
+    odd = trained.training / "Bo/\udcff.png"
+    try:
+        shutil.copy2(trained.training / "Bo/bo-1.png", odd)
+    except OSError:
+        pytest.skip("this disk has no such names")
+    before = photos(trained)
+    for do in (lambda: trained.open().join("Bo", "Ada"), lambda: trained.open().move([odd], "Ada")):
+        with pytest.raises(PhotoError, match=r"udcff"):
+            do()
+    assert photos(trained) == before
+    trained.open().rename("Bo", "Bob")
+    trained.open().undo()
+    assert photos(trained) == before

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien.errors import UsageError
-from mien.stages.find import nearest
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -63,14 +62,11 @@ def test_somebody_who_has_two_faces_in_a_photo_is_found_once(club: Painted, tmp_
 
 
 def test_a_name_that_is_nobodys_says_who_may_be_meant(club: Painted, days: Path) -> None:
-    with pytest.raises(UsageError, match=r'"Adda" is the name of nobody whom the model knows. Did you mean "Ada"'):
+    with pytest.raises(UsageError, match=r'"Adda" is the name of nobody whom the model knows. Did you mean Ada'):
         club.open().find("Adda", days)
     with pytest.raises(UsageError, match="is the name of nobody") as caught:
         club.open().find("Zephyrine", days)
     assert "Did you mean" not in str(caught.value)
-    known = ["Ada Lovelace", "Grace Hopper", "Ada Byron", "Zoë"]
-    assert nearest("Ada", known) == ["Ada Lovelace", "Ada Byron"]
-    assert nearest("zoe", known) == ["Zoë"] and nearest("Grace Hoper", known)[0] == "Grace Hopper"
 
 
 @pytest.mark.parametrize("how", ["copy", "link"])
@@ -142,7 +138,7 @@ def test_the_command_tells_where_somebody_is(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["Adda", "days"], 'Did you mean "Ada"'),
+        (["Adda", "days"], "Did you mean Ada"),
         (["Ada"], "Name photos after the names"),
         (["Bo"], "Write ./Bo if you mean the folder"),
         (["Ada", "nowhere"], "nowhere does not exist, and is nobody's name"),

@@ -160,7 +160,8 @@ def _print_model(album: Album, done: Corrected) -> None:
         entry("model", f"{done.version} does not know of it, as it {done.unlearned.words}", "33")
         entry("", f"{command(album.folder, 'train')} makes one that does", "33")
     else:
-        entry("model", f"{done.version} is in use and knows of it; {command(album.folder, 'train')} measures it again")
+        measured = "" if done.verb == "rename" else f"; {command(album.folder, 'train')} measures it again"
+        entry("model", f"{done.version} is in use and knows of it{measured}")
 
 
 MOST = 12

@@ -30,7 +30,8 @@ from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, TRAINING, Layout, Shelf, shelf_of
 from mien.storage.person_folders import PersonFolders
 from mien.storage.walk import files_below
-from mien.text.names import nfc
+from mien.text.names import is_unicode, nfc, quoted_name
+from mien.text.photos import PhotoFault
 from mien.text.shell import command
 from mien.vision.images import file_sha256
 
@@ -45,7 +46,7 @@ def located(layout: Layout, photo: Path) -> str:
             add = command(layout.folder, "add", "PERSON", photo)
             raise UsageError(str(photo), "lies outside the folders of this album's people", f"To put it in: {add}")
         raise UsageError(str(photo), "is not there", "`mien check` and `mien status` say what lies where.")
-    path = found[0]
+    path = _unicode(found[0])
     if is_folder(layout.file(path)):
         remedy = (
             "Name photos in it. A whole person is given to another by `mien join`, or another name by `mien rename`."
@@ -66,6 +67,13 @@ def _path(layout: Layout, place: Path) -> str | None:
         if real.is_relative_to(top) and len(real.relative_to(top).parts) > (0 if is_folder(place) else 1):
             return f"{shelf}/{real.relative_to(top).as_posix()}"
     return None
+
+
+def _unicode(path: str) -> str:
+    """`path`, which is to be kept as text. Raises PhotoError where it is none."""
+    if not is_unicode(path):
+        raise PhotoError(quoted_name(path), PhotoFault.NAME)
+    return path
 
 
 def person_of(path: str) -> str:
@@ -116,7 +124,7 @@ def steps_of_join(
         Step(path, places.of(path), *ids, known.get(path, ""))
         for folder in folders_of(album.layout, person)
         for file in _files(folder)
-        for path in (album.layout.path(file),)
+        for path in (_unicode(album.layout.path(file)),)
     ]
 
 
@@ -158,7 +166,7 @@ def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, st
                 continue
         for file in _files(folder):
             below = taken[shelf].take(file.relative_to(folder).as_posix())
-            steps.append(Step(layout.path(file), f"{layout.path(target)}/{below}", *ids))
+            steps.append(Step(_unicode(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
     return steps
 
 

@@ -6,7 +6,6 @@ the order given. The photos are only read, and no file is ever replaced.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 from collections.abc import Generator, Iterable, Sequence
@@ -21,14 +20,10 @@ from mien.recogniser import PhotoLike, Recogniser, is_path
 from mien.storage.files import copy_file, make_folder, same_bytes, storage_error
 from mien.storage.layout import is_album, is_inside
 from mien.storage.leftovers import remove_abandoned
-from mien.text.names import alike_names, folded, nfc, quoted_name, shortened, valid_person
-from mien.text.words import listed
+from mien.text.names import meant, nfc, quoted_name, shortened, valid_person
 from mien.types import Answer, Box
 
 How = Literal["copy", "link"]
-
-SUGGESTED = 3
-"""Names that an unknown one may have been meant for, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +76,9 @@ def wanted(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
     for name in chosen:
         if name not in people:
             remedy = "`mien status` names all people; `mien find` without a name looks for all of them."
-            if meant := nearest(name, known):
-                remedy = f"Did you mean {listed(map(quoted_name, meant), 'or')}? {remedy}"
-            raise UsageError(quoted_name(name), "is the name of nobody whom the model knows", remedy)
+            about, what = quoted_name(name), "is the name of nobody whom the model knows"
+            raise UsageError(about, what, f"{meant(name, known)}{remedy}")
     return tuple(people[name] for name in chosen) or tuple(known)
-
-
-def nearest(name: str, known: Sequence[str]) -> list[str]:
-    """Whom somebody may have meant who gave this name: people whose name has slips of typing, those of whose names it
-    is a part, and those whose names are like it."""
-    asked = folded(name)
-    parts = [person for person in known if asked in folded(person).split()]
-    by_letters = {folded(person): person for person in known}
-    like = [by_letters[one] for one in difflib.get_close_matches(asked, by_letters, SUGGESTED)]
-    return list(dict.fromkeys([*alike_names(name, known), *parts, *like]))[:SUGGESTED]
 
 
 class Places:

@@ -12,7 +12,7 @@ class CorrectionKind(Kind):
     RENAMED = ("renamed", "`mien rename` was interrupted, and is finished: the name is {person} now")
     UNDONE = ("undone", "`mien undo` was interrupted, and is finished: the last `mien {verb}` is undone")
     UNFINISHED = (
-        "unfinished",
+        "correction unfinished",
         "`mien {verb}` was interrupted and cannot be finished: {why}",
         "The next command tries again. `mien undo` takes it back instead.",
         True,
