@@ -41,7 +41,8 @@ class Checkout:
         self.root = folder / "a checkout"
         (self.root / "scripts").mkdir(parents=True)
         (self.root / "requirements").mkdir()
-        shutil.copy(ROOT / "scripts/install", self.root / "scripts/install")
+        for script in ("install", "test", "demo"):
+            shutil.copy(ROOT / "scripts" / script, self.root / "scripts" / script)
         (self.root / "pyproject.toml").write_text("[project]\n")
         for lock in LOCKS:
             (self.root / f"requirements/{lock}.txt").write_text("one==1\n")
@@ -54,9 +55,12 @@ class Checkout:
     ) -> subprocess.CompletedProcess[str]:
         """Run scripts/install from elsewhere; `log` starts empty each time."""
         (self.root / "log").write_text("")
-        choices = {"PYTHON": str(self.python), "LACKS": lacks, "TOO_OLD": str(too_old), "PIP_FAILS": str(pip_fails)}
-        choices["ENCODER_FAILS"] = str(encoder_fails)
-        command = [str(self.root / "scripts/install"), *arguments]
+        choices = {"LACKS": lacks, "TOO_OLD": str(too_old), "PIP_FAILS": str(pip_fails)}
+        return self.run("install", *arguments, **choices, ENCODER_FAILS=str(encoder_fails))
+
+    def run(self, script: str, *arguments: str, **choices: str) -> subprocess.CompletedProcess[str]:
+        choices = {"PYTHON": str(self.python), "TOO_OLD": "0", "PIP_FAILS": "0", "ENCODER_FAILS": "0", **choices}
+        command = [str(self.root / "scripts" / script), *arguments]
         return subprocess.run(
             command, cwd="/", env={"PATH": os.environ["PATH"], **choices}, capture_output=True, text=True, check=False
         )
@@ -116,6 +120,22 @@ def test_moved_checkout_starts_over(checkout: Checkout) -> None:
     checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
     checkout.install()
     assert checkout.asked()[0] == "-m venv --clear .venv"
+
+
+def test_the_tests_say_how_long_they_take_and_leave_nothing_in_memory(checkout: Checkout) -> None:
+    def left() -> set[Path]:
+        return set(Path("/dev/shm").glob("mien-tests-*"))
+
+    before = left()
+    everything, some = checkout.run("test"), checkout.run("test", "tests/text", "-x")
+    assert everything.stdout == "ran: -m pytest --numprocesses auto --dist worksteal -rs\n"
+    assert "minutes on two cores" in everything.stderr
+    assert some.stdout == "ran: -m pytest tests/text -x\n" and "minutes" not in some.stderr.replace("a minute", "")
+    assert [one for one in left() - before if not any(one.iterdir())] == [], "one in use is somebody else's"
+
+
+def test_the_demo_is_told_since_when_it_is_awaited(checkout: Checkout) -> None:
+    assert checkout.run("demo", "a folder").stdout == "ran: examples/demo.py a folder\n"
 
 
 def test_failed_installation_is_not_remembered(checkout: Checkout) -> None:

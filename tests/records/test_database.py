@@ -117,6 +117,19 @@ def test_a_transaction_is_whole_or_not_at_all(file: Path) -> None:
         assert read(diary) == ["one"]
 
 
+def test_ctrl_c_while_a_checksum_is_computed_is_no_error_of_the_database(file: Path) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with Database.for_writing(DIARY, file) as diary:
+        with pytest.raises(KeyboardInterrupt), diary.transaction(write=True) as connection:
+            sqlite = connection.connection.dbapi_connection
+            assert isinstance(sqlite, sqlite3.Connection)
+            sqlite.create_function("mien_checksum", -1, interrupted, deterministic=True)
+            connection.execute(sa.insert(_notes), {"text": "Monday"})
+        assert read(diary) == []
+
+
 @pytest.mark.parametrize(
     ("one", "other"), [(DIARY, catalog.KIND), (catalog.KIND, ledger.KIND), (ledger.KIND, catalog.KIND)]
 )

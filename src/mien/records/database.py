@@ -442,6 +442,8 @@ def _border(path: Path, kind: DatabaseKind) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        if "user-defined function raised" in str(error):  # Ctrl-C, while it computed a checksum, which raises nothing
+            raise KeyboardInterrupt from error
         if _code(error) not in _ERRORS:
             raise
         of, what, remedy = _ERRORS[_code(error)]
