@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -102,6 +103,26 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "mien.toml").mkdir()
     with pytest.raises(AlbumError, match=r"mien\.toml cannot be read"):
+        load(tmp_path, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("# " + "x" * (1 << 20), "has more than 1 MB"),
+        ("views = " + "[" * 100_000, "has lists in lists without end"),
+    ],
+)
+def test_a_file_that_would_take_too_much_is_not_read(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "mien.toml").write_text(text)
+    with pytest.raises(AlbumError, match=says):
+        load(tmp_path, {}, {})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mien.toml")
+    with pytest.raises(AlbumError, match="is not a file"):
         load(tmp_path, {}, {})
 
 

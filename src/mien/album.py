@@ -285,12 +285,12 @@ class Album:
     def use_encoder(self, name: str) -> None:
         """Writes into mien.toml which encoder the album has from now on. Raises AlbumError where that file must be
         changed by hand, and StorageError."""
-        from mien.settings import with_value
+        from mien.settings import text_of, with_value
         from mien.storage.files import write_atomically
 
         file = Path(os.path.realpath(self._layout.settings_file))  # it may be a link
         try:
-            text = with_value(file.read_bytes().decode("utf-8-sig"), "encoder", name)
+            text = with_value(text_of(file), "encoder", name)
         except (OSError, ValueError) as error:
             remedy = f"Write into it yourself: encoder = {json.dumps(name)}"
             raise AlbumError(str(file), "could not be changed", remedy) from error

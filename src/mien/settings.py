@@ -9,6 +9,7 @@ import difflib
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -23,6 +24,8 @@ from mien.text.words import listed
 from mien.types import EncoderChoice
 
 ENVIRONMENT_PREFIX = "MIEN_"
+_LARGEST_BYTES = 1 << 20
+"""Bytes of a mien.toml: a hundred for each of ten thousand people."""
 
 VIEWS = (0, 1, 2, 4)
 """How many differently cut chips of a face may be averaged, the dial between time and accuracy; 0 is for as many as the
@@ -345,12 +348,27 @@ def with_value(text: str, key: str, value: str) -> str:
     return changed
 
 
+def text_of(file: Path) -> str:
+    """The text of a mien.toml. Raises AlbumError for one that is no text file or far too large, UnicodeDecodeError, and
+    OSError."""
+    mode = file.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for, and a device has no end
+        raise AlbumError(str(file), "is not a file", "Put a text file there, as `mien init` writes it.")
+    with file.open("rb") as opened:
+        data = opened.read(_LARGEST_BYTES + 1)
+    if len(data) > _LARGEST_BYTES:
+        remedy = "Settings are some lines of text: another file may have come into their place."
+        raise AlbumError(str(file), f"has more than {_LARGEST_BYTES >> 20} MB", remedy)
+    return data.decode("utf-8-sig")  # Windows editors begin with a byte order mark
+
+
 def _read(file: Path) -> dict[str, object]:
     try:
-        text = file.read_bytes().decode("utf-8-sig")  # Windows editors begin with a byte order mark
-        return tomllib.loads(text)
+        return tomllib.loads(text_of(file))
     except FileNotFoundError:
         return {}
+    except RecursionError as error:
+        raise AlbumError(str(file), "has lists in lists without end", "Write each list on its own.") from error
     except UnicodeDecodeError as error:
         raise AlbumError(str(file), "is not UTF-8 text", "Save it again as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:

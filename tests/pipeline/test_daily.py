@@ -673,6 +673,21 @@ def test_a_person_whose_time_is_over_leaves_everything(grown: Club) -> None:
     assert lines(again)["collect"] == "0 new photos from 1 source", "nor is Cy collected again"
 
 
+def test_a_clock_that_is_years_ahead_removes_nobody_on_its_first_day(grown: Club) -> None:
+    grown.say(f'[people."Cy"]\nuntil = {grown.now.date() + timedelta(days=700)}')
+    right, there = grown.now, {name for name in grown.files() if "/Cy/" in name}
+    grown.now += timedelta(days=1000)
+    done = grown.open().daily()
+    assert done.exit_code == 14 and "the last run was 1,000 days ago" in lines(done)["expire"]
+    assert {name for name in grown.files() if "/Cy/" in name} == there
+    grown.now = right + timedelta(days=1)  # somebody has set it right
+    assert lines(grown.open().daily())["expire"] == "nothing has expired"
+    grown.now += timedelta(days=1000)
+    assert "the last run was" in lines(grown.open().daily())["expire"], "the first such run proves nothing"
+    assert "set aside, whose time is over" in lines(grown.day())["expire"], "it was right"
+    assert not {name for name in grown.files() if name.startswith("training-images/Cy/")}
+
+
 def test_with_the_last_person_the_last_model_goes(club: Club) -> None:
     club.arrive("Ada/1.png", "Ada/2.png")
     club.day()

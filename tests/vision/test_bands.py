@@ -84,6 +84,16 @@ def test_the_same_in_bands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(banded.pixels.astype(int) - whole.pixels).max() <= 1
 
 
+@pytest.mark.parametrize("fmt", ["AVIF", "GIF", "TGA", "JPEG2000"])
+def test_others_come_whole(fmt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = BytesIO()
+    (SCENE.quantize(9) if fmt == "GIF" else SCENE).save(buffer, fmt)
+    data, name = buffer.getvalue(), f"a.{fmt.lower()}"
+    whole = decoded(data, name, 100, 0.3)
+    monkeypatch.setattr(decoding, "SHARE", 1000)
+    assert np.array_equal(decoded(data, name, 100, 0.3).pixels, whole.pixels)
+
+
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": True}])
 def test_a_large_webp(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from mien.errors import NEEDS_HUMAN, EncoderError, MienError, ModelError, PhotoError
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import collect, learn
-from mien.pipeline.remove import expire, is_anything_over
+from mien.pipeline.remove import LEAP, days_unseen, expire, is_anything_over
 from mien.pipeline.use import history, keep_out, prune, put_into_use
 from mien.records.runs import Run, Step
 from mien.registry import versions
@@ -206,8 +206,10 @@ class _Loop:
         return self._done[step][0][name]
 
     def _expire(self) -> Came:
-        gone = expire(self._album)
+        days = days_unseen(self._album) if is_anything_over(self._album) else 0
+        gone = expire(self._album) if days <= LEAP else 0
         found = [Finding(StepKind.EXPIRED, figures={"photos": gone})] if gone else []
+        found += [Finding(StepKind.CLOCK_LEAPT, figures={"days": days})] if days > LEAP else []
         found += [one for kind, step in _SETTLED.items() for one in _counted(step, "people", self._settled[kind])]
         unfinished = sum(bool(removal.pending) for removal in self._album.ledger.removals.people())
         found += _counted(StepKind.REMOVAL_UNFINISHED, "people", unfinished)

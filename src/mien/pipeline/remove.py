@@ -13,13 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import EncoderError, MienError, ModelError, NoFaceError, PhotoError, StorageError, UsageError
+from mien.errors import (
+    AlbumError,
+    EncoderError,
+    MienError,
+    ModelError,
+    NoFaceError,
+    PhotoError,
+    StorageError,
+    UsageError,
+)
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
 from mien.records import asked
 from mien.registry import versions
 from mien.registry.folder import Model
+from mien.settings import text_of
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
@@ -32,6 +42,10 @@ from mien.text.names import meant, nfc, quoted_name
 from mien.text.words import Figure
 from mien.types import Finding
 from mien.vision.images import file_sha256
+
+LEAP = 366
+"""Days without a run after which nobody's time is taken to be over: a clock that is years ahead would empty the album.
+The run of another day believes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +265,8 @@ def _is_known(album: OpenAlbum, person: str) -> bool:
 def is_mentioned(album: OpenAlbum, person: str) -> bool:
     """Whether mien.toml has the name as a word of its own."""
     try:
-        text = nfc(album.layout.settings_file.read_text("utf-8", errors="replace"))
-    except OSError:
+        text = nfc(text_of(album.layout.settings_file))
+    except (OSError, UnicodeDecodeError, AlbumError):
         return False
     return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", text) is not None
 
@@ -334,6 +348,13 @@ def expire(album: OpenAlbum) -> int:
     _unlearn_photos(album, over)
     album.ledger.history.expire(sources)
     return gone
+
+
+def days_unseen(album: OpenAlbum) -> int:
+    """Days between today and the last run of the daily loop on another day, by the order in which runs began; 0 if
+    there is none, or it lies ahead."""
+    before = next((run.date for run in album.ledger.runs.last() if run.date != album.today), album.today)
+    return max(0, (album.today - before).days)
 
 
 def is_anything_over(album: OpenAlbum) -> bool:

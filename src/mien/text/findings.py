@@ -369,6 +369,12 @@ class StepKind(Kind):
         "They lie in removed-images: delete them if you may not keep them.",
         True,
     )
+    CLOCK_LEAPT = (
+        "clock leapt",
+        "nothing set aside although somebody's time is over: by this computer's clock the last run was {days:day} ago",
+        "If the clock is wrong, set it right. If it is right, the run of the next day sets aside whose time is over.",
+        True,
+    )
     EXPIRED_BEFORE = (
         "expired before",
         "perhaps photos were set aside before this run was interrupted",

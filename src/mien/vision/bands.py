@@ -42,8 +42,10 @@ def reduced(image: ImageFile.ImageFile, factor: int, data: bytes) -> Iterator[tu
         found = _of_png(image, factor, data)
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         found = _of_tiff(image, factor, data)
-    else:
+    elif image.format in ("BMP", "PPM"):  # of others Pillow says "raw" too, and means what their decoder gives
         found = _of_plain(image, factor, data)
+    else:
+        return None
     return None if found is None else _reduced(found, factor)
 
 
