@@ -323,23 +323,24 @@ def _print_probes(found: Evaluated) -> None:
 def _print_shares(found: Evaluated) -> None:
     from mien.learning.figures import BINS
 
+    say(f"  {'':<37} {'share':>7}  how many (95 % interval)")
     _share("right name first", found.top1)
     _share("right name among the first three", found.top3)
-    _share("right name, above the threshold (TPIR)", found.tpir)
+    _share("right name above the threshold (TPIR)", found.tpir)
     _share("strangers given a name (FPIR)", found.fpir)
     if found.fpir.of:
         _share("TPIR where 1 % of them would get one", found.tpir_at_fpir_1)
         _share("TPIR where 0.1 % of them would", found.tpir_at_fpir_01)
     if found.ece is not None and found.top1.of + found.fpir.of >= BINS:  # fewer answers than slices of 0..1 say nothing
-        say(f"  {'probabilities are off by (ECE)':<38} {percent(found.ece):>7}")
+        say(f"  {'probabilities are off by (ECE)':<37} {percent(found.ece):>7}")
 
 
 def _share(what: str, counted: Share) -> None:
     if not counted.of:
-        say(f"  {what:<38} {'-':>7}")
+        say(f"  {what:<37} {'-':>7}")
         return
     many = f"{counted.hits:,} of {counted.of:,}"
-    say(f"  {what:<38} {share(counted.value, counted.of):>7}  {many}, 95 %: {between(counted.low, counted.high)}")
+    say(f"  {what:<37} {share(counted.value, counted.of):>7}  {many} ({between(counted.low, counted.high)})")
 
 
 def _list(what: str, lines: Sequence[str], style: str = "33", most: int = SHOWN, every: str = "") -> None:

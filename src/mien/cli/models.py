@@ -229,7 +229,9 @@ def _print_shown(found: Shown) -> None:
         size = f"{found.photo.width} x {found.photo.height} pixels, {found.photo.format}"
         entry("", f"{size}, {found.bytes:,} bytes, perceptual hash {found.photo.phash}")
     else:
-        entry("unreadable", str(found.error or ""), "33")
+        entry("", f"{found.bytes:,} bytes")
+        if not found.left_out:
+            entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)
     if any(finding.kind == FindingKind.NOT_SEEN for finding in found.left_out):
         entry("known", "not yet: mien align looks at it", "33")
@@ -245,7 +247,7 @@ def _print_shown(found: Shown) -> None:
         licence = f"licence {fetch.licence}, " if fetch.licence else ""  # of what was added by hand nobody said one
         entry("", f"{licence}basis {fetch.basis}, {fetch.outcome}")
     for sighting in found.sightings:
-        saw = sighting.fault.say(sighting.figures) if sighting.fault else count(len(sighting.faces), "face")
+        saw = "unreadable" if sighting.fault else count(len(sighting.faces), "face")
         entry("seen by", f"{sighting.encoder}: {saw}")
         for face in sighting.faces:
             own = f", {listed(face.own_of)}'s own" if face.own_of else ""
