@@ -257,8 +257,8 @@ def test_evaluate_measures_and_lists(mien: Mien, three_people: Painted, probes: 
     assert result.exit_code == 0 and result.stderr == ""
     said = text(result.stdout)
     assert "photos 4 of 2 people it knows, 1 of 1 stranger: Dee\n" in said
-    assert "right name first 75 % 3 of 4, 95 %: 30 to 100 %\n" in said
-    assert "strangers given a name (FPIR) none of 1, 95 %: at most 95 %" in said
+    assert "right name first 75 % 3 of 4 (30 to 100 %)\n" in said
+    assert "strangers given a name (FPIR) none 0 of 1 (at most 95 %)" in said
     assert "TPIR where none of them would" in said and "TPIR where 0.1 %" not in said, "of one stranger there is none"
     assert f"wrong {probes / 'Ada/3.png'}: Ada was answered Bo" in said
 
@@ -306,7 +306,7 @@ def test_what_proves_nothing_is_told_and_counted_apart(mien: Mien, three_people:
     shutil.copy2(three_people.training / "Cy/cy-1.png", probes / "Cy")
     said = text(mien("-C", three_people.folder, "evaluate", probes).stdout)
     assert "trained on 1 photo that the model was made of; an answer to them proves nothing" in said
-    assert "right name first 75 % 3 of 4," in said and "right name first 80 % 4 of 5," in said
+    assert "right name first 75 % 3 of 4 (" in said and "right name first 80 % 4 of 5 (" in said
     assert "with them the same, counting also the 1 photo set apart\n" in said
     assert "several 1 photo with several faces, of which the largest was asked about" in said
     said = text(mien("-C", three_people.folder, "evaluate", three_people.training).stdout)

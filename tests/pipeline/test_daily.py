@@ -961,6 +961,19 @@ def test_a_challenger_that_lost_somebody_whom_nobody_removed_is_kept_out(grown: 
     assert grown.day().exit_code == 0 and grown.in_use() == version, "it is made of the same photos again"
 
 
+def test_photos_in_which_no_face_is_seen_any_more_are_not_called_gone(grown: Club) -> None:
+    for number in (1, 2, 3):
+        grown.painted.photo(f"Dee/{number}.png", "Bo", "Passer-by", sides=(60, 70 + number))
+    album = grown.open()
+    album.train()
+    learned = grown.painted.open(clock=lambda: grown.now, skip_multi=True).train()
+    assert not learned.in_use and [finding.kind for finding in learned.gone] == ["person unseen"]
+    assert learned.gone[0].why == (
+        "Dee is not known any more: the photos are in the album, and with the present settings no face is found in 3"
+        " of 3."
+    )
+
+
 @pytest.mark.parametrize("meant", ["promoted", "removed", "renamed"])
 def test_who_is_gone_with_somebodys_knowledge_keeps_nothing_out(grown: Club, meant: str) -> None:
     folder = grown.folder / "training-images/Cy"

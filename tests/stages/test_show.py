@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,13 @@ def test_why_a_file_teaches_nothing(three_people: Painted, tmp_path: Path) -> No
     assert shown(three_people, "Ada/nobody.png").to_json()["left_out"][0]["remedy"].startswith("It teaches nothing.")
     (tmp_path / "else.txt").write_text("x")
     assert shown(three_people, tmp_path / "else.txt").left_out == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a link needs a privilege")
+def test_a_link_to_nothing_is_called_so(three_people: Painted) -> None:
+    (three_people.training / "Ada/away.png").symlink_to("/nowhere/away.png")
+    with pytest.raises(PhotoError, match="is a link to nothing"):
+        shown(three_people, "Ada/away.png")
 
 
 def test_a_photo_is_known_by_its_bytes_wherever_it_lies(three_people: Painted, tmp_path: Path) -> None:

@@ -332,9 +332,10 @@ def _print_probes(found: Evaluated) -> None:
 def _print_shares(found: Evaluated) -> None:
     from mien.learning.figures import BINS
 
+    say(f"  {'':<37} {'share':>7}  how many (95 % interval)")
     _share("right name first", found.top1)
     _share("right name among the first three", found.top3)
-    _share("right name, above the threshold (TPIR)", found.tpir)
+    _share("right name above the threshold (TPIR)", found.tpir)
     _share("strangers given a name (FPIR)", found.fpir)
     strangers = found.fpir.of
     if strangers >= 100:
@@ -344,20 +345,20 @@ def _print_shares(found: Evaluated) -> None:
     elif strangers:  # of whom 0.1 % is less than one
         _share("TPIR where none of them would", found.tpir_at_fpir_01)
     if found.ece is not None and found.top1.of + strangers >= BINS:  # fewer answers than slices of 0..1 say nothing
-        say(f"  {'probabilities are off by (ECE)':<38} {percent(found.ece):>7}")
+        say(f"  {'probabilities are off by (ECE)':<37} {percent(found.ece):>7}")
 
 
 def _share(what: str, counted: Share) -> None:
     if not counted.of:
-        say(f"  {what:<38} {'-':>7}")
+        say(f"  {what:<37} {'-':>7}")
         return
     if not counted.hits:
         from mien.learning.figures import most_of_none
 
-        say(f"  {what:<38} {'none':>7}  of {counted.of:,}, 95 %: at most {bound(most_of_none(counted.of))}")
+        say(f"  {what:<37} {'none':>7}  0 of {counted.of:,} (at most {bound(most_of_none(counted.of))})")
         return
     many = f"{counted.hits:,} of {counted.of:,}"
-    say(f"  {what:<38} {share(counted.value, counted.of):>7}  {many}, 95 %: {between(counted.low, counted.high)}")
+    say(f"  {what:<37} {share(counted.value, counted.of):>7}  {many} ({between(counted.low, counted.high)})")
 
 
 def _list(what: str, lines: Sequence[str], style: str = "33", most: int = SHOWN, every: str = "") -> None:

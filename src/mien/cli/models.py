@@ -261,7 +261,9 @@ def _print_shown(found: Shown) -> None:
         if of := of_preview(photo.format, photo.width, photo.height):
             entry("", of)
     else:
-        entry("unreadable", str(found.error or ""), "33")
+        entry("", f"{found.bytes:,} bytes")
+        if not found.left_out:
+            entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)
     if any(finding.kind == FindingKind.NOT_SEEN for finding in found.left_out):
         entry("known", "not yet: mien align looks at it", "33")
@@ -279,7 +281,7 @@ def _print_shown(found: Shown) -> None:
     for number, (at, was, now) in enumerate(found.moved):
         entry("" if number else "moved", f"from {was} to {now}, {at.astimezone():%Y-%m-%d %H:%M}")
     for sighting in found.sightings:
-        saw = sighting.fault.say(sighting.figures) if sighting.fault else count(len(sighting.faces), "face")
+        saw = "unreadable" if sighting.fault else count(len(sighting.faces), "face")
         entry("seen by", f"{sighting.encoder}: {saw}")
         for face in sighting.faces:
             own = f", {listed(face.own_of)}'s own" if face.own_of else ""

@@ -23,6 +23,7 @@ from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
 from mien.storage.walk import people_of
 from mien.text.findings import FindingKind, LeftOutKind
 from mien.text.names import meant, nfc, quoted_name
+from mien.text.photos import PhotoFault
 from mien.types import Finding, Photo
 from mien.vision.images import file_sha256, read_picture
 from mien.vision.sniff import kind_of_name
@@ -182,6 +183,8 @@ def _find(album: OpenAlbum, photo: Path) -> Path:
         try:
             if is_file(place):
                 return place
+            if place.is_symlink():
+                raise PhotoError(str(place), PhotoFault.BROKEN_LINK)
         except StorageError:  # whoever reads it will be told
             return place
     if not photo.is_absolute() and not is_there(photo):
