@@ -609,9 +609,10 @@ def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(trained: Pain
     except OSError:
         pytest.skip("this disk has no such names")
     before = photos(trained)
-    for do in (lambda: trained.open().join("Bo", "Ada"), lambda: trained.open().move([odd], "Ada")):
-        with pytest.raises(PhotoError, match=r"udcff"):
-            do()
+    with pytest.raises(PhotoError, match=r"udcff"):
+        trained.open().join("Bo", "Ada")
+    with pytest.raises(PhotoError, match=r"udcff"):
+        trained.open().move([odd], "Ada")
     assert photos(trained) == before
     trained.open().rename("Bo", "Bob")
     trained.open().undo()

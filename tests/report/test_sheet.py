@@ -80,7 +80,7 @@ def test_a_sheet_shows_who_is_where_and_what_could_not_be_read(tmp_path: Path) -
     assert "Who is in 5 photos" in said and "6 faces, 3 of them named: 2 people. 1 photo could not be read." in said
     for chip in ("all 5", "in doubt 1", "strangers 1", "no face 1", "not readable 1", "Ada 2", "Bo 1"):
         assert chip in said
-    assert "1 Ada 97.0 %" in said and "2 Bo 97.0 %" in said and "Bo?" in said, "who is where"
+    assert "1 Ada 97 %" in said and "2 Bo 97 %" in said and "Bo?" in said, "who is where"
     assert "1 too small" in said and "1 unknown" in said and "no face found" in said
     assert "It is empty." in said, "and why"
     groups = [attrs["class"].split() for tag, attrs in page.tags if tag == "li" and "class" in attrs]
