@@ -42,7 +42,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     elif found:
         _print_models(found)
     else:
-        entry("models", "none yet; mien train makes one")
+        entry("models", "none yet; `mien train` makes one")
 
 
 @app.command(name="diff", short_help="How two models differ, and on which photos.")
