@@ -13,6 +13,7 @@ from PIL import Image
 
 from mien import Album
 from mien.cli.console import SHOWN
+from mien.text.shell import command
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -41,9 +42,8 @@ def rows(output: str) -> dict[str, str]:
 
 def test_before_the_first_model(mien: Mien, painted: Painted) -> None:
     result = mien("-C", painted.folder, "models")
-    assert result.exit_code == 0 and rows(result.stdout) == {
-        "models": f"none yet; mien -C {painted.folder} train makes one"
-    }
+    told = f"none yet; `{command(painted.folder, 'train')}` makes one"
+    assert result.exit_code == 0 and rows(result.stdout) == {"models": told}
     assert json.loads(mien("-C", painted.folder, "models", "--json").stdout) == []
     for words, said in (
         (["rollback"], f"{painted.folder} has no earlier model to go back to."),

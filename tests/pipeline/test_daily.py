@@ -217,7 +217,7 @@ def test_what_was_guessed_is_told(three_people: Painted) -> None:
     done = three_people.open(clock=lambda: FIRST).daily()
     (told,) = [finding for step in done.run.steps for finding in step.findings if finding.kind is StepKind.GUESSED]
     assert told.figures == {"people": 1} and not told.needs_human
-    assert told.line == "of 1 person it was guessed which face is theirs. See whose: mien check."
+    assert told.line == "of 1 person it was guessed which face is theirs. See whose: `mien check`."
 
 
 def test_without_a_photo_the_run_fails_and_says_what_to_do(club: Club) -> None:

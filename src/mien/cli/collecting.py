@@ -23,6 +23,7 @@ from mien.cli.console import (
     say,
     say_json,
     say_more,
+    table,
     tell,
     tell_error,
     widest,
@@ -222,14 +223,13 @@ def _number(step: Step, figure: str) -> int:
 def _print_sources(folder: Path, found: tuple[SourceStatus, ...], every: bool) -> None:
     from mien.stages.sources import why_refused
 
-    width = max(widest(one.name for one in found), len("source"))
-    kind = max(widest(one.settings.kind for one in found), len("kind"))
-    say(f"{'source':<{width}}  {'kind':<{kind}}  last run          new  photos  failing  licence")
+    rows = []
     for one in found:
-        last = f"{one.last.started.astimezone():%Y-%m-%d %H:%M}" if one.last else "never"
-        new = f"{one.last.brought:,}" if one.last else "-"
-        line = f"{fit(one.name, width)}  {fit(one.settings.kind, kind)}  {last:<16}  {new:>3}  {one.photos:>6,}"
-        say(f"{line}  {one.failing:>7,}  {printable(one.settings.licence) or paint('missing', '33')}")
+        last = f"{one.last.started.astimezone():%Y-%m-%d %H:%M}" if one.last else f"{'never':<16}"
+        figures = [f"{one.last.brought:,}" if one.last else "-", f"{one.photos:,}", f"{one.failing:,}"]
+        name, kind = (fit(text, widest([text])) for text in (one.name, one.settings.kind))
+        rows.append([name, kind, last, *figures, printable(one.settings.licence) or paint("missing", "33")])
+    table(["source", "kind", "last run", ">new", ">photos", ">failing", "licence"], rows)
     for one in found:
         if one.problem:
             entry(one.name, f"{one.problem.why}. {one.problem.remedy}", "33")
@@ -328,8 +328,7 @@ def _print_merged(merged: Merged) -> None:
 
 
 def _print_runs(found: tuple[Daily, ...]) -> None:
-    width = max(len(done.run.id) for done in found)
-    say(f"{'run':<{width}}  for         state    took    new  outcome")
+    rows = []
     for done in found:
         run = done.run
         took = _span((run.ended - run.started).total_seconds()) if run.ended else "-"
@@ -337,7 +336,8 @@ def _print_runs(found: tuple[Daily, ...]) -> None:
         telling = next((step for step in run.steps if step.outcome == "failed"), run.step("promote"))
         outcome = telling.line if telling else "not finished"
         state = paint(f"{run.state:<7}", _STYLES[run.state])
-        say(f"{run.id:<{width}}  {run.date}  {state}  {took:>5}  {photos:>4,}  {printable(outcome)}")
+        rows.append([run.id, f"{run.date}", state, took, f"{photos:,}", printable(outcome)])
+    table(["run", "for", "state", "> took", ">photos", "outcome"], rows)
 
 
 def _span(seconds: float) -> str:

@@ -283,15 +283,21 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
+_LAST = 30
+"""Cells that the last column of a table has at least, if it needs as many."""
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table whose first column says what a row is about; columns whose head begins with ">" are flush right. The last
-    cell of a row that is too short goes on to its end. On a terminal that is too narrow each row is a paragraph."""
+    cell of a row that is too short goes on to its end. On a terminal that is too narrow the last column goes on below
+    itself, or each row is a paragraph."""
     rows = [list(row) for row in rows]
     names = [head.removeprefix(">") for head in heads]
     full = [row for row in (names, *rows) if len(row) == len(names)]
     wide = [max(cells(row[column]) for row in full) for column in range(len(names))]
     columns = columns_of(sys.stdout)
-    if columns and sum(wide) + 2 * (len(wide) - 1) > columns:
+    last = sum(wide[:-1]) + 2 * (len(wide) - 1)
+    if columns and last + min(wide[-1], _LAST) > columns:
         for first, *others in rows:
             say(first.rstrip())
             pairs = zip(names[1:], others, strict=False)
@@ -303,7 +309,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for head, cell, width in zip(heads, row, wide, strict=False):
             room = " " * (width - cells(cell))
             line.append(room + cell if head.startswith(">") else cell + room)
-        say("  ".join(line).rstrip(), whole=len(row) == len(names))
+        at = last if len(row) == len(names) else wide[0] + 4
+        say(fitted("  ".join(line).rstrip(), hanging=at), whole=True)
 
 
 def widest(texts: Iterable[str]) -> int:

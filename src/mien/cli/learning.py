@@ -122,7 +122,7 @@ def train(
         say()
         if learned.trained:
             _print_trained(learned, learned.trained)
-            entry("report", f"models/{learned.version}/report.html; mien report opens it")
+            entry("report", f"models/{learned.version}/report.html; `mien report` opens it")
         else:
             entry("model", _not_new(learned))
         _print_needs(album.folder, learned)

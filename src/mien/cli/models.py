@@ -16,7 +16,6 @@ from mien.storage.layout import shown
 from mien.text import words
 from mien.text.findings import FindingKind
 from mien.text.photos import of_preview
-from mien.text.shell import command
 from mien.text.words import between, bound, count, level, listed
 
 if TYPE_CHECKING:
@@ -40,14 +39,13 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="list", hidden=True)
 def list_models(context: typer.Context, as_json: Json = False) -> None:
     """What `mien models` does by itself."""
-    album = opened(context)
-    found = album.models()
+    found = opened(context).models()
     if as_json:
         say_json([one.to_json() for one in found])
     elif found:
         _print_models(found)
     else:
-        entry("models", f"none yet; {command(album.folder, 'train')} makes one")
+        entry("models", "none yet; `mien train` makes one")
 
 
 @app.command(name="diff", short_help="How two models differ, and on which photos.")

@@ -25,7 +25,7 @@ class FindingKind(Kind):
     RECORDS_DAMAGED = (
         "records damaged",
         "{rows:record} of the ledger: damaged, and out of use",
-        "Put a copy of the ledger from a backup in its place (mien status says which it is). It holds what cannot"
+        "Put a copy of the ledger from a backup in its place (`mien status` says which it is). It holds what cannot"
         " be seen again in the photos.",
         True,
     )
@@ -314,7 +314,7 @@ class StaleKind(Kind):
     NO_ENCODER = (
         "no encoder",
         "the encoder {encoder} is not on this machine, or cannot be used: nothing can be seen or answered with it"
-        " (mien encoders)",
+        " (`mien encoders`)",
     )
     OTHER_FPIR = ("other fpir", "the model's FPIR is {of_model:g}, the setting {set:g}")
     ENROLLED = (
@@ -359,7 +359,7 @@ class StepKind(Kind):
     RECORDS_DAMAGED = (
         "records damaged",
         "{rows:record} of the ledger damaged, and out of use",
-        "Put a copy of the ledger from a backup in its place: mien status says which file it is.",
+        "Put a copy of the ledger from a backup in its place: `mien status` says which file it is.",
         True,
     )
     NOTHING_EXPIRED = ("nothing expired", "nothing has expired")
@@ -423,7 +423,7 @@ class StepKind(Kind):
     GUESSED = (
         "guessed",
         "of {people:person|people} it was guessed which face is theirs",
-        "See whose: mien check.",
+        "See whose: `mien check`.",
     )
     FEW_PHOTOS = ("few photos", "{people:person|people} with fewer than {minimum} photos")
     FIRST = ("first", "{version} is the first that can be used")
@@ -433,13 +433,13 @@ class StepKind(Kind):
     UNDECIDED = (
         "undecided",
         "{version} and {champion}, which is in use, could not be compared",
-        "Try both, then choose: mien models promote {version}",
+        "Try both, then choose: `mien models promote {version}`",
         True,
     )
     KEPT_OUT = (
         "kept out",
         "the new model {version} was not put into use, {champion} stays",
-        "Look at what came in; to use it all the same: mien models promote {version}",
+        "Look at what came in; to use it all the same: `mien models promote {version}`",
         True,
     )
     PROMOTED = ("promoted", "{version} is in use now")
@@ -471,12 +471,12 @@ class ErrorKind(Kind):
     NO_FACE = ("NoFaceError", "no photo shows a face that could be learned", "Add photos that show faces.", True)
     PHOTO = ("PhotoError", "a photo could not be read", _AGAIN, True)
     MODEL = ("ModelError", "a model cannot be used", _AGAIN, True)
-    DAMAGED = ("DamagedModelError", "a file of a model is not what it was", "Make a new one: mien train", True)
-    ENCODER = ("EncoderMismatchError", "the model was made with another encoder", "Make a new one: mien train", True)
+    DAMAGED = ("DamagedModelError", "a file of a model is not what it was", "Make a new one: `mien train`", True)
+    ENCODER = ("EncoderMismatchError", "the model was made with another encoder", "Make a new one: `mien train`", True)
     NO_ENCODER = (
         "EncoderError",
         "the encoder that is set cannot be had or used",
-        "See what there is: mien encoders. " + _AGAIN,
+        "See what there is: `mien encoders`. " + _AGAIN,
         True,
     )
     BUSY = ("BusyError", "another run was at work in the album", "Run `mien daily` again.", True)

@@ -88,7 +88,7 @@ class GoneKind(Kind):
     PERSON = (
         "person gone",
         "{person} is not known any more: {gone:photo} of {photos:,} gone from the album, and nobody removed {person}.",
-        "Put the photos back; or take the person out by mien remove.",
+        "Put the photos back; or take the person out by `mien remove`.",
         True,
     )
     PERSON_UNSEEN = (
