@@ -27,10 +27,12 @@ Snapshot = dict[str, tuple[int, int]]
 
 
 def snapshot(folder: Path) -> Snapshot:
-    """Every file and folder, with size and time: a file that was only opened to be written has another time."""
+    """Every file and folder, with size and time: a file that was only opened to be written has another time. Left out
+    is what is remembered of photos that were asked about, with the time of its folder."""
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
+        if path.name not in (".mien", "catalog-asked.sqlite")
     }
 
 
