@@ -12,6 +12,11 @@ class ClassifyNote(Kind):
     """What `classify` has to say beside its answers."""
 
     GOES_ON = ("goes on", "Going on with an interrupted run: {answered:,} of {photos:,} photos are answered.")
+    NO_FONT = (
+        "no font",
+        "No font here has all letters of {people:name}, such as {person}: boxes stand for them on the copies, beside"
+        " the number of the face. Install a font that has them, such as Noto Sans.",
+    )
     NO_JOURNAL = ("no journal", "{why} If this run is interrupted, the next one begins again.")
 
 
