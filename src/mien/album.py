@@ -741,6 +741,8 @@ def _classify(
     answers = classify(asked, recogniser, top, progress)
     named = [(Path(one.name), one.copy) for one in asked if not one.error]
     copies = plan_copies(Path(annotate), named, album) if annotate is not None else {}
+    if copies:
+        _tell_of_fonts(recogniser.model.people, progress)
     page = None
     if sheet is not None:
         from mien.report.sheet import Sheet
@@ -753,6 +755,16 @@ def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]
     """What is found; the recogniser is closed in the end."""
     with recogniser, closing(found):
         yield from found
+
+
+def _tell_of_fonts(people: Sequence[str], progress: Progress) -> None:
+    """Notes whose names cannot be written on copies."""
+    from mien.text.answers import ClassifyNote
+    from mien.vision.fonts import can_write
+
+    unwritten = [person for person in people if not can_write(person)]
+    if unwritten:
+        progress.note(ClassifyNote.NO_FONT.say({"people": len(unwritten), "person": unwritten[0]}))
 
 
 def _shown(

@@ -11,10 +11,12 @@ from PIL import Image, ImageCms
 
 from mien import Album
 from mien.errors import PhotoError, StorageError, UsageError
+from mien.protocols import Silent
 from mien.stages.annotate import LIST, SIDE, annotate, label, plan_copies
 from mien.text.answers import AnswerKind
 from mien.text.photos import PhotoFault
 from mien.types import Answer, Candidate, Face, Finding, NamedFace, Photo, Prediction, Quality
+from mien.vision import fonts
 from mien.vision.drawing import DOUBTFUL, NAMED, TOO_POOR, UNKNOWN
 
 if TYPE_CHECKING:
@@ -283,3 +285,19 @@ def test_photos_on_another_disk_are_an_albums_too(three_people: Painted, tmp_pat
     (three_people.folder / "training-images").symlink_to(tmp_path / "disk", target_is_directory=True)
     with pytest.raises(UsageError, match="keeps for itself"):
         plan_copies(tmp_path / "disk/Ada", [(Path("a.jpg"), Path("a.jpg"))], three_people.folder)
+
+
+def test_names_that_no_font_has_are_told_of_once(
+    three_people: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_people.open().train()
+    three_people.paint(tmp_path / "in/a.png", "Ada")
+    monkeypatch.setattr(fonts, "_has", lambda file, letter: letter != "y")
+    notes: list[str] = []
+    heard = Silent()
+    monkeypatch.setattr(Silent, "note", lambda _, text: notes.append(text))
+    list(three_people.open(progress=heard).classify(tmp_path / "in", annotate=tmp_path / "out"))
+    assert [text for text in notes if "font" in text] == [
+        "No font here has all letters of 1 name, such as Cy: boxes stand for them on the copies, beside the number of"
+        " the face. Install a font that has them, such as Noto Sans."
+    ]

@@ -16,6 +16,11 @@ class ClassifyNote(Kind):
         "full",
         "There is no room to remember more photos of this run: remember_megabytes in mien.toml says how much there is.",
     )
+    NO_FONT = (
+        "no font",
+        "No font here has all letters of {people:name}, such as {person}: boxes stand for them on the copies, beside"
+        " the number of the face. Install a font that has them, such as Noto Sans.",
+    )
 
 
 class AnswerKind(Kind):
