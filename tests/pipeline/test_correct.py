@@ -285,7 +285,12 @@ def test_a_name_that_will_not_do_is_refused(trained: Painted, person: str, name:
 
 def test_whoever_asks_for_the_old_name_is_told_the_new_one(trained: Painted) -> None:
     trained.open().rename("Bo", "Bob")
-    for do in (lambda: trained.open().rename("Bo", "Rob"), lambda: trained.open().remove("Bo", everywhere=True)):
+    again: list[Callable[[], object]] = [
+        lambda: trained.open().rename("Bo", "Rob"),
+        lambda: trained.open().remove("Bo", everywhere=True),
+        lambda: trained.open().move("Ada/wrong.png", "Bo"),
+    ]
+    for do in again:
         with pytest.raises(UsageError, match="Bo is called Bob now"):
             do()
     with pytest.raises(UsageError, match=r"Did you mean Ada\?"):
@@ -617,3 +622,9 @@ def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(trained: Pain
     trained.open().rename("Bo", "Bob")
     trained.open().undo()
     assert photos(trained) == before
+
+
+def test_whoever_was_removed_is_back_once_a_human_gives_them_a_photo(trained: Painted) -> None:
+    trained.open().remove("Bo")
+    done = trained.open().move("Ada/wrong.png", "Bo")
+    assert done.back is not None and done.new and trained.open().status().removed == ()

@@ -89,6 +89,8 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
     is_new = person not in people
     if is_new:
         valid_person(person)
+        if album.ledger.people.called_now(person) != person:
+            raise nobody(album, person, people)
     paths = list(dict.fromkeys(located(album.layout, photo) for photo in photos))
     going, places = [path for path in paths if person_of(path) != person], Places(album, person)
     targets = {path: places.of(path) for path in going}
@@ -96,7 +98,7 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
     done = Corrected("move", tuple(names), person, tuple(targets.items()), there=len(paths) - len(going))
     if not going:
         return replace(done, version=_version(album))
-    entry, removal = album.entry(), album.removal_of(person)
+    entry, removal = album.entry(), album.ledger.removals.of_exactly(person)
     ids = album.ledger.people.enter([*names, person], entry.basis, entry.now, entry.until)
     known = {path: hashes.get(path) or _sha256(album, path) for path in going}
     steps = [Step(path, targets[path], ids[person_of(path)], ids[person], known[path]) for path in going]
@@ -127,7 +129,7 @@ def rename(album: OpenAlbum, person: str, name: str) -> Corrected:
         joined = command(album.folder, "join", person, name)
         raise UsageError(quoted_name(name), "is somebody in this album already", f"If the two are one person: {joined}")
     steps_of_rename(album, person, name, ("", ""))  # before anything is written, whatever is in its way
-    entry, removal = album.entry(), album.removal_of(name)
+    entry, removal = album.entry(), album.ledger.removals.of_exactly(name)
     ids = album.ledger.people.enter([person], entry.basis, entry.now, entry.until)
     other = album.ledger.people.name_too(name, ids[person], entry.now)
     steps = steps_of_rename(album, person, name, (ids[person], ids[person]))
@@ -241,7 +243,7 @@ def _take_back(
             album.ledger.removals.bring_photos_back(person, hashes)
     unlearned = None
     was = correction.before
-    if was and album.version == correction.after != was and was in versions.names(album.layout.models):
+    if was and _version(album) == correction.after != was and was in versions.names(album.layout.models):
         put_into_use(album, was, "undo")
     else:
         unlearned = _learn(album, correction)
@@ -292,8 +294,7 @@ def _keep_out(album: OpenAlbum, correction: Correction) -> None:
     """Has no source bring photos back under whom they were filed, and lets the person have them, who may have been
     removed before: a human says so."""
     removals, person = album.ledger.removals, album.ledger.people.name_of(correction.target)
-    removal = removals.of(person)
-    if removal and not removal.pending:
+    if removal := removals.of_exactly(person):
         removals.bring_back(removal)
     photos = _photos_of(album, correction)
     if correction.verb == "move":
