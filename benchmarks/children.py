@@ -51,7 +51,6 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "PPM": ("RGB", "PPM", {}),
     "WebP": ("RGB", "WEBP", {"quality": 60, "method": 0}),
     "AVIF": ("RGB", "AVIF", {"quality": 60, "speed": 10}),
-    "HEIC": ("RGB", "HEIF", {"quality": 60}),
 }
 _WORKER = """
 import sys
@@ -153,10 +152,6 @@ def print_memory(top: Path) -> None:
     image = painted(*LARGE)
     for name, (mode, fmt, options) in FORMATS.items():
         file = top / "large"
-        if fmt == "HEIF":
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
         image.convert(mode).save(file, fmt, **options)
         words = [sys.executable, "-c", _WORKER, str(file)]
         held, _, came = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("|")

@@ -167,6 +167,29 @@ def test_a_full_disk_is_told(file: Path) -> None:
         assert read(diary) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [
+        (sqlite3.SQLITE_PERM, StorageError, "may not be opened"),
+        (sqlite3.SQLITE_NOMEM, StorageError, "memory is short"),
+        (sqlite3.SQLITE_PROTOCOL, BusyError, "cannot be locked"),
+        (sqlite3.SQLITE_NOLFS, StorageError, "no larger files"),
+        (0, StorageError, "memory is short"),
+    ],
+)
+def test_what_the_disk_or_the_system_refuses_is_no_mistake_of_mien(
+    file: Path, code: int, error: type[Exception], says: str
+) -> None:
+    failed: Exception = MemoryError()
+    if code:
+        failed = sqlite3.OperationalError()
+        failed.sqlite_errorcode = code
+    with Database.for_writing(DIARY, file) as diary:
+        with pytest.raises(error, match=says), diary.transaction(write=True):
+            raise failed
+        assert read(diary) == []
+
+
 def test_a_second_writer_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.records.database.BUSY_SECONDS", 0)
     with Database.for_writing(DIARY, file) as one, Database.for_writing(DIARY, file) as other:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import PhotoError
-from mien.text.photos import PhotoFault
+from mien.text.photos import FileType, PhotoFault
 from mien.vision import bands, decoding, images
 from mien.vision.decoding import decoded
 
@@ -175,3 +175,9 @@ def test_a_jpeg_that_would_take_too_much_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(PhotoError) as caught:
         decoded(data, "a", None, 1)
     assert caught.value.fault is PhotoFault.TOO_MUCH_MEMORY
+
+
+@pytest.mark.parametrize("said", ["Pixel allocation failed: Out of memory", "Memory allocation error: Security limit"])
+def test_a_decoder_that_has_too_little_memory_calls_no_photo_damaged(said: str) -> None:
+    found = decoding._translated("a", FileType.AVIF, RuntimeError(said))
+    assert found.fault is PhotoFault.TOO_MUCH_MEMORY

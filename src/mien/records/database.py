@@ -425,13 +425,19 @@ def _in_memory(connection: sa.Connection) -> sa.Connection:
     return copy
 
 
+_NO_MEMORY = 7
 _ERRORS: dict[int, tuple[type[MienError], str, str]] = {  # SQLite's primary result codes, sqlite.org/rescode.html
+    3: (StorageError, "may not be opened", "Check its permissions, and those of its folder."),
     5: (BusyError, "is in use by another run", "Wait until that is done, then try again."),
+    6: (BusyError, "is in use by another run", "Wait until that is done, then try again."),
+    _NO_MEMORY: (StorageError, "cannot be used, as memory is short", "Close other programs, and run again."),
     8: (StorageError, "cannot be written", "Give yourself write access, or set catalog in mien.toml to another place."),
     10: (StorageError, "cannot be read or written", "Check the disk, and run again."),
     11: (AlbumError, "is damaged", "To go on, {way_out}"),
     13: (StorageError, "cannot grow: the disk is full", "Free some space, and run again; what was finished is kept."),
     14: (StorageError, "cannot be opened", "Check that its folder exists and that you may write to it."),
+    15: (BusyError, "cannot be locked", "End other runs, and see that it lies on a disk of this computer."),
+    22: (StorageError, "cannot grow: its disk takes no larger files", "Set catalog in mien.toml to another disk."),
     26: (AlbumError, "is not a {name}, or is damaged", "To go on, {way_out}"),
 }
 
@@ -441,7 +447,7 @@ def _border(path: Path, kind: DatabaseKind) -> Iterator[None]:
     """The one place where SQLite's errors become mien's. What is not the fault of disk or file is a bug, and passes."""
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (sa.exc.DBAPIError, sqlite3.Error, MemoryError) as error:
         if "user-defined function raised" in str(error):  # Ctrl-C, while it computed a checksum, which raises nothing
             raise KeyboardInterrupt from error
         if _code(error) not in _ERRORS:
@@ -450,7 +456,9 @@ def _border(path: Path, kind: DatabaseKind) -> Iterator[None]:
         raise of(str(path), what.format(name=kind.name), remedy.format(way_out=kind.way_out)) from error
 
 
-def _code(error: sa.exc.DBAPIError | sqlite3.Error) -> int:
+def _code(error: sa.exc.DBAPIError | sqlite3.Error | MemoryError) -> int:
     """SQLite's primary result code of an error, 0 where there is none."""
+    if isinstance(error, MemoryError):  # which is what Python makes of SQLite's own
+        return _NO_MEMORY
     origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     return int(getattr(origin, "sqlite_errorcode", 0)) & 0xFF

@@ -1,9 +1,8 @@
-"""Large PNGs, TIFFs, and files of plain pixels (BMP, PPM) in bands of rows, so that never all pixels are held at full
-size.
+"""Large PNGs, TIFFs, and plain pixels in bands of rows, so that never all pixels are held at full size.
 
 Pillow decodes a picture as a whole, at four bytes a pixel. A band is a small file of the same format, made of a part of
 the data: rows of a PNG, whose filters look back no further than the row before; strips of a TIFF, which stand alone.
-Plain pixels need no file.
+The plain pixels of a BMP or PPM need no file.
 """
 
 from __future__ import annotations

@@ -538,7 +538,7 @@ def guarded(name: str, file_type: FileType) -> Iterator[None]:
 
 
 _WORDS_OF_FAULTS = {
-    PhotoFault.TOO_MUCH_MEMORY: ("too large", "decoder error -9"),  # the latter is Pillow's number for no memory
+    PhotoFault.TOO_MUCH_MEMORY: ("too large", "decoder error -9", "out of memory", "allocation"),  # -9: no memory
     PhotoFault.BREAKS_OFF: ("truncat", "end of", "eof", "premature", "not enough"),
     PhotoFault.VARIANT: ("cannot handle", "support", "unknown", "not installed"),
 }
