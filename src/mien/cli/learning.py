@@ -236,7 +236,7 @@ def _print_needs(album: Path, learned: Learned) -> None:
     for number, line in enumerate(lines[:NEEDS]):
         entry("" if number else "needs you", line, "33")
     if lines:
-        more = f"… and {len(lines) - NEEDS:,} more: " if len(lines) > NEEDS else "what to do says "
+        more = f"… and {len(lines) - NEEDS:,} more: " if len(lines) > NEEDS else "what to do: "
         entry("", f"{more}{command(album, 'check')}", "2")
     if few := learned.few:
         people = count(len(few), "person has", "people have")
