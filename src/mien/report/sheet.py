@@ -34,6 +34,7 @@ from mien.storage.files import (
     storage_error,
     writing_atomically,
 )
+from mien.storage.leftovers import remove_abandoned
 from mien.storage.own_folders import refuse_own_folder
 from mien.text.words import listed
 from mien.types import Answer, Pixels
@@ -120,6 +121,7 @@ class Sheet:
         self._faces: Counter[str] = Counter()
         self._card = environment().get_template("card.html")
         make_folder(target.parent)
+        remove_abandoned({target.parent})
         try:  # beside the page, as a folder for temporary files may be memory; without a name, so that none is left
             self._cards: IO[bytes] = tempfile.TemporaryFile(dir=target.parent)  # noqa: SIM115
         except OSError as error:
