@@ -3,7 +3,7 @@
     python benchmarks/rot.py [--trials 300] [--seed 0]
 
 An album of painted people, with a life behind it, is damaged in one place: a value in a table of the catalog or of the
-ledger, a byte of any file of mien's, a field of a model's card, the name of the version in use, a line of a journal.
+ledger, a byte of any file of mien's, a field of a model's card, the name of the version in use.
 Then status, check, train, classify and daily are run in it, and what it says then (who is in photos, who is in the
 album, where photos came from, who was removed) is compared with what an album says that was not damaged. The answers
 are the same, or a line tells of the damage; anything else is counted as believed, and the exit code is 1. So it is for

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Json, asked
+from mien.cli.completing import people
 from mien.cli.console import SHOWN, entry, printable, say, say_json, say_more
 from mien.cli.place import opened
 from mien.storage.layout import TRAINING, shelf_of, shown
@@ -26,7 +27,9 @@ def move(
     photos: Annotated[
         list[Path], typer.Argument(metavar="PHOTO", help='Photos in the album, also as mien writes them: "Ada/1.jpg".')
     ],
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Whom they show; may be new in the album.")],
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Whom they show; may be new in the album.", autocompletion=people)
+    ],
     as_json: Json = False,
 ) -> None:
     """File photos that lie under a wrong person under the right one. No source brings them back under the wrong one,
@@ -52,7 +55,9 @@ def move(
 
 def rename(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to be called otherwise.")],
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Who is to be called otherwise.", autocompletion=people)
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new name, which nobody in the album has.")],
     as_json: Json = False,
 ) -> None:
@@ -69,8 +74,8 @@ def rename(
 
 def join(
     context: typer.Context,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="The name that is to go.")],
-    into: Annotated[str, typer.Argument(metavar="INTO", help="The name that is to stay.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="The name that is to go.", autocompletion=people)],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The name that is to stay.", autocompletion=people)],
     as_json: Json = False,
 ) -> None:
     """Make one person of two names. What sources offer under the one name comes in under the other."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.albums import Forget, Json
+from mien.cli.completing import people
 from mien.cli.console import SHOWN, Reporter, fit, json_text, paint, printable, say, say_json, tell, widest
 from mien.cli.place import opened
 from mien.errors import PhotoError, UsageError
@@ -29,6 +30,7 @@ def find(
             metavar="PERSON|PHOTO|FOLDER",
             help="First names of people, none for all whom the model knows; then photos, or folders that hold some. "
             "Write a folder that is called like a person as ./NAME.",
+            autocompletion=people,
         ),
     ],
     least: Annotated[
