@@ -145,11 +145,11 @@ CASES: dict[str, tuple[Case, ...] | str] = {
 
 
 def verbs() -> set[str]:
-    """The commands of the parser."""
+    """The commands of the parser; hidden ones are other names of some."""
 
     def below(command: Any, name: str) -> Iterator[str]:
         groups = getattr(command, "commands", {})
-        if name and (not groups or command.invoke_without_command):
+        if name and not command.hidden and (not groups or command.invoke_without_command):
             yield name
         for word, inner in groups.items():
             yield from below(inner, f"{name} {word}".strip())

@@ -79,7 +79,7 @@ def test_a_label_says_who_and_how_sure() -> None:
     )
     for reason, words in reasons:
         assert label(named((0, 0, 1, 1), None, reason=reason)) == (words, "")
-    assert label(named((0, 0, 1, 1), "Ada", 0.6, Finding(AnswerKind.BARELY, ("Ada",)))) == ("Ada", "60.0 %?")
+    assert label(named((0, 0, 1, 1), "Ada", 0.6, Finding(AnswerKind.BARELY, ("Ada",)))) == ("Ada", "60 %?")
 
 
 def test_each_reason_has_its_colour(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_the_command_says_where_the_photos_are_and_who_still_knows(mien: Mien, t
     assert result.exit_code == 0 and lines[0] == "Set aside 3 files of Bo."
     assert lines[1].split() == ["now", "in", str(trained.folder / "removed-images")]
     assert f"{trained.open().version} is in use" in lines[2]
-    assert lines[3].endswith(f"still on disk and still know Bo: 1 version, {first}")
+    assert lines[3].endswith(f"{first} is still on disk, and still knows Bo")
     report = mien("-C", trained.folder, "report", "--no-open").stdout
     assert f"{first}" in report and "is not measured" in report
     answers = mien("-C", trained.folder, "classify", trained.folder / "removed-images", "--json").stdout

@@ -337,7 +337,7 @@ def _print_runs(found: tuple[Daily, ...]) -> None:
         outcome = telling.line if telling else "not finished"
         state = paint(f"{run.state:<7}", _STYLES[run.state])
         rows.append([run.id, f"{run.date}", state, took, f"{photos:,}", printable(outcome)])
-    table(["run", "for", "state", "> took", ">photos", "outcome"], rows)
+    table(["run", "for", "state", ">took", ">new", "outcome"], rows)
 
 
 def _span(seconds: float) -> str:
