@@ -43,7 +43,10 @@ def test_the_face_that_keeps_coming_back_is_chosen_however_small(seed: int, phot
         side[place] = 40.0
         sizes.append(side)
         truth.append(place)
-    assert alone(faces, sizes) == Choice(truth, Ground.OWN)
+    found = alone(faces, sizes)
+    # Of three photos with five others each, two bystanders may look alike by chance: then the photos alone leave it
+    # open, and it is decided over the album.
+    assert found.faces == truth and found.ground is not Ground.GUESS
 
 
 def test_a_companion_in_every_group_photo_loses_to_the_portraits() -> None:
