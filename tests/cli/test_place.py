@@ -85,6 +85,8 @@ def test_an_album_is_found_from_any_folder_below_and_named(mien: Mien, club: Pat
     assert result.exit_code == 0
     assert json.loads(result.stdout)["folder"] == str(club)
     assert result.stderr == f"In the album {club}\n"
+    assert "In the album" in mien("classify", "nothing.jpg").stderr
+    assert "In the album" not in mien("classify", "nothing.jpg", "-q").stderr
 
 
 def test_in_the_album_itself_nothing_is_said_of_it(mien: Mien, club: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def opened(context: typer.Context, progress: Progress | None = None, **settings:
     if not context.meta.get(_OPENED):
         context.meta[_OPENED] = True
         commands_for(album.folder, here.named)
-        if here.named is None and folder != Path():
+        if here.named is None and folder != Path() and not context.params.get("quiet"):
             tell(f"In the album {printable(str(folder))}")
     context.call_on_close(lambda: _tell(album))
     return album
