@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"report"}),
     frozenset({"pipeline"}),
     frozenset({"wiring"}),
-    frozenset({"album", "testing", "mien"}),
+    frozenset({"album", "asking", "testing", "mien"}),
     frozenset({"server"}),
     frozenset({"compat"}),
     frozenset({"cli"}),

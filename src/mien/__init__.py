@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mien.album import Album, classify, convert
+    from mien.album import Album
+    from mien.asking import classify, convert
     from mien.encoders.adding import add_encoder, describe_encoder, remove_encoder
     from mien.encoders.listing import list_encoders
     from mien.errors import MienError
@@ -41,8 +42,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Album": "mien.album",
-    "classify": "mien.album",
-    "convert": "mien.album",
+    "classify": "mien.asking",
+    "convert": "mien.asking",
     "add_encoder": "mien.encoders.adding",
     "describe_encoder": "mien.encoders.adding",
     "remove_encoder": "mien.encoders.adding",

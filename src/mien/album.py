@@ -17,15 +17,14 @@ import contextlib
 import json
 import os
 import time as time_zone
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mien import open_album
+from mien import asking, open_album
+from mien.asking import DECODER, StrPath
 from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
@@ -50,15 +49,12 @@ if TYPE_CHECKING:
     from mien.recogniser import PhotoLike, Recogniser
     from mien.records.removals import Removal
     from mien.registry.folder import Model
-    from mien.report.sheet import Sheet
     from mien.seeing.eyes import Eyes
     from mien.settings import Settings
     from mien.stages.align import Aligned
     from mien.stages.check import Checked
-    from mien.stages.classify import Asked
     from mien.stages.compare import Difference
     from mien.stages.compare_encoders import ComparedEncoders
-    from mien.stages.convert import Converted
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
     from mien.stages.find import Found
@@ -69,11 +65,6 @@ if TYPE_CHECKING:
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
     from mien.types import Answer, Finding
-
-StrPath = str | os.PathLike[str]
-"""Wherever a path is wanted, a string will do."""
-_DECODER = "mien.vision.decoding"
-"""The module that reads photos, in a child process, which is started early by whoever will need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,10 +505,10 @@ class Album:
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
         path, something that is no photo, the model, `top` below 1) is raised at once, before the first answer.
         """
-        _expect(photos)
+        asking.expect(photos)
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
-        return _classify(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder, least)
+        return asking.answers(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder, least)
 
     def find(
         self,
@@ -534,23 +525,9 @@ class Album:
         `link`, by person; no file is replaced, and what lies there already is not looked at. Photos, `model` and
         `forget` are as for `classify`. Raises UsageError for a name that is nobody's, and for a folder that an album
         has for itself."""
-        from mien.recogniser import as_list
-        from mien.stages.classify import photos_of
-        from mien.stages.find import Places, find, wanted
-
-        if copy is not None and link is not None:
-            raise UsageError("A copy and a link", "exclude each other", "Ask for one of them.")
-        asked = photos_of(as_list(photos))
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
-        looked_for = wanted([people] if isinstance(people, str) else people, recogniser.model.people)
-        target = copy if copy is not None else link
-        places = None
-        if target is not None:
-            places = Places(Path(target), "link" if copy is None else "copy", looked_for)
-            asked = [one for one in asked if not places.holds(one.photo)]
-        given = [(one.name, one.photo, one.error) for one in asked]
-        return _closing(recogniser, find(given, recogniser, looked_for, least, places, self._progress))
+        return asking.found(people, photos, recogniser, least, copy, link, self._progress)
 
     def known_people(self, model: StrPath | None = None) -> tuple[str, ...]:
         """The people whom a model (the current one) knows, by name."""
@@ -627,7 +604,7 @@ class Album:
         from mien.engines.children import start_early
         from mien.engines.threads import early
 
-        start_early(_DECODER)
+        start_early(DECODER)
 
         def opened() -> Eyes:
             eyes = self._tools().eyes(self.settings.choice)
@@ -667,132 +644,6 @@ class Album:
         if removed:
             self._progress.note(UseKind.ANSWERS_WITHOUT.say({"version": model.version, "names": removed}))
         return model.without(removed) if removed else model
-
-
-def classify(
-    photos: PhotoLike | Iterable[PhotoLike],
-    model: StrPath,
-    top: int = 3,
-    annotate: StrPath | None = None,
-    sheet: StrPath | None = None,
-    *,
-    least: float = 0,
-    eyes: EyesFor | None = None,
-    workers: int = 0,
-    progress: Progress | None = None,
-) -> Iterator[Answer]:
-    """`Album.classify` where there is no album: the folder `model` is enough. Nothing is remembered of what it sees.
-    `eyes` as for an `Album`."""
-    from mien import wiring
-    from mien.recogniser import Recogniser
-    from mien.registry.folder import load_model
-
-    _expect(photos)
-    eyes_of = partial(open_album.eyes_of, make=eyes or wiring.make_eyes)
-    recogniser = Recogniser(load_model(Path(model)), eyes_of, workers)
-    return _classify(photos, recogniser, top, annotate, sheet, progress or Silent(), None, least)
-
-
-def convert(
-    source: StrPath,
-    target: StrPath,
-    to: str | None = None,
-    quality: int = 92,
-    *,
-    workers: int = 0,
-    progress: Progress | None = None,
-) -> Converted:
-    """Converts a photo, or a folder of them, between PNG and JPEG; see `mien.stages.convert`."""
-    from mien.stages.convert import convert
-
-    return convert(Path(source), Path(target), to, quality, workers, progress)
-
-
-def _expect(photos: PhotoLike | Iterable[PhotoLike]) -> None:
-    """Starts what decodes photos, which takes about as long as opening the model, unless they are decoded already."""
-    from mien.engines.children import start_early
-
-    first = photos[:1] if isinstance(photos, list) else [photos]
-    if first and isinstance(first[0], (str, bytes, os.PathLike)):
-        start_early(_DECODER)
-
-
-def _classify(
-    photos: PhotoLike | Iterable[PhotoLike],
-    recogniser: Recogniser,
-    top: int,
-    annotate: StrPath | None,
-    sheet: StrPath | None,
-    progress: Progress,
-    album: Path | None,
-    least: float,
-) -> Iterator[Answer]:
-    """Checks the question, then answers; see `Album.classify`. `album` is the folder of the album that asks."""
-    from mien.recogniser import as_list, is_path
-    from mien.stages.annotate import is_earlier_copy, plan_copies
-    from mien.stages.classify import classify, photos_of
-
-    given = as_list(photos)
-    asked = photos_of(given)
-    if annotate is not None:  # into a folder among the photos: nobody asks about copies of an earlier run
-        paths = [Path(photo) for photo in given if is_path(photo)]
-        is_copy = is_earlier_copy(Path(annotate))
-        asked = [one for one in asked if Path(one.name) in paths or not is_copy(Path(one.name))]
-    answers = classify(asked, recogniser, top, progress)
-    named = [(Path(one.name), one.copy) for one in asked if not one.error]
-    copies = plan_copies(Path(annotate), named, album) if annotate is not None else {}
-    if copies:
-        _tell_of_fonts(recogniser.model.people, progress)
-    page = None
-    if sheet is not None:
-        from mien.report.sheet import Sheet
-
-        page = Sheet(Path(sheet), recogniser.model.version, album)
-    return _shown(answers, asked, copies, page, recogniser, progress, least)
-
-
-def _closing(recogniser: Recogniser, found: Generator[Found]) -> Iterator[Found]:
-    """What is found; the recogniser is closed in the end."""
-    with recogniser, closing(found):
-        yield from found
-
-
-def _tell_of_fonts(people: Sequence[str], progress: Progress) -> None:
-    """Notes whose names cannot be written on copies."""
-    from mien.text.answers import ClassifyNote
-    from mien.vision.fonts import can_write
-
-    unwritten = [person for person in people if not can_write(person)]
-    if unwritten:
-        progress.note(ClassifyNote.NO_FONT.say({"people": len(unwritten), "person": unwritten[0]}))
-
-
-def _shown(
-    answers: Generator[Answer],
-    asked: Sequence[Asked],
-    copies: Mapping[Path, Path],
-    page: Sheet | None,
-    recogniser: Recogniser,
-    progress: Progress,
-    least: float,
-) -> Iterator[Answer]:
-    """The answers, with names that are at `least` so sure, each after its copy is written where there is to be one; the
-    page, if there is to be one, comes after the last. The recogniser is closed in the end."""
-    from mien.stages.annotate import annotate
-
-    with recogniser, closing(answers), page or contextlib.nullcontext():
-        for one, found in zip(asked, answers, strict=True):
-            answer = found.at_least(least)
-            if copies and not one.error:
-                try:
-                    annotate(answer, one.photo, copies[Path(one.name)])
-                except PhotoError as error:
-                    progress.note(str(error))
-            if page:
-                page.add(answer, one.photo)
-            yield answer
-        if page:
-            page.finish()
 
 
 def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:
