@@ -72,3 +72,13 @@ def test_what_is_no_picture_of_anybody_stays_where_it_is(tmp_path: Path) -> None
 def test_what_makes_no_sense_is_said(tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert move_image.main(["--root", str(tmp_path), *words]) == 2
     assert capsys.readouterr().err.startswith("mien-move-image: ")
+
+
+@pytest.mark.parametrize("link", ["training-images", "training-images/Ann", "training-images/Ann/1.jpg"])
+def test_a_link_to_what_is_to_be_moved_loses_nothing(tmp_path: Path, link: str) -> None:
+    day = tmp_path / "2026-01-01-training-images"
+    fill(tmp_path, f"{day.name}/Ann/1.jpg", data="precious")
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(day / Path(link).relative_to("training-images"))
+    assert move_image.main(["--root", str(tmp_path), "--date", "2026-01-01"]) == 0
+    assert "precious" in [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]

@@ -11,7 +11,7 @@ from mien.compat.pictures import bottlenecks_of, chip_of
 from mien.encoders.shelf import kept
 from mien.errors import EncoderError, ModelError
 from mien.networks.check import check
-from mien.networks.onnx_file import node
+from mien.networks.onnx_file import field, fields, node
 from mien.networks.sessions import open_session
 from mien.types import EncoderChoice
 from mien.wiring import eyes_with
@@ -52,6 +52,14 @@ def test_what_was_written_is_read(graph: Graph, data: bytes) -> None:
     assert np.array_equal(again.layer.biases, graph.layer.biases)
 
 
+def write_as(data: bytes, says: bytes) -> bytes:
+    """The graph with another doc_string."""
+    parts = ((number, wire, value) for number, wire, value in fields(data))
+    return b"".join(
+        field(number, says if number == 6 else value if wire == 0 else bytes(value)) for number, wire, value in parts
+    )
+
+
 def test_anything_that_retrain_would_not_write_is_refused(data: bytes) -> None:
     at = data.index(b"LpNormalization")
     for other in (
@@ -61,6 +69,8 @@ def test_anything_that_retrain_would_not_write_is_refused(data: bytes) -> None:
         data[:at] + b"LpNormalizatiom" + data[at + 15 :],
         data.replace(b"retrain/norm", b"retrain/nurm"),
         data + node("If", ["a"], "b"),
+        write_as(data, b"[" * 100_000),
+        write_as(data, b'{"encoder": "dlib-resnet", "output": "\\ud800"}'),
     ):
         with pytest.raises(ModelError, match="is no network that mien-retrain wrote"):
             read(other, "graph")
@@ -69,3 +79,9 @@ def test_anything_that_retrain_would_not_write_is_refused(data: bytes) -> None:
 def test_an_encoder_that_is_not_here_is_named(data: bytes) -> None:
     with pytest.raises(EncoderError, match="dlib-rasnet"):
         read(data.replace(b'"encoder": "dlib-resnet"', b'"encoder": "dlib-rasnet"'), "graph")
+
+
+def test_a_layer_that_does_not_fit_its_encoder_is_refused(graph: Graph) -> None:
+    for weights in (np.zeros((5, 4), np.float32), np.full((128, 4), np.nan, np.float32)):
+        with pytest.raises(ModelError):
+            read(write(graph._replace(layer=FinalLayer(weights, graph.layer.biases))), "graph")

@@ -231,3 +231,54 @@ def test_an_album_is_made_of_the_pictures(pipeline: Pipeline, run: Run) -> None:
     assert code == 0 and any("is in use" in line for line in lines)
     found = Album(folder).status()
     assert {person.name for person in found.people} == set(PEOPLE) and Album(folder).version
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--train_batch_size", 0),
+        ("--test_batch_size", 0),
+        ("--learning_rate", "nan"),
+        ("--random_seed", -1),
+        ("--random_scale", -50),
+        ("--random_crop", 1_000_000),
+        ("--final_tensor_name", "embedding"),
+        ("--final_tensor_name", ""),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_done(
+    trained_pipeline: Pipeline, tmp_path: Path, run: Run, words: tuple[object, ...]
+) -> None:
+    given = ("--image_dir", trained_pipeline.jpegs, "--bottleneck_dir", tmp_path / "cache", *words)
+    code, _, error = run(retrain.main, *given)
+    assert code == 2 and error.startswith("mien-retrain: --") and not list(tmp_path.iterdir())
+
+
+def test_the_flags_of_the_first_generation(pipeline: Pipeline, run: Run) -> None:
+    words = flags(pipeline.root, "--how_many_training_steps", 1, "--train_batch_size", 2, "--flip_left_right=True")
+    assert run(retrain.main, *words, "--print_misclassified_test_images=False")[0] == 0
+
+
+def test_a_folder_whose_name_is_no_text_gets_a_label(pipeline: Pipeline, run: Run) -> None:
+    try:
+        shutil.copytree(pipeline.jpegs / "Jun", pipeline.jpegs / "\udcff")
+    except OSError:
+        pytest.skip("this disk has no such names")
+    assert run(retrain.main, *flags(pipeline.root, "--how_many_training_steps", 1))[0] == 0
+    assert pipeline.labels.read_text() == "amara\nerik\njun\n\\xff\n"
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has(pipeline: Pipeline, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(pipeline.root / "bottleneck")
+    words, made = flags(pipeline.root, "--how_many_training_steps", 1), list[str]()
+
+    def stopped(line: str) -> None:
+        made.append(line)
+        if sum("Creating" in one for one in made) > 9:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retrain, "say", stopped)
+        assert run(retrain.main, *words)[0] == 130
+    code, lines, _ = run(retrain.main, *words)
+    assert code == 0 and 0 < sum("Creating" in line for line in lines) <= len(PEOPLE) * PHOTOS - 9

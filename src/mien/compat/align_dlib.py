@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mien.compat.command import ends, say, warn
+from mien.compat.command import ends, read, say, warn
 from mien.compat.pictures import largest_face
-from mien.errors import NoFaceError, PhotoError, UsageError
+from mien.errors import DamagedModelError, NoFaceError, PhotoError, UsageError
 from mien.seeing.landmarkers.trees import OwnTrees
-from mien.storage.files import is_file, make_folder, move_file, read_plain, write_atomically, write_new
+from mien.storage.files import is_file, make_folder, move_file, opening_error, write_atomically, write_new
 from mien.types import EncoderChoice, Floats
 from mien.vision.geometry import OPENFACE_PARTS, openface_chip, square_from_landmarks
 from mien.vision.images import encoded, read_bytes, read_picture
@@ -54,7 +54,6 @@ def parser() -> argparse.ArgumentParser:
     """The flags of align-dlib.py."""
     found = argparse.ArgumentParser(prog=PROGRAM, description="Aligns faces by their landmarks.")
     found.add_argument("inputDir", help="Input image directory.")
-    found.add_argument("--dlibFacePredictor", default="", metavar="FILE", help="A shape predictor of dlib's (.dat).")
     modes = found.add_subparsers(dest="mode", help="Mode", required=True)
     mean = modes.add_parser("computeMean", help="Compute the mean landmarks of a directory of images.")
     mean.add_argument("--numImages", type=int, default=0, help="The number of images. '0' for all images.")
@@ -66,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
     align.add_argument("--fallbackLfw", default="", metavar="DIR", help="Where to copy what cannot be aligned from.")
     align.add_argument("--skipMulti", action="store_true", help="Skip images with more than one face.")
     align.add_argument("--version", type=int, choices=(1, 2), default=1, help="Accepted; both are the same here.")
-    for one in (found, align):  # before the mode and after it
+    own = "A shape predictor of dlib's (.dat)."
+    for one in (found, mean, align):  # before the mode and after it
+        one.add_argument("--dlibFacePredictor", default=argparse.SUPPRESS, metavar="FILE", help=own)
+    for one in (found, align):
         one.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS, help="Say what becomes of each.")
     return found
 
@@ -90,7 +92,7 @@ def _images(folder: str) -> list[_Image]:
     if not os.path.isdir(folder):  # noqa: PTH112 - of a text, which is printed as it was given
         raise UsageError(folder, "is no folder", "Name the folder that has a folder of pictures for each person.")
     found = []
-    for base, folders, files in os.walk(folder):
+    for base, folders, files in os.walk(folder, onerror=_unlisted):
         folders.sort()
         for file in files:
             stem, ending = os.path.splitext(file)  # noqa: PTH122
@@ -99,17 +101,21 @@ def _images(folder: str) -> list[_Image]:
     return sorted(found)
 
 
+def _unlisted(error: OSError) -> None:
+    warn(f"{PROGRAM}: {opening_error(Path(error.filename), error)}")
+
+
 def _eyes(flags: argparse.Namespace) -> tuple[Eyes, int]:
     """What sees faces, and how many points it places. Raises UsageError, StorageError and DamagedModelError."""
     eyes = make_eyes(EncoderChoice())
-    if not flags.dlibFacePredictor:
+    file = getattr(flags, "dlibFacePredictor", "")
+    if not file:
         return eyes, 5
-    file = Path(flags.dlibFacePredictor)
-    if not is_file(file):
-        raise UsageError(
-            flags.dlibFacePredictor, "does not exist", "Name a file of a shape predictor, unpacked (.dat)."
-        )
-    trees = OwnTrees(read_plain(file, LARGEST_PREDICTOR))
+    data = read(file, LARGEST_PREDICTOR, "Name a shape predictor, unpacked (.dat).")
+    try:
+        trees = OwnTrees(data)
+    except DamagedModelError as error:
+        raise DamagedModelError(file, error.what, error.remedy) from error
     return replace(eyes, landmarker=trees), trees.parts
 
 
@@ -180,7 +186,8 @@ def _chip(eyes: Eyes, image: _Image, flags: argparse.Namespace) -> bytes | None:
 def _copied(fallback: Path, folder: Path) -> int:
     """1 if a picture that was aligned otherwise was copied from elsewhere, else 0."""
     try:
-        return int(write_new(folder / fallback.name, read_bytes(fallback)))
+        write_new(folder / fallback.name, read_bytes(fallback))
+        return 1
     except PhotoError as error:
         warn(f"{PROGRAM}: {error}")
         return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,9 +53,9 @@ class Bottlenecks:
         """The cache in a folder, which is made if it is missing. A card that cannot be read is none."""
         make_folder(folder)
         card: dict[str, list[str]] = {}
-        with contextlib.suppress(OSError, StorageError, ValueError, AttributeError, TypeError):
+        with contextlib.suppress(OSError, StorageError, ValueError, AttributeError, TypeError, RecursionError):
             read: Mapping[str, Any] = json.loads(read_plain(folder / CARD, LARGEST_CARD))
-            card = {str(name): [str(part) for part in parts] for name, parts in read.items()}
+            card = {name: [str(part) for part in parts] for name, parts in read.items() if _is_sound(name)}
         return cls(folder, suffix, encoder, card)
 
     def file(self, folder: str, picture: str) -> Path:
@@ -93,13 +94,19 @@ class Bottlenecks:
         there = {f"{folder}/{name}" for folder, name in pictures}
         for key in [key for key in self.card if not _is_of(key, there)]:
             file = self.folder / key
-            if file.resolve().is_relative_to(self.folder.resolve()):
-                remove_file(file)
-                remove_empty(file.parent)
+            with contextlib.suppress(OSError, StorageError, ValueError):  # a card of somebody else's may name anything
+                if file.is_file() and file.resolve().is_relative_to(self.folder.resolve()):
+                    remove_file(file)
+                    remove_empty(file.parent)
             del self.card[key]
 
     def _key(self, file: Path) -> str:
         return file.relative_to(self.folder).as_posix()
+
+
+def _is_sound(name: str) -> bool:
+    """Whether a key is a folder and a file of numbers in it."""
+    return re.fullmatch(r"[^/\0]{1,255}/[^/\0]{1,255}\.txt", name) is not None and ".." not in name.split("/")
 
 
 def _is_of(key: str, there: set[str]) -> bool:

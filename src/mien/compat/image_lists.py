@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from mien.storage.files import entries
+
 Category = Literal["training", "testing", "validation"]
 
 CATEGORIES: Final[tuple[Category, ...]] = ("training", "testing", "validation")
@@ -103,12 +105,14 @@ def _folders(image_dir: str) -> Iterator[str]:
 
 def _pictures(folder: Path) -> list[str]:
     """The names of the pictures in a folder: by ending, and then by name. A file counts once, also where a disk takes
-    "JPG" and "jpg" for one. Of a folder that is not there (or cannot be listed) there are none."""
-    try:
-        names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
-    except OSError:
-        return []
+    "JPG" and "jpg" for one. Of a folder that is not there there are none. Raises StorageError where it cannot be
+    listed."""
+    names = sorted(one.name for one in entries(folder) if not one.name.startswith("."))
     return [name for ending in ENDINGS for name in names if name.endswith(f".{ending}")]
+
+
+_LINES = dict.fromkeys(map(ord, "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+"""What ends a line: a label is one."""
 
 
 def _labels(folders: Sequence[str], say: Callable[[str], None]) -> Iterator[str]:
@@ -118,8 +122,8 @@ def _labels(folders: Sequence[str], say: Callable[[str], None]) -> Iterator[str]
         if count[label] == 1 and label.strip():
             yield label
         else:
-            say(f"WARNING: Folder {folder} keeps its name as its label: '{label}' would not tell it from others.")
-            yield " ".join(folder.split())
+            say(f"WARNING: Folder {folder} keeps its name as its label: '{label}' would not tell who it is.")
+            yield os.fsencode(folder).decode("utf-8", "backslashreplace").translate(_LINES)
 
 
 def _split(

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.compat.command import ends, say
-from mien.compat.output_graph import read
+from mien.compat.command import ends, read, say
+from mien.compat.output_graph import read as read_graph
 from mien.compat.pictures import bottlenecks_of, chip_of
 from mien.errors import ModelError, UsageError
-from mien.storage.files import is_file, read_plain
+from mien.storage.files import is_file
 from mien.types import EncoderChoice
 from mien.wiring import eyes_with
 
@@ -50,8 +50,9 @@ def _run(flags: argparse.Namespace) -> int:
     image = Path(flags.image)
     if not is_file(image):
         raise UsageError(f"File does not exist {image}: it", "cannot be looked at", "Name a picture that is there.")
-    graph = read(_bytes(flags.model, LARGEST_GRAPH), flags.model)
-    labels = _bytes(flags.labels, LARGEST_LABELS).decode("utf-8", "replace").splitlines()
+    graph = read_graph(read(flags.model, LARGEST_GRAPH, _REMEDY), flags.model)
+    lines = read(flags.labels, LARGEST_LABELS, _REMEDY).decode("utf-8", "replace").rstrip("\r\n").split("\n")
+    labels = [line.rstrip() for line in lines]
     if len(labels) != len(graph.layer.biases):
         raise ModelError(
             flags.labels,
@@ -65,10 +66,7 @@ def _run(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _bytes(file: str, most: int) -> bytes:
-    if not is_file(Path(file)):
-        raise UsageError(file, "does not exist", "Name a file that mien-retrain wrote.")
-    return read_plain(Path(file), most)
+_REMEDY = "Name a file that mien-retrain wrote."
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ def move(source: Path, target: Path) -> None:
             continue
         there = target / person.name
         make_folder(there)
+        if there.samefile(person):  # by a link: what came is there
+            continue
         names = FreeNames(one.name for one in entries(there))
         for file in sorted(entries(person)):
             if not file.name.startswith(".") and file.is_file() and not file.is_symlink():
@@ -75,7 +77,8 @@ def move(source: Path, target: Path) -> None:
 
 def _move(file: Path, there: Path, names: FreeNames) -> None:
     taken = there / file.name
-    if taken.is_file() and same_bytes(file, taken):
+    # (Of a link nobody says that the bytes are there: it may lead to the very file that is to be moved.)
+    if taken.is_file() and not taken.is_symlink() and same_bytes(file, taken):
         remove_file(file)
         return
     while not move_file(file, new := there / names.take(file.name)):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.compat.final_layer import FinalLayer
 from mien.compat.pictures import NORM
 from mien.encoders.shelf import Kept, kept
-from mien.errors import ModelError
+from mien.errors import ModelError, UsageError
 from mien.networks.check import check
 from mien.networks.onnx_file import FLOAT, UINT8, field, fields, named_tensor, node, tensor, value_info
 
@@ -98,14 +98,31 @@ def read(data: bytes, about: str) -> Graph:
         own = dict(named_tensor(memoryview(one)) for one in tensors if _OWN.encode() in one)
         layer = FinalLayer(own[f"{_OWN}weights"], own[f"{_OWN}biases"])
         sound = layer.weights.shape[1:] == layer.biases.shape == (len(layer.biases),) and len(layer.biases) > 1
-    except (LookupError, ValueError, TypeError, OverflowError):
+        output.encode()
+    except (LookupError, ValueError, TypeError, OverflowError, RecursionError):
         sound = False
     if sound:
         graph = Graph(kept(name), layer, output)
-        sound = write(graph) == data
+        sound = _is_layer_of(graph) and write(graph) == data
     if not sound:
         raise ModelError(about, "is no network that mien-retrain wrote", _REMEDY)
     return graph
+
+
+def _is_layer_of(graph: Graph) -> bool:
+    """Whether the final layer, which came from a file, is one for its encoder."""
+    parts = (graph.layer.weights, graph.layer.biases)
+    return len(graph.layer.weights) == graph.encoder.description.dimensions and all(
+        part.dtype == np.float32 and bool(np.isfinite(part).all()) for part in parts
+    )
+
+
+def require_name(encoder: Kept, output: str) -> None:
+    """Raises UsageError where the output of a graph cannot be called so."""
+    taken = {"", INPUT, "rgb", "embedding"}
+    inner = encoder.network("fp32").read()
+    if output in taken or output.startswith(_OWN) or not output.isascii() or field(1, output) in inner:
+        raise UsageError(f"--final_tensor_name {output!r}", "cannot be the name of the output", "Choose another.")
 
 
 _REMEDY = "Make one from the folders of pictures: mien-retrain --image_dir FOLDER --output_graph FILE."

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from mien.compat.distortions import Distortions
 from mien.compat.event_files import EventFile, remove_events
 from mien.compat.final_layer import FinalLayer, Labels
 from mien.compat.image_lists import CATEGORIES, Category, ImageList, image_lists
-from mien.compat.output_graph import FINAL, Graph, write
+from mien.compat.output_graph import FINAL, Graph, require_name, write
 from mien.compat.pictures import bottlenecks_of, chip_of
 from mien.encoders.shelf import Kept, best, kept, names
 from mien.engines import threads
@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     scratch = tempfile.gettempdir()
     found = argparse.ArgumentParser(prog=PROGRAM, description="Trains the final layer of a network for new labels.")
     add = found.add_argument
+    # The first generation wrote "--flip_left_right=True".
+    yes: dict[str, Any] = {"nargs": "?", "const": True, "default": False, "type": _truth, "metavar": "TRUE"}
     add("--image_dir", default="", help="Path to folders of labeled images.")
     add("--output_graph", default=f"{scratch}/output_graph.pb", help="Where to save the trained graph, as ONNX.")
     add("--intermediate_output_graphs_dir", default=f"{scratch}/intermediate_graph/", help="Where to save those.")
@@ -68,11 +70,11 @@ def parser() -> argparse.ArgumentParser:
     add("--train_batch_size", type=int, default=100, help="How many images to train on at a time.")
     add("--test_batch_size", type=int, default=-1, help="How many images to test on; -1: all.")
     add("--validation_batch_size", type=int, default=100, help="How many images to validate on; -1: all.")
-    add("--print_misclassified_test_images", action="store_true", help="Print all misclassified test images.")
+    add("--print_misclassified_test_images", help="Print all misclassified test images.", **yes)
     add("--model_dir", default="", help="Accepted; mien's encoders have a place of their own.")
     add("--bottleneck_dir", default=f"{scratch}/bottleneck", help="Where to cache bottlenecks as files.")
     add("--final_tensor_name", default=FINAL, help="The name of the graph's output.")
-    add("--flip_left_right", action="store_true", help="Mirror half of the training images, by chance.")
+    add("--flip_left_right", help="Mirror half of the training images, by chance.", **yes)
     add("--random_crop", type=int, default=0, help="How much of a margin to crop off by chance, per cent.")
     add("--random_scale", type=int, default=0, help="How much to scale up by chance, per cent.")
     add("--random_brightness", type=int, default=0, help="How much to brighten or darken by chance, per cent.")
@@ -86,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def _truth(text: str) -> bool:
+    return text.lower() in ("true", "t", "1", "yes", "y")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     flags, others = parser().parse_known_args(arguments)
@@ -95,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(flags: argparse.Namespace, others: Sequence[str]) -> int:
     if others:
         warn(f"{PROGRAM}: passed over, as retrain.py did: {' '.join(others)}")
+    _require_sense(flags)
     if not flags.image_dir:
         warn("Must set flag --image_dir.")
         return FAILED
@@ -109,11 +116,31 @@ def _run(flags: argparse.Namespace, others: Sequence[str]) -> int:
         several = "multiple classes are needed for classification."
         warn(f"Only one valid folder of images found at {flags.image_dir} - {several}")
         return FAILED
-    training = _Training(flags, lists, _encoder(flags))
+    encoder = _encoder(flags)
+    require_name(encoder, flags.final_tensor_name)
+    training = _Training(flags, lists, encoder)
     code = training.run()
     if flags.mien_album:
         _make_album(Path(flags.mien_album), Path(flags.image_dir), lists, training.encoder.name)
     return code
+
+
+def _require_sense(flags: argparse.Namespace) -> None:
+    """Raises UsageError for numbers with which nothing can be done."""
+    bounds = {
+        "train_batch_size": (1, 1 << 20),
+        "test_batch_size": (-1, 1 << 30),
+        "validation_batch_size": (-1, 1 << 20),
+        "learning_rate": (0, 1e6),
+        "random_crop": (0, 1000),
+        "random_scale": (0, 1000),
+        "random_brightness": (0, 100),
+        "random_seed": (0, 1 << 63),
+    }
+    for flag, (low, high) in bounds.items():
+        value = getattr(flags, flag)
+        if not low <= value <= high or (flag.endswith("batch_size") and value == 0):
+            raise UsageError(f"--{flag} {value}", "makes no sense here", f"Give a number from {low} to {high:g}.")
 
 
 def _encoder(flags: argparse.Namespace) -> Kept:
@@ -160,8 +187,8 @@ class _Training:
             draw = partial(_drawn, sets["training"], flags.train_batch_size, random)
         layer = self._trained(layer, draw, sets["validation"], random)
         self._tell_final(layer, sets["testing"], random)
-        self._save(layer, Path(flags.output_graph))
         _write_labels(Path(flags.output_labels), self.lists)
+        self._save(layer, Path(flags.output_graph))
         if flags.saved_model_dir:
             self._save(layer, Path(flags.saved_model_dir) / "saved_model.onnx")
             _write_labels(Path(flags.saved_model_dir) / "labels.txt", self.lists)
@@ -207,22 +234,25 @@ class _Training:
             except OSError as error:
                 return PhotoError.of_file(str(item[2]), error), False
 
-        for number, ((category, label, path), (numbers, fresh)) in enumerate(
-            threads.run(pictures, self._eyes, look, in_order=True), 1
-        ):
-            if isinstance(numbers, PhotoError):
-                failures += 1
-                warn(f"{PROGRAM}: {numbers}")
-                continue
-            if fresh:
-                say(f"Creating bottleneck at {cache.file(self.lists[label].dir, path.name)}")
-                cache.put(self.lists[label].dir, path, numbers)
-                made += 1
-                if made % _SAVE_EVERY == 0:
-                    cache.save()
-            if number % 100 == 0:
-                say(f"{number} bottleneck files created.")
-            found[category].append((numbers, label, path))
+        try:
+            for number, ((category, label, path), (numbers, fresh)) in enumerate(
+                threads.run(pictures, self._eyes, look, in_order=True), 1
+            ):
+                if isinstance(numbers, PhotoError):
+                    failures += 1
+                    warn(f"{PROGRAM}: {numbers}")
+                    continue
+                if fresh:
+                    say(f"Creating bottleneck at {cache.file(self.lists[label].dir, path.name)}")
+                    cache.put(self.lists[label].dir, path, numbers)
+                    made += 1
+                    if made % _SAVE_EVERY == 0:
+                        cache.save()
+                if number % 100 == 0:
+                    say(f"{number} bottleneck files created.")
+                found[category].append((numbers, label, path))
+        finally:
+            cache.save()  # also where somebody ends the run: the next one goes on from there
         cache.keep_only((self.lists[label].dir, path.name) for _, label, path in pictures)
         cache.save()
         return {category: _set_of(rows, size, len(self.lists)) for category, rows in found.items()}, failures
@@ -343,6 +373,8 @@ def _tell_step(
         say(f"{now}: Step {step}: Cross entropy = {entropy:f}")
     else:
         say(f"{now}: Step {step}: {what} accuracy = {accuracy * 100:.1f}% (N={len(labels)})")
+    if not np.isfinite(layer.weights).all():
+        raise UsageError("--learning_rate", "is too large: the weights are no numbers any more", "Lower it.")
     layers = {"weights": layer.weights, "biases": layer.biases}
     scalars = {"accuracy_1": accuracy, "cross_entropy_1": entropy}
     for name, values in layers.items():

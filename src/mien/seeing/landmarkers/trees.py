@@ -106,7 +106,14 @@ class OwnTrees:
     def landmarks(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
         """(N, parts, 2) float32, as `FivePointTrees.landmarks` has five."""
         with np.errstate(all="ignore"):  # trees of somebody else's may throw the points anywhere
-            return _landmarks(self._forest, pixels, boxes)
+            points = _landmarks(self._forest, pixels, boxes)
+            if not (np.abs(points) < _FAR).all():  # nor where they are no numbers
+                raise damaged("trees that throw points out of the picture", 0)
+        return points
+
+
+_FAR = 1e6
+"""Pixels; no picture is so large."""
 
 
 def _landmarks(forest: _Forest, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
