@@ -200,3 +200,15 @@ def test_who_is_removed_is_not_found_in_what_is_remembered(trained: Painted, par
     assert remembered(shelf(trained)).photos == 5, "what was computed from a photo goes with it"
     trained.open().remove("Ada", everywhere=True)
     assert remembered(shelf(trained)).photos == 0, "whether somebody is in the others nobody knows"
+
+
+def test_what_remove_takes_out_is_forgotten_though_the_catalog_does_not_know_it(
+    trained: Painted, tmp_path: Path
+) -> None:
+    photo = trained.paint(tmp_path / "asked.png", "Ada")
+    list(trained.open().classify(photo))
+    assert trained.open().status().remembered.photos == 1
+    new = trained.training / "Ada/new.png"
+    new.write_bytes(photo.read_bytes())
+    trained.open().remove("Ada", [new])
+    assert trained.open().status().remembered.photos == 0

@@ -210,8 +210,9 @@ class Album:
         brings them back before somebody adds them again. The photos go to removed-images, or with `delete` for good.
 
         With `everywhere`, all of a person is deleted: photos, also those set aside before, what was seen in them, every
-        version that knows the person with its page, journals, records, the name. Interrupted, it is finished by the
-        next command that writes. Raises UsageError if nobody has that name, and for photos and `everywhere`."""
+        version that knows the person with its page, what is remembered of photos asked about, records, the name.
+        Interrupted, it is finished by the next command that writes. Raises UsageError if nobody has that name, and for
+        photos and `everywhere`."""
         from mien.pipeline.remove import remove, remove_everywhere
 
         some = _paths(photos)
@@ -524,7 +525,7 @@ class Album:
         least `least`, from 0 to 1. Copies of the photos go into the folder `copy`, or links to them into the folder
         `link`, by person; no file is replaced, and what lies there already is not looked at. Photos, `model` and
         `forget` are as for `classify`. Raises UsageError for a name that is nobody's, and for a folder that an album
-        has for itself."""
+        keeps for itself."""
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
         return asking.found(people, photos, recogniser, least, copy, link, self._progress)

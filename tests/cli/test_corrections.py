@@ -75,7 +75,10 @@ def test_somebody_nearly_called_so_is_asked_about(mien: Mien, trained: Painted) 
     [
         (Finding(FindingKind.WRONG_NAME, ("Ada", "Bo B"), ("Ada/1.png",)), ["move", "Ada/1.png", "Bo B"]),
         (Finding(FindingKind.ONE_IN_TWO, ("Ada", "-Ada")), ["join", "--", "-Ada", "Ada"]),
-        (Finding(FindingKind.ODD, ("Ada",), ("Ada/1.png", "Ada/2.png")), ["move", "Ada/1.png", "Ada/2.png", "PERSON"]),
+        (
+            Finding(FindingKind.ODD, ("Ada",), ("Ada/1.png", "Ada/2.png")),
+            ["move", "Ada/1.png", "Ada/2.png", "<person>"],
+        ),
         (Finding(FindingKind.WRONG_NAMES, ("Ada", "Bo"), tuple(map(str, range(99)))), None),
         (Finding(FindingKind.FEW, ("Ada",)), None),
     ],

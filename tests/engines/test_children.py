@@ -277,3 +277,26 @@ def test_children_end_with_their_parent() -> None:
             return
         threading.Event().wait(0.01)
     pytest.fail(f"{pid} goes on without its parent")
+
+
+@LINUX
+def test_a_fork_takes_nothing_away_from_its_parent() -> None:
+    held = filled(child.KEPT + 1, 7)
+    if not (forked := os.fork()):
+        del held
+        os._exit(0)
+    os.waitpid(forked, 0)
+    assert bytes(held) == b"\7" * (child.KEPT + 1)
+
+
+@LINUX
+def test_without_files_of_memory_pipes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> int:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "memfd_create", none)
+    one = children.Apart()
+    try:
+        assert bytes(one.ask("test_children:fill", {"bytes": 5, "value": 3}, seconds=9, memory=10**9)[1]) == b"\3" * 5
+    finally:
+        one.end()

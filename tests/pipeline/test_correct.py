@@ -603,7 +603,6 @@ def test_it_is_as_json(trained: Painted) -> None:
         "unlearned": None,
         "older": [],
         "mentioned": [],
-        "back": None,
     }
 
 
@@ -624,7 +623,18 @@ def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(trained: Pain
     assert photos(trained) == before
 
 
-def test_whoever_was_removed_is_back_once_a_human_gives_them_a_photo(trained: Painted) -> None:
+def test_no_correction_lets_somebody_in_who_was_removed(trained: Painted) -> None:
     trained.open().remove("Bo")
-    done = trained.open().move("Ada/wrong.png", "Bo")
-    assert done.back is not None and done.new and trained.open().status().removed == ()
+    with pytest.raises(UsageError, match="was removed from this album on"):
+        trained.open().move("Ada/wrong.png", "Bo")
+    with pytest.raises(UsageError, match="was removed from this album on"):
+        trained.open().rename("Ada", "Bo")
+    assert [one.name for one in trained.open().status().removed] == ["Bo"]
+
+
+def test_nobody_is_added_under_a_name_that_somebody_had(trained: Painted, tmp_path: Path) -> None:
+    trained.open().rename("Bo", "Bob")
+    with pytest.raises(UsageError, match="is called Bob now"):
+        trained.open().add("Bo", trained.paint(tmp_path / "1.png", "Bo"))
+    trained.open().undo()
+    assert len(trained.open().add("Bo", trained.paint(tmp_path / "2.png", "Bo")).added) == 1

@@ -104,7 +104,7 @@ def test_nothing_goes_where_an_album_would_learn_from_it(
     places = [club.folder / "training-images", other / "training-images/Ada", other, tmp_path / "link"]
     places += [other / name for name in ("2026-01-01-training-images", "models/a", ".mien", "removed-images")]
     for place in places:
-        with pytest.raises(UsageError, match=r"is an album|has for itself"):
+        with pytest.raises(UsageError, match=r"is an album|keeps for itself"):
             club.open().find([], days, copy=place)
     assert list(club.open().find([], days, copy=other / "found photos")) and club.looked()
 

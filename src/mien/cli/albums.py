@@ -195,7 +195,7 @@ def _print_out_of_reach(album: Album, person: str, removed: Removed) -> None:
     entry(
         "not reached",
         "photos of others that show the person or carry the name; copies that you made: of photos, of the album, of "
-        "its models, by --annotate, by find, by convert; backups",
+        "its models, by --annotate, --sheet, find and convert; backups",
         "33",
     )
 

@@ -143,8 +143,6 @@ def _print_done(album: Album, done: Corrected) -> None:
     if done.copies:
         are = "is a copy of one" if done.copies == 1 else "are copies of photos"
         entry("copies", f"{done.copies:,} {are} that {done.person} had; copies count once")
-    if done.back:
-        entry("back", f"{done.person}, who was removed on {done.back.on}, may come from sources again")
     if any(shelf_of(now) == TRAINING for _, now in done.moved):
         _print_model(album, done)
     else:
@@ -180,7 +178,7 @@ def mending(album: Path, finding: Finding) -> str:
     if finding.kind == FindingKind.ONE_IN_TWO:
         words = ["join", people[1], people[0]]
     elif len(photos) <= MOST and finding.kind in _MISFILED:
-        words = ["move", *photos, people[1] if len(people) > 1 else "PERSON"]
+        words = ["move", *photos, people[1] if len(people) > 1 else "<person>"]
     if any(word.startswith("-") for word in words):
         words.insert(1, "--")
     return command(album, *words) if words else ""

@@ -161,5 +161,5 @@ def _require_photos(photos: Sequence[Path]) -> None:
     """Raises UsageError for what is not there: somebody may think that a person is forgotten by this."""
     for photo in photos:
         if not photo.exists() and len(photo.parts) == 1:
-            remedy = "Name a photo or a folder. To take a person out: mien remove PERSON --everywhere."
+            remedy = "Name a photo or a folder. To take a person out: `mien remove <person> --everywhere`."
             raise UsageError(printable(str(photo)), "does not exist", remedy)

@@ -264,7 +264,7 @@ def _print_shown(found: Shown) -> None:
             entry("unreadable", str(found.error or ""), "33")
     entry("sha256", found.sha256)
     if any(finding.kind == FindingKind.NOT_SEEN for finding in found.left_out):
-        entry("known", "not yet: mien align looks at it", "33")
+        entry("known", "not yet: `mien align` looks at it", "33")
     elif not found.known and not found.fetches and not found.left_out:
         entry("known", "no: the album has no photo of these bytes, and no source brought one", "33")
     for number, one in enumerate(found.filed):

@@ -101,12 +101,16 @@ class Apart:
             raise TaskEndedError("too much memory" if reply["memory"] == "too much" else "short of memory")
         if "broke" in reply:
             raise TaskEndedError("broke", str(reply["broke"]))
+        if "said" not in reply:
+            raise TaskEndedError("broke", "it said nothing")
         return reply["said"], given
 
     def start(self, module: str = "") -> subprocess.Popen[bytes]:
         """The process, which is started if there is none, and then imports the module before it is asked."""
         if self._process is None:
-            self._room = _Room() if sys.platform == "linux" else None
+            if self._room is None and sys.platform == "linux":
+                with contextlib.suppress(OSError):  # a system that knows no such files, or allows none: pipes will do
+                    self._room = _Room()
             self._process = _started(self._room, module)
         return self._process
 
@@ -136,7 +140,11 @@ class _Room:
         import fcntl
 
         self.file = os.memfd_create("mien", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        try:
+            fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        except OSError:
+            os.close(self.file)
+            raise
         self._map: mmap.mmap | None = None
         self._large: weakref.ref[_Large] | None = None
 
@@ -165,10 +173,19 @@ class _Room:
 
 
 class _Large(mmap.mmap):
-    """What is too large to be kept: its memory is given back once nothing refers to it."""
+    """What is too large to be kept: its memory is given back once nothing refers to it in the process that mapped it.
+    (A fork of that process has the same memory, and must not take it away.)"""
+
+    by: int
+
+    def __new__(cls, file: int, size: int) -> _Large:
+        made = super().__new__(cls, file, size)
+        made.by = os.getpid()
+        return made
 
     def __del__(self) -> None:
-        self.madvise(_REMOVE)
+        if self.by == os.getpid():
+            self.madvise(_REMOVE)
 
 
 def _started(room: _Room | None, module: str) -> subprocess.Popen[bytes]:
@@ -202,7 +219,7 @@ def _exchange(
         given = process.stdout.read(size)
         if len(given) == size:
             return reply, memoryview(given)
-    except (BrokenPipeError, ConnectionResetError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):  # it has ended, or says what makes no sense
         pass
     process.kill()
     process.wait()

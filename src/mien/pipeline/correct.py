@@ -20,7 +20,6 @@ from mien.open_album import OpenAlbum
 from mien.pipeline.remove import is_mentioned, nobody
 from mien.pipeline.use import put_into_use
 from mien.records.corrections import UNDO_DAYS, Correction, Step
-from mien.records.removals import Removal
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.stages.align import align_person, remove_stale_chips
@@ -59,7 +58,6 @@ class Corrected:
     unlearned: UnlearnedKind | None = None
     older: tuple[str, ...] = ()
     mentioned: tuple[str, ...] = ()
-    back: Removal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -76,7 +74,6 @@ class Corrected:
             "unlearned": str(self.unlearned) if self.unlearned else None,
             "older": list(self.older),
             "mentioned": list(self.mentioned),
-            "back": self.back.on if self.back else None,
         }
 
 
@@ -98,7 +95,8 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
     done = Corrected("move", tuple(names), person, tuple(targets.items()), there=len(paths) - len(going))
     if not going:
         return replace(done, version=_version(album))
-    entry, removal = album.entry(), album.ledger.removals.of_exactly(person)
+    _require_not_removed(album, person)
+    entry = album.entry()
     ids = album.ledger.people.enter([*names, person], entry.basis, entry.now, entry.until)
     known = {path: hashes.get(path) or _sha256(album, path) for path in going}
     steps = [Step(path, targets[path], ids[person_of(path)], ids[person], known[path]) for path in going]
@@ -112,7 +110,6 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
         copies=sum(sha256 in theirs for sha256 in known.values()),
         version=_version(album),
         unlearned=unlearned,
-        back=removal,
     )
 
 
@@ -129,13 +126,14 @@ def rename(album: OpenAlbum, person: str, name: str) -> Corrected:
         joined = command(album.folder, "join", person, name)
         raise UsageError(quoted_name(name), "is somebody in this album already", f"If the two are one person: {joined}")
     steps_of_rename(album, person, name, ("", ""))  # before anything is written, whatever is in its way
-    entry, removal = album.entry(), album.ledger.removals.of_exactly(name)
+    _require_not_removed(album, name)
+    entry = album.entry()
     ids = album.ledger.people.enter([person], entry.basis, entry.now, entry.until)
     other = album.ledger.people.name_too(name, ids[person], entry.now)
     steps = steps_of_rename(album, person, name, (ids[person], ids[person]))
     correction = album.ledger.corrections.begin("rename", entry.now, other, ids[person], steps, _version(album))
     unlearned = _carry_out(album, correction, files)
-    done = Corrected("rename", (person,), name, _moved(steps), unlearned=unlearned, back=removal)
+    done = Corrected("rename", (person,), name, _moved(steps), unlearned=unlearned)
     return _with_old_name(album, done)
 
 
@@ -148,6 +146,7 @@ def join(album: OpenAlbum, person: str, target: str) -> Corrected:
     _require(album, target, people)
     if person == target:
         raise UsageError(quoted_name(person), "is one person already", "Name two.")
+    _require_not_removed(album, target)
     entry = album.entry()
     ids = album.ledger.people.enter([person, target], entry.basis, entry.now, entry.until)
     steps = steps_of_join(album, person, target, (ids[person], ids[target]), hashes)
@@ -291,11 +290,8 @@ def _photos_of(album: OpenAlbum, correction: Correction) -> dict[str, set[str]]:
 
 
 def _keep_out(album: OpenAlbum, correction: Correction) -> None:
-    """Has no source bring photos back under whom they were filed, and lets the person have them, who may have been
-    removed before: a human says so."""
+    """Has no source bring photos back under whom they were filed, and lets the person have them: a human says so."""
     removals, person = album.ledger.removals, album.ledger.people.name_of(correction.target)
-    if removal := removals.of_exactly(person):
-        removals.bring_back(removal)
     photos = _photos_of(album, correction)
     if correction.verb == "move":
         for one, hashes in photos.items():
@@ -361,6 +357,14 @@ def _require(album: OpenAlbum, person: str, people: Collection[str]) -> None:
     """Raises UsageError unless somebody in the album is called so."""
     if person not in people:
         raise nobody(album, person, people)
+
+
+def _require_not_removed(album: OpenAlbum, person: str) -> None:
+    """Raises UsageError for the name of somebody who was removed: no correction lets them in, nor its undoing."""
+    if removal := album.ledger.removals.of_exactly(person):
+        again = f"if they are to be here again, add them first: {command(album.folder, 'add', person, '<photo>')}"
+        what = f"was removed from this album on {removal.on}"
+        raise UsageError(quoted_name(person), what, f"Give another name; or, {again}")
 
 
 def _moved(steps: Sequence[Step]) -> tuple[tuple[str, str], ...]:

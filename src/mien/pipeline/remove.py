@@ -9,7 +9,7 @@ import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def remove(
         removals.remove_photos(person, hashes, album.clock())
     else:
         removals.begin(person, album.clock(), "deleted" if delete else "aside")
-    asked.forget(album.layout.asked_file, _known_hashes(album, plan))
+    asked.forget(album.layout.asked_file, _photo_hashes(album, plan))
     places = take_out(album.layout, plan, delete)
     _forget_files(album, person, only_gone=not plan.closed)
     album.sync([TRAINING, *album.layout.intakes()])
@@ -295,11 +295,12 @@ def _hashes(plan: Leaving) -> list[str]:
     return hashes
 
 
-def _known_hashes(album: OpenAlbum, plan: Leaving) -> list[str]:
-    """The photos among the files that the catalog knows."""
-    files = set(plan.files)
-    known = album.catalog.files.on([TRAINING, *album.layout.intakes()])
-    return [file.sha256 for file in known if album.layout.file(file.path) in files]
+def _photo_hashes(album: OpenAlbum, plan: Leaving) -> set[str]:
+    """The photos among the files, also those that the catalog does not know yet."""
+    on = album.catalog.files.on([TRAINING, *album.layout.intakes()])
+    known = {album.layout.file(file.path): file.sha256 for file in on}
+    new = replace(plan, files=tuple(file for file in plan.files if file not in known))
+    return {known[file] for file in plan.files if file in known} | set(_hashes(new))
 
 
 def _take_out_of_use(album: OpenAlbum, person: str) -> None:

@@ -142,6 +142,6 @@ def _one_line(path: Path) -> str:
         raise UsageError(
             f"{str(path)!r}",
             "cannot stand in a line of the scheduler",
-            "Rename the folder, or use plain mien schedule.",
+            "Rename the folder, or use plain `mien schedule`.",
         )
     return str(path)

@@ -52,6 +52,9 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     removal = album.removal_of(person)
     album.require_training()
     people = people_of(album.layout)
+    now = album.ledger.people.called_now(person)
+    if person not in people and now != person:
+        raise UsageError(quoted_name(person), f"is called {now} now", f"Add the photos to {now}, or give another name.")
     near = [] if person in people else alike_names(person, people)
     try:
         for photo in photos:

@@ -43,7 +43,7 @@ def located(layout: Layout, photo: Path) -> str:
     found = [path for place in places if is_there(place) and (path := _path(layout, place))]
     if not found:
         if is_there(photo):
-            add = command(layout.folder, "add", "PERSON", photo)
+            add = command(layout.folder, "add", "<person>", photo)
             raise UsageError(str(photo), "lies outside the folders of this album's people", f"To put it in: {add}")
         raise UsageError(str(photo), "is not there", "`mien check` and `mien status` say what lies where.")
     path = _unicode(found[0])
@@ -53,7 +53,7 @@ def located(layout: Layout, photo: Path) -> str:
         )
         raise UsageError(str(photo), "is a folder", remedy)
     if shelf_of(path) == REMOVED:
-        add = command(layout.folder, "add", "PERSON", layout.file(path))
+        add = command(layout.folder, "add", "<person>", layout.file(path))
         raise UsageError(str(photo), "was taken out of the album", f"To put it in again: {add}")
     return path
 

@@ -20,6 +20,7 @@ from mien.recogniser import PhotoLike, Recogniser, is_path
 from mien.storage.files import copy_file, make_folder, same_bytes, storage_error
 from mien.storage.layout import is_album, is_inside
 from mien.storage.leftovers import remove_abandoned
+from mien.storage.own_folders import refuse_own_folder
 from mien.text.names import meant, nfc, quoted_name, shortened, valid_person
 from mien.types import Answer, Box
 
@@ -91,7 +92,7 @@ class Places:
         self.folder, self._how = folder, how
         for person in people:
             valid_person(person)
-        _require_no_album(folder)
+        _require_outside(folder)
         self._swept: set[Path] = set()
 
     def holds(self, photo: PhotoLike) -> bool:
@@ -145,18 +146,12 @@ class Places:
         return True
 
 
-def _require_no_album(folder: Path) -> None:
-    """Raises UsageError for an album, and for a folder that an album has for itself: a photo that came into
+def _require_outside(folder: Path) -> None:
+    """Raises UsageError for an album, and for a folder that an album keeps for itself: a photo that came into
     training-images under a name would be learned from."""
-    real = Path(os.path.realpath(folder))
-    for above in (real, *real.parents):
-        if not is_album(above):
-            continue
-        inside = real.relative_to(above).parts
-        own = ("training-images", "removed-images", "aligned-images", "models", ".mien")
-        if not inside or inside[0] in own or inside[0].endswith("-training-images"):
-            what = "is an album" if not inside else f"lies in a folder that the album {above} has for itself"
-            raise UsageError(str(folder), what, "Name a folder of its own, outside the album.")
+    refuse_own_folder(folder)
+    if is_album(Path(os.path.realpath(folder))):
+        raise UsageError(str(folder), "is an album", "Name a folder of its own, outside the album.")
 
 
 def find(

@@ -63,8 +63,7 @@ class PhotoFault(Kind):
         "missing extra",
         "missing-extra",
         "is {file_type}, and reading those needs a part that is not installed",
-        "Install it (`pip install pillow-jxl-plugin` for JPEG XL, `pi-heif` for HEIC), or save the photo as a JPEG and"
-        " use that.",
+        "Install it (`pip install pillow-jxl-plugin` for JPEG XL), or save the photo as a JPEG and use that.",
     )
     NO_PREVIEW = (
         "no preview",
