@@ -638,3 +638,11 @@ def test_nobody_is_added_under_a_name_that_somebody_had(trained: Painted, tmp_pa
         trained.open().add("Bo", trained.paint(tmp_path / "1.png", "Bo"))
     trained.open().undo()
     assert len(trained.open().add("Bo", trained.paint(tmp_path / "2.png", "Bo")).added) == 1
+
+
+def test_a_rename_and_its_undoing_leave_nothing_stale(trained: Painted) -> None:
+    before = trained.open().check().findings
+    trained.open().rename("Bo", "Bob")
+    assert trained.open().status().stale == () and len(trained.open().check().findings) == len(before)
+    trained.open().undo()
+    assert trained.open().status().stale == () and trained.open().check().findings == before

@@ -54,7 +54,7 @@ def test_the_status_says_how_much_is_remembered(three_people: Painted, party: Pa
 
 def test_it_forgets_nobody(three_people: Painted, party: Path, mien: Callable[..., Any]) -> None:
     result = mien("-C", three_people.folder, "forget", "Ada")
-    assert result.exit_code == 2 and "mien remove PERSON --everywhere" in result.stderr
+    assert result.exit_code == 2 and f"mien -C {three_people.folder} remove <person> --everywhere" in result.stderr
     with pytest.raises(UsageError, match="does not exist"):
         three_people.open().forget("Ada")
     assert remembered(three_people.folder / ".mien/catalog-asked.sqlite").photos == 3

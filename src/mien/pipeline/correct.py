@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -244,6 +244,8 @@ def _take_back(
     was = correction.before
     if was and _version(album) == correction.after != was and was in versions.names(album.layout.models):
         put_into_use(album, was, "undo")
+        ids = (one for step in correction.steps for one in (step.person, step.target))
+        _choose_again(album, [name for one in (*ids, correction.target) if (name := album.ledger.people.name_in(one))])
     else:
         unlearned = _learn(album, correction)
     remove_stale_chips(album)
@@ -301,6 +303,13 @@ def _keep_out(album: OpenAlbum, correction: Correction) -> None:
         removals.bring_photos_back(person, set[str]().union(*photos.values()))
 
 
+def _choose_again(album: OpenAlbum, names: Iterable[str]) -> None:
+    """Chooses the faces of people whose photos, or whose name, are others now, so that nothing of theirs is stale."""
+    for name in dict.fromkeys(names):
+        if name in album.catalog.files.people(TRAINING):
+            align_person(album, name, album.eyes)
+
+
 def _learn(album: OpenAlbum, correction: Correction) -> UnlearnedKind | None:
     """Lets the model in use know of a correction, or of its undoing, what ledger and catalog do; why it does not, if
     so: the next training learns it then."""
@@ -312,6 +321,7 @@ def _learn(album: OpenAlbum, correction: Correction) -> UnlearnedKind | None:
         draft = renamed(album, model, was, now) if was in model.people else None
         if draft is not None:
             put_into_use(album, versions.twin(models, draft) or versions.write(models, draft), "rename")
+        _choose_again(album, [now])
         return None
     ids = dict.fromkeys([*(one for step in correction.steps for one in (step.person, step.target)), correction.target])
     names = [name for one in ids if (name := people.name_in(one))]
@@ -319,9 +329,7 @@ def _learn(album: OpenAlbum, correction: Correction) -> UnlearnedKind | None:
         model.require_encoder(album.encoder)
     except (EncoderError, ModelError):
         return UnlearnedKind.OTHER_ENCODER
-    for name in names:
-        if name in album.catalog.files.people(TRAINING):
-            align_person(album, name, album.eyes)
+    _choose_again(album, names)
     draft = relearned(album, model, names)
     if draft is None:
         versions.retire(models)
