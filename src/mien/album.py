@@ -506,7 +506,8 @@ class Album:
         answer for one that has no path calls it "image 1", "image 2" and so on. What is wrong with the question (a
         path, something that is no photo, the model, `top` below 1) is raised at once, before the first answer.
         """
-        asking.expect(photos)
+        if not self._layout.asked_file.is_file():  # or the photos may be remembered, and none be decoded
+            asking.expect(photos)
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
         return asking.answers(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder, least)

@@ -251,10 +251,9 @@ class _Training:
                 if number % 100 == 0:
                     say(f"{number} bottleneck files created.")
                 found[category].append((numbers, label, path))
-        finally:
-            cache.save()  # also where somebody ends the run: the next one goes on from there
-        cache.keep_only((self.lists[label].dir, path.name) for _, label, path in pictures)
-        cache.save()
+        finally:  # also where somebody ends the run: the next one goes on from there
+            cache.keep_only((self.lists[label].dir, path.name) for _, label, path in pictures)
+            cache.save()
         return {category: _set_of(rows, size, len(self.lists)) for category, rows in found.items()}, failures
 
     def _eyes(self) -> Eyes:
@@ -298,10 +297,15 @@ class _Training:
                 layer = layer.stepped(bottlenecks, labels, flags.learning_rate)
                 last = step + 1 == flags.how_many_training_steps
                 if step % max(flags.eval_step_interval, 1) == 0 or last:
-                    _tell_step(step, layer, bottlenecks, labels, train, "Train", True)
+                    accuracy, entropy = _recorded(step, layer, bottlenecks, labels, train)
+                    now = datetime.now()
+                    say(f"{now}: Step {step}: Train accuracy = {accuracy * 100:.1f}%")
+                    say(f"{now}: Step {step}: Cross entropy = {entropy:f}")
                     if len(validation.paths):
                         drawn = _drawn(validation, flags.validation_batch_size, random)
-                        _tell_step(step, layer, *drawn, other, "Validation", False)
+                        accuracy, _ = _recorded(step, layer, *drawn, other)
+                        said = f"Validation accuracy = {accuracy * 100:.1f}% (N={len(drawn[1])})"
+                        say(f"{datetime.now()}: Step {step}: {said}")
                 if flags.intermediate_store_frequency > 0 and step and step % flags.intermediate_store_frequency == 0:
                     file = Path(flags.intermediate_output_graphs_dir) / f"intermediate_{step}.pb"
                     say(f"Save intermediate result to : {file}")
@@ -363,16 +367,11 @@ def _drawn(pictures: _Set, how_many: int, random: np.random.Generator) -> tuple[
     return pictures.bottlenecks[rows], pictures.labels[rows]
 
 
-def _tell_step(
-    step: int, layer: FinalLayer, bottlenecks: Floats, labels: Labels, events: EventFile, what: str, with_entropy: bool
-) -> None:
+def _recorded(
+    step: int, layer: FinalLayer, bottlenecks: Floats, labels: Labels, events: EventFile
+) -> tuple[float, float]:
+    """The accuracy and the cross entropy of a layer on a batch, which TensorBoard gets to see."""
     accuracy, entropy = layer.accuracy(bottlenecks, labels), layer.cross_entropy(bottlenecks, labels)
-    now = datetime.now()
-    if with_entropy:
-        say(f"{now}: Step {step}: Train accuracy = {accuracy * 100:.1f}%")
-        say(f"{now}: Step {step}: Cross entropy = {entropy:f}")
-    else:
-        say(f"{now}: Step {step}: {what} accuracy = {accuracy * 100:.1f}% (N={len(labels)})")
     if not np.isfinite(layer.weights).all():
         raise UsageError("--learning_rate", "is too large: the weights are no numbers any more", "Lower it.")
     layers = {"weights": layer.weights, "biases": layer.biases}
@@ -383,6 +382,7 @@ def _tell_step(
         scalars |= {f"{where}/{key}": float(value) for key, value in figures.items()}
     histograms = {f"final_training_ops/{name}/summaries/histogram": values for name, values in layers.items()}
     events.add(step, scalars, histograms)
+    return accuracy, entropy
 
 
 def _write_labels(file: Path, lists: Sequence[ImageList]) -> None:

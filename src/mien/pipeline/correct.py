@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mien.errors import EncoderError, MienError, ModelError, PhotoError, UsageError
+from mien.errors import EncoderError, MienError, ModelError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.remove import is_mentioned, nobody
 from mien.pipeline.use import put_into_use
@@ -23,7 +23,17 @@ from mien.records.corrections import UNDO_DAYS, Correction, Step
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.stages.align import align_person, remove_stale_chips
-from mien.stages.correct import Places, back, hindrance, located, person_of, steps_of_join, steps_of_rename, take
+from mien.stages.correct import (
+    Places,
+    back,
+    hindrance,
+    located,
+    person_of,
+    sha256_of,
+    steps_of_join,
+    steps_of_rename,
+    take,
+)
 from mien.stages.enrol import relearned, renamed
 from mien.storage.layout import TRAINING, shown
 from mien.storage.walk import ShelfFile
@@ -32,7 +42,6 @@ from mien.text.names import alike_names, quoted_name, valid_person
 from mien.text.shell import command
 from mien.text.words import Figure
 from mien.types import Finding
-from mien.vision.images import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,7 @@ class Corrected:
     photos that lay under the person already, and `copies` those that went there and whose bytes the person had.
 
     `version` is in use now, None for none, and `unlearned` says why it does not know of this. `older` versions know the
-    name that was; `mentioned` are names that mien.toml, which is the user's, has and that are nobody's any more; `back`
-    says since when the person was kept out as one who was removed."""
+    name that was; `mentioned` are names that mien.toml, which is the user's, has and that are nobody's any more."""
 
     verb: str
     people: tuple[str, ...]
@@ -98,7 +106,7 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
     _require_not_removed(album, person)
     entry = album.entry()
     ids = album.ledger.people.enter([*names, person], entry.basis, entry.now, entry.until)
-    known = {path: hashes.get(path) or _sha256(album, path) for path in going}
+    known = {path: hashes.get(path) or sha256_of(album.layout.file(path)) for path in going}
     steps = [Step(path, targets[path], ids[person_of(path)], ids[person], known[path]) for path in going]
     theirs = {hashes[path] for path, file in files.items() if file.person == person and path in hashes}
     correction = album.ledger.corrections.begin("move", entry.now, "", ids[person], steps, _version(album))
@@ -345,13 +353,6 @@ def _look(album: OpenAlbum) -> tuple[dict[str, ShelfFile], dict[str, str], set[s
     shelved, _ = album.sync(shelves)
     hashes = {file.path: file.sha256 for file in album.catalog.files.on(shelves)}
     return {file.path: file for file in shelved.files}, hashes, set(shelved.people)
-
-
-def _sha256(album: OpenAlbum, path: str) -> str:
-    try:
-        return file_sha256(album.layout.file(path))
-    except PhotoError:
-        return ""
 
 
 def _version(album: OpenAlbum) -> str | None:

@@ -229,7 +229,7 @@ def hindrance(layout: Layout, steps: Sequence[Step]) -> UsageError | None:
         now, was = layout.file(step.now), layout.file(step.was)
         if not is_there(now):
             return UsageError(str(now), "is not there any more", _BY_HAND)
-        if step.sha256 and _sha256(now) != step.sha256:
+        if step.sha256 and sha256_of(now) != step.sha256:
             return UsageError(str(now), "has changed since", _BY_HAND)
         if is_there(was) and not was.samefile(now):
             return UsageError(str(was), "is there again", _BY_HAND)
@@ -242,7 +242,8 @@ _BY_HAND = (
 )
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's bytes (hex), "" where it cannot be read."""
     try:
         return file_sha256(file)
     except PhotoError:

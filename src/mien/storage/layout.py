@@ -39,6 +39,7 @@ Shelf = NewType("Shelf", str)
 
 TRAINING: Final = Shelf("training-images")
 REMOVED: Final = Shelf("removed-images")
+_ALIGNED, _MODELS, _MEMORY = "aligned-images", "models", ".mien"
 _INTAKE_SUFFIX = "-training-images"
 
 
@@ -53,6 +54,12 @@ def day_of(shelf: str) -> date | None:
         day = date.fromisoformat(shelf.removesuffix(_INTAKE_SUFFIX))
         return day if intake_of(day) == shelf else None
     return None
+
+
+def is_kept(name: str) -> bool:
+    """Whether an album keeps the folder of this name, in any letter case, for itself."""
+    folder = name.lower()
+    return folder in (TRAINING, REMOVED, _ALIGNED, _MODELS, _MEMORY) or day_of(folder) is not None
 
 
 def shelf_of(path: str) -> Shelf:
@@ -76,7 +83,7 @@ class Layout:
     def of(cls, folder: Path, settings: Settings) -> Layout:
         """The layout of an album: the setting `catalog` (relative to the album) names another place for that."""
         folder, chosen = folder.absolute(), settings.catalog
-        return cls(folder, folder / (chosen.expanduser() if chosen else Path(".mien", "catalog.sqlite")))
+        return cls(folder, folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite")))
 
     @property
     def settings_file(self) -> Path:
@@ -107,30 +114,30 @@ class Layout:
 
     @property
     def aligned(self) -> Path:
-        return self.folder / "aligned-images"
+        return self.folder / _ALIGNED
 
     @property
     def models(self) -> Path:
-        return self.folder / "models"
+        return self.folder / _MODELS
 
     @property
     def journals(self) -> Path:
         """Where earlier versions of mien left what an interrupted `classify` had answered, with names."""
-        return self.folder / ".mien" / "journals"
+        return self.folder / _MEMORY / "journals"
 
     @property
     def tracebacks(self) -> Path:
         """Where it is written down how somebody else's tool failed."""
-        return self.folder / ".mien" / "tracebacks"
+        return self.folder / _MEMORY / "tracebacks"
 
     @property
     def advised_file(self) -> Path:
         """There once somebody was told of a better encoder."""
-        return self.folder / ".mien" / "advised"
+        return self.folder / _MEMORY / "advised"
 
     @property
     def lock_file(self) -> Path:
-        return self.folder / ".mien" / "lock"
+        return self.folder / _MEMORY / "lock"
 
     @property
     def lock_card(self) -> Path:
@@ -277,7 +284,7 @@ def _albums_above(folder: Path, end: Path | None = None) -> Iterator[Path]:
         return
     for above in folder.parents:
         with contextlib.suppress(StorageError):  # what cannot be looked at is no album of ours
-            if ".mien" not in above.parts and is_album(above):
+            if _MEMORY not in above.parts and is_album(above):
                 yield above
         if above == end:
             return

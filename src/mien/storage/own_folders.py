@@ -8,9 +8,7 @@ from pathlib import Path
 
 from mien.errors import UsageError
 from mien.storage.files import entries
-from mien.storage.layout import REMOVED, TRAINING, day_of, is_album
-
-_OWN = frozenset({TRAINING, REMOVED, "aligned-images", "models", ".mien"})
+from mien.storage.layout import is_album, is_kept
 
 
 def refuse_own_folder(target: Path, album: Path | None = None) -> None:
@@ -24,8 +22,8 @@ def refuse_own_folder(target: Path, album: Path | None = None) -> None:
     for each in dict.fromkeys((*places, *((album.absolute(),) if album else ()))):
         if not is_album(each):
             continue
-        named = [place for place in places if place.parent == each and _is_own(place.name)]
-        kept = [own for own in entries(each) if _is_own(own.name)]  # each of which may be a link
+        named = [place for place in places if place.parent == each and is_kept(place.name)]
+        kept = [own for own in entries(each) if is_kept(own.name)]  # each of which may be a link
         linked = [own for own in kept if (found := _stat(own)) and (found.st_dev, found.st_ino) in reached]
         for own in (*named, *linked):
             raise UsageError(
@@ -33,10 +31,6 @@ def refuse_own_folder(target: Path, album: Path | None = None) -> None:
                 f"lies in {own.name}, which the album {each} keeps for itself",
                 "Name a place outside: what is made to be looked at must never be learned from.",
             )
-
-
-def _is_own(name: str) -> bool:
-    return name.lower() in _OWN or day_of(name.lower()) is not None
 
 
 def _stat(place: Path) -> os.stat_result | None:
