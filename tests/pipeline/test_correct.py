@@ -421,6 +421,23 @@ def test_undo_goes_back_one_by_one(trained: Painted) -> None:
         album.undo()
 
 
+@pytest.mark.parametrize(
+    "done",
+    [
+        [("rename", "Cy", "Dee Dee"), ("rename", "Bo", "Cy")],
+        [("rename", "Cy", "Dee Dee"), ("rename", "Bo", "Cy"), ("rename", "Dee Dee", "Bo")],
+        [("join", "Cy", "Ada"), ("rename", "Bo", "Cy")],
+        [("join", "Cy", "Ada"), ("rename", "Bo", "Cy"), ("rename", "Ada", "Bo")],
+    ],
+)
+def test_a_name_that_goes_round_comes_back(trained: Painted, done: list[tuple[str, str, str]]) -> None:
+    before = everything(trained)
+    for verb, one, other in done:
+        getattr(trained.open(), verb)(one, other)
+    assert [trained.open().undo().verb for _ in done] == [verb for verb, *_ in reversed(done)]
+    assert everything(trained) == before
+
+
 @pytest.mark.parametrize("change", ["gone", "changed", "in the way"])
 def test_undo_is_refused_where_something_has_changed_since(trained: Painted, change: str) -> None:
     album = trained.open()

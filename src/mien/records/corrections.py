@@ -154,10 +154,18 @@ class Corrections:
         other = correction.person if correction.verb == "rename" else ""
         with self._ledger.transaction(write=True) as connection:
             connection.execute(sa.delete(corrections).where(corrections.c.id == correction.id))
+            if before := self._named_by(connection, other):  # the name is back with whoever an earlier one gave it to
+                connection.execute(sa.update(people).where(people.c.id == other).values(same_as=before))
             used = sa.exists().where(corrections.c.person == other), sa.exists().where(fetches.c.person == other)
             unused = sa.delete(people).where(people.c.id == other, people.c.same_as.is_not(None), ~sa.or_(*used))
             connection.execute(unused)
         self._people.read()
+
+    def _named_by(self, connection: sa.Connection, other: str) -> str | None:
+        """Whose the last correction that is left made the name of this id; None if no correction did."""
+        query = sa.select(corrections.c.target).where(corrections.c.person == other).order_by(corrections.c.id.desc())
+        named: str | None = connection.scalar(query.limit(1)) if other else None
+        return named
 
     def _set(self, correction: Correction, **values: object) -> None:
         with self._ledger.transaction(write=True) as connection:
