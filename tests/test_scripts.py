@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("run", "dev")
+LOCKS = ("run", "server", "dev")
 
 FAKE_PYTHON = """#!/bin/sh
 printf '%s\\n' "$*" >> log
@@ -203,8 +203,9 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
 def test_locks_satisfy_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     run = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    dev = [*run, *project["dependency-groups"]["dev"]]
-    for lock, wanted in zip(LOCKS, (run, dev), strict=True):
+    server = [*run, *project["project"]["optional-dependencies"]["server"]]
+    dev = [*server, *project["dependency-groups"]["dev"]]
+    for lock, wanted in zip(LOCKS, (run, server, dev), strict=True):
         pinned = pins(lock)
         for requirement in map(Requirement, wanted):
             assert requirement.name in pinned, f"run scripts/lock: {requirement} is not in requirements/{lock}.txt"
@@ -212,4 +213,4 @@ def test_locks_satisfy_pyproject() -> None:
 
 
 def test_development_uses_what_users_use() -> None:
-    assert pins("run").items() <= pins("dev").items()
+    assert pins("run").items() <= pins("server").items() <= pins("dev").items()
