@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -45,6 +45,11 @@ from mien.storage.layout import TRAINING, Layout, Shelf, create_album
 from mien.storage.walk import walk
 from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
 from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from mien.server.house import House
 
 PEOPLE = ("Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora")
 PHOTOS = 6
@@ -561,3 +566,58 @@ def own(tmp_path: Path, home: Path) -> Own:
     one = Own(tmp_path / "mine")
     one.add()
     return one
+
+
+@dataclass
+class Served:
+    """A server over a painted album, and a client of it; `keys` by scope."""
+
+    painted: Painted
+    house: House
+    client: TestClient
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def headers(self, scope: str = "admin") -> dict[str, str]:
+        return {"x-api-key": self.keys[scope]}
+
+    def post(self, path: str, scope: str = "admin", **given: Any) -> Any:
+        """The answer to a POST with a key of this scope."""
+        return self.client.post(path, headers={**self.headers(scope), **given.pop("headers", {})}, **given)
+
+    def get(self, path: str, scope: str = "admin", **given: Any) -> Any:
+        return self.client.get(path, headers={**self.headers(scope), **given.pop("headers", {})}, **given)
+
+    def photo(self, *faces: str) -> bytes:
+        """The bytes of a photo of these people."""
+        return self.painted.paint(self.painted.folder.parent / "asked.png", *faces).read_bytes()
+
+
+@pytest.fixture
+def served(three_people: Painted) -> Iterator[Served]:
+    """A server over an album of three people with a model."""
+    three_people.open().train()
+    yield from _serving(three_people)
+
+
+@pytest.fixture
+def untaught(painted: Painted) -> Iterator[Served]:
+    """A server over an album without anybody."""
+    yield from _serving(painted)
+
+
+def _serving(painted: Painted) -> Iterator[Served]:
+    from starlette.testclient import TestClient  # the server's packages are asked for by its own tests alone
+
+    from mien.records.access import Access
+    from mien.server.app import make_app
+    from mien.server.house import House
+    from mien.server.resident import Resident
+    from mien.text.access import Scope
+
+    resident = Resident(painted.folder, painted.eyes)
+    (painted.folder / ".mien").mkdir(exist_ok=True)
+    access = Access.for_writing(Layout.of(painted.folder, resident.settings).access_file)
+    keys = {scope: access.keys.add(scope.value, scope, None, datetime.now(UTC)) for scope in Scope}
+    house = House.of(resident, access)
+    with TestClient(make_app(house), raise_server_exceptions=False) as client:
+        yield Served(painted, house, client, {scope.value: key for scope, key in keys.items()})

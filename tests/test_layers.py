@@ -49,7 +49,7 @@ LATE = frozenset(
 )
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
 
-AT_ONCE = {"records": frozenset({"sqlalchemy"})}
+AT_ONCE = {"records": frozenset({"sqlalchemy"}), "server": frozenset({"fastapi"})}
 """Rooms that are themselves imported late and may name these libraries at their top."""
 
 HOMES = {

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
-    from mien.types import Answer, Finding
+    from mien.types import Answer, Cosines, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,6 +511,32 @@ class Album:
         with self._reading() as album:
             recogniser = self._recogniser(album, model, forget)
         return asking.answers(photos, recogniser, top, annotate, sheet, self._progress, self._layout.folder, least)
+
+    def recogniser(self) -> Recogniser:
+        """The model in use, ready to answer from as many threads, and for as long, as a program likes, which closes it
+        in the end; nothing is kept of the photos that it is asked about. `Recogniser.use` goes on with a later `model`.
+        Raises ModelError where there is none."""
+        from mien.recogniser import Recogniser
+
+        with self._reading() as album:
+            return Recogniser(self._model(album, None), album.eyes_of, self.settings.workers)
+
+    def model(self) -> Model:
+        """The model in use. Raises ModelError if there is none."""
+        with self._reading() as album:
+            return self._model(album, None)
+
+    def eyes(self, model: Model | None = None) -> Eyes:
+        """The tools by which photos are seen, for one thread: those that a model was trained with, or those that the
+        settings ask for. Raises EncoderError."""
+        with self._reading() as album:
+            return album.eyes() if model is None else album.eyes_of(model)
+
+    def cosines(self, model: Model | None = None) -> Cosines:
+        """What is true of the cosines between embeddings that `eyes` of this model make. Raises EncoderError where
+        nobody measured them and the album is too small to show any."""
+        with self._reading() as album:
+            return album.cosines if model is None else album.cosines_of(model)
 
     def find(
         self,

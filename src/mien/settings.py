@@ -82,6 +82,52 @@ class PersonSettings(BaseModel):
     until: date = Field(description="The last day on which this person may be recognised: 2027-12-31.")
 
 
+class ServerSettings(BaseModel):
+    """The keys of the table [server] in mien.toml, which `mien serve` follows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description='The address at which it listens; "0.0.0.0": at every address of this machine.',
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="The port; 0: any that is free.")
+    max_megabytes: int = Field(default=32, ge=1, le=512, description="Largest request, 1 to 512 MB.")
+    max_pictures: int = Field(default=16, ge=1, le=256, description="Pictures in one request, 1 to 256.")
+    seconds: int = Field(
+        default=60, ge=1, le=3600, description="Seconds in which a request must have come, and be answered, 1 to 3600."
+    )
+    waiting: int = Field(
+        default=32,
+        ge=0,
+        le=10_000,
+        description="Pictures that wait for their turn, beside those looked at; with more it answers 503.",
+    )
+    per_minute: int = Field(
+        default=600, ge=0, le=1_000_000, description="Requests that each key has in a minute; 0: any number."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses of proxies whose X-Forwarded-For and -Proto are believed."
+    )
+    certificate: Path | None = Field(default=None, description="The TLS certificate (PEM), if no proxy has it.")
+    certificate_key: Path | None = Field(default=None, description="The key of the certificate (PEM).")
+    deepstack: bool = Field(
+        default=False, description="true: it speaks DeepStack's language under /v1/vision/face, too."
+    )
+    key_in_path: bool = Field(
+        default=False,
+        description="true: pictures of CompreFace's collection are had at addresses with the key, which proxies log.",
+    )
+
+    @field_validator("port", "max_megabytes", "max_pictures", "seconds", "waiting", "per_minute", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number is needed")
+        return value
+
+
 class Settings(BaseModel):
     """The settings of an album. Each description stands in mien.toml, and in the error about a wrong value."""
 
@@ -174,6 +220,9 @@ class Settings(BaseModel):
     )
     after_daily: tuple[str, ...] = Field(
         default=(), description='A command that gets the summary of `mien daily` as JSON: ["program", "argument"].'
+    )
+    server: ServerSettings = Field(
+        default=ServerSettings(), description="How `mien serve` answers, a table [server]; see docs/serving.md."
     )
     sources: dict[str, SourceSettings] = Field(
         default={}, description="Where photos come from, each a table [sources.NAME]; see docs/collecting.md."
@@ -274,6 +323,13 @@ def _validated(
 def _description(where: Sequence[str]) -> str | None:
     """The description of the key at the path `where`: of a setting, or of a key in a table [sources.NAME] or
     [people.NAME]."""
+    if where[0] == "server" and len(where) > 1:
+        of_server = ServerSettings.model_fields
+        return (
+            of_server[where[1]].description
+            if where[1] in of_server
+            else f"The keys of [server] are {listed(of_server)}."
+        )
     tables: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "people": PersonSettings}
     if where[0] in tables and len(where) > 2:
         fields = tables[where[0]].model_fields
@@ -284,6 +340,8 @@ def _description(where: Sequence[str]) -> str | None:
 
 
 _TABLES = {
+    "server": """# [server]
+# port = 8000""",
     "sources": """# [sources.club]
 # kind = "folder"
 # path = "/where/the/photographers/put/them"
@@ -330,7 +388,7 @@ def with_value(text: str, key: str, value: str) -> str:
     Raises ValueError where its form is too unusual to be changed."""
     end_of_line = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
-    tables = (place for place, line in enumerate(lines) if re.match(r"\s*\[|# \[(sources|people)\.", line))
+    tables = (place for place, line in enumerate(lines) if re.match(r"\s*\[|# \[(server\]|(sources|people)\.)", line))
     end = next(tables, len(lines))
     wanted = f"{key} = {_toml_string(value)}"
     for pattern in (rf"\s*{key}\s*=", rf"\s*#\s*{key}\s*="):  # one that is set goes before one that is explained

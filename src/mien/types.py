@@ -205,6 +205,10 @@ class SeenFace:
     quality: Quality
     embedding: Embedding
 
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs, without the embedding."""
+        return _face_json(self.face, self.quality)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenPhoto:
@@ -320,12 +324,9 @@ class NamedFace:
     def to_json(self) -> dict[str, Any]:
         """The same for programs: box and landmarks in pixels of the upright photo, figures to the digits that mean
         something."""
-        face, prediction = self.face, self.prediction
+        prediction = self.prediction
         return {
-            "box": [_rounded(value, 1) for value in face.box],
-            "detector_score": _rounded(face.detector_score, 4),
-            "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
-            "quality": {name: _rounded(value, 4) for name, value in asdict(self.quality).items()},
+            **_face_json(self.face, self.quality),
             "person": prediction.person,
             "probability": _rounded(prediction.probability, 6),
             "score": _rounded(prediction.score, 6),
@@ -336,6 +337,15 @@ class NamedFace:
                 for c in prediction.candidates
             ],
         }
+
+
+def _face_json(face: Face, quality: Quality) -> dict[str, Any]:
+    return {
+        "box": [_rounded(value, 1) for value in face.box],
+        "detector_score": _rounded(face.detector_score, 4),
+        "landmarks": [[_rounded(x, 1), _rounded(y, 1)] for x, y in face.landmarks],
+        "quality": {name: _rounded(value, 4) for name, value in asdict(quality).items()},
+    }
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -1,0 +1,196 @@
+"""Pictures out of a request: a multipart form, the bytes of one picture, or JSON with base64; within bounds.
+
+A body is read into memory and nowhere else, up to a limit that is checked while it comes; who sends too slowly is
+turned away. Nothing in a request is believed: pictures are told by their bytes, and names of files are not looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import json
+from collections.abc import AsyncGenerator, Collection, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from mien.server.problems import Problem
+
+MOST_FIELDS = 64
+"""Fields of a form that are no pictures."""
+LONGEST_FIELD = 64 << 10
+"""Bytes of one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one request may bring: `size` in bytes, `pictures`, and `seconds` to come in."""
+
+    size: int
+    pictures: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture as it came: the `field` of the form that it was in ("" for a body that is the picture)."""
+
+    field: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's pictures, in their order, and the other fields of its form."""
+
+    pictures: tuple[Upload, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def picture(self, *names: str) -> bytes:
+        """The picture in the first of the fields `names` that there is; of a body that has one picture only, that one.
+        Raises Problem where there is none."""
+        for name in names:
+            for upload in self.pictures:
+                if upload.field == name:
+                    return upload.data
+        if len(self.pictures) == 1 and not self.pictures[0].field:
+            return self.pictures[0].data
+        raise missing(names[0] if names else "picture")
+
+
+class _InMemory(MultiPartParser):
+    """Parts of a form stay in memory, whose size is bounded already, and reach no disk."""
+
+    spool_max_size = 1 << 40
+
+
+def missing(name: str) -> Problem:
+    """There is no picture in the field of this name."""
+    return Problem(HTTPStatus.BAD_REQUEST, "no-picture", f'The request has no picture in "{name}".', "Send one.")
+
+
+async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] = ("picture", "pictures")) -> Body:
+    """The body of a request. In JSON the `base64_fields` hold pictures, each a text or a list of texts; what else its
+    object holds comes as text. Raises Problem."""
+    data = await whole(request, bounds)
+    if not data:
+        raise Problem(HTTPStatus.BAD_REQUEST, "empty", "The request has no body.", "Send a picture.")
+    content_type = request.headers.get("content-type", "")
+    match content_type.partition(";")[0].strip().lower():
+        case "multipart/form-data":
+            body = await _form(request, data, bounds)
+        case "application/x-www-form-urlencoded":
+            body = await _form(request, data, bounds)
+        case "application/json":
+            body = _of_json(json_of(data), base64_fields)
+        case _:
+            body = Body((Upload("", data),))
+    if len(body.pictures) > bounds.pictures:
+        what = f"The request has {len(body.pictures)} pictures, and {bounds.pictures} may come at once."
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many", what, "Send them in several requests.")
+    return body
+
+
+async def whole(request: Request, bounds: Bounds) -> bytes:
+    """The bytes of a body. Raises Problem where they are too many, or come too slowly."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:19]) > bounds.size:
+        raise _too_large(bounds)
+    data = bytearray()
+    try:
+        async with asyncio.timeout(bounds.seconds):
+            async for part in request.stream():
+                data += part
+                if len(data) > bounds.size:
+                    raise _too_large(bounds)
+    except TimeoutError:
+        what = f"The request did not come within {bounds.seconds:g} seconds."
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "too-slow", what, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "cut-off", "The request ended before its body did.") from None
+    return bytes(data)
+
+
+def _too_large(bounds: Bounds) -> Problem:
+    what = f"The request is larger than {bounds.size >> 20} MB."
+    remedy = "Send smaller pictures, or fewer at once; max_megabytes of [server] in mien.toml allows more."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", what, remedy, headers={"Connection": "close"})
+
+
+async def _form(request: Request, data: bytes, bounds: Bounds) -> Body:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(data), 1 << 16):
+            yield data[start : start + (1 << 16)]
+        yield b""
+
+    multipart = "multipart" in request.headers.get("content-type", "").lower()
+    try:
+        if multipart:
+            form = await _InMemory(
+                request.headers,
+                stream(),
+                max_files=bounds.pictures + 1,
+                max_fields=MOST_FIELDS,
+                max_part_size=LONGEST_FIELD,
+            ).parse()
+        else:
+            form = await FormParser(
+                request.headers, stream(), max_fields=MOST_FIELDS, max_part_size=max(LONGEST_FIELD, bounds.size)
+            ).parse()
+    except MultiPartException as error:
+        raise _malformed(error.message.rstrip(".")) from None
+    except Exception as error:  # what python-multipart raises of a malformed form is many things
+        raise _malformed(type(error).__name__) from None
+    pictures, fields = [], {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            pictures.append(Upload(name, value.file.read()))
+        else:
+            fields[name] = value
+    await form.close()
+    return Body(tuple(pictures), fields)
+
+
+def _malformed(why: str) -> Problem:
+    remedy = "multipart/form-data needs a boundary in its Content-Type, and a name for each part."
+    return Problem(HTTPStatus.BAD_REQUEST, "malformed", f"The form cannot be read: {why}.", remedy)
+
+
+def json_of(data: bytes) -> Any:
+    """What a JSON text says. Raises Problem."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "malformed", "The body is no JSON.") from None
+
+
+def _of_json(said: object, base64_fields: Collection[str]) -> Body:
+    if not isinstance(said, dict):
+        raise Problem(HTTPStatus.BAD_REQUEST, "malformed", "The body is no JSON object.")
+    pictures = []
+    for name in base64_fields:
+        value = said.get(name)
+        for text in value if isinstance(value, list) else [] if value is None else [value]:
+            pictures.append(Upload(name, _of_base64(name, text)))
+    fields = {name: _as_text(value) for name, value in said.items() if name not in base64_fields}
+    return Body(tuple(pictures), fields)
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _of_base64(name: str, text: object) -> bytes:
+    """The bytes that a base64 text stands for, which may begin as a data: URL does."""
+    if isinstance(text, str):
+        if text.startswith("data:"):
+            text = text.partition(",")[2]
+        try:
+            return binascii.a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
+        except ValueError:
+            pass
+    raise Problem(HTTPStatus.BAD_REQUEST, "malformed", f'"{name}" is no base64.', "Send the picture's bytes in base64.")

@@ -1,0 +1,150 @@
+"""An album that is being served: its model in use, ready and current, and the album itself for whatever changes it.
+
+The model is followed by its name in `models/current`, which one look a second costs nothing, so that a promotion by
+another process is seen as one by this process is. Requests that have begun finish with the model that they began with.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mien.album import Album
+from mien.engines.threads import single_opencv_thread, threads_for
+from mien.errors import BusyError, MienError
+from mien.recogniser import Recogniser, read
+from mien.registry.versions import current
+from mien.seeing.shared import shared_eyes
+from mien.storage.layout import Layout
+from mien.types import Answer, Cosines, SeenPhoto
+
+if TYPE_CHECKING:
+    from mien.errors import PhotoError
+    from mien.open_album import EyesFor
+    from mien.seeing.eyes import Eyes
+    from mien.settings import Settings
+    from mien.types import EncoderChoice
+
+Result = TypeVar("Result")
+
+LOOK_SECONDS = 1.0
+"""How often the name of the model in use is looked at."""
+BUSY_PAUSE = 0.1
+"""Seconds after which an album that another run holds is tried again."""
+
+
+class Resident:
+    """An album with its model in use open, for as many threads as there are. Raises MienError where the album, or the
+    encoder, cannot be had; a model that cannot be had is told by `trouble`."""
+
+    def __init__(self, folder: Path, make_eyes: EyesFor | None = None) -> None:
+        self.folder, self._make_eyes = folder, make_eyes
+        self.settings: Settings = Album(folder).settings
+        self._models = Layout.of(folder, self.settings).models
+        self.workers = threads_for(self.settings.workers)
+        self._sets: dict[EncoderChoice, Eyes] = {}
+        self._opening, self._following = threading.Lock(), threading.Lock()
+        self._recogniser: Recogniser | None = None
+        self._version: str | None = None
+        self._looked = False
+        self.trouble: MienError | None = None
+        """Why the model in use could not be had when it was last looked for."""
+        self.refresh()
+
+    def album(self, **given: object) -> Album:
+        """The album for one change, or one look; `given` are further arguments of `Album`."""
+        return Album(self.folder, eyes=self._eyes, **given)  # type: ignore[arg-type]  # the caller's affair
+
+    def _eyes(self, choice: EncoderChoice) -> Eyes:
+        """Eyes for a choice, of which this process has one pool."""
+        from mien.wiring import make_eyes
+
+        with self._opening:
+            if choice not in self._sets:
+                self._sets[choice] = shared_eyes(partial(self._make_eyes or make_eyes, choice), self.workers)
+            return self._sets[choice]
+
+    @property
+    def version(self) -> str | None:
+        """The version that answers; None before the first."""
+        recogniser = self._recogniser
+        return recogniser.model.version if recogniser else None
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The model in use, ready to answer; None where there is none. It keeps nothing of the photos."""
+        return self._recogniser
+
+    def refresh(self) -> bool:
+        """Follows the model in use, if it is another by now; whether it was. What goes wrong is kept as `trouble`, and
+        the model before goes on answering."""
+        with self._following:
+            try:
+                return self._follow()
+            except MienError as error:
+                self.trouble = error
+                return False
+
+    def _follow(self) -> bool:
+        wanted = current(self._models)
+        if wanted == self._version and self._looked:
+            return False
+        album = self.album()
+        if wanted is None:
+            recogniser = self._recogniser
+            self._recogniser = None
+            if recogniser:
+                recogniser.close()
+        elif self._recogniser is None:
+            self._recogniser = album.recogniser()
+        else:
+            self._recogniser.use(album.model())
+        self._version, self._looked, self.trouble = wanted, True, None
+        return True
+
+    def eyes(self) -> Eyes:
+        """The eyes with which the model in use was trained, or else those for which the album's settings ask. Raises
+        EncoderError."""
+        album = self.album()
+        recogniser = self._recogniser
+        return album.eyes(recogniser.model if recogniser else None)
+
+    def see(self, data: bytes, name: str) -> SeenPhoto | PhotoError:
+        """The faces in the bytes of a photo, with or without a model. Raises EncoderError."""
+        eyes = self.eyes()
+        with single_opencv_thread():
+            return eyes.see_read(partial(read, data, name, least_scale=eyes.least_scale), name)
+
+    def cosines(self) -> Cosines:
+        """What is true of the cosines of `eyes`. Raises EncoderError where nobody measured them."""
+        recogniser = self._recogniser
+        return self.album().cosines(recogniser.model if recogniser else None)
+
+    def answer(self, data: bytes, top: int) -> Answer | None:
+        """Who is in the bytes of a photo; None where there is no model."""
+        recogniser = self._recogniser
+        return recogniser.answer(data, top) if recogniser else None
+
+    def change(self, work: Callable[[Album], Result], seconds: float, **given: object) -> Result:
+        """What `work` makes of the album, for which it waits up to `seconds` while another run holds it; the model that
+        is in use then answers the next request. `given` as for `album`. Raises BusyError and what `work` raises."""
+        latest = time.monotonic() + seconds
+        while True:
+            try:
+                try:
+                    return work(self.album(**given))
+                finally:
+                    self.refresh()
+            except BusyError:
+                if time.monotonic() > latest:
+                    raise
+                time.sleep(BUSY_PAUSE)
+
+    def close(self) -> None:
+        recogniser, self._recogniser = self._recogniser, None
+        if recogniser:
+            recogniser.close()

@@ -1,0 +1,1 @@
+"""mien's own API, /v1."""
