@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -57,18 +57,19 @@ def make_app(house: House) -> FastAPI:
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
         if problem.status >= 500 and not isinstance(error, Problem):
-            tell("failed", logging.ERROR, request=id_of(request), error=type(error).__name__)
-            if problem.kind == "internal":
-                logging.getLogger("mien.server").error("mistake", exc_info=error)
+            mistake = error if problem.kind == "internal" else None
+            tell("failed", logging.ERROR, mistake, request=id_of(request), error=type(error).__name__)
         path = request.url.path
         teller = next((teller for start, teller in tellers if path.startswith(start)), problem_json)
         response = teller(request, problem)
         response.headers.update(problem.headers)
+        if not getattr(request.state, "is_read", False) and _has_body(request):
+            response.headers["connection"] = "close"  # nobody will read the rest of it
         return response
 
-    for kind in (Problem, HTTPException, RequestValidationError, Exception):
+    for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, told)
-    app.add_middleware(Around, house=house)
+    app.add_middleware(Around, house=house, told=told)
     return app
 
 
@@ -106,17 +107,22 @@ def _of(error: Exception, folder: str) -> Problem:
     return as_problem(error, folder)
 
 
-class Around:
-    """What surrounds every request: its id, the log, the metrics, the security headers."""
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
-    def __init__(self, app: ASGIApp, house: House) -> None:
-        self._app, self._house = app, house
+
+class Around:
+    """What surrounds every request: its id, the log, the metrics, the security headers. What nobody foresaw is answered
+    here, as `told` tells it."""
+
+    def __init__(self, app: ASGIApp, house: House, told: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+        self._app, self._house, self._told = app, house, told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["id"] = request_id
 
@@ -137,7 +143,13 @@ class Around:
 
         try:
             await self._app(scope, receive, send_on)
+        except Exception as error:
+            if status:  # an answer has begun: it ends here, which its reader sees
+                raise
+            response = await self._told(Request(scope), error)
+            await response(scope, receive, send_on)
         finally:
+            self._house.held.give_back(Request(scope).state)
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
             state = scope["state"]

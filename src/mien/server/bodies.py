@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import State, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from mien.server.problems import Problem
+from mien.server.problems import Problem, later
 
 MOST_FIELDS = 64
 """Fields of a form that are no pictures."""
@@ -33,6 +33,27 @@ class Bounds:
     size: int
     pictures: int
     seconds: float
+
+
+@dataclass
+class Held:
+    """How many bytes of bodies a server holds, of `most` that it may. One request adds to its own share while its body
+    comes, which is given back when it is answered."""
+
+    most: int
+    bytes: int = 0
+
+    def take(self, state: State, size: int) -> None:
+        """Adds to what the request of this state holds. Raises Problem (503) where that would be too much."""
+        if self.bytes + size > self.most:
+            raise later("full", "The server holds as many pictures as it can.", seconds=1)
+        self.bytes += size
+        state.held = getattr(state, "held", 0) + size
+
+    def give_back(self, state: State) -> None:
+        """Gives back what the request of this state holds."""
+        self.bytes -= getattr(state, "held", 0)
+        state.held = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +94,12 @@ def missing(name: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "no-picture", f'The request has no picture in "{name}".', "Send one.")
 
 
-async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] = ("picture", "pictures")) -> Body:
+async def read(
+    request: Request, bounds: Bounds, held: Held, base64_fields: Collection[str] = ("picture", "pictures")
+) -> Body:
     """The body of a request. In JSON the `base64_fields` hold pictures, each a text or a list of texts; what else its
     object holds comes as text. Raises Problem."""
-    data = await whole(request, bounds)
+    data = await whole(request, bounds, held)
     if not data:
         raise Problem(HTTPStatus.BAD_REQUEST, "empty", "The request has no body.", "Send a picture.")
     content_type = request.headers.get("content-type", "")
@@ -95,7 +118,7 @@ async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] 
     return body
 
 
-async def whole(request: Request, bounds: Bounds) -> bytes:
+async def whole(request: Request, bounds: Bounds, held: Held) -> bytes:
     """The bytes of a body. Raises Problem where they are too many, or come too slowly."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:19]) > bounds.size:
@@ -104,6 +127,7 @@ async def whole(request: Request, bounds: Bounds) -> bytes:
     try:
         async with asyncio.timeout(bounds.seconds):
             async for part in request.stream():
+                held.take(request.state, len(part))
                 data += part
                 if len(data) > bounds.size:
                     raise _too_large(bounds)
@@ -112,6 +136,7 @@ async def whole(request: Request, bounds: Bounds) -> bytes:
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "too-slow", what, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(HTTPStatus.BAD_REQUEST, "cut-off", "The request ended before its body did.") from None
+    request.state.is_read = True
     return bytes(data)
 
 

@@ -6,6 +6,7 @@ comes in an address, which proxies and browsers keep. Who sends wrong keys is sl
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -35,6 +36,7 @@ class Door:
         self._keys, self._clock = keys, clock
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._each = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._used: dict[str, datetime] = {}
         self._wrong = RateLimitItemPerMinute(WRONG_PER_MINUTE)
 
     def admit(self, request: Request, scope: Scope, secret: str | None = None) -> Key:
@@ -60,8 +62,15 @@ class Door:
             )
         if self._each:
             self._require_quiet(self._each, f"key {found.name}")
-        self._keys.used(found.name, self._clock())
         return found
+
+    def remember(self, key: Key) -> None:
+        """Remembers when a key was last used, in a thread: a request must not wait for a disk for that."""
+        now = self._clock()
+        minute = now.replace(second=0, microsecond=0)
+        if self._used.get(key.name) != minute:
+            self._used[key.name] = minute
+            asyncio.get_running_loop().run_in_executor(None, self._keys.used, key.name, now)
 
     def _require_quiet(self, limit: RateLimitItemPerMinute, who: str, spend: bool = True) -> None:
         if self._limiter.hit(limit, who) if spend else self._limiter.test(limit, who):

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from mien.album import Album
 from mien.records.access import Access
 from mien.records.keys import Key
-from mien.server.bodies import Body, Bounds, read
+from mien.server.bodies import Body, Bounds, Held, read
 from mien.server.door import Door
 from mien.server.metrics import Metrics
 from mien.server.problems import Problem, later
@@ -25,6 +25,10 @@ from mien.text.access import Scope
 from mien.types import Answer
 
 Result = TypeVar("Result")
+
+
+MOST_BODIES = 8
+"""Requests of the largest size whose bodies are held at a time."""
 
 
 def _now() -> datetime:
@@ -44,6 +48,7 @@ class House:
     looking: Turns
     writing: Turns
     reading: Turns
+    held: Held
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     told: str = ""
@@ -61,6 +66,7 @@ class House:
             Turns("looks", resident.workers, server.waiting),
             Turns("writes", 1, server.waiting),
             Turns("reads", 2, server.waiting),
+            Held(MOST_BODIES * (server.max_megabytes << 20)),
         )
         house.metrics.workers.set(resident.workers)
         return house
@@ -71,17 +77,21 @@ class House:
         return self.bounds.seconds
 
     async def body(self, request: Request, base64_fields: Sequence[str] = ("picture", "pictures")) -> Body:
-        """The body of a request, within bounds. Raises Problem."""
-        return await read(request, self.bounds, base64_fields)
+        """The body of a request, within bounds. Raises Problem: 503 at once where nobody could look at it now."""
+        self._require_room(1)
+        return await read(request, self.bounds, self.held, base64_fields)
+
+    def _require_room(self, pictures: int) -> None:
+        try:
+            self.looking.require_room(pictures)
+        except Problem:
+            self.metrics.turned_away.inc()
+            raise
 
     async def look(self, work: Callable[[bytes], Result], pictures: Sequence[bytes]) -> list[Result]:
         """What `work` makes of each picture, in worker threads. Raises Problem: 503 where the queue is full or the time
         is over."""
-        try:
-            self.looking.require_room(len(pictures))
-        except Problem:
-            self.metrics.turned_away.inc()
-            raise
+        self._require_room(len(pictures))
         each = [self.looking.take(partial(work, picture)) for picture in pictures]
         self.metrics.queue.set(self.looking.taken)
         try:
@@ -169,6 +179,8 @@ class Asks:
         self.scope = scope
 
     async def __call__(self, request: Request) -> Key:
-        key = house_of(request).door.admit(request, self.scope)
+        door = house_of(request).door
+        key = door.admit(request, self.scope)
+        door.remember(key)
         request.state.key = key.name
         return key

@@ -29,9 +29,9 @@ class Lines(logging.Formatter):
         return json.dumps(said, ensure_ascii=False, default=str)
 
 
-def tell(event: str, level: int = logging.INFO, **figures: object) -> None:
-    """Writes a line about an event."""
-    LOG.log(level, event, extra={"figures": figures})
+def tell(event: str, level: int = logging.INFO, mistake: Exception | None = None, **figures: object) -> None:
+    """Writes a line about an event, with the traceback of a `mistake` in mien, if there is one."""
+    LOG.log(level, event, exc_info=mistake, extra={"figures": figures})
 
 
 def start(stream: TextIO | None = None) -> None:

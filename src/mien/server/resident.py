@@ -95,10 +95,7 @@ class Resident:
             return False
         album = self.album()
         if wanted is None:
-            recogniser = self._recogniser
-            self._recogniser = None
-            if recogniser:
-                recogniser.close()
+            self._recogniser = None  # and not closed: requests that have begun finish with it
         elif self._recogniser is None:
             self._recogniser = album.recogniser()
         else:

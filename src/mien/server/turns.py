@@ -31,15 +31,17 @@ class Turns:
         self.require_room()
         return await self.take(work)
 
-    async def take(self, work: Callable[[], Result]) -> Result:
-        """The same without a look at the queue, for work whose room was required before."""
+    def take(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+        """The same without a look at the queue, for work whose room was required before: it has its place at once."""
         self.taken += 1
         done = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        done.add_done_callback(lambda _: self._one_less())
-        return await asyncio.shield(done)  # a client that goes away frees no thread, and its work counts until it ends
+        done.add_done_callback(self._one_less)
+        return asyncio.shield(done)  # a client that goes away frees no thread, and its work counts until it ends
 
-    def _one_less(self) -> None:
+    def _one_less(self, done: asyncio.Future[Result]) -> None:
         self.taken -= 1
+        if not done.cancelled():
+            done.exception()  # nobody may be left to hear of it
 
     def close(self) -> None:
         """Waits for what is being done."""

@@ -92,7 +92,7 @@ async def embed(request: Request, _: Annotated[Key, Depends(Asks(Scope.ADMIN))])
     body = await house.body(request)
     seen = await _seen(house, _pictures(body.pictures))
     _require_one([one if isinstance(one, PhotoError) else None for one in seen])
-    encoder = house.resident.eyes().encoder_id
+    encoder = await house.ask(lambda _: house.resident.eyes().encoder_id)
     pictures = [_found(number, one, embeddings=True) for number, one in enumerate(seen, start=1)]
     return Embedded.model_validate({"encoder": encoder, "pictures": pictures})
 
