@@ -15,7 +15,7 @@ import signal
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
@@ -596,15 +596,24 @@ class Served:
 def served(three_people: Painted) -> Iterator[Served]:
     """A server over an album of three people with a model."""
     three_people.open().train()
-    yield from _serving(three_people)
+    with _serving(three_people) as served:
+        yield served
 
 
 @pytest.fixture
 def untaught(painted: Painted) -> Iterator[Served]:
     """A server over an album without anybody."""
-    yield from _serving(painted)
+    with _serving(painted) as served:
+        yield served
 
 
+@pytest.fixture
+def serve() -> Callable[[Painted], AbstractContextManager[Served]]:
+    """Serves a painted album, as its mien.toml says by now."""
+    return _serving
+
+
+@contextmanager
 def _serving(painted: Painted) -> Iterator[Served]:
     from starlette.testclient import TestClient  # the server's packages are asked for by its own tests alone
 
