@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -630,3 +631,58 @@ def _serving(painted: Painted) -> Iterator[Served]:
     house = House.of(resident, access)
     with TestClient(make_app(house), raise_server_exceptions=False) as client:
         yield Served(painted, house, client, {scope.value: key for scope, key in keys.items()})
+
+
+class InProcess:
+    """A server of uvicorn's in a thread of this process, over a painted album; `addresses` are whose requests came."""
+
+    def __init__(self, painted: Painted) -> None:
+        self._painted = painted
+        self.addresses: set[str] = set()
+        self.key = ""
+
+    @contextmanager
+    def __call__(self) -> Iterator[int]:
+        from mien.records.access import Access
+        from mien.server import running
+        from mien.server.app import make_app
+        from mien.server.house import House
+        from mien.server.resident import Resident
+        from mien.text.access import Scope
+
+        resident = Resident(self._painted.folder, self._painted.eyes)
+        file = Layout.of(self._painted.folder, resident.settings).access_file
+        file.parent.mkdir(exist_ok=True)
+        file.unlink(missing_ok=True)
+        house = House.of(resident, Access.for_writing(file))
+        self.key = house.access.keys.add("desk", Scope.ADMIN, None, datetime.now(UTC))
+        app = make_app(house)
+        self.addresses.clear()
+
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                self.addresses.add(scope["client"][0])
+            await app(scope, receive, send)
+
+        config = running._config(watched, resident.settings.server.model_copy(update={"port": 0}))  # type: ignore[arg-type]
+        port: list[int] = []
+        ready = Event()
+
+        def listening(address: str) -> None:
+            port.append(int(address.rsplit(":", 1)[1]))
+            ready.set()
+
+        server = running.Server(config, house, listening)
+        thread = Thread(target=server.run)
+        thread.start()
+        assert ready.wait(60)
+        try:
+            yield port[0]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def in_process(painted: Painted) -> InProcess:
+    return InProcess(painted)

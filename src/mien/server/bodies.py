@@ -153,30 +153,27 @@ async def _form(request: Request, data: bytes, bounds: Bounds) -> Body:
         yield b""
 
     multipart = "multipart" in request.headers.get("content-type", "").lower()
+    parts = _InMemory(
+        request.headers, stream(), max_files=bounds.pictures + 1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD
+    )
+    fields_only = FormParser(
+        request.headers, stream(), max_fields=MOST_FIELDS, max_part_size=max(LONGEST_FIELD, bounds.size)
+    )
+    pictures, fields = [], {}
     try:
-        if multipart:
-            form = await _InMemory(
-                request.headers,
-                stream(),
-                max_files=bounds.pictures + 1,
-                max_fields=MOST_FIELDS,
-                max_part_size=LONGEST_FIELD,
-            ).parse()
-        else:
-            form = await FormParser(
-                request.headers, stream(), max_fields=MOST_FIELDS, max_part_size=max(LONGEST_FIELD, bounds.size)
-            ).parse()
+        form = await (parts.parse() if multipart else fields_only.parse())
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                pictures.append(Upload(name, value.file.read()))
+            else:
+                fields[name] = value
     except MultiPartException as error:
         raise _malformed(error.message.rstrip(".")) from None
     except Exception as error:  # what python-multipart raises of a malformed form is many things
         raise _malformed(type(error).__name__) from None
-    pictures, fields = [], {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            pictures.append(Upload(name, value.file.read()))
-        else:
-            fields[name] = value
-    await form.close()
+    finally:
+        for file in parts._files_to_close_on_error:  # also of a form that ends in the middle of one
+            file.close()
     return Body(tuple(pictures), fields)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,7 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
     """Serves until SIGINT or SIGTERM, then finishes what has begun. `listening` is told the address. Raises UsageError
     where that cannot be listened at, and StorageError for a certificate that cannot be read."""
     start_log()
+    logging.getLogger("uvicorn.error").addFilter(_Quiet())
     _more_files()
     app = make_app(house)
     server = Server(_config(app, settings), house, listening)
@@ -155,6 +157,15 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
             "cannot be listened at",
             "Choose another --port, or end what listens there.",
         )
+
+
+class _Quiet(logging.Filter):
+    """Lets through of uvicorn's log what is news: not that a client has sent no HTTP, nor that it went away in the middle
+    of its own request, of which the answer then finds no way."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return record.levelno >= logging.ERROR and not isinstance(error, h11.LocalProtocolError)
 
 
 def _config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
