@@ -1,4 +1,4 @@
-"""What the catalog and the ledger have in common: one SQLite file each, through SQLAlchemy Core.
+"""What the catalog, the ledger and the file of access have in common: one SQLite file each, through SQLAlchemy Core.
 
 Opening for writing makes the tables of a new file, brings those of an older version up to date, and refuses a foreign
 file. Opening for reading creates nothing and works on a read-only disk. A transaction is whole or not at all, whatever
@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,8 @@ class DatabaseKind:
     """What a file is. `application_id` marks it as ours, so that a wrong path in mien.toml never writes into the
     database of another program; the nth of `steps` brings a file of schema n to n + 1. `way_out` is what to do with a
     damaged one, and `heal` what becomes of damaged rows. What was committed is still there after a power cut if the
-    kind is `durable`; otherwise the last moments may be lost, but never the file. `sealed`: see above."""
+    kind is `durable`; otherwise the last moments may be lost, but never the file. `sealed`: see above. An open file of
+    a `shared` kind may be used by any thread, one at a time."""
 
     name: str
     application_id: int
@@ -72,6 +74,7 @@ class DatabaseKind:
     durable: bool
     heal: Heal = take_out
     sealed: bool = False
+    shared: bool = False
 
     @property
     def version(self) -> int:
@@ -80,13 +83,15 @@ class DatabaseKind:
 
 
 class Database:
-    """An open database; a context manager. It belongs to the thread that opened it.
+    """An open database; a context manager. It belongs to the thread that opened it, unless its kind is shared: then a
+    thread waits until the transaction of another is done.
 
     Whoever uses one may meet StorageError, AlbumError (damaged, or not of this kind) and BusyError.
     """
 
     def __init__(self, kind: DatabaseKind, path: Path, connection: sa.Connection) -> None:
         self._kind, self._path, self._connection = kind, path, connection
+        self._thread, self._turn = threading.get_ident(), threading.RLock()
         self._keeps_log = False
         self.damaged: Mapping[str, int] = {}
         """How many rows were found damaged and taken out when it was opened, by table; 0 of one whose index was."""
@@ -124,6 +129,10 @@ class Database:
         return database
 
     def close(self) -> None:
+        with self._turn:
+            self._close()
+
+    def _close(self) -> None:
         if self._keeps_log and not self._connection.closed:
             with contextlib.suppress(sa.exc.DBAPIError):  # somebody still reads: the log stays, and is cleared later
                 self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")
@@ -143,7 +152,9 @@ class Database:
     @contextlib.contextmanager
     def transaction(self, write: bool = False) -> Iterator[sa.Connection]:
         """A connection in a transaction, which is committed at the end and rolled back after an error."""
-        with _border(self._path, self._kind):
+        if not self._kind.shared and self._thread != threading.get_ident():
+            raise RuntimeError(f"the {self._kind.name} belongs to the thread that opened it")
+        with self._turn, _border(self._path, self._kind):
             self._connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._connection
@@ -153,9 +164,17 @@ class Database:
                     self._connection.exec_driver_sql("ROLLBACK")
                 raise
 
+    def changes(self) -> int:
+        """A number that is another one whenever something else than this `Database` has written to the file since. It
+        is asked of SQLite itself: through SQLAlchemy it takes ten times as long."""
+        with self._turn, _border(self._path, self._kind):
+            plain = self._connection.connection.dbapi_connection
+            assert isinstance(plain, sqlite3.Connection)
+            return int(plain.execute("PRAGMA data_version").fetchone()[0])  # sqlite.org/pragma.html
+
     def compact(self) -> None:
         """Leaves no copy of what was deleted in the write-ahead log."""
-        with _border(self._path, self._kind):
+        with self._turn, _border(self._path, self._kind):
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def is_damaged(self) -> AlbumError:
@@ -336,7 +355,8 @@ def _engine() -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         database, uri = _TO_CONNECT.get()
-        connection = sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri)
+        # Which thread may use it is for `Database` to say
+        connection = sqlite3.connect(database, timeout=BUSY_SECONDS, uri=uri, check_same_thread=False)
         checksums.enable(connection)
         return connection
 

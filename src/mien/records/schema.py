@@ -1,4 +1,4 @@
-"""The tables of both databases, and how an older file comes to have them.
+"""The tables of the databases, and how an older file comes to have them.
 
     ledger    people <- fetches, failures, findings             what cannot be made again
               people <- corrections <- moves                     and under whom it was filed before
@@ -7,16 +7,18 @@
               damaged         albums                         and of itself
     catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
               choices     chips
+    access    keys     replies     jobs                            who may ask a server, and what it was asked to do
 
 A person's name stands in a column of its own in `people` alone, and so does a name that the person had before, as a row
 that is `same_as` the person's. Every other row about a person holds that person's id,
 also where it holds a path, in which the name of a folder is the person's, so that a person is forgotten by deleting
-rows. Neither database holds a sentence: what can be said is a kind of `mien.text` and figures.
+rows. No database holds a sentence: what can be said is a kind of `mien.text` and figures. What a server answered may
+hold names, and goes whenever somebody is forgotten.
 
 Beside its columns here each table has one more, a checksum of its row (`mien.records.checksums`).
 
-An album of any earlier version of mien opens as well. Whoever changes a table appends a step to
-`CATALOG_STEPS` or `LEDGER_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
+An album of any earlier version of mien opens as well. Whoever changes a table appends a step to `CATALOG_STEPS`,
+`LEDGER_STEPS` or `ACCESS_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
 version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the schema, as the ledger
 keeps them: a kind may get other words, but never another key.
 """
@@ -29,6 +31,7 @@ from mien.records.database import Migration
 
 CATALOG = sa.MetaData()
 LEDGER = sa.MetaData()
+ACCESS = sa.MetaData()
 
 
 def _say_on_what_ground(connection: sa.Connection) -> None:
@@ -102,6 +105,9 @@ def _remember_corrections(connection: sa.Connection) -> None:
 
 LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed, _know_damage_and_album, _remember_corrections)
 """The same for ledgers."""
+
+ACCESS_STEPS: tuple[Migration, ...] = ()
+"""The same for what is known of access."""
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
 
@@ -345,4 +351,56 @@ chips = sa.Table(
     sa.Column("path", sa.ForeignKey("files.path", ondelete="SET NULL", onupdate="CASCADE"), index=True),
     sa.Column("face", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
     sa.Column("size", sa.Integer, nullable=False),
+)
+
+# Access. Names of keys are no people's.
+
+keys = sa.Table(
+    "keys",
+    ACCESS,
+    sa.Column("name", sa.Text, primary_key=True),  # NFC
+    sa.Column("sha256", sa.Text, nullable=False, unique=True),  # of the key
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("until", sa.Text),  # the last day on which it is good
+    sa.Column("revoked", sa.Text),
+    sa.Column("last_used", sa.Text),  # to the minute
+    sqlite_with_rowid=False,
+)
+replies = sa.Table(
+    "replies",
+    ACCESS,
+    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they were begun
+    sa.Column("key", sa.Text, nullable=False),  # the name of the key
+    sa.Column("request", sa.Text, nullable=False),  # SHA-256 of the idempotency key
+    sa.Column("fingerprint", sa.Text, nullable=False),  # SHA-256 of what was asked; "" once somebody was forgotten
+    sa.Column("at", sa.Text, nullable=False, index=True),
+    sa.Column("holder", sa.Text, nullable=False),  # which process carries it out
+    sa.Column("forgotten", sa.Boolean, nullable=False),  # whether somebody was since
+    sa.Column("status", sa.Integer),  # of HTTP; null until it is done
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary),  # null for one that is not kept
+    sa.UniqueConstraint("key", "request"),
+)
+jobs = sa.Table(
+    "jobs",
+    ACCESS,
+    sa.Column("number", sa.Integer, primary_key=True),  # in the order in which they were asked for
+    sa.Column("id", sa.Text, nullable=False, unique=True),  # random
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),  # the name of the key
+    sa.Column("options", sa.Text, nullable=False),  # JSON; no person's name
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("started", sa.Text),
+    sa.Column("ended", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False),  # whether somebody wants it to end
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),  # which process runs it, "" for none
+    sa.Column("pid", sa.Integer),
+    sa.Column("host", sa.Text),
+    sa.Column("forgotten", sa.Boolean, nullable=False),  # whether somebody was while it ran
+    sa.Column("code", sa.Integer),
+    sa.Column("result", sa.Text),  # JSON
+    sa.Column("run", sa.Text),  # of the ledger
 )

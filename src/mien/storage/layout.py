@@ -7,7 +7,8 @@
       removed-images/<person>/**         what `mien remove` took out of the album
       aligned-images/<person>/<photo>.png
       models/
-      .mien/catalog.sqlite, catalog-ledger.sqlite, catalog-asked.sqlite, *.seal, tracebacks/, lock, lock.json, advised
+      .mien/catalog.sqlite, catalog-ledger.sqlite, catalog-asked.sqlite, catalog-access.sqlite, *.seal, *.held,
+            tracebacks/, lock, lock.json, advised
 
 A *shelf* is a folder of the album in which photos lie by person: training-images, an intake, removed-images. A file's
 path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in the form in
@@ -98,6 +99,11 @@ class Layout:
     def asked_file(self) -> Path:
         """Beside the catalog, what is remembered of photos that were only asked about: .mien/catalog-asked.sqlite."""
         return self.catalog_file.with_stem(f"{self.catalog_file.stem}-asked")
+
+    @property
+    def access_file(self) -> Path:
+        """Beside the catalog, who may ask a server, and what it was asked to do: .mien/catalog-access.sqlite."""
+        return self.catalog_file.with_stem(f"{self.catalog_file.stem}-access")
 
     def shelf(self, shelf: Shelf) -> Path:
         """The folder of a shelf."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,3 +68,40 @@ def _holder(card: Path) -> str:
         return f'"{holder["command"]}" (process {holder["pid"]} on {holder["host"]}, since {holder["since"]})'
     except (OSError, ValueError, KeyError, TypeError):
         return "another run of mien"
+
+
+def hold(file: Path) -> Callable[[], None]:
+    """Holds a `file` that was not there, by which others see that this process lives; what lets it go. However the
+    process ends, `is_held` says so. Raises StorageError."""
+    import filelock
+
+    held = filelock.FileLock(file, mode=PRIVATE_FILE, thread_local=False)  # another thread may let it go
+    try:
+        held.acquire(timeout=0)
+    except OSError as error:
+        raise storage_error(file, error) from error
+
+    def let_go() -> None:
+        held.release()
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+
+    return let_go
+
+
+def is_held(file: Path) -> bool:
+    """Whether the process lives that holds a `file`. One that is held no longer goes."""
+    import filelock
+
+    if not file.exists():
+        return False
+    try:
+        with filelock.FileLock(file, timeout=0, mode=PRIVATE_FILE):
+            pass
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # it went in this moment
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
+    return False
