@@ -103,16 +103,14 @@ class Keys:
     def revoke(self, name: str, now: datetime) -> Key:
         """Has a key be refused from now on; one that was revoked before stays as it is. Raises UsageError for a name
         that no key has."""
+        known = [key.name for key in self.all()]
+        if nfc(name) not in known:
+            what, remedy = "is the name of no key", f"{meant(name, known)}`mien keys` names them all."
+            raise UsageError(quoted_name(name), what, remedy)
+        of = keys.c.name == nfc(name)
         with self._access.transaction(write=True) as connection:
-            known = {row.name: row for row in connection.execute(sa.select(keys))}
-            row = known.get(nfc(name))
-            if row is None:
-                raise UsageError(
-                    quoted_name(name), "is the name of no key", f"{meant(name, known)}`mien keys` names them all."
-                )
-            if row.revoked is None:
-                connection.execute(sa.update(keys).where(keys.c.name == row.name).values(revoked=text_of(now)))
-            return _key(connection.execute(sa.select(keys).where(keys.c.name == row.name)).one())
+            connection.execute(sa.update(keys).where(of, keys.c.revoked.is_(None)).values(revoked=text_of(now)))
+            return _key(connection.execute(sa.select(keys).where(of)).one())
 
     def find(self, secret: str, now: datetime) -> Key | KeyKind:
         """The key that somebody shows, or why it is refused. What others have written is seen at once. The time that
