@@ -46,6 +46,8 @@ from mien.cli.place import Place
 from mien.engines import child, children
 from mien.networks.onnx_file import network, node, value_info
 from mien.records import asked, database
+from mien.records.access import Access
+from mien.records.replies import Reply
 from mien.registry import folder as folders
 from mien.storage import files, hidden_file
 from mien.testing import draw_photo, fake_eyes
@@ -132,6 +134,9 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "models rollback": (Case("-C {album} models rollback", "grown twice", once=True),),
     "models drop": (Case("-C {album} models drop 2026-03-02-001", "grown twice"),),
     "models prune": (Case("-C {album} models prune --keep 1", "grown twice"),),
+    "keys": (Case("-C {album} keys"),),
+    "keys add": (Case("-C {album} keys add desk --scope review"),),
+    "keys revoke": (Case("-C {album} keys revoke desk", "messy"),),
     "encoders": (Case("encoders"),),
     "encoders add": (
         Case("encoders add {world}/tiny/tiny.toml --yes"),
@@ -285,6 +290,10 @@ def _messy(world: World) -> None:
     paint(world.folder / "drop" / GONE / "1.png", GONE, shade=12)
     world.do("-C {album} collect")
     world.do("-C {album} classify {world}/photos --json")
+    world.do("-C {album} keys add desk")
+    with Access.for_writing(world.album / ".mien/catalog-access.sqlite") as access:  # a server named them
+        access.replies.begin("desk", "1", GONE, NOW)
+        access.replies.finish("desk", "1", Reply(200, "text/plain", GONE.encode()))
     (world.album / ".mien/journals").mkdir()
     (world.album / ".mien/journals/classify-0123456789abcdef.jsonl").write_text(GONE, "utf-8")  # earlier versions'
     for place in (world.album, world.album / "models" / "2026-03-02-001", world.album / "training-images" / "Ada"):
@@ -476,6 +485,12 @@ _TABLES = {
 }
 
 
+_TABLES_OF_ACCESS = {
+    "keys": "SELECT name, scope, until, revoked IS NULL FROM keys",
+    "replies": "SELECT key, status, body FROM replies",
+}
+
+
 def outcome(world: World) -> dict[str, set[Any]]:
     """What the world has come to, times aside."""
     found: dict[str, set[Any]] = {"files": set(), "rows": set(), "models": set(), "leftovers": set()}
@@ -492,6 +507,12 @@ def outcome(world: World) -> dict[str, set[Any]]:
             and not path.startswith("tmp/")
         ):
             found["files"].add((path, hashlib.sha256(file.read_bytes()).hexdigest()[:12]))
+    access = world.album / ".mien/catalog-access.sqlite"
+    if access.exists():
+        with closing(sqlite3.connect(access)) as connection:
+            for name, query in _TABLES_OF_ACCESS.items():
+                with contextlib.suppress(sqlite3.OperationalError):  # killed before there were any
+                    found["rows"].update((name, *row) for row in connection.execute(query))
     catalog = world.album / ".mien/catalog.sqlite"
     if catalog.exists():
         with closing(sqlite3.connect(catalog)) as connection:

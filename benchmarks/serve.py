@@ -3,7 +3,8 @@
     python benchmarks/serve.py [--photos DIR] [--pictures 40] [--rounds 3]
     python benchmarks/serve.py --load 30            # minutes, with a swap of the model every 20 seconds
 
-The same pictures go, in turn, through the library (a `Recogniser` in a process of its own, given bytes), through a plain FastAPI route around the same call, and through `mien serve`. CPU time is that of the process with its children.
+The same pictures go, in turn, through the library (a `Recogniser` in a process of its own, given bytes), through a plain
+FastAPI route around the same call, and through `mien serve`. CPU time is that of the process with its children.
 Throughput is that of two library processes, and of each server with four clients. At half of the throughput that the
 server has, requests are sent at random moments (exponential gaps), and the latency is that from the moment at which a
 request was due. Without DIR, sample people are taken. One machine runs the clients, too; what they take is said.
@@ -348,7 +349,8 @@ def main() -> None:
         print(f"{given.load:g} minutes: {dict(found.statuses)}, {lost} lost; {found.swaps} changes of the model seen")
         print(
             f"memory of the server and its children: {found.resident[0] >> 20} MB at first, "
-            f"{max(found.resident) >> 20} at most, {found.resident[-1] >> 20} at last; slope of the second half {found.slope / 1e6:+.1f} MB an hour"
+            f"{max(found.resident) >> 20} at most, {found.resident[-1] >> 20} at last; "
+            f"slope of the second half {found.slope / 1e6:+.1f} MB an hour"
         )
         print(json.dumps({"statuses": dict(found.statuses), "swaps": found.swaps, "slope": round(found.slope)}))
     finally:

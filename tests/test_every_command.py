@@ -25,6 +25,8 @@ READING = (
     "encoders list",
     "evaluate",
     "find",
+    "keys",
+    "keys list",
     "models",
     "models diff",
     "models list",
@@ -91,6 +93,7 @@ def two_models(three_people: Painted, tmp_path: Path) -> Painted:
     three_people.photo("Ada/ada-4.png")
     three_people.open().train()
     three_people.paint(tmp_path / "people/Ada/new.png", "Ada")
+    three_people.open().add_key("tiny")
     (tmp_path / "tiny.toml").write_text('name = "tiny"\n')
     return three_people
 

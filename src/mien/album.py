@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from mien.pipeline.use import Dropped
     from mien.protocols import Progress
     from mien.recogniser import PhotoLike, Recogniser
+    from mien.records.access import Access
+    from mien.records.keys import Key
     from mien.records.removals import Removal
     from mien.registry.folder import Model
     from mien.seeing.eyes import Eyes
@@ -570,6 +572,36 @@ class Album:
 
         with self._writing("forget") as album:
             return forget(album, _paths(photos))
+
+    # Who may ask a server
+
+    def keys(self) -> tuple[Key, ...]:
+        """The keys by which a server knows who asks, by name, also those that are revoked or expired. What each was
+        when it was made is kept nowhere."""
+        with self.access(writes=False) as access:
+            return access.keys.all()
+
+    def add_key(self, name: str, scope: str = "classify", until: date | None = None) -> str:
+        """Makes a key, and returns it: only its hash is kept. `scope` is "classify" (ask who is in a picture), "review"
+        (read what the album holds as well) or "admin" (change it as well). It is good until the end of the day `until`.
+        Raises UsageError for a name that is taken or cannot be a key's, and for a day that is over."""
+        from mien.text.access import scope_of, valid_key_name
+
+        wanted = scope_of(scope)
+        valid_key_name(name)
+        with self.access() as access:
+            return access.keys.add(name, wanted, until, self._clock())
+
+    def revoke_key(self, name: str) -> Key:
+        """Has the key of this name be refused from now on, also by a server that runs. Raises UsageError where no key
+        has it."""
+        with self.access(writes=is_there(self._layout.access_file)) as access:  # where there is none, none is made
+            return access.keys.revoke(name, self._clock())
+
+    def access(self, writes: bool = True) -> Access:
+        """What is known of who may ask a server, and of what it was asked to do, for whoever closes it: a server has it
+        open as long as it runs. The album's lock is not needed."""
+        return open_album.open_access(self._layout, self._progress, writes)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""

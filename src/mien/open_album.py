@@ -9,6 +9,7 @@ where that can be written. Databases are opened when they are first asked for: `
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlche
     from mien.learning.head import HeadOption
     from mien.protocols import Source
     from mien.recogniser import Sight
+    from mien.records.access import Access
     from mien.records.asked import AskedPhotos
     from mien.records.catalog import Catalog
     from mien.records.files import Changes, Entry
@@ -415,6 +417,27 @@ def for_reading(
     """Opens an album for a command that reads, and creates nothing."""
     with ExitStack() as opened:
         yield OpenAlbum(layout, settings, clock, progress, False, tools, opened)
+
+
+def open_access(layout: Layout, progress: Progress, writes: bool) -> Access:
+    """Opens what is known of who may ask a server, for whoever closes it; the album's lock is not needed. For writing,
+    it is made where there is none. Raises StorageError, NetworkDriveError, AlbumError and BusyError."""
+    from mien.records.access import Access
+    from mien.storage.disks import check_local
+    from mien.storage.files import PRIVATE_FILE, make_folder, storage_error
+
+    file = layout.access_file
+    if writes:
+        check_local(layout.catalog_file)
+        make_folder(file.parent)
+        try:
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+        except OSError as error:  # which says more of it than SQLite does
+            raise storage_error(file, error) from error
+    access = Access.for_writing(file) if writes else Access.for_reading(file)
+    if rows := access.damage_found:
+        progress.note(Finding(MemoryKind.ACCESS, figures={"rows": rows}).line)
+    return access
 
 
 def read_settings(folder: Path, overrides: Mapping[str, object]) -> tuple[Layout, Settings]:

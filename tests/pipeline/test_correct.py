@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from mien.errors import AlbumError, PhotoError, StorageError, UsageError
 from mien.pipeline.correct import Corrected
+from mien.records.access import Access
+from mien.records.replies import Reply
 from mien.registry.folder import load_fitted, load_model
 from mien.stages import correct as stage
 from mien.storage import files
@@ -342,6 +344,16 @@ def test_a_name_that_differs_in_case_only_where_the_disk_takes_both_for_one(
     assert sorted(one.name for one in trained.training.iterdir()) == ["ADA", "Bo", "Cy"]
     trained.open().undo()
     assert sorted(one.name for one in trained.training.iterdir()) == ["Ada", "Bo", "Cy"]
+
+
+def test_no_server_repeats_an_answer_by_the_old_name(trained: Painted) -> None:
+    now, file = datetime.now(UTC), trained.folder / ".mien/catalog-access.sqlite"
+    with Access.for_writing(file) as access:
+        for request in ("rename", "undo"):
+            assert access.replies.begin("desk", request, "a", now) is None
+            access.replies.finish("desk", request, Reply(200, "text/plain", b"Bo or Bob"))
+            trained.open().rename("Bo", "Bob") if request == "rename" else trained.open().undo()
+            assert access.replies.begin("desk", request, "a", now) == Reply(200, "", None)
 
 
 def test_a_folder_whose_name_no_person_may_have_can_be_renamed_and_back(trained: Painted) -> None:

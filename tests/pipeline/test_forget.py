@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien import Album
+from mien.records.access import Access
 from mien.records.asked import remembered
+from mien.records.replies import Reply, fingerprint
 
 if TYPE_CHECKING:
     from conftest import Painted
@@ -66,12 +68,21 @@ def club(painted: Painted) -> Painted:
     painted.paint(drop / "Ann Lee" / "like him.png", "Ada")
     open_at(painted, BEFORE.replace(hour=5)).daily()
     list(open_at(painted, BEFORE).classify(painted.paint(painted.folder.parent / "groups/1.png", "Ada", "Bo", "Cy")))
+    with Access.for_writing(painted.folder / ".mien/catalog-access.sqlite") as access:  # a server told of him
+        for name in ("José", "Ann", "Ann Lee"):
+            access.replies.begin("desk", name, fingerprint(name), BEFORE)
+            access.replies.finish("desk", name, Reply(200, "text/plain", name.encode()))
+            access.jobs.ask("train", "desk", BEFORE)
+            job = access.jobs.start_next(BEFORE)
+            assert job
+            access.jobs.finish(job.id, BEFORE, "done", 0, {"people": [name]})
     return painted
 
 
 def test_the_names_stand_in_many_places_before(club: Painted) -> None:
     assert len(traces(club.folder, "José")) > 5 and len(traces(club.folder, "Ann")) > 5
     assert remembered(club.folder / ".mien/catalog-asked.sqlite").photos == 1
+    assert ".mien/catalog-access.sqlite" in traces(club.folder, "José")
 
 
 def test_a_name_is_gone_from_everywhere_after(club: Painted) -> None:

@@ -636,3 +636,37 @@ def test_a_later_file_is_refused(file: Path) -> None:
     for opened in (Database.for_writing, Database.for_reading):
         with pytest.raises(AlbumError, match="its schema is 3, not 1"):
             opened(DIARY, file)
+
+
+# Threads
+
+
+def test_an_open_file_belongs_to_its_thread_unless_its_kind_is_shared(file: Path) -> None:
+    def in_another_thread(diary: Database) -> list[BaseException]:
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                write(diary, "from elsewhere")
+            except RuntimeError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        return raised
+
+    with Database.for_writing(DIARY, file) as diary:
+        (error,) = in_another_thread(diary)
+        assert str(error) == "the diary belongs to the thread that opened it"
+    with Database.for_writing(replace(DIARY, shared=True), file) as diary:
+        assert in_another_thread(diary) == [] and read(diary) == ["from elsewhere"]
+
+
+def test_the_changes_of_others_are_noticed_and_not_ones_own(file: Path) -> None:
+    with Database.for_writing(DIARY, file) as mine, Database.for_writing(DIARY, file) as theirs:
+        before = mine.changes()
+        write(mine, "one")
+        assert mine.changes() == before
+        write(theirs, "two")
+        assert mine.changes() != before

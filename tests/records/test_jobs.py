@@ -85,9 +85,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_is_asked_to_end
 def test_the_last_jobs_come_newest_first_page_by_page(access: Access) -> None:
     ids = [access.jobs.ask("train", "desk", NOON - timedelta(hours=number)).id for number in range(5)]
     first = access.jobs.last(2)
-    assert [job.id for job in first] == [ids[4], ids[3]], (
-        "by the order in which they were asked for: clocks are set back"
-    )
+    assert [job.id for job in first] == [ids[4], ids[3]], "in the order of asking: clocks are set back"
     assert [job.id for job in access.jobs.last(2, before=first[-1].id)] == [ids[2], ids[1]]
     assert [job.id for job in access.jobs.last(2, before=ids[1])] == [ids[0]]
     assert access.jobs.last(2, before=ids[0]) == () == access.jobs.last(2, before="none")

@@ -136,7 +136,7 @@ def test_a_day_that_is_over_is_refused(access: Access) -> None:
 
 def test_who_revokes_an_unknown_name_is_told_which_was_meant(access: Access) -> None:
     add(access)
-    with pytest.raises(UsageError, match='"frontdesk" is the name of no key. Did you mean front-desk?'):
+    with pytest.raises(UsageError, match=r'"frontdesk" is the name of no key\. Did you mean front-desk\?'):
         access.keys.revoke("frontdesk", NOON)
 
 

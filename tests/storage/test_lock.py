@@ -17,7 +17,8 @@ from mien.open_album import for_reading
 from mien.protocols import Silent
 from mien.settings import Settings
 from mien.storage.layout import Layout, create_album
-from mien.storage.lock import lock
+from mien.storage.lock import hold as hold_file
+from mien.storage.lock import is_held, lock
 
 HOLDER = """
 import sys
@@ -26,7 +27,8 @@ from pathlib import Path
 from typing import NoReturn
 from mien.settings import Settings
 from mien.storage.layout import Layout
-from mien.storage.lock import lock
+from mien.storage.lock import hold as hold_file
+from mien.storage.lock import is_held, lock
 with lock(Layout.of(Path(sys.argv[1]), Settings()), "mien train"):
     print("held", flush=True)
     sys.stdin.read()
@@ -115,3 +117,24 @@ def test_whoever_reads_locks_nothing_and_waits_for_nobody(layout: Layout) -> Non
         with for_reading(layout, Settings(), tools, clock, Silent()) as album:
             assert album.catalog.files.on([]) == []
             assert sorted(layout.folder.rglob("*")) == before
+
+
+def test_a_held_file_says_that_its_process_lives(tmp_path: Path) -> None:
+    file = tmp_path / "a.held"
+    assert not is_held(file)
+    let_go = hold_file(file)
+    assert is_held(file) and is_held(file)
+    let_go()
+    assert not is_held(file) and not file.exists()
+
+
+def test_a_held_file_of_a_process_that_is_gone_goes(tmp_path: Path) -> None:
+    file = tmp_path / "a.held"
+    file.touch()
+    assert not is_held(file) and not file.exists()
+
+
+def test_a_held_file_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="could not be written"):
+        hold_file(tmp_path / "file/a.held")

@@ -110,7 +110,7 @@ def merge(
     """Move collected photos into training-images. Nothing is overwritten; copies are dropped; what does not fit
     stays."""
     album = opened(context, strict=strict)
-    merged = album.merge(None if day is None else _day(day))
+    merged = album.merge(None if day is None else day_of(day))
     if as_json:
         say_json(merged.to_json())
     else:
@@ -344,7 +344,8 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _day(text: str) -> date:
+def day_of(text: str) -> date:
+    """The day that is written as 2027-12-31. Raises UsageError."""
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:

@@ -51,7 +51,16 @@ def _encoders(_: Path) -> list[str]:
     return [one.name for one in list_encoders()]
 
 
+def _keys(folder: Path) -> list[str]:
+    """Those that can be revoked."""
+    from mien import Album
+
+    found = Album(folder).keys()
+    return [key.name for key in found if key.revoked is None]
+
+
 people = _words(_people)
 versions = _words(_versions)
 sources = _words(_sources)
 encoders = _words(_encoders)
+keys = _words(_keys)

@@ -19,6 +19,7 @@ from mien.errors import EncoderError, MienError, ModelError, UsageError
 from mien.open_album import OpenAlbum
 from mien.pipeline.remove import is_mentioned, nobody
 from mien.pipeline.use import put_into_use
+from mien.records import access
 from mien.records.corrections import UNDO_DAYS, Correction, Step
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
@@ -230,6 +231,7 @@ def _carry_out(
     _keep_out(album, correction)
     unlearned = _learn(album, correction)
     remove_stale_chips(album)
+    _forget_answers(album, correction)
     corrections.finish(correction, _version(album))
     return unlearned
 
@@ -257,8 +259,15 @@ def _take_back(
     else:
         unlearned = _learn(album, correction)
     remove_stale_chips(album)
+    _forget_answers(album, correction)
     corrections.forget(correction)
     return unlearned
+
+
+def _forget_answers(album: OpenAlbum, correction: Correction) -> None:
+    """Has no server repeat an answer that calls somebody by a name that is another now."""
+    if correction.verb != "move":
+        access.forget(album.layout.access_file)
 
 
 def _is_still(album: OpenAlbum, file: ShelfFile) -> bool:

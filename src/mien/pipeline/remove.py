@@ -26,7 +26,7 @@ from mien.errors import (
 from mien.open_album import OpenAlbum
 from mien.pipeline.learn import enrol
 from mien.pipeline.use import put_into_use
-from mien.records import asked
+from mien.records import access, asked
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.settings import text_of
@@ -173,6 +173,7 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
         versions.drop(models, version)
     remove_unfinished(models)
     asked.forget(album.layout.asked_file)
+    access.forget(album.layout.access_file)
     for traceback in entries(album.layout.tracebacks):  # any may name a file of theirs
         remove_file(traceback)
     album.ledger.forget(person)

@@ -1,8 +1,8 @@
 """Who may ask a server, and what it was asked to do: keys, replies to requests that are repeated, jobs.
 
-A file of its own beside the ledger, catalog-access.sqlite, as it needs no lock of the album: a request that only asks
-must not wait for a run of the night, and a key is revoked at once, whatever is at work. Any number of processes write it
-at once, and any number of threads of each.
+They have a file of their own beside the ledger, catalog-access.sqlite, which needs no lock of the album: a request that
+only asks must not wait for a run of the night, and a key is revoked at once, whatever is at work. Any number of
+processes, and of threads of each, use the file at once.
 """
 
 from __future__ import annotations

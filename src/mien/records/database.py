@@ -1,4 +1,4 @@
-"""What the catalog and the ledger have in common: one SQLite file each, through SQLAlchemy Core.
+"""What the catalog, the ledger and the file of access have in common: one SQLite file each, through SQLAlchemy Core.
 
 Opening for writing makes the tables of a new file, brings those of an older version up to date, and refuses a foreign
 file. Opening for reading creates nothing and works on a read-only disk. A transaction is whole or not at all, whatever

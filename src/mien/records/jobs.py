@@ -62,7 +62,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs in an open file. `here` gives the id of this process, and `lives` says whether one of that id does."""
+    """The jobs in an open file. `here` gives the id of this process, and `lives` says whether that of an id does."""
 
     def __init__(self, access: Database, here: Callable[[], str], lives: Callable[[str], bool]) -> None:
         self._access, self._here, self._lives = access, here, lives
@@ -72,9 +72,9 @@ class Jobs:
         last `MOST_JOBS`."""
         job = secrets.token_hex(8)
         row = {"id": job, "verb": verb, "key": key, "options": json.dumps(dict(options or {})), "asked": text_of(now)}
-        row |= {"state": "waiting", "cancel": False, "tries": 0, "holder": "", "forgotten": False}
+        new = sa.insert(jobs).values(**row, state="waiting", cancel=False, tries=0, holder="", forgotten=False)
         with self._access.transaction(write=True) as connection:
-            connection.execute(sa.insert(jobs).values(row))
+            connection.execute(new)
             last = sa.select(sa.func.max(jobs.c.number)).scalar_subquery()
             connection.execute(sa.delete(jobs).where(jobs.c.ended.is_not(None), jobs.c.number <= last - MOST_JOBS))
             return _of(connection, job)
@@ -82,14 +82,14 @@ class Jobs:
     def start_next(self, now: datetime) -> Job | None:
         """Starts the job that has waited longest, in this process; None where none waits. No two processes start
         one."""
-        values = {"state": "running", "started": text_of(now), "holder": self._here()}
-        values |= {"pid": os.getpid(), "host": socket.gethostname(), "forgotten": False}
+        here = {"holder": self._here(), "host": socket.gethostname()}
+        start = sa.update(jobs).values(**here, pid=os.getpid(), state="running", started=text_of(now), forgotten=False)
         with self._access.transaction(write=True) as connection:
             waiting = sa.select(jobs.c.id).where(jobs.c.state == "waiting").order_by(jobs.c.number).limit(1)
             job = connection.scalar(waiting)
             if job is None:
                 return None
-            connection.execute(sa.update(jobs).where(jobs.c.id == job).values(**values, tries=jobs.c.tries + 1))
+            connection.execute(start.where(jobs.c.id == job).values(tries=jobs.c.tries + 1))
             return _of(connection, job)
 
     def is_run(self, job: str, run: str) -> None:

@@ -1,8 +1,8 @@
 """The keys by which a server knows who asks, each by a name that a human gave it.
 
-A key is 256 random bits, and only its SHA-256 is kept. A plain hash is right for it: what makes guessing a password
-from its hash cheap is that people choose few of them, and nobody can try 2**256 keys. Nothing here can be made up again:
-a row that is damaged is taken out, and its key is then unknown.
+A key is 256 random bits, and only its SHA-256 is kept. A plain hash is right for a key: slow, salted hashes are for
+passwords, of which people choose so few that all can be tried, and nobody tries 2**256 keys. Nothing here can be made
+up again: a row that is damaged is taken out, and its key is then unknown.
 """
 
 from __future__ import annotations
@@ -103,16 +103,14 @@ class Keys:
     def revoke(self, name: str, now: datetime) -> Key:
         """Has a key be refused from now on; one that was revoked before stays as it is. Raises UsageError for a name
         that no key has."""
+        known = [key.name for key in self.all()]
+        if nfc(name) not in known:
+            what, remedy = "is the name of no key", f"{meant(name, known)}`mien keys` names them all."
+            raise UsageError(quoted_name(name), what, remedy)
+        of = keys.c.name == nfc(name)
         with self._access.transaction(write=True) as connection:
-            known = {row.name: row for row in connection.execute(sa.select(keys))}
-            row = known.get(nfc(name))
-            if row is None:
-                raise UsageError(
-                    quoted_name(name), "is the name of no key", f"{meant(name, known)}`mien keys` names them all."
-                )
-            if row.revoked is None:
-                connection.execute(sa.update(keys).where(keys.c.name == row.name).values(revoked=text_of(now)))
-            return _key(connection.execute(sa.select(keys).where(keys.c.name == row.name)).one())
+            connection.execute(sa.update(keys).where(of, keys.c.revoked.is_(None)).values(revoked=text_of(now)))
+            return _key(connection.execute(sa.select(keys).where(of)).one())
 
     def find(self, secret: str, now: datetime) -> Key | KeyKind:
         """The key that somebody shows, or why it is refused. What others have written is seen at once. The time that
@@ -121,7 +119,7 @@ class Keys:
             return KeyKind.UNKNOWN
         shown, asking = _hash(secret), self._asking()
         changes = asking.changes()
-        if self._known[0] != changes:  # a look at the rows takes as long as thirty at this number
+        if self._known[0] != changes:  # to read the rows takes ten times as long as to ask for this number
             with asking.transaction() as connection:
                 rows = connection.execute(sa.select(keys)).all()
             self._known = changes, {row.sha256: _key(row) for row in rows}

@@ -50,7 +50,7 @@ def fingerprint(*parts: str | bytes) -> str:
 
 
 class Replies:
-    """The replies in an open file. `here` gives the id of this process, and `lives` says whether one of that id does."""
+    """The replies in an open file. `here` gives the id of this process, and `lives` says whether that of an id does."""
 
     def __init__(self, access: Database, here: Callable[[], str], lives: Callable[[str], bool]) -> None:
         self._access, self._here, self._lives = access, here, lives
@@ -69,9 +69,8 @@ class Replies:
             _prune(connection, now)
             row = connection.execute(sa.select(replies).where(*of)).one_or_none()
             if row is None:
-                values = {"key": key, "request": _hash(request), "fingerprint": fingerprint, "at": text_of(now)}
-                values |= {"holder": here, "forgotten": False, "type": ""}
-                connection.execute(sa.insert(replies).values(values))
+                asked = {"key": key, "request": _hash(request), "fingerprint": fingerprint, "at": text_of(now)}
+                connection.execute(sa.insert(replies).values(**asked, holder=here, forgotten=False, type=""))
                 return None
             if row.fingerprint not in ("", fingerprint):
                 return RepeatKind.DIFFERENT
@@ -98,7 +97,7 @@ class Replies:
             connection.execute(sa.update(replies).where(*_of(key, request)).values(values))
 
     def drop(self, key: str, request: str) -> None:
-        """Lets a request that was begun be sent again as a new one, as nothing was changed: the album was in use, say."""
+        """Lets a request that was begun be sent again as a new one, since nothing was changed: the album was in use."""
         with self._access.transaction(write=True) as connection:
             connection.execute(sa.delete(replies).where(*_of(key, request), replies.c.status.is_(None)))
 

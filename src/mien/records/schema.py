@@ -17,8 +17,8 @@ hold names, and goes whenever somebody is forgotten.
 
 Beside its columns here each table has one more, a checksum of its row (`mien.records.checksums`).
 
-An album of any earlier version of mien opens as well. Whoever changes a table appends a step to
-`CATALOG_STEPS`, `LEDGER_STEPS` or `ACCESS_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
+An album of any earlier version of mien opens as well. Whoever changes a table appends a step to `CATALOG_STEPS`,
+`LEDGER_STEPS` or `ACCESS_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
 version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the schema, as the ledger
 keeps them: a kind may get other words, but never another key.
 """

@@ -7,8 +7,8 @@
       removed-images/<person>/**         what `mien remove` took out of the album
       aligned-images/<person>/<photo>.png
       models/
-      .mien/catalog.sqlite, catalog-ledger.sqlite, catalog-asked.sqlite, catalog-access.sqlite, *.seal, tracebacks/,
-            lock, lock.json, advised
+      .mien/catalog.sqlite, catalog-ledger.sqlite, catalog-asked.sqlite, catalog-access.sqlite, *.seal, *.held,
+            tracebacks/, lock, lock.json, advised
 
 A *shelf* is a folder of the album in which photos lie by person: training-images, an intake, removed-images. A file's
 path is relative to the album, with forward slashes, exactly as on disk; a person's name is the folder's in the form in

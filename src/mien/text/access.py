@@ -1,4 +1,4 @@
-"""What is said of who may ask a server: what keys allow, why one is refused, what becomes of a request that is repeated.
+"""What is said of who may ask a server: what keys allow, why one is refused, what becomes of a repeated request.
 
 A key has the name of a desk or a program, which a human gives; no name of a person is asked for.
 """
@@ -12,6 +12,7 @@ from typing import Final
 from mien.errors import UsageError
 from mien.text.kinds import Kind
 from mien.text.names import nfc, quoted_name
+from mien.text.words import listed
 
 LONGEST_KEY_NAME: Final = 40
 """Letters in the name of a key: it stands in tables, logs and figures by key."""
@@ -31,6 +32,15 @@ class Scope(StrEnum):
         """Whether a key of this scope may do what needs another."""
         scopes = list(Scope)
         return scopes.index(self) >= scopes.index(needed)
+
+
+def scope_of(word: str) -> Scope:
+    """The scope of this name. Raises UsageError."""
+    try:
+        return Scope(word)
+    except ValueError:
+        what = "is no scope of a key"
+        raise UsageError(quoted_name(word), what, f"Name {listed(list(Scope), 'or')}.") from None
 
 
 class KeyKind(Kind):

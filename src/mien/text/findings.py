@@ -266,6 +266,13 @@ class LeftOutCount(Kind):
 class MemoryKind(Kind):
     """What is said when an album is opened whose memory is damaged."""
 
+    ACCESS = (
+        "access",
+        "{rows:record} of keys and of what servers answered damaged, and gone",
+        "`mien keys` names the keys that are left; make the others anew.",
+        True,
+    )
+
     CATALOG = (
         "catalog",
         "{rows:record} of the catalog damaged, and forgotten: what they said is seen in the photos again",
