@@ -3,8 +3,8 @@
     python benchmarks/serve.py [--photos DIR] [--pictures 40] [--rounds 3]
     python benchmarks/serve.py --load 30            # minutes, with a swap of the model every 20 seconds
 
-The same pictures go, in turn, through the library (a `Recogniser` in a process of its own, given bytes), through a plain
-FastAPI route around the same call, and through `mien serve`. CPU time is that of the process with its children.
+The same pictures go, in turn, through the library (a `Recogniser` in a process of its own, given bytes), through a
+plain FastAPI route around the same call, and through `mien serve`. CPU time is that of the process with its children.
 Throughput is that of two library processes, and of each server with four clients. At half of the throughput that the
 server has, requests are sent at random moments (exponential gaps), and the latency is that from the moment at which a
 request was due. Without DIR, sample people are taken. One machine runs the clients, too; what they take is said.
@@ -33,7 +33,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from mien import Album
 

@@ -160,8 +160,8 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
 
 
 class _Quiet(logging.Filter):
-    """Lets through of uvicorn's log what is news: not that a client has sent no HTTP, nor that it went away in the middle
-    of its own request, of which the answer then finds no way."""
+    """Lets through of uvicorn's log what is news: not that a client sent no HTTP, nor that an answer finds nobody, as
+    its client went away."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
