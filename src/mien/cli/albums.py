@@ -132,7 +132,11 @@ def remove(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.", autocompletion=people)],
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),
+        typer.Argument(
+            metavar="[PHOTO]...",
+            help='Only these photos of that person: "1.jpg", or as mien writes them, "Ada/1.jpg".',
+            show_default=False,
+        ),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the photos instead of setting them aside.")] = False,
     everywhere: Annotated[

@@ -27,7 +27,6 @@ from mien.stages.correct import (
     Places,
     back,
     hindrance,
-    located,
     person_of,
     sha256_of,
     steps_of_join,
@@ -36,6 +35,7 @@ from mien.stages.correct import (
 )
 from mien.stages.enrol import relearned, renamed
 from mien.storage.layout import TRAINING, shown
+from mien.storage.named import located
 from mien.storage.walk import ShelfFile
 from mien.text.corrections import CorrectionKind, UnlearnedKind
 from mien.text.names import alike_names, quoted_name, valid_person

@@ -20,6 +20,7 @@ from mien.registry import versions
 from mien.registry.card import Card
 from mien.storage.files import is_file, is_there
 from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
+from mien.storage.named import places
 from mien.storage.walk import people_of
 from mien.text.findings import FindingKind, LeftOutKind
 from mien.text.names import meant, nfc, quoted_name
@@ -179,7 +180,7 @@ def _left_out(
 
 def _find(album: OpenAlbum, photo: Path) -> Path:
     """The file that is meant; `photo` itself if there is none. Raises UsageError where a name of a person nearly is."""
-    for place in (photo, album.layout.training / photo, album.folder / photo):
+    for place in places(album.layout, photo):
         try:
             if is_file(place):
                 return place
