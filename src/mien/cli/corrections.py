@@ -125,7 +125,7 @@ def _what_undo_does(done: Corrected, start: str) -> str:
     old, now = listed(map(printable, done.people)), printable(done.person)
     if done.verb == "rename":
         return f"{start} the rename; {now} is {old} again."
-    files = count(len(done.moved), "file goes", "files go")
+    files = count(len(done.moved), "file goes", "files go") if done.moved else "no file goes"
     return f"{start} the {done.verb}; {files} back from {now} to {old}."
 
 
@@ -136,6 +136,9 @@ def _print_moved(done: Corrected) -> None:
     for number, (was, now) in enumerate(done.moved[:SHOWN]):
         entry("" if number else "moved", f"{shown(was)} -> {shown(now)}")
     say_more(len(done.moved))
+    for number, path in enumerate(done.left_out[:SHOWN]):
+        entry("" if number else "left out", f"{shown(path)}, as it was removed since", "33")
+    say_more(len(done.left_out))
 
 
 def _print_done(album: Album, done: Corrected) -> None:
