@@ -48,9 +48,10 @@ from mien.types import Finding
 @dataclass(frozen=True, slots=True)
 class Corrected:
     """What a correction did, or an undo did to the correction `verb`: `moved` are (was, now), paths relative to the
-    album, of files, or of whole folders for a rename; `people` those who had them, or the name that was, and `person`
-    whose they are now. `new` says that nobody was called so in the album, and `alike` who is nearly. `there` counts
-    photos that lay under the person already, and `copies` those that went there and whose bytes the person had.
+    album, of files, of whole folders for a rename, or of photos that were confirmed, which stay where they are.
+    `people` are those who had them, or the name that was, and `person` whose they are now. `new` says that nobody was
+    called so in the album, and `alike` who is nearly. `there` counts photos that lay under the person already, and
+    `copies` those that went there and whose bytes the person had.
 
     `left_out` are those that an undo leaves where they are: photos that `mien remove` took out since.
     `version` is in use now, None for none, and `unlearned` says why it does not know of this. `older` versions know the
@@ -192,6 +193,9 @@ def undo(album: OpenAlbum) -> Corrected:
     files, *_ = _look(album)
     correction = _undoable(album)
     told = _told(album, correction)
+    if correction.verb == "confirm":
+        album.ledger.corrections.forget(correction)
+        return told
     unlearned = _take_back(album, album.ledger.corrections.undo(correction), files)
     return replace(told, version=_version(album), unlearned=unlearned)
 
@@ -413,8 +417,8 @@ def _undoable(album: OpenAlbum) -> Correction:
     correction = corrections.pending() or corrections.last()
     if correction is None or not correction.steps:
         what = f"has no correction of the last {UNDO_DAYS} days that could be undone"
-        raise UsageError(str(album.folder), what, "`mien move`, `mien rename` and `mien join` are what can be.")
-    if correction.state != "done":
+        raise UsageError(str(album.folder), what, "`mien move`, `rename`, `join` and `confirm` are what can be.")
+    if correction.state != "done" or correction.verb == "confirm":
         return correction
     name = people.name_in(correction.person)
     if name and people.name_of(correction.person) != people.name_of(correction.target):
@@ -431,8 +435,13 @@ def _told(album: OpenAlbum, correction: Correction) -> Corrected:
     """What the undoing of a correction is."""
     people = album.ledger.people
     names = [people.name_in(correction.person)] if correction.person else []
+    if correction.verb == "confirm":
+        names = [people.name_of(one) for one in (correction.person, correction.target) if correction.person]
     names = names or [people.name_of(step.person) for step in correction.steps]
     had, target = tuple(dict.fromkeys(names)), people.name_of(correction.target)
+    if correction.verb == "confirm":
+        photos = [step for step in correction.steps if step.sha256]
+        return Corrected(correction.verb, had, target, _moved(photos), version=_version(album))
     removed = _removed_since(album, correction)
     moved = _moved(back([step for step in correction.steps if step not in removed]))
     left_out = tuple(step.now for step in removed)

@@ -120,7 +120,7 @@ corrections = sa.Table(
     "corrections",
     LEDGER,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename" or "join"
+    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename", "join" or "confirm"
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE")),  # the other name; null for a move
     sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
