@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json, asked
+from mien.cli.albums import Json, asked, require_yes
 from mien.cli.completing import people
 from mien.cli.console import SHOWN, entry, printable, say, say_json, say_more
 from mien.cli.place import opened
@@ -136,7 +136,7 @@ def undo(
         _print_moved(plan)
         if dry_run:
             return
-        typer.confirm("Undo it?", default=True, abort=True)
+        require_yes("Undo it?", default=True)
     done = album.undo()
     if as_json:
         say_json(done.to_json())

@@ -24,7 +24,7 @@ from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.stages.align import align_person, remove_stale_chips
 from mien.stages.correct import (
-    Places,
+    Targets,
     back,
     hindrance,
     person_of,
@@ -102,8 +102,8 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
         if album.ledger.people.called_now(person) != person:
             raise nobody(album, person, people)
     paths = list(dict.fromkeys(located(album.layout, photo) for photo in photos))
-    going, places = [path for path in paths if person_of(path) != person], Places(album, person)
-    targets = {path: places.of(path) for path in going}
+    going, free = [path for path in paths if person_of(path) != person], Targets(album, person)
+    targets = {path: free.of(path) for path in going}
     names = list(dict.fromkeys(map(person_of, going)))
     done = Corrected("move", tuple(names), person, tuple(targets.items()), there=len(paths) - len(going))
     if not going:

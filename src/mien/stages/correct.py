@@ -40,7 +40,7 @@ def person_of(path: str) -> str:
     return nfc(path.split("/")[1])
 
 
-class Places:
+class Targets:
     """Where files go that become a person's, on whatever shelf: to where they lay below the folder of whoever had them,
     under names that are free there."""
 
@@ -78,9 +78,9 @@ def steps_of_join(
 ) -> list[Step]:
     """The steps by which all files of a person become somebody else's; `known` are the SHA-256 of photos by path.
     Raises StorageError, PhotoError, AlbumError for what cannot be looked at."""
-    places = Places(album, target)
+    targets = Targets(album, target)
     return [
-        Step(path, places.of(path), *ids, known.get(path, ""))
+        Step(path, targets.of(path), *ids, known.get(path, ""))
         for folder in folders_of(album.layout, person)
         for file in _files(folder)
         for path in (text_path(album.layout.path(file)),)
