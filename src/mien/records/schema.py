@@ -166,7 +166,7 @@ failures = sa.Table(
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
-    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),  # of the kind "later", a page of a listing, its place among these
     sqlite_with_rowid=False,
 )
 source_runs = sa.Table(
