@@ -100,6 +100,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     ),
     "rename": (Case("-C {album} rename Ada Adele", "collected"),),
     "join": (Case("-C {album} join Ada Bo", "collected"),),
+    "confirm": (Case("-C {album} confirm Ada/both.png Ada/ada-1.png"), Case("-C {album} confirm Ada Bo")),
     "undo": (
         Case("-C {album} undo", "moved", once=True),
         Case("-C {album} undo", "renamed", once=True),

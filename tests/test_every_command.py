@@ -68,6 +68,7 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
         "PERSON": ["Ada"],
         "INTO": ["Bo"],
         "PHOTO": [outside / "people/Ada/new.png"],
+        "PHOTO|PERSON": ["Ada", "Bo"],
         "PHOTO|FOLDER": [outside / "people"],
         "PERSON|PHOTO|FOLDER": ["Ada", outside / "people"],
         "PHOTOS": [outside / "people"],

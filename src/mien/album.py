@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mien.stages.check import Checked
     from mien.stages.compare import Difference
     from mien.stages.compare_encoders import ComparedEncoders
+    from mien.stages.confirm import Confirmed
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
     from mien.stages.find import Found
@@ -250,9 +251,19 @@ class Album:
         with self._writing("join") as album:
             return join(album, nfc(person), nfc(into))
 
+    def confirm(self, named: StrPath | Iterable[StrPath]) -> Confirmed:
+        """Says that what `check` doubts is right: photos, named as for `move`, lie under the person whom they show; or,
+        where the names of two people are given, they are two. A photo that changes is doubted anew. Raises
+        UsageError."""
+        from mien.stages.confirm import confirm
+
+        some = _paths(named)
+        with self._writing("confirm") as album:
+            return confirm(album, some)
+
     def undo(self, dry_run: bool = False) -> Corrected:
-        """Undoes the last `move`, `rename` or `join`; a `dry_run` only says what it would do. Raises UsageError where
-        there is none, or something has changed since."""
+        """Undoes the last `move`, `rename`, `join` or `confirm`; a `dry_run` only says what it would do. Photos that
+        were removed since stay removed. Raises UsageError where there is none, or something has changed since."""
         from mien.pipeline.correct import plan_undo, undo
 
         with self._reading() if dry_run else self._writing("undo") as album:

@@ -1,19 +1,21 @@
 """What looks wrong about the names under which photos lie, in the album and in what waits in its intakes.
 
-`mien.learning.labels` knows faces and numbers; here they become findings, which name people and photos.
+`mien.learning.labels` knows faces and numbers; here they become findings, which name people and photos. What a human
+has confirmed is doubted no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mien.learning.head import Ints
 from mien.learning.labels import FEW, Bools, Folder, Part, Same, find
+from mien.records.corrections import Confirmed
 from mien.records.faces import TrainingSet
-from mien.text.findings import FindingKind
+from mien.text.findings import DOUBTS, FindingKind
 from mien.text.names import alike
 from mien.text.words import Figure
 from mien.types import Cosines, Finding, Floats
@@ -91,6 +93,26 @@ def _in_two(same: Same, names: Sequence[str], sizes: Ints, photos: tuple[str, ..
 
 def _alike(names: Sequence[str]) -> Callable[[int, int], bool]:
     return lambda one, other: alike(names[one], names[other])
+
+
+def unconfirmed(finding: Finding, photos: Mapping[str, tuple[str, str]], confirmed: Confirmed) -> Finding | None:
+    """What is left of a finding besides what a human has `confirmed`, None if nothing is; `photos` are (person,
+    SHA-256) by path of all that lie in the album."""
+    if finding.kind not in DOUBTS:
+        return finding
+    if finding.kind == FindingKind.ONE_IN_TWO:
+        return None if frozenset(finding.people) in confirmed.pairs else finding
+    right = {path for path in finding.photos if photos.get(path) in confirmed.photos}
+    if right.issuperset(finding.photos):
+        return None
+    if not right or finding.kind in _AS_A_WHOLE:
+        return finding
+    left = tuple(path for path in finding.photos if path not in right)
+    return replace(finding, photos=left, figures={**finding.figures, "photos": len(left)})
+
+
+_AS_A_WHOLE = frozenset({FindingKind.TWO_PEOPLE, FindingKind.UNDECIDED, FindingKind.MIXED})
+"""Doubts about photos together, or of which these are only examples."""
 
 
 # Intakes

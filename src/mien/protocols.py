@@ -6,7 +6,7 @@ A tool names itself by `id`; the id changes whenever its numbers would, because 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +135,22 @@ class Source(Protocol):
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         """Writes the bytes of an offered photo to `into`; None, and nothing written, where it is as `since` (an
         earlier receipt's stamp, "" for none) says. Called from several threads. Raises FetchError."""
+        ...
+
+
+@runtime_checkable
+class Paged(Protocol):
+    """A `Source` whose listing has pages, and that can go on where the time of an earlier run was over. Both are called
+    from the thread that asks for its offers."""
+
+    def unread(self) -> tuple[str, ...]:
+        """Where the listing begins, then the page whose photos are being offered, then the pages that are known and
+        still to be read, the next one first; in words of the source's own."""
+        ...
+
+    def go_on(self, unread: Sequence[str]) -> None:
+        """Has `offers` read what was `unread` in an earlier run right after the page at which it begins, and the other
+        pages last. What was unread of a listing that begins elsewhere is passed over. Called before `offers`."""
         ...
 
 

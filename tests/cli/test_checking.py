@@ -47,10 +47,13 @@ def test_what_is_found_by_kind_with_what_to_do(mien: Mien, three_people: Painted
     assert (result.exit_code, result.stderr) == (NEEDS_HUMAN, "")
     assert text(result.stdout) == (
         "two people Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png, Bo/hers.png: the same picture under 2 people\n"
-        "Leave the photo with the person it shows, and take it out of the other folder.\n"
+        "Leave the photo with the person it shows, and take it out of the other folder. If it is right, say so by"
+        f" `mien -C {three_people.folder} confirm`.\n"
+        f"mien -C {three_people.folder} confirm Ada/ada-1.png Ada/ada-2.png Ada/ada-3.png Bo/hers.png\n"
         "one in two Ada and Bo look like one person in two folders (0.999)\n"
-        "If they are one, join them.\n"
+        f"If they are one, join them. If they are two, say so by `mien -C {three_people.folder} confirm`.\n"
         f"mien -C {three_people.folder} join Bo Ada\n"
+        f"mien -C {three_people.folder} confirm Ada Bo\n"
         "unreadable Cy/broken.jpg: is not a photo mien can read; it is text\n"
         "Fetch the photo again, or take the file out of the folder.\n"
         "copies Ada/ada-1.png, Ada/ada-2.png, Ada/ada-3.png: 3 copies of the same picture\n"

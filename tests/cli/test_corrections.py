@@ -57,6 +57,17 @@ def test_each_says_what_it_did_and_how_it_is_undone(mien: Mien, trained: Painted
     assert refused.exit_code == 2 and "no correction of the last 90 days" in refused.stderr
 
 
+def test_nothing_is_undone_and_nothing_was_stopped_where_the_answer_is_no(
+    mien: Mien, trained: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained.open().move("Ada/wrong.png", "Bo")
+    monkeypatch.setattr("mien.cli.corrections.asked", lambda: True)
+    result = mien("-C", trained.folder, "undo", typed="n\n")
+    assert result.exit_code == 130 and result.stdout.endswith("Nothing was done.\n") and result.stderr == ""
+    assert (trained.training / "Bo/wrong.png").is_file()
+    assert "Undone: the move" in mien("-C", trained.folder, "undo", typed="\n").stdout
+
+
 def test_a_photo_that_waits_goes_on_waiting(mien: Mien, trained: Painted) -> None:
     trained.paint(trained.folder / "2026-11-20-training-images/Ada/new.png", "Bo")
     lines = said(mien("-C", trained.folder, "move", "2026-11-20-training-images/Ada/new.png", "Bo"))

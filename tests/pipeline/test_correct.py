@@ -467,6 +467,46 @@ def test_undo_is_refused_where_something_has_changed_since(trained: Painted, cha
     assert photos(trained) == before
 
 
+def test_what_was_removed_since_stays_out_and_the_rest_is_undone(trained: Painted) -> None:
+    trained.open().move(["Ada/wrong.png", "Ada/ada-1.png"], "Bo")
+    trained.open().remove("Bo", "Bo/wrong.png")
+    trained.photo("Ada/wrong.png", "Cy")  # in nobody's way
+    plan = trained.open().undo(dry_run=True)
+    assert plan.moved == (("training-images/Bo/ada-1.png", "training-images/Ada/ada-1.png"),)
+    assert plan.left_out == ("training-images/Bo/wrong.png",) and plan.to_json()["left_out"] == ["Bo/wrong.png"]
+    assert trained.open().undo().left_out == plan.left_out
+    assert (trained.training / "Ada/ada-1.png").is_file() and not (trained.training / "Bo/ada-1.png").exists()
+    assert (trained.folder / "removed-images/Bo/wrong.png").is_file()
+    assert {name: number for name, (_, number) in rows(trained).items()} == {"Ada": 4, "Bo": 3, "Cy": 3}
+    with pytest.raises(UsageError, match="could be undone"):
+        trained.open().undo()
+
+
+@pytest.mark.parametrize("new", ["Dee", "Bo"])
+def test_a_correction_of_which_all_was_removed_is_not_in_the_way_of_the_one_before(trained: Painted, new: str) -> None:
+    album, before = trained.open(), photos(trained)
+    album.move("Ada/wrong.png", "Bo")
+    album.move("Ada/ada-1.png", new)
+    album.remove(new, () if new == "Dee" else "Bo/ada-1.png")
+    assert (undone := album.undo()).moved == () and len(undone.left_out) == 1
+    album.undo()
+    gone = {"training-images/Ada/ada-1.png", f"removed-images/{new}/ada-1.png"}
+    assert {path: one for path, one in photos(trained).items() if path not in gone} == {
+        path: one for path, one in before.items() if path not in gone
+    }
+
+
+def test_no_source_brings_back_what_was_removed_once_the_move_is_undone(painted: Painted) -> None:
+    drop = source(painted)
+    painted.paint(drop / "Ada/1.png", "Bo")
+    painted.open().collect()
+    painted.open().merge()
+    painted.open().move("Ada/1.png", "Bo")
+    painted.open().remove("Bo", "Bo/1.png")
+    painted.open().undo()
+    assert painted.open().collect().photos == 0 and not list(painted.training.rglob("1.png"))
+
+
 def test_a_model_that_was_trained_since_learns_of_an_undo(trained: Painted) -> None:
     trained.open().move("Ada/wrong.png", "Bo")
     trained.photo("Cy/cy-9.png")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import FetchError, SourceError
@@ -200,6 +201,31 @@ def test_atom_with_pages() -> None:
     assert first == Offer(f"{HERE}/club/1.jpg", "Ada", "1.jpg", licence="https://creativecommons.org/licenses/by/4.0/")
 
 
+def test_a_feed_goes_on_where_an_earlier_run_left_it() -> None:
+    def paged() -> tuple[Any, Iterator[Any]]:
+        nexts = ["../p2", "../p3", "../p4", "../feed"]
+        texts = [ATOM.format(number=number, next=after) for number, after in enumerate(nexts, 1)]
+        source = feed(dict(zip(("feed", "p2", "p3", "p4"), texts, strict=True)))
+        return source, source.offers()
+
+    source, offers = paged()
+    listed = [next(offers).location for _ in range(5)]  # the first of the third page
+    unread = source.unread()
+    assert unread == (f"{HERE}/feed", f"{HERE}/p3", f"{HERE}/p4") and listed[-1] == f"{HERE}/club/3.jpg"
+    source, offers = paged()
+    source.go_on(unread)
+    assert [one.location.rpartition("/")[2] for one in offers if one.person == "Ada"] == [
+        "1.jpg",
+        "3.jpg",
+        "4.jpg",
+        "2.jpg",
+    ]
+    assert source.unread() == (f"{HERE}/feed",)
+    source, offers = paged()
+    source.go_on((f"{HERE}/another", *unread[1:]))
+    assert [one.location.rpartition("/")[2] for one in offers if one.person == "Ada"][1] == "2.jpg"
+
+
 def test_the_page_limit_is_said() -> None:
     pages = {"feed": ATOM.format(number=1, next="../p2"), "p2": ATOM.format(number=2, next="../p3")}
     assert "goes on after 2 pages" in str(told(feed(pages, pages=2))[-1])
@@ -274,6 +300,7 @@ def test_an_encoding_that_is_none_does_no_harm() -> None:
             assert len(found) == 3
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_garbage_breaks_more_than_the_feed(data: st.DataObject) -> None:
     body = bytearray(ATOM.format(number=1, next="p2").encode())

@@ -103,6 +103,19 @@ def test_a_list_of_people_with_pages_that_go_round() -> None:
     ]
 
 
+@pytest.mark.parametrize("read", [1, 3, 4, 5])
+def test_a_site_goes_on_where_an_earlier_run_left_it(read: int) -> None:
+    every = told(site(PAGES, "list", **PEOPLE))
+    first: Any = site(PAGES, "list", **PEOPLE)
+    offers = first.offers()
+    page = [next(offers) for _ in range(read)][-1]
+    again: Any = site(PAGES, "list", **PEOPLE)
+    again.go_on(first.unread())
+    found = told(again)
+    assert sorted(map(str, found)) == sorted(map(str, every)), "nothing is lost"
+    assert page.location.removeprefix(f"{HERE}/") in {place for place, _ in found[:2]}, "that page is the next one"
+
+
 def test_each_page_is_asked_for_once() -> None:
     web = FakeWeb({f"{HERE}/{path}": text for path, text in PAGES.items()})
     list(open_source("club", {"url": f"{HERE}/list", **PEOPLE}, web, Path()).offers())

@@ -99,7 +99,7 @@ def test_several_people_in_a_folder_and_one_in_two(
     assert found(checked, "one in two") == [((), ("Amara", "amara"))]
     (one,) = [finding for finding in checked.findings if finding.kind == "one in two"]
     assert one.why.startswith("Amara and amara look like one person in two folders (0.9")
-    assert one.remedy == "If they are one, join them."
+    assert one.remedy == "If they are one, join them. If they are two, say so by `mien confirm`."
 
 
 def test_photos_that_teach_nothing_or_little(messy: Checked) -> None:

@@ -347,6 +347,7 @@ def test_programs_get_the_same(three_people: Painted) -> None:
                 "needs_human": False,
             }
         ],
+        "confirmed": 0,
     }
 
 

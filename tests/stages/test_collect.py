@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
@@ -28,6 +28,7 @@ from mien.protocols import Silent, Sink, Source
 from mien.records.history import FailedFetch, Fetch, History, SourceRun
 from mien.records.ledger import Ledger
 from mien.settings import SourceSettings
+from mien.sources.common import Pages
 from mien.stages.collect import FETCHERS, collect
 from mien.storage import hidden_file
 from mien.storage.layout import TRAINING, intake_of
@@ -1161,6 +1162,69 @@ def test_a_source_has_an_end_and_goes_on_the_next_day(desk: Desk) -> None:
     assert len(source.fetched) == 10, "none is fetched twice"
     with desk.opened() as album:
         assert album.ledger.history.failures("a") == ()
+
+
+class Leaves(Slow):
+    """A source whose listing has a page for each photo, each of which takes minutes to read."""
+
+    def __init__(self, photos: Mapping[Offer, bytes], watch: Watch, minutes: float) -> None:
+        super().__init__(photos, watch, 0)
+        self.a_page = minutes
+        self.pages = Pages()
+        self.read: list[str] = []
+
+    def offers(self) -> Iterator[Offer | FetchError]:
+        of = {one.location: one for one in self.photos}
+        every = list(of)
+        self.pages.begin(every[0])
+        visited = set[str]()
+        while (page := self.pages.next()) is not None:
+            if page not in visited:
+                visited.add(page)
+                self.read.append(page)
+                self.watch.now += self.a_page * 60
+                self.pages.add(every[every.index(page) + 1 :][:1])
+                yield of[page]
+
+    def unread(self) -> tuple[str, ...]:
+        return self.pages.unread()
+
+    def go_on(self, unread: Sequence[str]) -> None:
+        self.pages.go_on(unread)
+
+
+def test_a_listing_that_outlasts_the_time_is_read_in_full_over_days(desk: Desk) -> None:
+    watch = Watch()
+    source = Leaves({offer("Ada", f"{n:02}.jpg"): picture(n) for n in range(12)}, watch, 12)
+    days = [day.sources[0] for day in until_done(desk, {"a": source}, watch, 4)]
+    assert sum(day.photos for day in days) == 12 and all(day.unfinished for day in days[:3])
+    begun = [number for number, page in enumerate(source.read) if page == "Ada/00.jpg"]
+    first, second = source.read[: begun[1]], source.read[begun[1] : begun[2]]
+    assert second[1] == first[-1], "that page was being read when the time was over"
+    with desk.opened() as album:
+        assert album.ledger.history.failures("a") == ()
+
+
+def test_a_listing_that_begins_elsewhere_now_is_read_from_its_beginning(desk: Desk) -> None:
+    watch = Watch()
+    source = Leaves({offer("Ada", f"{n:02}.jpg"): picture(n) for n in range(12)}, watch, 12)
+    (day,) = until_done(desk, {"a": source}, watch, 1)
+    assert day.sources[0].unfinished
+    other = Leaves({offer("Ada", f"new {n}.jpg"): picture(50 + n) for n in range(3)}, watch, 1)
+    (day,) = until_done(desk, {"a": other}, watch, 1)
+    assert other.read == [f"Ada/new {n}.jpg" for n in range(3)] and not day.sources[0].unfinished
+    with desk.opened() as album:
+        assert album.ledger.history.unread("a") == ()
+
+
+def test_whoever_is_forgotten_is_in_no_page_that_is_unread(desk: Desk) -> None:
+    watch = Watch()
+    source = Leaves({offer("Ada", f"{n:02}.jpg"): picture(n) for n in range(12)}, watch, 12)
+    list(until_done(desk, {"a": source}, watch, 1))
+    with desk.opened() as album:
+        assert album.ledger.history.unread("a")
+        album.ledger.forget("Ada")
+        assert album.ledger.history.unread("a") == ()
 
 
 def test_photos_that_fail_slowly_do_not_stand_before_the_others_for_ever(desk: Desk) -> None:

@@ -155,6 +155,15 @@ def test_what_is_not_that_persons_is_refused_and_nothing_moves(trained: Painted,
     assert everything(trained) == before
 
 
+@pytest.mark.parametrize("photo", ["bo-1.png", "Bo/bo-1.png", "training-images/Bo/bo-1.png"])
+def test_a_photo_is_named_as_mien_writes_it_wherever_one_is(
+    trained: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: str
+) -> None:
+    trained.paint(tmp_path / "elsewhere" / photo, "Cy")  # which is not meant
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert trained.open().remove("Bo", photo).files == ((trained.training / "Bo/bo-1.png").resolve(),)
+
+
 def test_what_is_not_there_is_told_and_the_rest_goes(trained: Painted) -> None:
     removed = trained.open().remove("Bo", ["bo-1.png", "bo-9.png"])
     assert removed.missing == (Path("bo-9.png"),) and known(trained)["Bo"][2] == 2

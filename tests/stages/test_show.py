@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from conftest import Painted
     from mien.stages.show import Shown
 
+Mien = Callable[..., Any]
 DAY = "2026-11-23-training-images"
 THEN = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 
@@ -178,6 +180,25 @@ def test_models_that_are_damaged_are_passed_over(three_people: Painted) -> None:
     (three_people.folder / "models/current").write_text("no version\n")
     found = shown(three_people, "Ada/ada-1.png")
     assert (found.current, found.models) == (None, {})
+
+
+def test_that_it_was_asked_about_is_said_until_it_is_forgotten(
+    three_people: Painted, tmp_path: Path, mien: Mien
+) -> None:
+    three_people.open().train()
+    photo = three_people.paint(tmp_path / "party.png", "Ada")
+    assert shown(three_people, photo).asked is None
+    before = datetime.now(UTC).replace(microsecond=0)
+    list(three_people.open().classify(photo))
+    asked = shown(three_people, photo).asked
+    assert asked and before <= asked <= datetime.now(UTC)
+    assert shown(three_people, photo).to_json()["asked"] == asked.isoformat()
+    printed = " ".join(mien("-C", three_people.folder, "show", photo).stdout.split())
+    told = f"as it was asked about; mien -C {three_people.folder} forget {photo} drops it"
+    assert f"remembered since {asked.astimezone():%Y-%m-%d %H:%M}, {told}" in printed
+    assert three_people.open(remember_days=0).show(photo).asked is None, "it counts no more"
+    three_people.open().forget(photo)
+    assert shown(three_people, photo).asked is None
 
 
 def test_programs_get_the_same(three_people: Painted) -> None:

@@ -118,6 +118,26 @@ def test_the_colours_are_those_of_the_preview() -> None:
     assert metadata_in(NEF, "a.nef").profile == b""
 
 
+@pytest.mark.parametrize("kind", ["a.CR3", "a.NEF"])
+def test_who_took_it_and_whose_it_is_stays(kind: str) -> None:
+    """As in a file of a Canon EOS R6, whose previews say nothing of themselves."""
+    said = oriented(6)
+    said[0x013B], said[0x8298], said[0x0110], said[0x0132] = "Ada", "© Club".encode(), "EOS R6", "2021:05:12 12:21:21"
+    tags = said.tobytes().removeprefix(b"Exif\0\0")
+    head = b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + b"\0\0\1\0CMT1" if kind == "a.CR3" else b""
+    file = head + tags + SMALL + LARGE + SENSOR
+    kept = Image.Exif()
+    kept.load(metadata_in(file, kind).exif)
+    assert [kept[tag] for tag in (0x013B, 0x0110, 0x0132)] == ["Ada", "EOS R6", "2021:05:12 12:21:21"]
+    assert kept[0x8298].encode("latin-1").decode() == "© Club", "as it was written, though Pillow reads Latin-1"
+    assert decode(file, kind).pixels.shape == (900, 600, 3) and kept[0x0112] == 1, "a copy is upright"
+
+
+@pytest.mark.parametrize("tags", [b"II*\0\x08\0\0\0\xff\xff", b"II*\0\xff\xff\xff\x7f", b"MM\0*"])
+def test_tags_that_are_broken_are_left_out(tags: bytes) -> None:
+    assert decode(tags + bytes(40) + LARGE, "a.nef").pixels.shape == (600, 900, 3)
+
+
 def test_an_embedded_picture_of_a_plain_tiff_is_not_taken_for_the_photo() -> None:
     buffer = BytesIO()
     Image.new("RGB", (30, 20)).save(buffer, "TIFF")

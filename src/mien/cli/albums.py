@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from mien.stages.status import PersonStatus, Status
     from mien.types import Finding
 
+DECLINED = 130
+"""The exit code where a question was answered with no: as for Ctrl-C, by which it may be answered too."""
+
 FEW = 4
 """Names in one line before the rest is only counted."""
 
@@ -85,6 +88,13 @@ def asked() -> bool:
     return sys.stdin.isatty()
 
 
+def require_yes(question: str, default: bool = False) -> None:
+    """Asks, and ends the command where the answer is no."""
+    if not typer.confirm(question, default=default):
+        say("Nothing was done.")
+        raise typer.Exit(DECLINED)
+
+
 def add(
     context: typer.Context,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.", autocompletion=people)],
@@ -136,7 +146,11 @@ def remove(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Who is to leave the album.", autocompletion=people)],
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PHOTO]...", help="Only these photos of that person.", show_default=False),
+        typer.Argument(
+            metavar="[PHOTO]...",
+            help='Only these photos of that person: "1.jpg", or as mien writes them, "Ada/1.jpg".',
+            show_default=False,
+        ),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the photos instead of setting them aside.")] = False,
     everywhere: Annotated[
@@ -158,7 +172,7 @@ def remove(
         what = f"{files} of {person}, and all else that is of them here," if everywhere else f"{files} of {person}"
         if not asked():
             raise UsageError(what, "would be deleted", "Say --yes to have that done.")
-        typer.confirm(f"Delete {printable(what.rstrip(','))} for good?", abort=True)
+        require_yes(f"Delete {printable(what.rstrip(','))} for good?")
     removed = album.remove(person, photos or (), delete, everywhere)
     if as_json:
         say_json(removed.to_json())
@@ -181,8 +195,8 @@ def _print_removed(album: Album, person: str, removed: Removed, done: str) -> No
         one = len(removed.older) == 1
         still = f"{'is' if one else 'are'} still on disk, and still {'knows' if one else 'know'} {printable(person)}"
         entry("earlier", f"{first_few(removed.older, FEW)} {still}", "33")
-        some = removed.older[:SHOWN]
-        which = f"The first {SHOWN} are" if len(removed.older) > SHOWN else "It is" if one else "They are"
+        which = "It is" if one else "They are" if len(removed.older) <= FEW else "Each is"
+        some = removed.older if len(removed.older) <= FEW else ["<model>"]
         entry("", f"{which} deleted by {command(album.folder, 'models', 'drop', *some)}", "33")
 
 

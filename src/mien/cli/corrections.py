@@ -1,4 +1,4 @@
-"""move, rename, join, undo: photos that lie under the wrong person, and names that are wrong."""
+"""move, rename, join, confirm, undo: photos that lie under the wrong person, and names that are wrong, or are not."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.albums import Json, asked
+from mien.cli.albums import Json, asked, require_yes
 from mien.cli.completing import people
 from mien.cli.console import SHOWN, entry, printable, say, say_json, say_more
 from mien.cli.place import opened
 from mien.storage.layout import TRAINING, shelf_of, shown
-from mien.text.findings import FindingKind
+from mien.text.findings import DOUBTS, FindingKind
 from mien.text.shell import command
 from mien.text.words import count, listed
 
@@ -91,13 +91,41 @@ def join(
     _print_done(album, done)
 
 
+def confirm(
+    context: typer.Context,
+    named: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PHOTO|PERSON",
+            help='Photos in the album, also as mien writes them: "Ada/1.jpg"; or two people.',
+            autocompletion=people,
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say that what check doubts is right: these photos show the person under whom they lie, or these two people are
+    two. check doubts them no more."""
+    album = opened(context)
+    done = album.confirm(named)
+    if as_json:
+        say_json(done.to_json())
+        return
+    who = listed(map(printable, done.people))
+    known = f"; {done.there:,} {'was' if done.there == 1 else 'were'} confirmed before" if done.there else ""
+    if done.photos:
+        say(f"Confirmed {count(len(done.photos), 'photo')} of {who}{known}.")
+    else:
+        say(f"{who} are two people{', as was confirmed before' if done.there else ''}.")
+    entry("undo", command(album.folder, "undo"), "2")
+
+
 def undo(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Undo the last move, rename or join; run again, the one before. A terminal is asked first."""
+    """Undo the last move, rename, join or confirm; run again, the one before. A terminal is asked first."""
     album = opened(context)
     if dry_run or (asked() and not yes and not as_json):
         plan = album.undo(dry_run=True)
@@ -108,13 +136,15 @@ def undo(
         _print_moved(plan)
         if dry_run:
             return
-        typer.confirm("Undo it?", default=True, abort=True)
+        require_yes("Undo it?", default=True)
     done = album.undo()
     if as_json:
         say_json(done.to_json())
         return
     say(_what_undo_does(done, "Undone:"))
     _print_moved(done)
+    if done.verb == "confirm":
+        return
     if not done.unlearned:
         entry("model", f"{done.version} is in use" if done.version else "none is in use")
     else:
@@ -125,7 +155,10 @@ def _what_undo_does(done: Corrected, start: str) -> str:
     old, now = listed(map(printable, done.people)), printable(done.person)
     if done.verb == "rename":
         return f"{start} the rename; {now} is {old} again."
-    files = count(len(done.moved), "file goes", "files go")
+    if done.verb == "confirm":
+        photos = count(len(done.moved), "photo")
+        return f"{start} the confirm; {f'{photos} of {old}' if done.moved else old} may be doubted again."
+    files = count(len(done.moved), "file goes", "files go") if done.moved else "no file goes"
     return f"{start} the {done.verb}; {files} back from {now} to {old}."
 
 
@@ -134,8 +167,12 @@ def _print_moved(done: Corrected) -> None:
     if done.verb == "rename":
         return
     for number, (was, now) in enumerate(done.moved[:SHOWN]):
-        entry("" if number else "moved", f"{shown(was)} -> {shown(now)}")
+        what, line = ("moved", f"{shown(was)} -> {shown(now)}") if was != now else ("photos", shown(was))
+        entry("" if number else what, line)
     say_more(len(done.moved))
+    for number, path in enumerate(done.left_out[:SHOWN]):
+        entry("" if number else "left out", f"{shown(path)}, as it was removed since", "33")
+    say_more(len(done.left_out))
 
 
 def _print_done(album: Album, done: Corrected) -> None:
@@ -179,6 +216,18 @@ def mending(album: Path, finding: Finding) -> str:
         words = ["join", people[1], people[0]]
     elif len(photos) <= MOST and finding.kind in _MISFILED:
         words = ["move", *photos, people[1] if len(people) > 1 else "<person>"]
+    return _line(album, words)
+
+
+def confirming(album: Path, finding: Finding) -> str:
+    """The command that says that what a finding doubts is right; "" where there is none."""
+    if finding.kind == FindingKind.ONE_IN_TWO:
+        return _line(album, ["confirm", *finding.people])
+    is_short = finding.kind in DOUBTS and len(finding.photos) <= MOST
+    return _line(album, ["confirm", *finding.photos]) if is_short else ""
+
+
+def _line(album: Path, words: list[str]) -> str:
     if any(word.startswith("-") for word in words):
         words.insert(1, "--")
     return command(album, *words) if words else ""

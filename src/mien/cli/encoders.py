@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import completing
-from mien.cli.albums import Json, asked
+from mien.cli.albums import Json, asked, require_yes
 from mien.cli.console import Reporter, entry, fit, paint, printable, say, say_json, table, widest
 from mien.cli.place import opened, place
 from mien.errors import AlbumError, MienError, StorageError, UsageError
@@ -85,7 +85,7 @@ def add(
                 f"would be added under its licence, {description.licence}, and nobody is there to ask",
                 "Say --yes if you accept the licence.",
             )
-        typer.confirm("Add it, and accept its licence?", abort=True)
+        require_yes("Add it, and accept its licence?")
     with Reporter(notes=False) as progress:
         added = add_encoder(encoder, files, mirror, commercial=commercial, progress=progress)
     if as_json:

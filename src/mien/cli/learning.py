@@ -16,7 +16,7 @@ import typer
 from mien.cli.albums import FEW, Forget, Json, Strict, print_guesses
 from mien.cli.completing import encoders
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
-from mien.cli.corrections import mending
+from mien.cli.corrections import confirming, mending
 from mien.cli.place import opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
@@ -216,11 +216,14 @@ def _print_checked(album: Path, checked: Checked, every: bool, more: str) -> Non
         _list(kind, lines, "33" if human else "", most, more)
         for remedy in dict.fromkeys(one.remedy for one in findings[:most]):
             entry("", remedy, "2")
-        for line in filter(None, (mending(album, one) for one in findings[:most])):
-            entry("", line, "2")
+        for one in findings[:most]:
+            for line in filter(None, (mending(album, one), confirming(album, one))):
+                entry("", line, "2")
     need = sum(finding.needs_human for finding in checked.findings)
     told = f"; {len(checked.findings) - need:,} told for information" if need < len(checked.findings) else ""
     what = count(need, "finding needs", "findings need") if need else "nothing needs"
+    if checked.confirmed:
+        told += f"; {count(checked.confirmed, 'doubt')} not told, as you confirmed that all is right"
     entry("check", f"{what} you{told}", "33" if need else "32")
 
 

@@ -16,6 +16,7 @@ from mien.storage.layout import shown
 from mien.text import words
 from mien.text.findings import FindingKind
 from mien.text.photos import of_preview
+from mien.text.shell import command
 from mien.text.words import between, bound, count, level, listed
 
 if TYPE_CHECKING:
@@ -132,11 +133,12 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Everything that is known of a photo: where it came from, by what right, whose faces it shows, what learned it."""
-    found = opened(context).show(photo)
+    album = opened(context)
+    found = album.show(photo)
     if as_json:
         say_json(found.to_json())
     else:
-        _print_shown(found)
+        _print_shown(album.folder, found)
 
 
 def convert(
@@ -250,7 +252,7 @@ def _some(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names[:SHOWN]) + rest
 
 
-def _print_shown(found: Shown) -> None:
+def _print_shown(album: Path, found: Shown) -> None:
     entry("photo", str(found.file))
     if found.photo:
         photo = found.photo
@@ -287,6 +289,9 @@ def _print_shown(found: Shown) -> None:
             own += f", by guess{of_some}" if face.guessed else ""
             box = " ".join(f"{value:.0f}" for value in face.face.box)
             entry("", f"box {box}, score {face.face.detector_score:.2f}, quality {face.quality.overall:.2f}{own}")
+    if found.asked:
+        since = f"since {found.asked.astimezone():%Y-%m-%d %H:%M}, as it was asked about"
+        entry("remembered", f"{since}; {command(album, 'forget', found.file)} drops it")
     for finding in (one for one in found.left_out if one.kind != FindingKind.NOT_SEEN):
         entry("left out", f"{finding.why}. {finding.remedy}", "33")
     if found.models:

@@ -25,10 +25,9 @@ from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT
 from mien.stages.align import align_person, remove_stale_chips
 from mien.stages.correct import (
-    Places,
+    Targets,
     back,
     hindrance,
-    located,
     person_of,
     sha256_of,
     steps_of_join,
@@ -36,7 +35,9 @@ from mien.stages.correct import (
     take,
 )
 from mien.stages.enrol import relearned, renamed
+from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
+from mien.storage.named import located
 from mien.storage.walk import ShelfFile
 from mien.text.corrections import CorrectionKind, UnlearnedKind
 from mien.text.names import alike_names, quoted_name, valid_person
@@ -48,10 +49,12 @@ from mien.types import Finding
 @dataclass(frozen=True, slots=True)
 class Corrected:
     """What a correction did, or an undo did to the correction `verb`: `moved` are (was, now), paths relative to the
-    album, of files, or of whole folders for a rename; `people` those who had them, or the name that was, and `person`
-    whose they are now. `new` says that nobody was called so in the album, and `alike` who is nearly. `there` counts
-    photos that lay under the person already, and `copies` those that went there and whose bytes the person had.
+    album, of files, of whole folders for a rename, or of photos that were confirmed, which stay where they are.
+    `people` are those who had them, or the name that was, and `person` whose they are now. `new` says that nobody was
+    called so in the album, and `alike` who is nearly. `there` counts photos that lay under the person already, and
+    `copies` those that went there and whose bytes the person had.
 
+    `left_out` are those that an undo leaves where they are: photos that `mien remove` took out since.
     `version` is in use now, None for none, and `unlearned` says why it does not know of this. `older` versions know the
     name that was; `mentioned` are names that mien.toml, which is the user's, has and that are nobody's any more."""
 
@@ -67,6 +70,7 @@ class Corrected:
     unlearned: UnlearnedKind | None = None
     older: tuple[str, ...] = ()
     mentioned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -83,6 +87,7 @@ class Corrected:
             "unlearned": str(self.unlearned) if self.unlearned else None,
             "older": list(self.older),
             "mentioned": list(self.mentioned),
+            "left_out": [shown(path) for path in self.left_out],
         }
 
 
@@ -98,8 +103,8 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
         if album.ledger.people.called_now(person) != person:
             raise nobody(album, person, people)
     paths = list(dict.fromkeys(located(album.layout, photo) for photo in photos))
-    going, places = [path for path in paths if person_of(path) != person], Places(album, person)
-    targets = {path: places.of(path) for path in going}
+    going, free = [path for path in paths if person_of(path) != person], Targets(album, person)
+    targets = {path: free.of(path) for path in going}
     names = list(dict.fromkeys(map(person_of, going)))
     done = Corrected("move", tuple(names), person, tuple(targets.items()), there=len(paths) - len(going))
     if not going:
@@ -184,10 +189,14 @@ def plan_undo(album: OpenAlbum) -> Corrected:
 
 
 def undo(album: OpenAlbum) -> Corrected:
-    """Undoes the last correction: files, names, the model in use. Raises as `plan_undo` does."""
+    """Undoes the last correction: files, names, the model in use. Photos of it that were removed since stay removed.
+    Raises as `plan_undo` does."""
     files, *_ = _look(album)
     correction = _undoable(album)
     told = _told(album, correction)
+    if correction.verb == "confirm":
+        album.ledger.corrections.forget(correction)
+        return told
     unlearned = _take_back(album, album.ledger.corrections.undo(correction), files)
     return replace(told, version=_version(album), unlearned=unlearned)
 
@@ -240,7 +249,9 @@ def _take_back(
     album: OpenAlbum, correction: Correction, before: Mapping[str, ShelfFile] = MappingProxyType({})
 ) -> UnlearnedKind | None:
     """Does what is left of the undoing of a correction, likewise."""
-    corrections, steps = album.ledger.corrections, back(correction.steps)
+    corrections, removed = album.ledger.corrections, _removed_since(album, correction)
+    kept = [step for step in correction.steps if step not in removed]
+    steps = back(kept)
     if correction.state == "undoing":
         still = {step.was for step in steps if step.was in before and _is_still(album, before[step.was])}
         take(album.layout, steps)
@@ -248,11 +259,16 @@ def _take_back(
         album.catalog.files.move(_moves(album, steps, before, still))
     album.sync([TRAINING, *album.layout.intakes()])
     if correction.verb == "move":
-        for person, hashes in _photos_of(album, correction).items():
+        for person, hashes in _photos_of(album, kept).items():
             album.ledger.removals.bring_photos_back(person, hashes)
     unlearned = None
     was = correction.before
-    if was and _version(album) == correction.after != was and was in versions.names(album.layout.models):
+    if (
+        not removed
+        and was
+        and _version(album) == correction.after != was
+        and was in versions.names(album.layout.models)
+    ):
         put_into_use(album, was, "undo")
         ids = (one for step in correction.steps for one in (step.person, step.target))
         _choose_again(album, [name for one in (*ids, correction.target) if (name := album.ledger.people.name_in(one))])
@@ -299,10 +315,24 @@ def _moves(
                     yield path, replace(file, path=f"{step.now}{path.removeprefix(step.was)}", person=person)
 
 
-def _photos_of(album: OpenAlbum, correction: Correction) -> dict[str, set[str]]:
-    """The SHA-256 of the photos that were moved, by whom they were filed under."""
+def _removed_since(album: OpenAlbum, correction: Correction) -> list[Step]:
+    """The steps of a move or a join whose photo `mien remove` has taken out since, from where they had put it."""
+    person, removals = album.ledger.people.name_of(correction.target), album.ledger.removals
+    everything = correction.verb == "move" and removals.of_exactly(person) is not None
+    return [
+        step
+        for step in correction.steps
+        if step.sha256
+        and (everything or removals.has_photo(person, step.sha256))
+        and not is_there(album.layout.file(step.now))
+        and sha256_of(album.layout.file(step.was)) != step.sha256
+    ]
+
+
+def _photos_of(album: OpenAlbum, steps: Iterable[Step]) -> dict[str, set[str]]:
+    """The SHA-256 of the photos that these steps take, by whom they take them from."""
     found: dict[str, set[str]] = defaultdict(set)
-    for step in correction.steps:
+    for step in steps:
         if step.sha256:
             found[album.ledger.people.name_of(step.person)].add(step.sha256)
     return found
@@ -311,7 +341,7 @@ def _photos_of(album: OpenAlbum, correction: Correction) -> dict[str, set[str]]:
 def _keep_out(album: OpenAlbum, correction: Correction) -> None:
     """Has no source bring photos back under whom they were filed, and lets the person have them: a human says so."""
     removals, person = album.ledger.removals, album.ledger.people.name_of(correction.target)
-    photos = _photos_of(album, correction)
+    photos = _photos_of(album, correction.steps)
     if correction.verb == "move":
         for one, hashes in photos.items():
             kept = {file.sha256 for file in album.catalog.files.of_photos(hashes) if file.person == one}
@@ -396,15 +426,16 @@ def _undoable(album: OpenAlbum) -> Correction:
     correction = corrections.pending() or corrections.last()
     if correction is None or not correction.steps:
         what = f"has no correction of the last {UNDO_DAYS} days that could be undone"
-        raise UsageError(str(album.folder), what, "`mien move`, `mien rename` and `mien join` are what can be.")
-    if correction.state != "done":
+        raise UsageError(str(album.folder), what, "`mien move`, `rename`, `join` and `confirm` are what can be.")
+    if correction.state != "done" or correction.verb == "confirm":
         return correction
     name = people.name_in(correction.person)
     if name and people.name_of(correction.person) != people.name_of(correction.target):
         joined = command(album.folder, "join", name, people.name_of(correction.target))
         what, remedy = "has photos of their own again", f"If the two are one all the same: {joined}"
         raise UsageError(quoted_name(name), what, remedy)
-    if error := hindrance(album.layout, correction.steps):
+    removed = _removed_since(album, correction)
+    if error := hindrance(album.layout, [step for step in correction.steps if step not in removed]):
         raise error
     return correction
 
@@ -413,6 +444,14 @@ def _told(album: OpenAlbum, correction: Correction) -> Corrected:
     """What the undoing of a correction is."""
     people = album.ledger.people
     names = [people.name_in(correction.person)] if correction.person else []
+    if correction.verb == "confirm":
+        names = [people.name_of(one) for one in (correction.person, correction.target) if correction.person]
     names = names or [people.name_of(step.person) for step in correction.steps]
     had, target = tuple(dict.fromkeys(names)), people.name_of(correction.target)
-    return Corrected(correction.verb, had, target, _moved(back(correction.steps)), version=_version(album))
+    if correction.verb == "confirm":
+        photos = [step for step in correction.steps if step.sha256]
+        return Corrected(correction.verb, had, target, _moved(photos), version=_version(album))
+    removed = _removed_since(album, correction)
+    moved = _moved(back([step for step in correction.steps if step not in removed]))
+    left_out = tuple(step.now for step in removed)
+    return Corrected(correction.verb, had, target, moved, version=_version(album), left_out=left_out)

@@ -99,7 +99,9 @@ def remove(
         removals.remove_photos(person, hashes, album.clock())
     else:
         removals.begin(person, album.clock(), "deleted" if delete else "aside")
-    asked.forget(album.layout.asked_file, _photo_hashes(album, plan))
+    photos_out = _photo_hashes(album, plan)
+    album.ledger.corrections.doubt(person, photos_out)
+    asked.forget(album.layout.asked_file, photos_out)
     places = take_out(album.layout, plan, delete)
     _forget_files(album, person, only_gone=not plan.closed)
     album.sync([TRAINING, *album.layout.intakes()])

@@ -20,6 +20,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -229,6 +230,14 @@ class AskedPhotos:
         seen_at, seen, checksum = found
         return (seen_at, seen) if checksum == _checksum(sha256, encoder, seen_at, seen) else None
 
+    def since(self, sha256: str) -> datetime | None:
+        """Since when what was seen in a photo is remembered; None where nothing is."""
+        now = int(time.time())
+        kept = "SELECT min(seen_at) FROM asked WHERE sha256 = ? AND seen_at > ? AND seen_at < ?"
+        with self._border():
+            (first,) = self._connection.execute(kept, (sha256, now - self._days * DAY, now + DAY)).fetchone()
+        return None if first is None else datetime.fromtimestamp(first, UTC)
+
     def _write(self, sha256: str, encoder: str, seen: bytes, lived: bool = True) -> None:
         if not self.writes:
             return
@@ -304,6 +313,16 @@ def remembered(file: Path) -> Remembered:
             with AskedPhotos._readable(file, 0) as asked:
                 return asked.remembered()
     return NOTHING
+
+
+def since(file: Path, days: int, sha256: str) -> datetime | None:
+    """Since when what was seen in a photo is remembered, by whichever encoder first; None where nothing is that is not
+    older than so many days. Changes nothing."""
+    with contextlib.suppress(StorageError, sqlite3.Error, OSError):
+        if file.is_file():
+            with AskedPhotos._readable(file, days) as asked:
+                return asked.since(sha256)
+    return None
 
 
 def tidy(file: Path, days: int, megabytes: int) -> None:

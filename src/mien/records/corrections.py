@@ -1,9 +1,9 @@
-"""What `move`, `rename` and `join` did: under whom photos were filed before, and how each is undone.
+"""What `move`, `rename`, `join` and `confirm` did: under whom photos were filed before, and how each is undone.
 
 A correction is remembered before anything is done, with every step of it, so that one that was killed is finished by
 the next command. Rows hold ids of people, and paths, in which the names of folders are theirs: who is forgotten is gone
 from here by the deletion of rows. The paths are kept for `UNDO_DAYS`; that a photo was filed under somebody else is
-kept as long as both are in the album.
+kept as long as both are in the album. What a human has confirmed is a correction whose steps go nowhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mien.records.times import text_of
 UNDO_DAYS: Final = 90
 """Days for which a correction can be undone."""
 
-Verb = Literal["move", "rename", "join"]
+Verb = Literal["move", "rename", "join", "confirm"]
 
 State = Literal["begun", "filed", "done", "undoing", "refiled"]
 """How far a correction has come: files are to be moved; names and files are as they are to be, and the model in use is
@@ -45,8 +45,9 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Correction:
     """What was corrected `at` some time. `target` is the id of the person whose photos or whose name they are now;
-    `person` the one that holds the other name, "" for a move. `before` and `after` are the versions that were in use,
-    None for none. `steps` are none once it is too late to undo it."""
+    `person` the one that holds the other name, "" for a move. Where photos were confirmed, each step says whose its
+    photo is, and `person` is ""; where two people were, these are `person` and `target`. `before` and `after` are the
+    versions that were in use, None for none. `steps` are none once it is too late to undo it."""
 
     id: int
     verb: Verb
@@ -59,6 +60,15 @@ class Correction:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What a human has said is right: `photos` (name, SHA-256) show the person under whom they lie, and each two names
+    of `pairs` are two people."""
+
+    photos: frozenset[tuple[str, str]]
+    pairs: frozenset[frozenset[str]]
+
+
 class Corrections:
     """The corrections in an open ledger."""
 
@@ -66,7 +76,14 @@ class Corrections:
         self._ledger, self._people = ledger, people
 
     def begin(
-        self, verb: Verb, now: datetime, person: str, target: str, steps: Sequence[Step], before: str | None
+        self,
+        verb: Verb,
+        now: datetime,
+        person: str,
+        target: str,
+        steps: Sequence[Step],
+        before: str | None,
+        state: State = "begun",
     ) -> Correction:
         """Remembers what is about to be corrected; the people (ids) have been entered in `People`. Paths of corrections
         that are older than `UNDO_DAYS` are forgotten."""
@@ -75,7 +92,7 @@ class Corrections:
         with self._ledger.transaction(write=True) as connection:
             connection.execute(sa.update(moves).where(moves.c.correction.in_(old)).values(was="", now=""))
             connection.execute(sa.delete(moves).where(moves.c.was == "", moves.c.sha256 == ""))
-            done = connection.execute(sa.insert(corrections).values(**row, state="begun", before=before))
+            done = connection.execute(sa.insert(corrections).values(**row, state=state, before=before))
             number = int(done.inserted_primary_key[0])  # type: ignore[index]  # of a table with a key of one column
             rows: list[dict[str, object]] = [
                 {
@@ -163,8 +180,8 @@ class Corrections:
 
     def _named_by(self, connection: sa.Connection, other: str) -> str | None:
         """Whose the last correction that is left made the name of this id; None if no correction did."""
-        query = sa.select(corrections.c.target).where(corrections.c.person == other).order_by(corrections.c.id.desc())
-        named: str | None = connection.scalar(query.limit(1)) if other else None
+        query = sa.select(corrections.c.target).where(corrections.c.person == other, corrections.c.verb != "confirm")
+        named: str | None = connection.scalar(query.order_by(corrections.c.id.desc()).limit(1)) if other else None
         return named
 
     def _set(self, correction: Correction, **values: object) -> None:
@@ -176,7 +193,7 @@ class Corrections:
         query = (
             sa.select(corrections.c.at, moves.c.person, moves.c.target)
             .join(moves, moves.c.correction == corrections.c.id)
-            .where(moves.c.sha256 == sha256)
+            .where(moves.c.sha256 == sha256, corrections.c.verb != "confirm")
             .order_by(moves.c.id)
         )
         with self._ledger.transaction() as connection:
@@ -201,6 +218,33 @@ class Corrections:
                 known.pop(now, None)
         return {(one, sha256): now for sha256, known in of_photo.items() for one, now in known.items()}
 
+    def confirmed(self) -> Confirmed:
+        """What a human has said is right. A photo that was moved to somebody else since is not in it."""
+        of_photos = sa.select(corrections.c.verb, moves.c.person, moves.c.target, moves.c.sha256).join_from(
+            moves, corrections, moves.c.correction == corrections.c.id
+        )
+        of_pairs = sa.select(corrections.c.person, corrections.c.target).where(
+            corrections.c.verb == "confirm", corrections.c.person.is_not(None)
+        )
+        with self._ledger.transaction() as connection:
+            rows = connection.execute(of_photos.where(moves.c.sha256 != "").order_by(moves.c.id)).all()
+            pairs = connection.execute(of_pairs).all()
+        name, photos = self._people.name_of, set[tuple[str, str]]()
+        for row in rows:
+            if row.verb == "confirm":
+                photos.add((name(row.target), row.sha256))
+            elif name(row.person) != name(row.target):
+                photos.discard((name(row.person), row.sha256))
+        return Confirmed(frozenset(photos), frozenset(frozenset((name(one), name(other))) for one, other in pairs))
+
+    def doubt(self, person: str, sha256s: Collection[str]) -> None:
+        """Forgets that these photos of the person of this name were confirmed."""
+        query = sa.select(moves.c.id, moves.c.target, moves.c.sha256).join(corrections)
+        with self._ledger.transaction(write=True) as connection:
+            rows = connection.execute(query.where(corrections.c.verb == "confirm", moves.c.sha256 != "")).all()
+            theirs = [row.id for row in rows if row.sha256 in sha256s and self._people.name_of(row.target) == person]
+            execute_many(connection, _forget, [{"of": number} for number in theirs])
+
     def _of(self, number: int) -> Correction:
         of_it = sa.select(moves).where(moves.c.correction == number, moves.c.was != "").order_by(moves.c.id)
         with self._ledger.transaction() as connection:
@@ -217,3 +261,6 @@ class Corrections:
             row.after,
             tuple(Step(one.was, one.now, one.person, one.target, one.sha256) for one in steps),
         )
+
+
+_forget = sa.delete(moves).where(moves.c.id == sa.bindparam("of"))

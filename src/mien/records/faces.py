@@ -99,6 +99,11 @@ class TrainingSet:
     embeddings: Floats
     overall: Floats
 
+    def among(self, photos: Collection[tuple[str, str]]) -> NDArray[np.bool_]:
+        """(N,): which of the faces are of these photos, by (person, SHA-256)."""
+        of = ((self.people[number], sha256) for number, sha256 in zip(self.person, self.sha256, strict=True))
+        return np.array([one in photos for one in of], bool)
+
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:

@@ -8,7 +8,7 @@ fetch and never a photo. Times come from the caller. What is committed survives 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -125,6 +125,9 @@ def may_have_passed(outcome: str, fault: str) -> bool:
     """Whether no picture came in a fetch, for a reason that may pass: the server's, the network's."""
     return outcome == "refused" and (not fault or PhotoFault.of(fault).group in ON_THE_WAY)
 
+
+UNREAD: Final = FetchFault.LATER.value
+"""The kind of a failure that is none: a page of a listing that is still to be read; `times` is its place among them."""
 
 _HAD: Final = ("placed", "duplicate")
 """Outcomes by which the album has a photo."""
@@ -249,7 +252,8 @@ class History:
 
     def failures(self, source: str) -> tuple[FailedFetch, ...]:
         """What could not be had of a source when it was last tried, by location."""
-        query = sa.select(failures).where(failures.c.source == source).order_by(failures.c.location)
+        query = sa.select(failures).where(failures.c.source == source, failures.c.kind != UNREAD)
+        query = query.order_by(failures.c.location)
         with self._ledger.transaction() as connection:
             rows = connection.execute(query).all()
         return tuple(
@@ -263,6 +267,23 @@ class History:
             )
             for row in rows
         )
+
+    # Listings that were not read to their end
+
+    def unread(self, source: str) -> tuple[str, ...]:
+        """What is unread of the listing of a source, see `mien.protocols.Paged`; nothing where it was read to its
+        end."""
+        query = sa.select(failures.c.location).where(failures.c.source == source, failures.c.kind == UNREAD)
+        with self._ledger.transaction() as connection:
+            return tuple(connection.scalars(query.order_by(failures.c.times)))
+
+    def leave_unread(self, source: str, pages: Sequence[str], now: datetime) -> None:
+        """Remembers what is unread of the listing of a source, in place of what was."""
+        about = {"source": source, "person": None, "kind": UNREAD, "at": text_of(now)}
+        rows = [about | {"location": page, "times": place} for place, page in enumerate(dict.fromkeys(pages))]
+        with self._ledger.transaction(write=True) as connection:
+            connection.execute(sa.delete(failures).where(failures.c.source == source, failures.c.kind == UNREAD))
+            execute_many(connection, insert(failures).on_conflict_do_nothing(), rows)
 
     # How sources fared
 

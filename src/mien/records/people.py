@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 from mien.records.database import Database, execute_many
 from mien.records.schema import damaged, failures, findings, people, removals
 from mien.records.times import text_of
+from mien.text.fetching import FetchFault
 from mien.text.names import nfc
 
 
@@ -143,7 +144,8 @@ class People:
             naming = sa.or_(*(failures.c.location.contains(one, autoescape=True) for one in sorted(forms)))
             with self._ledger.transaction(write=True) as connection:
                 connection.execute(sa.delete(findings).where(findings.c.people.contains(f'"{person}"')))
-                connection.execute(sa.delete(failures).where(failures.c.person.is_(None), naming))
+                pages = failures.c.kind == FetchFault.LATER.value  # in whose addresses names may be spelt in any way
+                connection.execute(sa.delete(failures).where(failures.c.person.is_(None), sa.or_(naming, pages)))
                 connection.execute(sa.delete(removals).where(theirs, removals.c.photo != ""))
                 connection.execute(sa.update(removals).where(theirs).values(pending=None))
                 connection.execute(sa.delete(people).where(people.c.id == person))

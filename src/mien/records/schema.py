@@ -126,7 +126,7 @@ corrections = sa.Table(
     "corrections",
     LEDGER,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename" or "join"
+    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename", "join" or "confirm"
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE")),  # the other name; null for a move
     sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
@@ -172,7 +172,7 @@ failures = sa.Table(
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
-    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),  # of the kind "later", a page of a listing, its place among these
     sqlite_with_rowid=False,
 )
 source_runs = sa.Table(

@@ -33,6 +33,10 @@ _CHUNK = 1 << 20
 """Bytes of a photo that are in memory at once."""
 
 
+_MOST_UNREAD = 1_000
+"""Pages that are remembered for the next run. Others are found again from the page at which the listing begins."""
+
+
 # Options
 
 
@@ -159,6 +163,41 @@ def first_page(name: str, web: Web, url: str) -> Page:
     except FetchError as error:
         what = f"could not be listed: {error.about} {error.what}"
         raise source_error(name, what, error.remedy, SourceFault.UNLISTED) from error
+
+
+class Pages:
+    """The pages of a listing, in the order in which they are read; see `mien.protocols.Paged`."""
+
+    def __init__(self) -> None:
+        self._first = self._current = ""
+        self._waiting: list[str] = []  # the last is read next
+        self._before: tuple[str, ...] = ()
+
+    def begin(self, first: str) -> None:
+        """Begins at this page."""
+        self._first, self._current, self._waiting = first, "", [first]
+
+    def next(self) -> str | None:
+        """The page to read now; None after the last."""
+        self._current = self._waiting.pop() if self._waiting else ""
+        return self._current or None
+
+    def add(self, pages: Iterable[str]) -> None:
+        """Has these pages, to which the current one links, read next, in this order; but before the first of them
+        whatever an earlier run has left unread."""
+        self._waiting += reversed(list(pages))
+        if self._before and self._before[0] == self._first:
+            self._waiting += reversed(self._before[1:])
+        self._before = ()
+
+    def unread(self) -> tuple[str, ...]:
+        """See `mien.protocols.Paged`; of many pages the `_MOST_UNREAD` to be read next."""
+        waiting = (*([self._current] if self._current else ()), *reversed(self._waiting), *self._before[1:])
+        return (self._first, *waiting[:_MOST_UNREAD])
+
+    def go_on(self, unread: Sequence[str]) -> None:
+        """See `mien.protocols.Paged`."""
+        self._before = tuple(unread)
 
 
 # Files below a folder

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from mien.parsing.markup import tidy
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import (
     Options,
+    Pages,
     WebAddress,
     fetch_error,
     file_name,
@@ -70,18 +71,31 @@ class _Feed:
     options: FeedOptions
     pattern: re.Pattern[str] | None
     web: Web
+    pages: Pages = field(default_factory=Pages)
 
     def offers(self) -> Iterator[Offer | FetchError]:
-        """In the order of the feed, its pages one after the other."""
-        page = first_page(self.name, self.web, self.options.url)
+        """In the order of the feed, its pages one after the other; those that an earlier run left unread after the
+        first."""
+        pages, number = self.pages, 0
+        pages.begin(self.options.url)
         seen: set[tuple[str, ...]] = set()
-        visited = {self.options.url, page.url}
-        for number in range(1, self.options.pages + 1):
+        visited: set[str] = set()
+        while (url := pages.next()) is not None:
+            if url in visited:
+                continue
+            if number == self.options.pages:
+                what = f"goes on after {number} pages, which were read: {self.options.url}"
+                yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", FetchFault.TOO_LARGE)
+                return
+            number += 1
             try:
+                page = self.web.page(url) if number > 1 else first_page(self.name, self.web, url)
+                visited |= {url, page.url}
                 part = read_page(self.name, page, "feeds:task", content=self.options.content)
             except FetchError as error:
+                visited.add(url)
                 yield error
-                return
+                continue
             if not part and number == 1:
                 remedy = "Give the address of RSS, Atom or JSON Feed."
                 raise source_error(
@@ -91,26 +105,20 @@ class _Feed:
                 yield fetch_error(
                     self.name, f"goes on at a page that is no feed: {page.url}", "Tell whoever makes the feed."
                 )
-                return
+                continue
+            after = link(page.url, part["next"])
+            pages.add([after] if after is not None and after not in visited else [])
             if part["broken"]:
                 what = f"has {count(part['broken'], 'broken entry', 'broken entries')} in {page.url}"
                 yield fetch_error(self.name, what, "Tell whoever makes the feed.")
             for entry in part["entries"]:
                 yield from self._of({**entry, "author": entry["author"] or part["author"]}, page.url, seen)
-            after = link(page.url, part["next"])
-            if after is None or after in visited:
-                return
-            visited.add(after)
-            if number == self.options.pages:
-                break
-            try:
-                page = self.web.page(after)
-            except FetchError as error:
-                yield error
-                return
-            visited.add(page.url)
-        what = f"goes on after {self.options.pages} pages, which were read: {self.options.url}"
-        yield fetch_error(self.name, what, "Raise pages in mien.toml to read more.", FetchFault.TOO_LARGE)
+
+    def unread(self) -> tuple[str, ...]:
+        return self.pages.unread()
+
+    def go_on(self, unread: Sequence[str]) -> None:
+        self.pages.go_on(unread)
 
     def _of(self, entry: Mapping[str, Any], base: str, seen: set[tuple[str, ...]]) -> Iterator[Offer | FetchError]:
         """What an entry shows. A picture comes once for the same people; whoever asks sees if it comes for others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mien.parsing.sites import Selector
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import (
     Options,
+    Pages,
     WebAddress,
     fetch_error,
     file_name,
@@ -65,21 +66,31 @@ def open_source(name: str, options: Mapping[str, object], web: Web, album: Path)
     return _Site(name, read_options(SiteOptions, name, options), web)
 
 
+_LIST = "list "
+"""What the name of a page begins with, in `Pages`, that is a list of others; the rest is its URL."""
+
+
+def _named(url: str, is_list: bool) -> str:
+    return f"{_LIST}{url}" if is_list else url
+
+
 @dataclass(frozen=True, slots=True)
 class _Site:
     name: str
     options: SiteOptions
     web: Web
+    pages: Pages = field(default_factory=Pages)
 
     def offers(self) -> Iterator[Offer | FetchError]:
         """In the order of the pages. A person's page comes where the list links to it, and then the pages that follow
-        it by `next`."""
-        waiting = [(self.options.url, bool(self.options.list))]  # (URL, whether it is a list); the last is read next
+        it by `next`. Those that an earlier run left unread come after the first."""
+        pages = self.pages
+        pages.begin(_named(self.options.url, bool(self.options.list)))
         visited: set[str] = set()
         seen: set[tuple[str, ...]] = set()
         read = 0
-        while waiting:
-            url, is_list = waiting.pop()
+        while (name := pages.next()) is not None:
+            url, is_list = name.removeprefix(_LIST), name.startswith(_LIST)
             if url in visited:
                 continue
             if read == self.options.pages:
@@ -99,9 +110,14 @@ class _Site:
             visited.add(page.url)
             base = first_link(page.url, found["base"]) or page.url
             after, people = (list(filter(None, (link(base, href) for href in hrefs))) for hrefs in found["links"])
-            waiting += [(each, is_list) for each in reversed(after)]
-            waiting += [(each, False) for each in reversed(people)]
+            pages.add([_named(each, False) for each in people] + [_named(each, is_list) for each in after])
             yield from self._pictures(found, base, seen)
+
+    def unread(self) -> tuple[str, ...]:
+        return self.pages.unread()
+
+    def go_on(self, unread: Sequence[str]) -> None:
+        self.pages.go_on(unread)
 
     def _read(self, page: Page, is_list: bool) -> dict[str, Any]:
         """What a page shows: links to other pages, and, of one that is no list, pictures. Raises FetchError."""

@@ -44,12 +44,14 @@ were under another's; at one half 277, at 0.99 142."""
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What was found in `photos` files of `people`, kind by kind, what needs a human first. `model` is the version that
-    was asked, None if there was none."""
+    was asked, None if there was none. `confirmed` counts the doubts of which a human has said that all is right, and
+    which are no findings."""
 
     people: int
     photos: int
     model: str | None
     findings: tuple[Finding, ...]
+    confirmed: int = 0
 
     @property
     def needs_human(self) -> bool:
@@ -69,6 +71,7 @@ class Checked:
             "model": self.model,
             "needs_human": self.needs_human,
             "findings": [finding.to_json() for finding in self.findings],
+            "confirmed": self.confirmed,
         }
 
 
@@ -90,9 +93,15 @@ def check(album: OpenAlbum, shelves: Sequence[Shelf]) -> Checked:
         if model is not None and not album.eyes().can_answer_for(model.encoder_id):
             model = None  # it was made of another encoder's embeddings
         findings += _of_intakes(album, seen, model)
+    known = album.ledger.corrections.confirmed()
+    filed = album.catalog.files.on([TRAINING, *shelves])
+    photos = {shown(file.path): (file.person, file.sha256) for file in filed}
+    left = [doubts.unconfirmed(finding, photos, known) for finding in findings]
+    confirmed, findings = left.count(None), [finding for finding in left if finding]
     order = list(FindingKind)
     findings.sort(key=lambda one: (not one.needs_human, order.index(FindingKind.of(one.kind)), one.people, one.photos))
-    return Checked(len(shelved.people), len(shelved.files), model.version if model else None, tuple(findings))
+    version = model.version if model else None
+    return Checked(len(shelved.people), len(shelved.files), version, tuple(findings), confirmed)
 
 
 def _still_there(seen: SeenShelf, shelved: Shelved) -> SeenShelf:

@@ -36,7 +36,7 @@ from mien.errors import (
 )
 from mien.intake import Collected, Intake, SourceCollected, Trouble, unfit
 from mien.open_album import OpenAlbum
-from mien.protocols import Source
+from mien.protocols import Paged, Source
 from mien.records.history import FailedFetch, Fetch, Known, Outcome, SourceRun
 from mien.storage.files import make_folder, remove_file
 from mien.storage.hidden_file import Arrived, HiddenFile, remove_hidden
@@ -109,6 +109,8 @@ class _Wanted:
     offer: Offer
     person: str
     before: Fetch | None
+    unread: tuple[str, ...] = ()
+    """What was unread of the listing when it was offered, see `mien.protocols.Paged`."""
 
 
 class _SourceRun:
@@ -121,6 +123,8 @@ class _SourceRun:
         self._settings = settings = album.settings.sources[name]
         self._clock, self._ends = clock, min(ends, clock() + settings.max_minutes * 60)
         self._unfinished = False
+        self._unread: tuple[str, ...] = ()
+        self._is_cut = False
         self._people = settings.people and {nfc(there): valid_person(here) for there, here in settings.people.items()}
         self._before: dict[str, Known] = album.ledger.history.known(name)
         self._listed: dict[str, str] = {}
@@ -154,6 +158,8 @@ class _SourceRun:
         finally:
             self._intake.end()
         self._album.progress.finish()
+        if self._error is None:  # else nobody knows where it would have ended
+            self._album.ledger.history.leave_unread(self._name, self._unread, self._album.clock())
         fared = self._fared()
         self._album.ledger.history.source_ran(
             SourceRun(
@@ -214,6 +220,10 @@ class _SourceRun:
     def _offers(self, source: Source) -> Iterator[Offer | FetchError]:
         """What the source lists. Raises ToolError."""
         offers: Iterator[Offer | FetchError] | None = None
+        if isinstance(source, Paged):
+            before = self._album.ledger.history.unread(self._name)
+            with self._guarded(source):
+                source.go_on(before)
         while True:
             with self._guarded(source):
                 offers = iter(source.offers()) if offers is None else offers
@@ -236,6 +246,7 @@ class _SourceRun:
             for offer in self._offers(source):
                 self._album.progress.advance()
                 if self._is_over(offer):
+                    self._unread = self._unread or self._unread_of(source)
                     break
                 if isinstance(offer, FetchError):
                     self._fail("", "", offer)
@@ -243,6 +254,7 @@ class _SourceRun:
                     offered.add((offer.location, offer.person))
                     if not (wanted := self._judge(offer)):
                         continue
+                    wanted = replace(wanted, unread=self._unread_of(source))
                     if offer.location in failing:
                         again.append(wanted)
                     else:
@@ -252,6 +264,13 @@ class _SourceRun:
                 self._left += len(again) - place
                 return
             yield wanted
+
+    def _unread_of(self, source: Source) -> tuple[str, ...]:
+        """What is unread of its listing."""
+        if not isinstance(source, Paged):
+            return ()
+        with self._guarded(source):
+            return tuple(map(str, source.unread()))
 
     def _is_over(self, came: object = None) -> bool:
         """Whether the time of the source is over, by the clock or by what came of it instead of a photo."""
@@ -386,6 +405,8 @@ class _SourceRun:
         offer, before = wanted.offer, wanted.before
         if isinstance(arrived, FetchError) and arrived.kind is FetchFault.LATER:
             self._left += 1
+            if not self._is_cut:  # the first one that did not come: what was listed after it is read again
+                self._is_cut, self._unread = True, wanted.unread
             self._is_over(arrived)
         elif isinstance(arrived, FetchError):
             self._fail(offer.location, wanted.person, arrived)

@@ -28,52 +28,11 @@ from mien.storage.files import (
 )
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, TRAINING, Layout, Shelf, shelf_of
+from mien.storage.named import text_path
 from mien.storage.person_folders import PersonFolders
 from mien.storage.walk import files_below
-from mien.text.names import is_unicode, nfc, quoted_name
-from mien.text.photos import PhotoFault
-from mien.text.shell import command
+from mien.text.names import nfc
 from mien.vision.images import file_sha256
-
-
-def located(layout: Layout, photo: Path) -> str:
-    """The album's path of a file of a person on a shelf, named by its path, or as mien writes it ("Ada/1.jpg"). Raises
-    UsageError for anything else."""
-    places = (photo, layout.training / photo, layout.folder / photo)
-    found = [path for place in places if is_there(place) and (path := _path(layout, place))]
-    if not found:
-        if is_there(photo):
-            add = command(layout.folder, "add", "<person>", photo)
-            raise UsageError(str(photo), "lies outside the folders of this album's people", f"To put it in: {add}")
-        raise UsageError(str(photo), "is not there", "`mien check` and `mien status` say what lies where.")
-    path = _unicode(found[0])
-    if is_folder(layout.file(path)):
-        remedy = (
-            "Name photos in it. A whole person is given to another by `mien join`, or another name by `mien rename`."
-        )
-        raise UsageError(str(photo), "is a folder", remedy)
-    if shelf_of(path) == REMOVED:
-        add = command(layout.folder, "add", "<person>", layout.file(path))
-        raise UsageError(str(photo), "was taken out of the album", f"To put it in again: {add}")
-    return path
-
-
-def _path(layout: Layout, place: Path) -> str | None:
-    """The album's path of what lies in, or is, a person's folder on a shelf; None for all else. Where folders above it
-    are links, that of where they lead."""
-    real = Path(os.path.realpath(place.parent), place.name)
-    for shelf in (TRAINING, *layout.intakes(), REMOVED):
-        top = Path(os.path.realpath(layout.shelf(shelf)))
-        if real.is_relative_to(top) and len(real.relative_to(top).parts) > (0 if is_folder(place) else 1):
-            return f"{shelf}/{real.relative_to(top).as_posix()}"
-    return None
-
-
-def _unicode(path: str) -> str:
-    """`path`, which is to be kept as text. Raises PhotoError where it is none."""
-    if not is_unicode(path):
-        raise PhotoError(quoted_name(path), PhotoFault.NAME)
-    return path
 
 
 def person_of(path: str) -> str:
@@ -81,7 +40,7 @@ def person_of(path: str) -> str:
     return nfc(path.split("/")[1])
 
 
-class Places:
+class Targets:
     """Where files go that become a person's, on whatever shelf: to where they lay below the folder of whoever had them,
     under names that are free there."""
 
@@ -119,12 +78,12 @@ def steps_of_join(
 ) -> list[Step]:
     """The steps by which all files of a person become somebody else's; `known` are the SHA-256 of photos by path.
     Raises StorageError, PhotoError, AlbumError for what cannot be looked at."""
-    places = Places(album, target)
+    targets = Targets(album, target)
     return [
-        Step(path, places.of(path), *ids, known.get(path, ""))
+        Step(path, targets.of(path), *ids, known.get(path, ""))
         for folder in folders_of(album.layout, person)
         for file in _files(folder)
-        for path in (_unicode(album.layout.path(file)),)
+        for path in (text_path(album.layout.path(file)),)
     ]
 
 
@@ -166,7 +125,7 @@ def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, st
                 continue
         for file in _files(folder):
             below = taken[shelf].take(file.relative_to(folder).as_posix())
-            steps.append(Step(_unicode(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
+            steps.append(Step(text_path(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
     return steps
 
 

@@ -109,6 +109,7 @@ def _beforehand(people: Sequence[str], photos: Mapping[str, Sequence[str]], fpir
 def _own(album: OpenAlbum, head: FittedHead, faces: TrainingSet) -> FittedHead:
     """A head of the one person whose faces these are, to be a part of `head`."""
     theirs = ~find(faces.embeddings, faces.person, 1, album.cosines).wrong
+    theirs |= faces.among(album.ledger.corrections.confirmed().photos)
     embeddings = faces.embeddings[theirs]
     if head.transform is not None:
         embeddings = transformed(embeddings, head.transform)

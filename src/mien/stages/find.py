@@ -18,10 +18,11 @@ from mien.errors import PhotoError, StorageError, UsageError
 from mien.protocols import Progress
 from mien.recogniser import PhotoLike, Recogniser, is_path
 from mien.storage.files import copy_file, make_folder, same_bytes, storage_error
+from mien.storage.free_names import FreeNames
 from mien.storage.layout import is_album, is_inside
 from mien.storage.leftovers import remove_abandoned
 from mien.storage.own_folders import refuse_own_folder
-from mien.text.names import meant, nfc, quoted_name, shortened, valid_person
+from mien.text.names import meant, nfc, quoted_name, valid_person
 from mien.types import Answer, Box
 
 How = Literal["copy", "link"]
@@ -107,15 +108,13 @@ class Places:
         if folder not in self._swept:
             remove_abandoned([folder])
             self._swept.add(folder)
-        number = 1
+        names = FreeNames()
         while True:
-            name = photo.name if number == 1 else f"{shortened(photo.stem)}-{number}{photo.suffix}"
-            target = folder / name
+            target = folder / names.take(photo.name)
             if self._is_there(photo, target):
                 return target, False
             if self._made(photo, target):
                 return target, True
-            number += 1
 
     def _is_there(self, photo: Path, target: Path) -> bool:
         try:

@@ -27,6 +27,7 @@ from mien.storage.files import (
 )
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, Layout
+from mien.storage.named import places
 from mien.storage.walk import files_below
 from mien.text.names import nfc
 
@@ -44,9 +45,9 @@ class Leaving:
 
 
 def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere: bool = False) -> Leaving:
-    """What is meant by `person` (NFC) and `photos`: files of that person, by their path or by their path in the
-    person's folder; without any, all that is in there. Raises UsageError for what is no file of that person, AlbumError
-    without training-images, and StorageError where a shelf cannot be listed.
+    """What is meant by `person` (NFC) and `photos`: files of that person, by their path, by their path in the person's
+    folder, or as mien writes them ("Ada/1.jpg"); without any, all that is in there. Raises UsageError for what is no
+    file of that person, AlbumError without training-images, and StorageError where a shelf cannot be listed.
 
     `everywhere` are the person's folders in removed-images and aligned-images too."""
     folders = _folders(layout, person, everywhere)
@@ -60,16 +61,17 @@ def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere
     found: set[Path] = set()
     missing = []
     for photo in photos:
-        at = next((file for file in (*(folder / photo for folder in folders), photo) if is_there(file)), None)
-        if at is None:
+        there = [file for file in (*(folder / photo for folder in folders), *places(layout, photo)) if is_there(file)]
+        if not there:
             missing.append(photo)
             continue
-        real = Path(os.path.realpath(at.parent), at.name)
-        if is_folder(at) or not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
+        real = [Path(os.path.realpath(file.parent), file.name) for file in there if not is_folder(file)]
+        theirs = [file for file in real if any(file.is_relative_to(os.path.realpath(folder)) for folder in folders)]
+        if not theirs:
             raise UsageError(
                 str(photo), f"is no photo of {person} in this album", "Name photos in the person's folder."
             )
-        found.add(real)
+        found.add(theirs[0])
     return Leaving(person, folders, tuple(sorted(found)), tuple(missing))
 
 

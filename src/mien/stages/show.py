@@ -13,6 +13,7 @@ from typing import Any
 
 from mien.errors import ModelError, PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
+from mien.records import asked
 from mien.records.faces import PhotoRecord, Sighting
 from mien.records.files import FiledPhoto
 from mien.records.history import HAND, Fetch
@@ -20,6 +21,7 @@ from mien.registry import versions
 from mien.registry.card import Card
 from mien.storage.files import is_file, is_there
 from mien.storage.layout import TRAINING, chip_keys, shelf_of, shown
+from mien.storage.named import places
 from mien.storage.walk import people_of
 from mien.text.findings import FindingKind, LeftOutKind
 from mien.text.names import meant, nfc, quoted_name
@@ -38,6 +40,7 @@ class Shown:
     here, `moved` when it was filed under somebody else since, from whom, to whom. `models` are the versions that
     learned from it, oldest first, by the people whom they learned, `current` the version in use. `lookalikes` is where
     other files lie that look the same. `left_out` says why a file of the album teaches nothing, as `check` says it.
+    `asked` says since when what was seen in it is remembered, as it was asked about; None where nothing is.
     """
 
     file: Path
@@ -55,6 +58,7 @@ class Shown:
     models: Mapping[str, tuple[str, ...]]
     lookalikes: tuple[FiledPhoto, ...]
     left_out: tuple[Finding, ...] = ()
+    asked: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -74,6 +78,7 @@ class Shown:
             "models": {version: list(people) for version, people in self.models.items()},
             "lookalikes": [_filed_json(one) for one in self.lookalikes],
             "left_out": [finding.to_json() for finding in self.left_out],
+            "asked": self.asked.isoformat() if self.asked else None,
         }
 
     def _origin(self, filed: FiledPhoto) -> dict[str, str | None]:
@@ -142,6 +147,7 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
         },
         lookalikes=tuple(catalog.files.of_photos(catalog.faces.lookalikes(seen))) if seen else (),
         left_out=tuple(_left_out(album, file, filed, record, error)),
+        asked=asked.since(layout.asked_file, album.settings.remember_days, sha256),
     )
 
 
@@ -179,7 +185,7 @@ def _left_out(
 
 def _find(album: OpenAlbum, photo: Path) -> Path:
     """The file that is meant; `photo` itself if there is none. Raises UsageError where a name of a person nearly is."""
-    for place in (photo, album.layout.training / photo, album.folder / photo):
+    for place in places(album.layout, photo):
         try:
             if is_file(place):
                 return place

@@ -125,8 +125,8 @@ class Trained:
 
 def train(album: OpenAlbum) -> Trained:
     """Chooses a head and fits a model of the chosen faces, as the settings say; those that lie under a wrong name for
-    sure are set aside. Raises NoFaceError if no photo shows a
-    face, UsageError if the head wanted cannot be had."""
+    sure are set aside, unless a human has confirmed them. Raises NoFaceError if no photo shows a face, UsageError if
+    the head wanted cannot be had."""
     every, settings = album.catalog.faces.training_set(album.encoder), album.settings
     if not every.sha256:
         raise NoFaceError(
@@ -138,6 +138,7 @@ def train(album: OpenAlbum) -> Trained:
     own = None if known else album.measured
     cosines = known or album.measured.cosines
     wrong = find(every.embeddings, every.person, len(every.people), cosines).wrong
+    wrong &= ~every.among(album.ledger.corrections.confirmed().photos)
     faces = _those(every, ~wrong)
     people, weight = len(faces.people), weights(faces.overall)
     option, scale, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)

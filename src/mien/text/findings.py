@@ -13,6 +13,8 @@ from mien.text.words import count, listed
 
 _CONNECT = "Connect the drive or share that it is on, or check the disk."
 _KEPT = "What is known of it is kept until then."
+_RIGHT = "If it is right, say so by `mien confirm`."
+_ALL_RIGHT = "If all is right, say so by `mien confirm`."
 
 
 class FindingKind(Kind):
@@ -46,61 +48,62 @@ class FindingKind(Kind):
     SUSPECT = (
         "suspect",
         "the face is {other}'s ({rival:.3f}) rather than {person}'s ({own:.3f})",
-        "Look at it: move the photo to the right person, or merge it all the same with `mien merge`.",
+        f"Look at it: move the photo to the right person, or merge it all the same with `mien merge`. {_RIGHT}",
         True,
     )
     TWO_PEOPLE = (
         "two people",
         "the same picture under {number:person|people}",
-        "Leave the photo with the person it shows, and take it out of the other folder.",
+        f"Leave the photo with the person it shows, and take it out of the other folder. {_RIGHT}",
         True,
     )
     WRONG_NAME = (
         "wrong name",
         "the face is more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
-        "Look at it: move the photo to the right person, or join two names of one person (`mien join`).",
+        f"Look at it: move the photo to the right person, or join two names of one person (`mien join`). {_RIGHT}",
         True,
     )
     UNDECIDED = (
         "undecided",
         "of {faces} faces it was guessed which is {person}'s: {place}{likewise}",
-        "Cut a photo to the face of {person}, or add one that shows nobody else, if another face may be the right one.",
+        "Cut a photo to the face of {person}, or add one that shows nobody else, if another face may be the right one. "
+        f"{_RIGHT}",
         True,
     )
     WRONG_NAMES = (
         "wrong names",
         "{photos:photo is|photos are} more like {other} ({rival:.3f}) than like {person} ({own:.3f})",
-        "Look at them: move them to {other}, or join two names of one person (`mien join`).",
+        f"Look at them: move them to {{other}}, or join two names of one person (`mien join`). {_ALL_RIGHT}",
         True,
     )
     TWO_GROUPS = (
         "two groups",
         "two groups of faces: {photos:photo} like these, and {others:photo} of somebody else",
-        "Look at both: move one of them to a person of its own.",
+        f"Look at both: move one of them to a person of its own. {_ALL_RIGHT}",
         True,
     )
     MIXED = (
         "mixed",
         "faces of {groups:person|people} among {photos:photo}, and none is in most of them",
-        "A folder is for one person: give each of them one, or take the folder away.",
+        f"A folder is for one person: give each of them one, or take the folder away. {_ALL_RIGHT}",
         True,
     )
     ODD = (
         "odd",
         "unlike the other {others:photo} of {person}",
-        "Look at it: move the photo to the person it shows, or take it out of the folder.",
+        f"Look at it: move the photo to the person it shows, or take it out of the folder. {_RIGHT}",
         True,
     )
     STRANGE = (
         "strange",
         "unlike {person}, by {others:other photo}",
-        "Look at it: move the photo to the person it shows, or merge it all the same with `mien merge`.",
+        f"Look at it: move the photo to the person it shows, or merge it all the same with `mien merge`. {_RIGHT}",
         True,
     )
     ONE_IN_TWO = (
         "one in two",
         "{person} and {other} look like one person in two folders ({cosine:.3f})",
-        "If they are one, join them.",
+        "If they are one, join them. If they are two, say so by `mien confirm`.",
         True,
     )
     NOT_SEEN = ("not seen", "{photos:photo} not seen yet", "Run `mien align`, then check again.", True)
@@ -192,6 +195,22 @@ LACKING = frozenset(
     }
 )
 """What is left out or missing, and needs somebody where the album is to be `strict`."""
+
+DOUBTS = frozenset(
+    {
+        FindingKind.SUSPECT,
+        FindingKind.TWO_PEOPLE,
+        FindingKind.WRONG_NAME,
+        FindingKind.UNDECIDED,
+        FindingKind.WRONG_NAMES,
+        FindingKind.TWO_GROUPS,
+        FindingKind.MIXED,
+        FindingKind.ODD,
+        FindingKind.STRANGE,
+        FindingKind.ONE_IN_TWO,
+    }
+)
+"""Doubts about who is who, which a human may judge to be unfounded."""
 
 OF_NAMES = frozenset(
     {

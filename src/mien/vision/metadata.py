@@ -74,15 +74,16 @@ def _exif(image: Image.Image) -> bytes:
     made = Image.Exif()
     with suppress(Exception):  # foreign code on bytes of strangers: what is broken is left out
         given = Image.Image.getexif(image)  # PNG's own decodes the picture
-        made.update({tag: value for tag, value in given.items() if tag in _DESCRIBE})
+        made.update({tag: as_read(value) for tag, value in given.items() if tag in _DESCRIBE})
         for directory in (_EXIF, _GPS):
-            fields = {tag: value for tag, value in given.get_ifd(directory).items() if tag not in _OF_THE_FILE}
+            given_there = given.get_ifd(directory).items()
+            fields = {tag: as_read(value) for tag, value in given_there if tag not in _OF_THE_FILE}
             if fields:
                 made.get_ifd(directory).update(fields)
     for name, tag in _TEXTS.items():
         text = image.info.get(name)
         if isinstance(text, str) and tag not in made:
-            made[tag] = text
+            made[tag] = text.encode("utf-8", "replace")
     block = _written(made)
     if block is None:  # what a camera's maker writes for himself is often most of it
         made.get_ifd(_EXIF).pop(_MAKER_NOTE, None)
@@ -92,6 +93,12 @@ def _exif(image: Image.Image) -> bytes:
         first.update({tag: value for tag, value in made.items() if tag in _DESCRIBE})
         block = _written(first)
     return block or b""
+
+
+def as_read(value: Any) -> Any:
+    """A value of EXIF that Pillow read, so that Pillow writes the same bytes again: it takes every text for Latin-1,
+    and would write a question mark for a © or an accent."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def _written(exif: Image.Exif) -> bytes | None:

@@ -8,11 +8,13 @@ else is taken for one: it would have to name its segments and a size, and be fol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from PIL import Image
 
 from mien.vision import tiff
+from mien.vision.metadata import as_read
 
 LEAST_SIDE: Final = 640
 """Pixels of the long side of the smallest preview that is looked at. A smaller one is a thumbnail, in which the faces
@@ -26,6 +28,12 @@ _CR3: Final = b"CMT1"
 """The box of a CR3 that holds, as a TIFF, the tags that other files have in their first directory."""
 _TAGS: Final = 1 << 16
 """Bytes in which those tags lie."""
+_HEAD: Final = 1 << 20
+"""Bytes at the beginning of other files in which theirs do."""
+_ABOUT: Final = (0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
+"""The tags that are kept of these: description, maker, model, date, artist, copyright."""
+_LONGEST: Final = 1000
+"""Letters of one of them."""
 
 
 class _Jpeg(NamedTuple):
@@ -37,16 +45,17 @@ class _Jpeg(NamedTuple):
 
 
 def preview(data: bytes) -> bytes | None:
-    """The largest preview in a RAW file, as a JPEG file that says which way is up; None if there is none of
-    `LEAST_SIDE`."""
+    """The largest preview in a RAW file, as a JPEG file that says which way is up, who took it, when, and whose it is,
+    as far as the RAW file does; None if there is none of `LEAST_SIDE`."""
     found = max(_jpegs(data), key=lambda one: one.width * one.height, default=None)
     if found is None or max(found.width, found.height) < LEAST_SIDE:
         return None
-    turn = 1 if found.has_exif else _orientation(data)
-    tags = Image.Exif()
-    tags[tiff.ORIENTATION] = turn
+    if found.has_exif:
+        return data[found.start : found.end]
+    tags = _described(data)
+    tags[tiff.ORIENTATION] = _orientation(data)
     body = tags.tobytes()
-    segment = b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body if turn != 1 else b""
+    segment = b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body
     return data[found.start : found.start + 2] + segment + data[found.start + 2 : found.end]
 
 
@@ -83,11 +92,27 @@ def _jpeg(data: bytes, start: int) -> _Jpeg | None:
     return None
 
 
+def _tags(data: bytes, most: int) -> bytes:
+    """The file's own tags, as a TIFF; b"" where there are none. Of a file that is a TIFF itself it is so much of it."""
+    if not data.startswith(b"ftyp", 4):
+        return data[:most]
+    at = data.find(_CR3)
+    return data[at + len(_CR3) : at + _TAGS] if at >= 0 else b""
+
+
+def _described(data: bytes) -> Image.Exif:
+    """What the file's own tags say of the photo; nothing where they cannot be read."""
+    found, made = Image.Exif(), Image.Exif()
+    with suppress(Exception):  # foreign code on bytes of strangers: what is broken is left out
+        found.load(b"Exif\0\0" + _tags(data, _HEAD))
+        texts = {tag: found.get(tag) for tag in _ABOUT}
+        kept = {tag: text for tag, text in texts.items() if isinstance(text, str) and 0 < len(text) <= _LONGEST}
+        made.update({tag: as_read(text) for tag, text in kept.items()})
+    return made
+
+
 def _orientation(data: bytes) -> int:
     """Which way is up by the file's own tags, from 1 to 8; 1 where they do not say."""
-    at = data.find(_CR3) if data.startswith(b"ftyp", 4) else 0
-    if at < 0:
-        return 1
-    first = next(iter(tiff.directories(data[at + len(_CR3) : at + _TAGS] if at else data)), None)
+    first = next(iter(tiff.directories(_tags(data, len(data)))), None)
     (value,) = first.fields.get(tiff.ORIENTATION, (1,))[:1] if first else (1,)
     return value if 1 <= value <= 8 else 1
