@@ -140,6 +140,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "models prune": (Case("-C {album} models prune --keep 1", "grown twice"),),
     "keys": (Case("-C {album} keys"),),
     "keys add": (Case("-C {album} keys add desk --scope review"),),
+    "keys log": (Case("-C {album} keys log"),),
     "keys revoke": (Case("-C {album} keys revoke desk", "messy"),),
     "encoders": (Case("encoders"),),
     "encoders add": (

@@ -27,6 +27,7 @@ READING = (
     "find",
     "keys",
     "keys list",
+    "keys log",
     "models",
     "models diff",
     "models list",

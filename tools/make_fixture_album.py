@@ -26,14 +26,14 @@ from mien import Album
 from mien.records.database import Database
 from mien.records.ledger import KIND
 from mien.records.runs import Step
-from mien.records.schema import CATALOG_STEPS, LEDGER_STEPS
+from mien.records.schema import ACCESS_STEPS, CATALOG_STEPS, LEDGER_STEPS
 from mien.types import Finding
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "examples/album"
 ALBUMS = ROOT / "tests/albums"
-SCHEMA = 1 + len(CATALOG_STEPS) + len(LEDGER_STEPS)
-"""Of this version, both databases taken together."""
+SCHEMA = 1 + len(CATALOG_STEPS) + len(LEDGER_STEPS) + len(ACCESS_STEPS)
+"""Of this version, all databases taken together."""
 BASIS = "rendered people, who do not exist"
 SIDE = 256
 """Pixels of a photo's longer side: enough for its face, and few bytes."""

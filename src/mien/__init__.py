@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mien.types import (
         Answer,
         Box,
+        By,
         Candidate,
         Embedding,
         Face,
@@ -54,6 +55,7 @@ _HOMES = {
     (
         "Answer",
         "Box",
+        "By",
         "Candidate",
         "Embedding",
         "Face",
@@ -72,6 +74,7 @@ __all__ = [
     "Album",
     "Answer",
     "Box",
+    "By",
     "Candidate",
     "Embedding",
     "Face",

@@ -34,6 +34,7 @@ from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
 from mien.text.words import listed
+from mien.types import By
 
 if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from mien.protocols import Progress
     from mien.recogniser import PhotoLike, Recogniser
     from mien.records.access import Access
+    from mien.records.events import Event
     from mien.records.keys import Key
     from mien.records.removals import Removal
     from mien.registry.folder import Model
@@ -99,8 +101,8 @@ class Album:
 
     `folder` must be an album already; `settings` given here go before its mien.toml and the environment; `progress` is
     told how long work goes on; `clock` gives the local time, for whoever wants another than the real one; `eyes` makes
-    the tools by which photos are seen, for tests and for whoever sees by other means (see `mien.testing.fake_eyes`).
-    Cheap to make: nothing is opened but mien.toml.
+    the tools by which photos are seen, for tests and for whoever sees by other means (see `mien.testing.fake_eyes`);
+    `by` says who asks for what is changed, which `log` tells. Cheap to make: nothing is opened but mien.toml.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Album:
         eyes: EyesFor | None = None,
         progress: Progress | None = None,
         clock: Clock = _local_time,
+        by: By | None = None,
         **settings: object,
     ) -> None:
         self._layout, self._settings = read_settings(Path(folder), settings)
@@ -118,6 +121,7 @@ class Album:
         self._progress = progress or Silent()
         self._settled: tuple[Finding, ...] = ()
         self._clock = clock
+        self._by = by or By()
 
     @classmethod
     def create(
@@ -186,7 +190,7 @@ class Album:
         from mien.pipeline import learn  # takes as long as opening the eyes, and so they open meanwhile
         from mien.stages.add import add
 
-        with self._writing("add") as album:
+        with self._writing("add", name) as album:
             model = self._to_enrol_in(album) if enrol else None
             added = add(album, name, [photo for photo, _ in below.photos])
             failures = (*below.closed, *added.failures)
@@ -224,7 +228,7 @@ class Album:
         some = _paths(photos)
         if everywhere and some:
             raise UsageError("everywhere", "is of a whole person, and photos are named", "Leave one of the two out.")
-        with self._writing("remove", settled=False) as album:  # what was interrupted may be this very removal
+        with self._writing("remove", person, settled=False) as album:  # what was interrupted may be this very removal
             return remove_everywhere(album, nfc(person)) if everywhere else remove(album, nfc(person), some, delete)
 
     def move(self, photos: StrPath | Iterable[StrPath], person: str) -> Corrected:
@@ -233,7 +237,7 @@ class Album:
         from mien.pipeline.correct import move
 
         some = _paths(photos)
-        with self._writing("move") as album:
+        with self._writing("move", person) as album:
             return move(album, some, nfc(person))
 
     def rename(self, person: str, name: str) -> Corrected:
@@ -241,7 +245,7 @@ class Album:
         in under the new one. Raises UsageError, also for a name that somebody has."""
         from mien.pipeline.correct import rename
 
-        with self._writing("rename") as album:
+        with self._writing("rename", person) as album:
             return rename(album, nfc(person), name)
 
     def join(self, person: str, into: str) -> Corrected:
@@ -249,7 +253,7 @@ class Album:
         one name comes in under the other. Raises UsageError."""
         from mien.pipeline.correct import join
 
-        with self._writing("join") as album:
+        with self._writing("join", person) as album:
             return join(album, nfc(person), nfc(into))
 
     def confirm(self, named: StrPath | Iterable[StrPath]) -> Confirmed:
@@ -391,7 +395,9 @@ class Album:
         from mien.pipeline.schedule import forever
 
         def once() -> None:
-            again = type(self)(self.folder, eyes=self._eyes, progress=self._progress, clock=self._clock, **self._given)
+            again = type(self)(
+                self.folder, eyes=self._eyes, progress=self._progress, clock=self._clock, by=self._by, **self._given
+            )
             each(again.daily())
 
         today = self._clock() + timedelta(days=1)  # a run of the future was told by a wrong clock
@@ -421,6 +427,12 @@ class Album:
         if found is None:
             raise UsageError(f"The run {name}", "does not exist", "`mien runs` names those there are.")
         return Daily(found)
+
+    def log(self, limit: int = 100, before: int | None = None) -> tuple[Event, ...]:
+        """Who changed what in the album, the newest first; with `before`, what was changed before the event of that
+        id."""
+        with self._reading() as album:
+            return album.ledger.events.last(limit, before)
 
     # Models
 
@@ -666,11 +678,15 @@ class Album:
             return status(album)
 
     @contextlib.contextmanager
-    def _writing(self, command: str, settled: bool = True) -> Iterator[OpenAlbum]:
-        """The album, for a command that writes, and as its removals say if it is to be `settled`."""
+    def _writing(self, command: str, person: str = "", settled: bool = True) -> Iterator[OpenAlbum]:
+        """The album, for a command that writes, which is of a `person` if one is named; and as its removals say if it
+        is to be `settled`."""
         self._settled = ()
         layout, progress = self._layout, self._progress
-        with open_album.for_writing(layout, self._settings, self._tools, command, self._clock, progress) as album:
+        with (
+            open_album.for_writing(layout, self._settings, self._tools, command, self._clock, progress) as album,
+            album.event(self._by, command, person),
+        ):
             if album.ledger.corrections.pending():
                 from mien.pipeline.correct import resume
 

@@ -27,7 +27,7 @@ from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk
 from mien.text.findings import LeftOutKind, MemoryKind, of_records
 from mien.text.words import Figure
-from mien.types import EncoderChoice, Finding
+from mien.types import By, EncoderChoice, Finding
 
 if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlchemy
     from mien.learning.cosines import Measured
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlche
     from mien.records.access import Access
     from mien.records.asked import AskedPhotos
     from mien.records.catalog import Catalog
+    from mien.records.events import Outcome
     from mien.records.files import Changes, Entry
     from mien.records.ledger import Ledger
     from mien.records.removals import Removal
@@ -149,6 +150,24 @@ class OpenAlbum:
             now = self.ledger.people.called_now(name)
             found[now] = min(person.until, found.get(now, person.until))
         return found
+
+    @contextlib.contextmanager
+    def event(self, by: By, verb: str, person: str = "") -> Iterator[None]:
+        """What is done meanwhile is remembered as a change that was asked for `by` somebody, with what comes of it."""
+        before = self._sound_version()
+        number = self.ledger.events.begin(by, verb, person, self.clock())
+
+        def end(outcome: Outcome) -> None:
+            now = self._sound_version()
+            self.ledger.events.end(number, person, self.clock(), outcome, now if now != before else None)
+
+        try:
+            yield
+        except BaseException as error:
+            with contextlib.suppress(MienError):  # what went wrong is what is told
+                end("failed" if isinstance(error, Exception) else "interrupted")
+            raise
+        end("done")
 
     def entry(self) -> Entry:
         """On what basis, and since when, whoever is found now is in the album."""
@@ -357,6 +376,12 @@ class OpenAlbum:
         from mien.registry import versions
 
         return versions.current(self.layout.models)
+
+    def _sound_version(self) -> str | None:
+        """The version in use; None also where its name cannot be read."""
+        with contextlib.suppress(ModelError):
+            return self.version
+        return None
 
     def model(self) -> Model | None:
         """The model in use; None before the first. Raises DamagedModelError."""

@@ -51,6 +51,15 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
+class By:
+    """Who asks for a change in an album: the name of a server's `key`, "" for the command line and for a program that
+    calls mien; and the server's id of the `request`."""
+
+    key: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A photo that a source has. `location` (a URL, or a path in the source) is its identity there, `person` the name
     as the source gives it, `name` the file name it should get. `stamp` changes whenever the photo does ("" where a

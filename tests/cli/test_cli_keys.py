@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,10 @@ from mien.records.keys import Key
 from mien.storage.layout import Layout
 from mien.storage.lock import lock
 from mien.text.access import KeyKind, Scope
+from mien.types import By
+
+if TYPE_CHECKING:
+    from conftest import Painted
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -149,3 +153,61 @@ def test_the_file_of_keys_is_for_its_owner_alone(mien: Callable[..., Any], club:
     assert [file.name for file in (club / ".mien").iterdir()] == ["catalog-access.sqlite"]
     assert (club / ".mien/catalog-access.sqlite").stat().st_mode & 0o777 == 0o600
     assert (club / ".mien").stat().st_mode & 0o777 == 0o700
+
+
+# Who changed what
+
+
+def told(painted: Painted) -> list[tuple[str, str, str, str | None, str | None]]:
+    found = reversed(painted.open().log())
+    return [(one.by.key, one.verb, one.person, one.outcome, one.version) for one in found]
+
+
+def test_the_log_has_who_changed_what(three_people: Painted, tmp_path: Path, mien: Callable[..., Any]) -> None:
+    assert mien("-C", three_people.folder, "keys", "log").stdout == "log         nothing was changed yet\n"
+    three_people.open().train()
+    desk = three_people.open(by=By("desk", "r-7"), clock=lambda: NOON)
+    desk.add("Freya", [three_people.paint(tmp_path / "new.png", "Freya")], enrol=True)
+    desk.rename("Freya", "Freja")
+    with pytest.raises(UsageError):
+        desk.remove("Nobody at all")
+    desk.remove("Freja", everywhere=True)
+    first, added, renamed, last = (one.version for one in reversed(desk.log()) if one.version)
+    assert told(three_people) == [
+        ("", "train", "", "done", first),
+        ("desk", "add", "", "done", added),
+        ("desk", "rename", "", "done", renamed),
+        ("desk", "remove", "", "failed", None),
+        ("desk", "remove", "", "done", last),
+    ], "of whoever is forgotten it is not said"
+    lines = mien("-C", three_people.folder, "keys", "log").stdout.splitlines()
+    at = f"{NOON.astimezone():%Y-%m-%d %H:%M}"
+    assert lines[0].split() == ["when", "key", "what", "outcome"] and len(lines) == 6
+    assert lines[4] == f"{at}  desk  remove  failed" and lines[1].split()[2:5] == ["-", "train", "done,"]
+    assert max(map(len, lines)) <= 60
+    as_json = json.loads(mien("-C", three_people.folder, "keys", "log", "--limit", "1", "--json").stdout)
+    assert [(one["key"], one["request"], one["verb"]) for one in as_json] == [("desk", "r-7", "remove")]
+
+
+def test_the_log_names_the_people(three_people: Painted, mien: Callable[..., Any]) -> None:
+    three_people.open(by=By("desk")).join("Bo", "Ada")
+    three_people.open(by=By("desk")).move("Ada/ada-1.png", "Cy")
+    assert told(three_people) == [("desk", "join", "Ada", "done", None), ("desk", "move", "Cy", "done", None)]
+    assert "desk  move Cy   done" in mien("-C", three_people.folder, "keys", "log").stdout
+
+
+def test_a_change_that_is_stopped_or_killed_is_told_as_interrupted(
+    three_people: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.pipeline.learn.align_training", stop)
+        with pytest.raises(KeyboardInterrupt):
+            three_people.open().align()
+    with three_people.writing() as album:
+        album.ledger.events.begin(By("desk"), "train", "", NOON)  # and then a kill
+    assert told(three_people) == [("", "align", "", "interrupted", None), ("desk", "train", "", None, None)]
+    three_people.open().align()
+    assert told(three_people)[1:] == [("desk", "train", "", "interrupted", None), ("", "align", "", "done", None)]

@@ -23,7 +23,7 @@ from mien.records.ledger import Ledger
 from mien.storage.layout import TRAINING
 from mien.text.fetching import FetchFault
 from mien.text.findings import FindingKind
-from mien.types import Finding
+from mien.types import By, Finding
 
 if TYPE_CHECKING:
     from conftest import Painted, TextAlbum
@@ -62,6 +62,8 @@ def filled(text_album: TextAlbum) -> TextAlbum:
     ids = text_album.ledger.people.enter(["ann", "bob"], "personal", NOON)
     step = Step("training-images/ann/1.jpg", "training-images/bob/1.jpg", ids["ann"], ids["bob"], "a" * 64)
     text_album.ledger.corrections.begin("join", NOON, ids["ann"], ids["bob"], [step], None)
+    event = text_album.ledger.events.begin(By("desk", "r-1"), "join", "ann", NOON)
+    text_album.ledger.events.end(event, "ann", NOON, "done", "2026-11-23-001")
     text_album.ledger.set_album(text_album.layout.folder)
     text_album.close()
     return text_album

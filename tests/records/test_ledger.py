@@ -22,7 +22,7 @@ from mien.text.findings import ErrorKind, FindingKind, StepKind
 from mien.text.kinds import Kind
 from mien.text.models import GateKind, IncomparableKind
 from mien.text.photos import PhotoFault
-from mien.types import Finding
+from mien.types import By, Finding
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -127,13 +127,14 @@ def test_there_is_no_sentence_in_a_ledger(tmp_path: Path) -> None:
         ids = ledger.people.enter(["Zoë", "bob"], "personal", NOON)
         step = Step("training-images/bob/1.jpg", "training-images/Zoë/1.jpg", ids["bob"], ids["Zoë"], "b" * 64)
         ledger.corrections.begin("join", NOON, ids["bob"], ids["Zoë"], [step], "2026-11-23-001")
+        ledger.events.begin(By("desk", "r-1"), "join", "bob", NOON)
         ledger.set_album(Path("/photos/club"))
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE source_runs SET brought = 2 WHERE source = 'lost'")
     Ledger.for_writing(file).close()  # which sets the damaged record aside
     with closing(sqlite3.connect(file)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert len(tables) == 14
+        assert len(tables) == 15
         for table in tables:
             columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")]
             rows = database.execute(f'SELECT * FROM "{table}"').fetchall()

@@ -1,4 +1,4 @@
-"""keys: by which keys a server knows who asks; one is made, or revoked."""
+"""keys: by which keys a server knows who asks; one is made, or revoked; and who changed what."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mien.text.access import Scope
 from mien.text.shell import command
 
 if TYPE_CHECKING:
+    from mien.records.events import Event
     from mien.records.keys import Key
 
 app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
@@ -25,7 +26,7 @@ _STYLES = {"good": "32", "revoked": "31", "expired": "33"}
 
 @app.callback(invoke_without_command=True)
 def keys(context: typer.Context, as_json: Json = False) -> None:
-    """List the keys by which the album's server knows who asks, or make one, or revoke one."""
+    """List the keys by which the album's server knows who asks, make one, or revoke one; or tell who changed what."""
     if context.invoked_subcommand is None:
         list_keys(context, as_json)
 
@@ -85,6 +86,40 @@ def revoke(
         key = opened(context, progress).revoke_key(name)
     assert key.revoked is not None
     entry("revoked", f"{key.name}, on {_local(key.revoked)}")
+
+
+@app.command(name="log", short_help="Who changed what in the album, and when.")
+def log(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the last changes.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Who changed what in the album, and when, the last change last: by key of the server, or by the command line. A
+    change that is not ended is being made, or was killed."""
+    with Reporter() as progress:
+        album = opened(context, progress)
+        found = tuple(reversed(album.log(limit)))
+    if as_json:
+        say_json([event.to_json() for event in found])
+    elif found:
+        _print_log(found)
+    else:
+        entry("log", "nothing was changed yet")
+
+
+def _print_log(found: tuple[Event, ...]) -> None:
+    whose = [event.by.key or "-" for event in found]
+    what = [f"{event.verb} {event.person}".rstrip() for event in found]
+    rows = []
+    for event, key, done in zip(found, whose, what, strict=True):
+        outcome = event.outcome or "not ended"
+        version = f", {event.version}" if event.version else ""
+        told = f"{paint(outcome, _OUTCOMES[outcome])}{version}"
+        rows.append([_local(event.at), fit(key, widest(whose)), fit(done, widest(what)), told])
+    table(["when", "key", "what", "outcome"], rows)
+
+
+_OUTCOMES = {"done": "32", "failed": "31", "interrupted": "33", "not ended": "33"}
 
 
 def _print_keys(found: tuple[Key, ...], now: datetime) -> None:

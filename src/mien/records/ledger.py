@@ -18,6 +18,7 @@ from mien.errors import AlbumError
 from mien.records import checksums
 from mien.records.corrections import Corrections
 from mien.records.database import Database, DatabaseKind
+from mien.records.events import Events
 from mien.records.history import History
 from mien.records.people import People
 from mien.records.removals import Removals
@@ -81,6 +82,7 @@ class Ledger:
         self.runs = Runs(database, self.people)
         self.removals = Removals(database, self.people)
         self.corrections = Corrections(database, self.people)
+        self.events = Events(database, self.people)
 
     @property
     def damage_found(self) -> int:

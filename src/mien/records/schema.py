@@ -4,6 +4,7 @@
               people <- corrections <- moves                     and under whom it was filed before
               source_runs     runs <- steps <- findings     promotions
               removals        salts                          and who may not come back
+              events                                         and who asked for each change
               damaged         albums                         and of itself
     catalog   photos <- files <- chosen -> faces -> sightings   what can be seen again in the photos
               choices     chips
@@ -103,7 +104,22 @@ def _remember_corrections(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
 
 
-LEDGER_STEPS: tuple[Migration, ...] = (_remember_who_was_removed, _know_damage_and_album, _remember_corrections)
+def _remember_who_changed_what(connection: sa.Connection) -> None:
+    """5: who asked for each change, and what came of it."""
+    connection.exec_driver_sql(
+        "CREATE TABLE events (id INTEGER NOT NULL, at TEXT NOT NULL, ended TEXT, actor TEXT NOT NULL, "
+        "request TEXT NOT NULL, verb TEXT NOT NULL, person TEXT, outcome TEXT, version TEXT, PRIMARY KEY (id), "
+        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE SET NULL)"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_events_person ON events (person)")
+
+
+LEDGER_STEPS: tuple[Migration, ...] = (
+    _remember_who_was_removed,
+    _know_damage_and_album,
+    _remember_corrections,
+    _remember_who_changed_what,
+)
 """The same for ledgers."""
 
 ACCESS_STEPS: tuple[Migration, ...] = ()
@@ -227,6 +243,19 @@ promotions = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("how", sa.Text, nullable=False),
     sa.Column("before", sa.Text),
+)
+events = sa.Table(
+    "events",
+    LEDGER,
+    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they began
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("actor", sa.Text, nullable=False),  # the name of a server's key, "" for the command line
+    sa.Column("request", sa.Text, nullable=False),  # the server's id of the request, "" for none
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("person", sa.ForeignKey("people.id", ondelete="SET NULL"), index=True),  # null for none, or forgotten
+    sa.Column("outcome", sa.Text),  # "done", "failed" or "interrupted"; null until it is known
+    sa.Column("version", sa.Text),  # that it put into use
 )
 removals = sa.Table(
     "removals",

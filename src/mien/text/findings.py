@@ -315,6 +315,7 @@ RECORDS = {
     "albums": "where the album lies",
     "corrections": "what was corrected",
     "moves": "what was corrected",
+    "events": "who changed what",
 }
 """What the ledger's tables say, by name."""
 
