@@ -15,27 +15,27 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import chaos_verbs
 from mien import Album
+from recalled import FILE, recalled
 
 FIRST = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)
 OPERATIONS = frozenset({"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime"})
 """Audit events (PEP 578) that may change a file, counted to place a kill."""
-DONE = "days done; file operations:"
 
 
 class Plan(NamedTuple):
@@ -73,8 +73,9 @@ def make(folder: Path, photos: Path, days: int, people: int, per_day: int) -> No
             shutil.copyfile(strange, first / f"somebody else {day}.jpg")
 
 
-def drive(folder: Path, days: int, plan: Plan) -> None:
-    """Lives the days that are not over yet, in this process, which may be killed on the way."""
+def drive(folder: Path, days: int, plan: Plan) -> int:
+    """Lives the days that are not over yet, in this process, which may be killed on the way: the file operations it
+    took."""
     operations = _Operations(plan.operation, str(folder / "album"))
     sys.addaudithook(operations)
     if plan.seconds is not None:
@@ -89,11 +90,12 @@ def drive(folder: Path, days: int, plan: Plan) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 os.link(photo, target)
-        album = Album(folder / "album", clock=lambda now=now: now, views=1, workers=2)  # type: ignore[misc]
+        eyes = recalled if FILE in os.environ else None
+        album = Album(folder / "album", eyes=eyes, clock=lambda now=now: now, views=1, workers=2)  # type: ignore[misc]
         daily = album.daily()
         if daily.run.state != "done":
             raise SystemExit(f"day {day} failed: {[finding.line for finding in daily.needs_human]}")
-    print(DONE, operations.count, flush=True)
+    return operations.count
 
 
 class _Operations:
@@ -110,16 +112,29 @@ class _Operations:
 
 
 def run(folder: Path, days: int, plan: Plan) -> int | None:
-    """Drives in a process of its own: the file operations it took, None if it was killed."""
-    words = [sys.executable, __file__, "--drive", str(folder), "--days", str(days)]
-    words += ["--operation", str(plan.operation)] if plan.operation is not None else []
-    words += ["--seconds", str(plan.seconds)] if plan.seconds is not None else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode == -signal.SIGKILL:
+    """Drives in a fork of this process, which never drives itself: the file operations it took, None if it was
+    killed."""
+    told, saying = os.pipe()
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            os.close(told)
+            os.write(saying, str(drive(folder, days, plan)).encode())
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(saying)
+    with open(told, "rb") as pipe:  # noqa: PTH123 - of a handle
+        said = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if code == -signal.SIGKILL:
         return None
-    if done.returncode or DONE not in done.stdout:
-        raise SystemExit(f"{folder}: {done.stdout}{done.stderr}")
-    return int(done.stdout.rpartition(DONE)[2])
+    if code or not said:
+        raise SystemExit(f"{folder}: it ended with {code}")
+    return int(said)
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -168,9 +183,16 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return found
 
 
-def chaos(folder: Path, photos: Path, runs: int, seed: int, days: int, people: int, per_day: int) -> int:
-    """Prints a table; how many runs ended otherwise than the undisturbed one."""
+def chaos(
+    folder: Path, photos: Path, runs: int, seed: int, days: int, people: int, per_day: int, recall: bool = False
+) -> int:
+    """Prints a table; how many runs ended otherwise than the undisturbed one. With `recall` what that one saw in the
+    photos is not computed again by the others."""
     make(folder / "calm", photos, days, people, per_day)
+    if recall:
+        os.environ[FILE] = str(folder / "seen.sqlite")
+        here = str(Path(__file__).parent)  # where the process finds the eyes in which a photo is seen apart
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     started = time.monotonic()
     operations = run(folder / "calm", days, Plan())
     assert operations is not None
@@ -203,6 +225,15 @@ def chaos(folder: Path, photos: Path, runs: int, seed: int, days: int, people: i
     return bad
 
 
+def _import_all() -> None:
+    """Imports what each run needs, so that its forks have it."""
+    for module in ("pipeline.daily", "pipeline.learn", "records.catalog", "records.ledger", "report.build"):
+        importlib.import_module(f"mien.{module}")
+    for stage in ("align", "check", "collect", "compare", "merge", "train"):
+        importlib.import_module(f"mien.stages.{stage}")
+    importlib.import_module("onnxruntime")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
@@ -212,16 +243,15 @@ def main() -> int:
     parser.add_argument("--per-day", type=int, default=3)
     parser.add_argument("--photos", type=Path, default=Path(__file__).parent.parent / "examples/album/people")
     parser.add_argument("--no-verbs", action="store_true")
-    parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--operation", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--recall", action="store_true", help="see each photo once, and not again in each run")
     given = parser.parse_args()
-    if given.drive:
-        drive(given.drive, given.days, Plan(given.operation, given.seconds))
-        return 0
+    _import_all()
     with tempfile.TemporaryDirectory() as folder:
-        bad = chaos(Path(folder), given.photos, given.runs, given.seed, given.days, given.people, given.per_day)
+        about = (given.runs, given.seed, given.days, given.people, given.per_day, given.recall)
+        bad = chaos(Path(folder), given.photos, *about)
     if not given.no_verbs:
+        import chaos_verbs
+
         with tempfile.TemporaryDirectory() as folder:
             bad += chaos_verbs.run(Path(folder), given.seed)
     return 1 if bad else 0

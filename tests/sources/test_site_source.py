@@ -113,7 +113,7 @@ def test_a_site_goes_on_where_an_earlier_run_left_it(read: int) -> None:
     again.go_on(first.unread())
     found = told(again)
     assert sorted(map(str, found)) == sorted(map(str, every)), "nothing is lost"
-    assert page.location.removeprefix(f"{HERE}/") in {place for place, _ in found[:2]}, "that page is the next one"
+    assert page.location.rpartition("/")[2] in str(found[:2]), "that page is the next one"
 
 
 def test_each_page_is_asked_for_once() -> None:
