@@ -137,16 +137,16 @@ class _Checked:
 
     def _hindrance(self, given: str) -> tuple[str, str]:
         """Why a name will not do, and the remedy; "" twice if it does."""
-        by_hand = f"Give the person another name in {self.origin.name}, and import again."
+        remedy = "Give them another name in the program that they come from, and import again."
         try:
             name = valid_person(given)
         except UsageError as error:
-            return error.what, by_hand
+            return error.what, remedy
         first = self._as_given.setdefault(name, given)
         if first != given:
-            return f"is not told from {quoted_name(first)} by the eye, and both have pictures", by_hand
+            return f"is not told from {quoted_name(first)} by the eye, and both have pictures", remedy
         others = [self._spelt.setdefault(key, name) for key in mistakable(name)]
         other = None if name in self.people else next((one for one in others if one != name), None)
         if other is None:
             return "", ""
-        return f"is not told from {quoted_name(other)} by every disk or eye, and may be somebody else", by_hand
+        return f"is not told from {quoted_name(other)} by every disk or eye, and may be somebody else", remedy

@@ -33,7 +33,7 @@ from mien.errors import FetchError, SourceError
 from mien.protocols import Sink
 from mien.sources.common import fetch_error, offered, source_error
 from mien.text.fetching import FetchFault, SourceFault
-from mien.text.words import listed
+from mien.text.words import count, listed
 from mien.types import Offer, Receipt
 
 TABLES = {
@@ -74,10 +74,9 @@ class Collection:
     @property
     def label(self) -> str:
         """What it is called in a message; the key, which opens it, is not shown whole."""
-        called = f'"{self.name}"' if self.name else f"{self.key[:8]}…"
-        return (
-            f"{called}{f' of {self.app}' if self.app else ''} ({self.subjects:,} subjects, {self.pictures:,} pictures)"
-        )
+        called = f'"{self.name}"{f" of {self.app}" if self.app else ""}, ' if self.name else ""
+        holds = f"{count(self.subjects, 'subject')}, {count(self.pictures, 'picture')}"
+        return f"{called}key {self.key[:8]}… ({holds})"
 
 
 class _Place(NamedTuple):
