@@ -214,7 +214,7 @@ def test_locks_satisfy_pyproject() -> None:
 
 
 def test_development_uses_what_users_use() -> None:
-    run, build, server, dev = map(pins, LOCKS)
+    run, _, server, dev = map(pins, LOCKS)
     assert run.items() | server.items() <= dev.items()
 
 
