@@ -28,7 +28,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -197,19 +197,19 @@ def live(folder: Path, photos: Path, fatal: int | None = None, error: int = 0) -
     of mien's."""
     lay_out(folder, photos)
     log, reads, bad = folder / "reads", list[Read](), list[str]()
-    for name, verb in verbs(folder, photos).items():
-        with watched(folder / "album", log, fatal, error), suppress(MienError):
+    with watched(folder / "album", log, fatal, error):
+        for name, verb in verbs(folder, photos).items():
             try:
                 verb()
             except MienError:
-                raise
+                pass
             except OSError as failed:  # of a `mien.toml` that this file itself reads or writes
                 if "faults.py" not in traceback.extract_tb(failed.__traceback__)[-1].filename and name != "init":
                     bad.append(f"{name}: {type(failed).__name__}: {failed}")
             except Exception as failed:
                 bad.append(f"{name}: {type(failed).__name__}: {failed}")
-        lines = log.read_text("utf-8", "replace").splitlines()
-        reads += [Read(name, line.strip()) for line in lines[len(reads) :]]
+            lines = log.read_text("utf-8", "replace").splitlines()
+            reads += [Read(name, line.strip()) for line in lines[len(reads) :]]
     for name, verb in verbs(folder, photos).items():
         try:
             verb()
