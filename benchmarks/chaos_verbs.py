@@ -9,7 +9,8 @@ then be that of the undisturbed run, nothing half-written may lie in it, and nob
 named in it. By chance so many `--cases` are taken, and `--each` of them at so many points.
 
 People are painted squares, and the eyes that see them need no networks (`mien.testing`), so that a run takes a tenth of
-a second. Every run is a fork of this process, which never runs mien itself.
+a second. Every run is a fork of this process, which never runs mien itself, and imports what its forks imported, so
+that the next ones need not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import errno
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -64,6 +66,7 @@ OPERATIONS = frozenset({"open", "os.link", "os.rename", "os.remove", "os.mkdir",
 """Audit events (PEP 578) that may change a file."""
 GONE = "Zephyrine"
 """Who is removed everywhere."""
+_COMMAND = typer.main.get_command(app)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def verbs() -> set[str]:
         for word, inner in groups.items():
             yield from below(inner, f"{name} {word}".strip())
 
-    return set(below(typer.main.get_command(app), ""))
+    return set(below(_COMMAND, ""))
 
 
 # Worlds
@@ -250,7 +253,11 @@ class World:
         with open(told, "rb") as pipe:  # noqa: PTH123 - of a handle
             said = pipe.read().decode()
         _, status = os.waitpid(process, 0)
-        return Ended(os.waitstatus_to_exitcode(status), *(json.loads(said) if said else (0, "")))
+        count, text, imported = json.loads(said) if said else (0, "", ())
+        for name in imported:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        return Ended(os.waitstatus_to_exitcode(status), count, text)
 
     def do(self, *lines: str) -> None:
         """Commands that must end well."""
@@ -382,7 +389,9 @@ _MADE: dict[str, Callable[[World], None]] = {
 
 
 def _child(world: World, words: str, fatal: int | None, full: bool, saying: int) -> int:
-    """The exit code of a command. What it said, and how many operations it did, goes into the pipe."""
+    """The exit code of a command. How many operations it did, what it said, and what it imported, goes into the
+    pipe."""
+    known = set(sys.modules)
     os.environ |= {"MIEN_HOME": str(world.folder / "home"), "MIEN_WORKERS": "1", "TMPDIR": str(world.folder / "tmp")}
     tempfile.tempdir = str(world.folder / "tmp")
     os.chdir(world.folder)
@@ -397,13 +406,14 @@ def _child(world: World, words: str, fatal: int | None, full: bool, saying: int)
         try:
             places = [one.format(world=world.folder, album=world.album) for one in shlex.split(words)]
             eyes = Place(eyes=lambda choice: fake_eyes(1, f"fake-{choice.name}-{choice.precision}"))
-            left = typer.main.get_command(app).main(places, prog_name="mien", standalone_mode=False, obj=eyes)
+            left = _COMMAND.main(places, prog_name="mien", standalone_mode=False, obj=eyes)
             code = left if isinstance(left, int) else 0
         except BaseException as error:
             traceback.print_exc(file=out)
             code = getattr(error, "exit_code", 1)
     steps.done = True
-    os.write(saying, json.dumps((steps.count, out.getvalue()[-4000:])).encode())
+    imported = sorted(sys.modules.keys() - known)
+    os.write(saying, json.dumps((steps.count, out.getvalue()[-4000:], imported)).encode())
     return code
 
 

@@ -33,6 +33,7 @@ from mien.vision import decoding
 from mien.vision.images import read_picture
 from mien.vision.phash import phash
 from mien.wiring import make_eyes
+from tiles import tiled
 
 SIZES = ((800, 600), (1632, 1224), (4000, 3000))
 SAMPLE = Path(__file__).parents[1] / "examples" / "album" / "people" / "Freya"
@@ -52,6 +53,8 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "WebP": ("RGB", "WEBP", {"quality": 60, "method": 0}),
     "AVIF": ("RGB", "AVIF", {"quality": 60, "speed": 10}),
 }
+HEIC = {"HEIC": LARGE, "HEIC of 48 megapixels, a phone's": (8_064, 6_048)}
+"""The largest size that phones give in this format, and that of the others."""
 _WORKER = """
 import sys
 from contextlib import suppress
@@ -149,13 +152,19 @@ def print_costs(encoder: str, rounds: int, top: Path) -> None:
 
 def print_memory(top: Path) -> None:
     print("\n| 100 megapixels as | a worker and its child hold, MB | came |\n|---|---|---|")
-    image = painted(*LARGE)
+    image, file = painted(*LARGE), top / "large"
     for name, (mode, fmt, options) in FORMATS.items():
-        file = top / "large"
         image.convert(mode).save(file, fmt, **options)
-        words = [sys.executable, "-c", _WORKER, str(file)]
-        held, _, came = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("|")
-        print(f"| {name} | {int(held) / 1e6:.0f} | {came.strip()} |", flush=True)
+        print_held(name, file)
+    for name, size in HEIC.items():
+        file.write_bytes(tiled(painted(512, 512), *size))
+        print_held(name, file)
+
+
+def print_held(name: str, file: Path) -> None:
+    words = [sys.executable, "-c", _WORKER, str(file)]
+    held, _, came = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("|")
+    print(f"| {name} | {int(held) / 1e6:.0f} | {came.strip()} |", flush=True)
 
 
 def print_start(rounds: int, top: Path) -> None:

@@ -1,6 +1,6 @@
 """Is a number that rotted on the disk ever believed? Values in mien's own files are changed, and answers compared.
 
-    python benchmarks/rot.py [--trials 300] [--seed 0]
+    python benchmarks/rot.py [--trials 300] [--first 0] [--seed 0]
 
 An album of painted people, with a life behind it, is damaged in one place: a value in a table of the catalog or of the
 ledger, a byte of any file of mien's, a field of a model's card, the name of the version in use.
@@ -129,8 +129,8 @@ def _value(name: str) -> Callable[[Path, random.Random], Damage | None]:
             same = " AND ".join(f"{one} IS ?" for one in columns)
             try:
                 database.execute(f"UPDATE {table} SET {column} = {_placeholder(new)} WHERE {same}", (new, *row))
-            except sqlite3.Error:
-                return None  # NOT NULL, or a key that is there
+            except (sqlite3.Error, OverflowError):
+                return None  # NOT NULL, a key that is there, a number that SQLite cannot hold
         return Damage(name, f"{table}.{column}: {_short(old)} -> {_short(new)}")
 
     return change
@@ -292,7 +292,7 @@ def ask(folder: Path) -> Said:
     return said
 
 
-def rot(trials: int, seed: int, kinds: tuple[str, ...] = tuple(_KINDS)) -> int:
+def rot(trials: int, seed: int, kinds: tuple[str, ...] = tuple(_KINDS), first: int = 0) -> int:
     """Damages as often, and prints what came of it: how often a damage was believed, or met a mistake of mien's."""
     counts: Counter[tuple[str, str]] = Counter()
     bad = 0
@@ -301,7 +301,7 @@ def rot(trials: int, seed: int, kinds: tuple[str, ...] = tuple(_KINDS)) -> int:
         make(whole)
         calm = shutil.copytree(whole, Path(temporary, "calm"))
         expected, usual = (lambda said: (said.answers, set(said.told)))(ask(calm))
-        for number in range(trials):
+        for number in range(first, first + trials):
             folder = shutil.copytree(whole, Path(temporary, "damaged"))
             kind = kinds[number % len(kinds)]
             random_ = random.Random(f"{seed} {number}")
@@ -327,9 +327,10 @@ def rot(trials: int, seed: int, kinds: tuple[str, ...] = tuple(_KINDS)) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first trial")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    sys.exit(bool(rot(arguments.trials, arguments.seed)))
+    sys.exit(bool(rot(arguments.trials, arguments.seed, first=arguments.first)))
 
 
 if __name__ == "__main__":

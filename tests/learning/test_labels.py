@@ -233,3 +233,23 @@ def test_two_photos_in_a_folder_of_their_own_need_not_agree() -> None:
     folders = [[photos(rng, ada, 9)], [older, masked], [photos(rng, bo, 9)]]
     two = found(folders)
     assert [one[:2] for one in two.same] == [(0, 1)] and not two.wrong.any()
+
+
+def test_photos_that_differ_much_are_one_person_s_in_two_folders_as_they_are_in_one() -> None:
+    """Photos of many years agree less than others do, between two folders as within each."""
+    rng = np.random.default_rng(16)
+    ada, bo = people(rng, 2)
+    years = photos(rng, ada, 16, 0.285)
+    levels = Levels.of(COSINES)
+    assert levels.together < (years[:8] @ years[8:].T).mean() < levels.same
+    folders = [[years[:8]], [years[8:]], [photos(rng, bo, 9)]]
+    two = found(folders)
+    assert [one[:2] for one in two.same] == [(0, 1)] and two.folders == ()
+
+
+def test_two_folders_of_a_crowd_each_are_not_one_person_s() -> None:
+    """Strangers agree as little within each folder as between the two."""
+    rng = np.random.default_rng(17)
+    crowd, bo = people(rng, 20), people(rng, 1)[0]
+    folders = [[photos(rng, one, 1) for one in crowd[:10]], [photos(rng, one, 1) for one in crowd[10:]]]
+    assert found([*folders, [photos(rng, bo, 9)]]).same == ()

@@ -1,4 +1,4 @@
-"""A large PNG or TIFF comes in bands, and is the same picture."""
+"""A large PNG, TIFF or HEIC comes in bands, and is the same picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -41,12 +42,18 @@ FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
     "tiff jpeg": (SCENE, "TIFF", {"compression": "jpeg", "quality": 95, "tiffinfo": {278: 16}}),
     "tiff grey": (SCENE.convert("L"), "TIFF", {"compression": "packbits", "tiffinfo": {278: 7}}),
     "tiff alpha": (CLEAR, "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
+    "heic": (SCENE, "HEIF", {}),
+    "heic grey": (SCENE.convert("L"), "HEIF", {}),
+    "heic alpha": (CLEAR, "HEIF", {}),
 }
 
 
 def file_of(name: str) -> bytes:
     picture, fmt, options = FILES[name]
     buffer = BytesIO()
+    if fmt == "HEIF":
+        pillow_heif.from_pillow(picture).save(buffer)
+        return buffer.getvalue()
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.save(buffer, fmt, exif=exif, **options) if fmt == "PNG" else picture.save(buffer, fmt, **options)

@@ -384,22 +384,31 @@ def _same(
         found = zip(part[rows].tolist(), others.tolist(), agreement[rows, others].tolist(), strict=True)
         near += [(one, other, cosine) for one, other, cosine in found if one < other]
     for one, other, cosine in near:
-        enough = levels.of_folders(max(len(own[one]), 1), max(len(own[other]), 1))
         stands_out = cosine >= max(crowd[one], crowd[other]) + levels.margin
         namesakes = alike is not None and alike(int(owner[one]), int(owner[other]))
-        if namesakes or (cosine >= enough and stands_out and _are_of_one(faces[own[one]], faces[own[other]], levels)):
+        if namesakes or (stands_out and _are_of_one(faces[own[one]], faces[own[other]], levels)):
             yield Same(int(owner[one]), int(owner[other]), cosine)
 
 
 def _are_of_one(some: Matrix, others: Matrix, levels: Levels) -> bool:
-    """Whether the photos of two folders agree nearly as well between the folders as within each (`BETWEEN`): people
-    whose photos are much alike each, as rendered ones are, may look alike and are not one."""
+    """Whether the photos of two folders agree nearly as well between the folders as within each (`BETWEEN`), and enough
+    for one person: people whose photos are much alike each, as rendered ones are, may look alike and are not one; and
+    of somebody whose photos differ much, as those of many years, less agreement is enough, by half."""
     few, many = sorted((some, others), key=len)
     within = [_agreement(rows) for rows in (few, many) if len(rows) > 1]
     if len(few) <= FEW < len(many):  # two photos of one moment say nothing of how much others agree
         within[0] = min(within[0], within[-1])
-    between = float((some @ others.T).mean())
-    return not within or between >= levels.between(len(some), len(others)) * math.prod(within) ** (1 / len(within))
+    between, enough = float((some @ others.T).mean()), levels.of_folders(len(some), len(others))
+    if not within:
+        return between >= enough
+    usual = _mean([max(one, levels.same) for one in within])  # less is that of a folder of several people
+    least = levels.between(len(some), len(others)) * _mean(within)
+    return between >= least and between * (1 + levels.alike / usual) / 2 >= enough
+
+
+def _mean(agreements: Sequence[float]) -> float:
+    """The geometric mean."""
+    return math.prod(agreements) ** (1 / len(agreements))
 
 
 def _agreement(rows: Matrix) -> float:

@@ -1,8 +1,8 @@
-"""Large PNGs, TIFFs, and plain pixels in bands of rows, so that never all pixels are held at full size.
+"""Large PNGs, TIFFs, HEICs, and plain pixels in bands of rows, so that Pillow never holds all pixels at full size.
 
 Pillow decodes a picture as a whole, at four bytes a pixel. A band is a small file of the same format, made of a part of
 the data: rows of a PNG, whose filters look back no further than the row before; strips of a TIFF, which stand alone.
-The plain pixels of a BMP or PPM need no file.
+The plain pixels of a BMP or PPM need no file, nor do those that libheif has made of a HEIC, at three bytes a pixel.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def reduced(image: ImageFile.ImageFile, factor: int, data: bytes) -> Iterator[tu
         found = _of_tiff(image, factor, data)
     elif image.format in ("BMP", "PPM"):  # of others Pillow says "raw" too, and means what their decoder gives
         found = _of_plain(image, factor, data)
+    elif image.format == "HEIF":
+        found = _of_heic(image, factor)
     else:
         return None
     return None if found is None else _reduced(found, factor)
@@ -87,15 +89,24 @@ def _of_plain(image: ImageFile.ImageFile, factor: int, data: bytes) -> Iterator[
     return _plain_bands(image, _rows(image, factor), str(raw), start, stride, step, data)
 
 
+def _of_heic(image: Any, factor: int) -> Iterator[Band] | None:
+    """Bands of the pixels that libheif makes, which may be of another size than the header says; then None."""
+    decoded = image._heif_file[image.tell()]
+    pixels = decoded.data
+    if decoded.size != image.size or decoded.mode != image.mode:
+        return None
+    return _plain_bands(image, _rows(image, factor), decoded.mode, 0, decoded.stride, 1, pixels)
+
+
 def _plain_bands(
-    image: Image.Image, rows: int, raw: str, start: int, stride: int, step: int, data: bytes
+    image: Image.Image, rows: int, raw: str, start: int, stride: int, step: int, data: bytes | memoryview
 ) -> Iterator[Band]:
     if start + stride * image.height > len(data):
         raise EOFError("image file is truncated")
     for row in range(0, image.height, rows):
         count = min(rows, image.height - row)
         first = start + stride * (row if step > 0 else image.height - row - count)
-        part = data[first : first + stride * count]
+        part = bytes(data[first : first + stride * count])
         yield row, Image.frombuffer(image.mode, (image.width, count), part, "raw", raw, stride, step)
 
 
