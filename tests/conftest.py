@@ -238,6 +238,10 @@ def painted(tmp_path: Path, new_painted: Callable[[Path], Painted]) -> Painted:
 @pytest.fixture
 def three_people(painted: Painted) -> Painted:
     """`painted`, with three photos each of Ada, Bo and Cy: Ada/ada-1.png and so on."""
+    return _with_three_people(painted)
+
+
+def _with_three_people(painted: Painted) -> Painted:
     for person in ("Ada", "Bo", "Cy"):
         for number in (1, 2, 3):
             painted.photo(f"{person}/{person.lower()}-{number}.png")
@@ -597,6 +601,14 @@ def served(three_people: Painted) -> Iterator[Served]:
     """A server over an album of three people with a model."""
     three_people.open().train()
     yield from _serving(three_people)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Iterator[Served]:
+    """`served` for all tests of a file, which change nothing in the album."""
+    painted = _with_three_people(new_painted(tmp_path_factory.mktemp("standing") / "album"))
+    painted.open().train()
+    yield from _serving(painted)
 
 
 @pytest.fixture
