@@ -83,11 +83,13 @@ CASES: dict[str, tuple[Case, ...] | str] = {
         Case("-C {album} add Dee {world}/photos/Dee"),
         Case("-C {album} add Dee {world}/photos/Dee --enrol"),
         Case("-C {album} add Ada {world}/photos/Ada", "bare"),
+        Case("-C {album} add Ada {world}/photos/Ada --enrol", "bare"),
     ),
     "remove": (
         Case("-C {album} remove Ada"),
         Case("-C {album} remove Ada ada-1.png"),
         Case("-C {album} remove Ada --delete --yes"),
+        Case("-C {album} remove Ada", "begun"),
         Case(f"-C {{album}} remove {GONE} --everywhere --yes", "messy", removes=True),
     ),
     "move": (
@@ -267,6 +269,12 @@ def _trained(world: World) -> None:
     (world.folder / "drop" / "Ada" / "page.jpg").write_bytes(b"<html>")
 
 
+def _begun(world: World) -> None:
+    """One person, and a model that no training made."""
+    world.set_up("bare")
+    world.do("-C {album} add Ada {world}/photos/Ada --enrol")
+
+
 def _grown(world: World) -> None:
     world.set_up("trained")
     paint(world.album / "training-images" / "Ada" / "more.png", "Ada", shade=7)
@@ -327,6 +335,7 @@ _MADE: dict[str, Callable[[World], None]] = {
     "bare": _bare,
     "untrained": _untrained,
     "trained": _trained,
+    "begun": _begun,
     "grown": _grown,
     "grown twice": _grown_twice,
     "messy": _messy,

@@ -172,8 +172,10 @@ class Album:
 
     def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
-        is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
-        see `mien.stages.enrol`."""
+        is reported, and the others go in. With `enrol`, the current model learns the person at once, without training;
+        where there is none, the first one is made of the album's faces, and nothing is measured: see
+        `mien.stages.enrol`. Raises EncoderError where there is no model and nothing is known of the encoder's
+        cosines."""
         name = valid_person(person)
         below = photos_below(_paths(photos))
         make_eyes = self._early_eyes() if enrol else None
@@ -185,7 +187,7 @@ class Album:
             model = self._to_enrol_in(album) if enrol else None
             added = add(album, name, [photo for photo, _ in below.photos])
             failures = (*below.closed, *added.failures)
-            if model is None:
+            if not enrol:
                 return Added(added.added, added.known, failures, back=added.back, near=added.near)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
@@ -491,6 +493,11 @@ class Album:
         with self._reading() as album:
             model = self._model(album, None)
         page = versions.page_of(self._layout.models, model)
+        if page is None and not model.is_trained:
+            remedy = f"Training measures, and writes the page: {command(self.folder, 'train')}"
+            raise ModelError(
+                f"The model {model.version}", "was made by enrolling alone, so nothing was measured of it", remedy
+            )
         if page is None:
             missing = self._layout.models / model.version / REPORT
             raise ModelError(str(missing), "is missing", f"Make a new model: {command(self.folder, 'train')}")
@@ -657,8 +664,9 @@ class Album:
         return wiring.tools(self._eyes or wiring.make_eyes)
 
     def _early_eyes(self) -> Callable[[], Eyes]:
-        """Eyes as the settings ask for them, the first of which are being opened already. As a command that writes
-        comes next, the tracebacks of tools that fail are kept in the album."""
+        """Eyes as the settings ask for them, the first of which are being opened already; those that this Album was
+        given are taken as they are. As a command that writes comes next, the tracebacks of tools that fail are kept in
+        the album."""
         from mien.engines.children import start_early
         from mien.engines.threads import early
 
@@ -666,14 +674,19 @@ class Album:
 
         def opened() -> Eyes:
             eyes = self._tools().eyes(self.settings.choice)
-            return replace(eyes, tracebacks=self._layout.tracebacks).open()
+            eyes = replace(eyes, tracebacks=self._layout.tracebacks)
+            return eyes if self._eyes else eyes.open()
 
         return early(opened)
 
-    def _to_enrol_in(self, album: OpenAlbum) -> Model:
-        """The current model, if faces as they are seen now can be enrolled in it."""
-        model = self._model(album, None)
-        model.require_encoder(album.encoder)
+    def _to_enrol_in(self, album: OpenAlbum) -> Model | None:
+        """The current model, if faces as they are seen now can be enrolled in it; None where there is none yet and the
+        first one can be made of them. Raises EncoderError, EncoderMismatchError."""
+        model = album.model()
+        if model is None:
+            _ = album.cosines  # or nothing can be said of these faces, and none is to be copied
+        else:
+            model.require_encoder(album.encoder)
         return model
 
     def _recogniser(self, album: OpenAlbum, folder: StrPath | None, forget: bool = False) -> Recogniser:

@@ -192,10 +192,18 @@ class OpenAlbum:
     def sync(self, shelves: Sequence[Shelf]) -> tuple[Shelved, Changes]:
         """Walks these shelves and makes the catalog know what lies there, but for what waits in an intake of people who
         were removed. Raises AlbumError without training-images, if that is one of them."""
+        shelved = self._without_removed(self.walk(shelves))
+        return shelved, self._make_known(shelved)
+
+    def sync_person(self, person: str) -> Changes:
+        """`sync` of what lies in training-images of one person (NFC), which takes as long as that person has photos.
+        Nothing is learned of anybody else's."""
+        return self._make_known(walk(self.layout, [TRAINING], person))
+
+    def _make_known(self, shelved: Shelved) -> Changes:
         from mien.vision.images import file_sha256
 
-        shelved = self._without_removed(self.walk(shelves))
-        return shelved, self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
+        return self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
 
     def _without_removed(self, shelved: Shelved) -> Shelved:
         """`shelved` without what waits in an intake of people who were removed: it is left out, and not even seen."""
@@ -306,7 +314,8 @@ class OpenAlbum:
             raise EncoderError(
                 f"The encoder {eyes.encoder.id}",
                 f"has no figures of its own, and this album cannot show any: {error}",
-                f"Have at least {FEWEST_PEOPLE} people with three photos each, or measure it by tools/fit_defaults.py.",
+                f"Add three photos each of at least {FEWEST_PEOPLE} people, by `mien add` without --enrol, then run "
+                "`mien train`. Or take an encoder whose cosines are measured: `mien encoders` says which are.",
             ) from error
 
     @cached_property
