@@ -1,7 +1,7 @@
 """The faces of the collection, which are the photos in training-images: added, listed, fetched, removed.
 
-The id of a photo is made of its person's id and of its SHA-256: it stays as long as the photo is of that person, through
-a renaming too, and no table has to keep it.
+The id of a photo is made of its person's id and of its SHA-256: it stays as long as the photo is of that person, also
+when the person is renamed, and no table has to keep it.
 """
 
 from __future__ import annotations

@@ -105,7 +105,8 @@ async def recognise_embeddings(request: Request, key: Classifies) -> dict[str, A
     house, most = house_of(request), wanted(query_of(request), key).candidates
     recogniser = house.resident.recogniser
     model = recogniser.model if recogniser else None
-    given = await _embeddings(request, "embeddings", model.head.vectors.shape[1] if model else None)
+    size = house.resident.eyes().encoder.dimensions if model else None
+    given = await _embeddings(request, "embeddings", size)
     near: list[list[tuple[str, float]]] = [[] for _ in given]
     if model:
         scores = model.head.scores(given)

@@ -1,8 +1,8 @@
 """Similarity as CompreFace's clients judge it: from 0 to 1, growing with mien's score, one half at mien's threshold.
 
 Clients compare it with a figure of their own: Viseron with 0.5, Double Take with 0.6 for a match and 0.4 for unknown.
-So it is the calibrated probability that a face is of somebody enrolled, read at the score for each subject: a face whose
-name mien is sure of (`mien.learning.openset.SURE`, 0.75) lies above 0.6, and a face to which mien gives no name lies
+So it is the calibrated probability that a face is of somebody enrolled, read at the score for each subject: a face of
+whose name mien is sure (`mien.learning.openset.SURE`, 0.75) lies above 0.6, and a face to which mien gives no name lies
 below one half, whatever its score.
 """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.learning.openset import SURE, Calibration, told
+from mien.learning.openset import SURE, Calibration, Threshold, identify, told
 from mien.server.compreface.similarity import BELOW_HALF, is_named, similarities, similarity
 from mien.text.answers import AnswerKind
 from mien.types import Candidate, Finding, LeastQuality, Prediction, Quality
@@ -18,13 +19,7 @@ GOOD = Quality(200.0, 1.0, 1.0, 1.0, 1.0)
 
 def answer(*scores: float, quality: Quality = GOOD) -> Prediction:
     """The answer to a face with these scores, as a model gives it."""
-    import numpy as np
-
-    from mien.learning.openset import choose_threshold, identify
-    from mien.testing import COSINES
-
-    threshold = choose_threshold([], [], 2, 0.01, COSINES)
-    threshold = type(threshold)(**{**{n: getattr(threshold, n) for n in threshold.__slots__}, "value": THRESHOLD})
+    threshold = Threshold(THRESHOLD, 0.01, None, THRESHOLD, 0.0, len(scores), 0, 0)
     people = [f"P{number}" for number in range(len(scores))]
     calibration = Calibration(SLOPE, 0.02)
     (found,) = identify(np.array([scores], np.float32), people, threshold, calibration, 10)

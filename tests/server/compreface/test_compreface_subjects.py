@@ -61,7 +61,7 @@ def test_a_subject_is_renamed_and_known_by_the_new_name(served: Served) -> None:
     assert [one["image_id"] for one in found] == ids and {one["subject"] for one in found} == {"Zoë"}
     seen = served.post("/api/v1/recognition/recognize", files={"file": served.photo("Ada")}).json()
     assert seen["result"][0]["subjects"][0]["subject"] == "Zoë"
-    added = served.post("/api/v1/recognition/faces?subject=ada", files={"file": served.photo("Ada")})
+    added = served.post("/api/v1/recognition/faces?subject=Ada", files={"file": served.photo("Ada")})
     assert added.json()["subject"] == "Zoë", "what comes under the old name is hers"
 
 
