@@ -121,6 +121,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "forget": (Case("-C {album} forget", "messy"),),
     "sources": (Case("-C {album} sources"),),
     "collect": (Case("-C {album} collect"),),
+    "import": (Case("-C {album} import --from compreface {world}/dump.sql"),),
     "merge": (Case("-C {album} merge", "collected"),),
     "daily": (Case("-C {album} daily"), Case("-C {album} daily", "over", removes=True)),
     "schedule": "runs daily again and again, in the same process",
@@ -171,6 +172,23 @@ def paint(file: Path, *people: str, shade: int = 0) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(draw_photo(squares, 280, 120)).save(file)
     os.utime(file, (1_700_000_000 + shade,) * 2)
+
+
+def dump(file: Path, photos: Iterable[Path]) -> None:
+    """A dump of CompreFace's database with these photos, each of whose folder it lies in."""
+    tables = {"embedding": "id, subject_id, embedding, calculator, img_id", "img": "id, content"}
+    rows: dict[str, list[str]] = {"embedding": [], "img": [], "subject": []}
+    for number, photo in enumerate(photos):
+        of = f"00000000-0000-0000-0000-{number:012d}"
+        rows["embedding"].append(f"{of}\t{of}\t{{0.5}}\tfacenet\t{of}")
+        rows["img"].append(f"{of}\t\\\\x{photo.read_bytes().hex()}")
+        rows["subject"].append(f"{of}\tkey\t{photo.parent.name}")
+    columns = {**tables, "subject": "id, api_key, subject_name"}
+    copies = (
+        f"COPY public.{table} ({columns[table]}) FROM stdin;\n" + "".join(f"{row}\n" for row in rows[table]) + "\\.\n"
+        for table in rows
+    )
+    file.write_text("".join(copies), "utf-8")
 
 
 def encoder(folder: Path) -> None:
@@ -245,6 +263,7 @@ def _bare(world: World) -> None:
         for number in range(3):
             paint(world.folder / "photos" / person / f"new-{number}.png", person, shade=20 + number)
     encoder(world.folder / "tiny")
+    dump(world.folder / "dump.sql", sorted(world.folder.glob("photos/*/new-0.png")))
     for name in ("home", "tmp", "drop"):
         (world.folder / name).mkdir()
     world.do("init {album} --basis b")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mien.pipeline.correct import Corrected
     from mien.pipeline.daily import Daily
     from mien.pipeline.encoders import Quantised
+    from mien.pipeline.import_from import Imported
     from mien.pipeline.learn import Learned
     from mien.pipeline.remove import Removed
     from mien.pipeline.use import Dropped
@@ -368,6 +369,19 @@ class Album:
             )
         with self._writing("collect") as album:
             return collect(album, chosen, dry_run)
+
+    def import_from(self, origin: StrPath, *, key: str = "", collection: str = "", dry_run: bool = False) -> Imported:
+        """Brings the subjects of a CompreFace and their pictures into training-images, under the subjects' names; what
+        came before is known, and whoever was removed stays out. `origin` is the address of one that is running, for
+        which `key` is that of a recognition service, or the file of a dump of its database as SQL, gzip or not, of
+        which `collection` names one by its name or key where there are several. A `dry_run` only lists what would come.
+        Raises UsageError, SourceError."""
+        from mien.pipeline.import_from import import_from
+        from mien.wiring import open_compreface
+
+        with self._writing("import") as album, contextlib.ExitStack() as until:
+            opened = open_compreface(os.fspath(origin), key, collection, self._layout, self._settings, until)
+            return import_from(album, opened, dry_run)
 
     def merge(self, day: date | None = None) -> Merged:
         """Moves what was collected (on `day`, or ever) into training-images; nothing is overwritten, nothing lost."""

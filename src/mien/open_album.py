@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from mien.errors import AlbumError, EncoderError, MienError, ModelError
 from mien.protocols import Progress
-from mien.settings import Settings
+from mien.settings import Settings, SourceSettings
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk
@@ -233,12 +233,20 @@ class OpenAlbum:
 
     def seen_by(self, choice: EncoderChoice, tools: Tools | None = None) -> OpenAlbum:
         """The same album as another encoder sees it, by these `tools` if any are given; both share their databases."""
-        wanted = {"encoder": choice.name, "precision": choice.precision, "views": choice.views}
+        other = self._set({"encoder": choice.name, "precision": choice.precision, "views": choice.views})
+        if tools is not None:
+            other.__dict__["tools"] = tools
+        return other
+
+    def with_source(self, name: str, source: SourceSettings) -> OpenAlbum:
+        """The same album with a source that its mien.toml does not name; both share their databases."""
+        return self._set({"sources": {**self.settings.sources, name: source}})
+
+    def _set(self, wanted: Mapping[str, object]) -> OpenAlbum:
+        """The same album with other settings."""
         other = replace(self, settings=self.settings.model_copy(update=wanted))
         for name in ("tools", "ledger", "catalog"):  # which each is opened once in an album's life
             other.__dict__[name] = getattr(self, name)
-        if tools is not None:
-            other.__dict__["tools"] = tools
         return other
 
     def eyes_of(self, model: Model) -> Eyes:
