@@ -7,14 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from filelock import FileLock
+
+if TYPE_CHECKING:
+    from server.compreface.conftest import Running
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
@@ -36,49 +36,6 @@ def node() -> str:
             text=True,
         )
     return run.stdout.splitlines()[-1]
-
-
-@dataclass(frozen=True)
-class Running:
-    """A `mien serve` process over an album in which nobody is yet, at an address, with a key for everything."""
-
-    album: Path
-    address: str
-    key: str
-
-    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
-        return httpx.request(
-            method, f"{self.address}/api/v1{path}", headers={"x-api-key": self.key}, timeout=300, **given
-        )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("served") / "album"
-    mien = [sys.executable, "-m", "mien", "-C", str(folder)]
-    subprocess.run([*mien[:3], "init", str(folder)], check=True, stdout=subprocess.DEVNULL)
-    with (folder / "mien.toml").open("a") as file:
-        file.write("\nviews = 1\n\n[server]\nkey_in_path = true\nper_minute = 0\n")
-    process = subprocess.Popen([*mien, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        key = address = ""
-        for line in process.stdout:
-            key = line.strip() if line.startswith("    ") else key
-            if line.startswith("Listening at "):
-                address = line.split()[2].rstrip(",")
-                break
-        yield Running(folder, address, key)
-    finally:
-        process.terminate()
-        process.communicate(timeout=120)
-
-
-@pytest.fixture(scope="module")
-def pictures(sample: Path) -> tuple[Path, Path, Path]:
-    """Two of one person, and one of a stranger."""
-    first, second = sorted((sample / "people/Amara").glob("*.jpg"))[:2]
-    return first, second, min((sample / "strangers").rglob("*.jpg"))
 
 
 def answers(command: list[str], **given: Any) -> Answers:
