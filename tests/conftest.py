@@ -6,6 +6,7 @@ Tests name the types below as `from conftest import Painted` under TYPE_CHECKING
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -13,6 +14,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -47,6 +51,7 @@ from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmar
 from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
+    import httpx
     from starlette.testclient import TestClient
 
     from mien.server.house import House
@@ -633,3 +638,66 @@ def _serving(painted: Painted) -> Iterator[Served]:
     house = House.of(resident, access)
     with TestClient(make_app(house), raise_server_exceptions=False) as client:
         yield Served(painted, house, client, {scope.value: key for scope, key in keys.items()})
+
+
+# A server as a process
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `mien serve` process over an album, at an address, with a key for everything."""
+
+    address: str
+    key: str
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """The answer of CompreFace's API."""
+        import httpx
+
+        headers = {"x-api-key": self.key}
+        return httpx.request(method, f"{self.address}/api/v1{path}", headers=headers, timeout=300, **given)
+
+
+@contextlib.contextmanager
+def _start(command: list[str], folder: Path) -> Iterator[Running]:
+    """Starts `mien serve`, and waits until it listens; it ends after this."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    said, key, address = [], "", ""
+    try:
+        for line in process.stderr:
+            said.append(line)
+            key = line.strip() if line.startswith("    ") else key
+            if line.startswith("Listening at "):
+                address = line.split()[2].rstrip(",")
+                break
+        assert key and address, "".join(said)
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # or its log would fill the pipe
+        yield Running(address, key)
+    finally:
+        process.terminate()
+        process.wait(timeout=300)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[list[str], Path], contextlib.AbstractContextManager[Running]]:
+    """Starts a `mien serve` by its command line, in a folder."""
+    return _start
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One over an album in which nobody is yet."""
+    folder = tmp_path_factory.mktemp("served")
+    subprocess.run([sys.executable, "-m", "mien", "init", "album"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with (folder / "album/mien.toml").open("a") as file:
+        file.write("\nviews = 1\n\n[server]\nkey_in_path = true\nper_minute = 0\n")
+    with _start([sys.executable, "-m", "mien", "-C", "album", "serve", "--port", "0"], folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pictures(sample: Path) -> tuple[Path, Path, Path]:
+    """Two of one person, and one of a stranger."""
+    first, second = sorted((sample / "people/Amara").glob("*.jpg"))[:2]
+    return first, second, min((sample / "strangers").rglob("*.jpg"))

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 if TYPE_CHECKING:
-    from server.compreface.conftest import Running
+    from conftest import Running
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from server.compreface.conftest import Running
+    from conftest import Running
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/serving.md").read_text("utf-8")
