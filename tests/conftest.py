@@ -6,6 +6,7 @@ Tests name the types below as `from conftest import Painted` under TYPE_CHECKING
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -13,6 +14,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -48,6 +52,7 @@ from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmar
 from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
+    import httpx
     from starlette.testclient import TestClient
 
     from mien.server.house import House
@@ -239,6 +244,10 @@ def painted(tmp_path: Path, new_painted: Callable[[Path], Painted]) -> Painted:
 @pytest.fixture
 def three_people(painted: Painted) -> Painted:
     """`painted`, with three photos each of Ada, Bo and Cy: Ada/ada-1.png and so on."""
+    return _with_three_people(painted)
+
+
+def _with_three_people(painted: Painted) -> Painted:
     for person in ("Ada", "Bo", "Cy"):
         for number in (1, 2, 3):
             painted.photo(f"{person}/{person.lower()}-{number}.png")
@@ -601,6 +610,15 @@ def served(three_people: Painted) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Iterator[Served]:
+    """`served` for all tests of a file, which change nothing in the album."""
+    painted = _with_three_people(new_painted(tmp_path_factory.mktemp("standing") / "album"))
+    painted.open().train()
+    with _serving(painted) as served:
+        yield served
+
+
 @pytest.fixture
 def untaught(painted: Painted) -> Iterator[Served]:
     """A server over an album without anybody."""
@@ -686,3 +704,66 @@ class InProcess:
 @pytest.fixture
 def in_process(painted: Painted) -> InProcess:
     return InProcess(painted)
+
+
+# A server as a process
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `mien serve` process over an album, at an address, with a key for everything."""
+
+    address: str
+    key: str
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """The answer of CompreFace's API."""
+        import httpx
+
+        headers = {"x-api-key": self.key}
+        return httpx.request(method, f"{self.address}/api/v1{path}", headers=headers, timeout=300, **given)
+
+
+@contextlib.contextmanager
+def _start(command: list[str], folder: Path) -> Iterator[Running]:
+    """Starts `mien serve`, and waits until it listens; it ends after this."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    said, key, address = [], "", ""
+    try:
+        for line in process.stderr:
+            said.append(line)
+            key = line.strip() if line.startswith("    ") else key
+            if line.startswith("Listening at "):
+                address = line.split()[2].rstrip(",")
+                break
+        assert key and address, "".join(said)
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # or its log would fill the pipe
+        yield Running(address, key)
+    finally:
+        process.terminate()
+        process.wait(timeout=300)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[list[str], Path], contextlib.AbstractContextManager[Running]]:
+    """Starts a `mien serve` by its command line, in a folder."""
+    return _start
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One over an album in which nobody is yet."""
+    folder = tmp_path_factory.mktemp("served")
+    subprocess.run([sys.executable, "-m", "mien", "init", "album"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with (folder / "album/mien.toml").open("a") as file:
+        file.write("\nviews = 1\n\n[server]\nkey_in_path = true\nper_minute = 0\n")
+    with _start([sys.executable, "-m", "mien", "-C", "album", "serve", "--port", "0"], folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pictures(sample: Path) -> tuple[Path, Path, Path]:
+    """Two of one person, and one of a stranger."""
+    first, second = sorted((sample / "people/Amara").glob("*.jpg"))[:2]
+    return first, second, min((sample / "strangers").rglob("*.jpg"))

@@ -70,7 +70,8 @@ if TYPE_CHECKING:
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
-    from mien.types import Answer, Cosines, Finding
+    from mien.stages.stored import StoredPhoto
+    from mien.types import Answer, Cosines, Finding, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,35 @@ class Album:
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
         return Added(added.added, added.known, failures, tuple(unreadable), enrolled, added.back, guesses, added.near)
+
+    def add_person(self, person: str) -> bool:
+        """Makes a folder for a person who has no photo yet; False where there is one already. Whoever was removed may
+        come in again. Raises UsageError."""
+        name = valid_person(person)
+        from mien.stages.add import add_person
+
+        with self._writing("add") as album:
+            return add_person(album, name)
+
+    def called_now(self, person: str) -> str:
+        """What a person is called who had this name before; the name itself for whoever has it, and for nobody."""
+        with self._reading() as album:
+            return album.ledger.people.called_now(person)
+
+    def stored_photos(self) -> tuple[StoredPhoto, ...]:
+        """The photos in training-images that are known, by path, each with an id that stays."""
+        from mien.stages.stored import stored_photos
+
+        with self._reading() as album:
+            return stored_photos(album)
+
+    def stored_embedding(self, photo: StoredPhoto, encoder: str) -> Floats | None:
+        """The embedding (D,) of the person's own face in one of these photos, as the encoder with this id saw it; None
+        where it did not."""
+        from mien.stages.stored import stored_embedding
+
+        with self._reading() as album:
+            return stored_embedding(album, photo, encoder)
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False

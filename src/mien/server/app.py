@@ -24,6 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
 from mien.server import watched
+from mien.server.compreface import errors as compreface
+from mien.server.compreface import faces, recognise, subjects
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
@@ -50,8 +52,8 @@ def make_app(house: House) -> FastAPI:
     )
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
-    tellers: list[tuple[str, Teller]] = []
-    for each in (answers, watched):
+    tellers: list[tuple[str, Teller]] = [(compreface.PREFIX, compreface.told)]
+    for each in (answers, watched, subjects, faces, recognise):
         app.include_router(each.router)
 
     async def told(request: Request, error: Exception) -> Response:

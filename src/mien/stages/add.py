@@ -76,6 +76,22 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
     return Added(tuple(placed), len(there), tuple(failures), removal if placed or there else None, tuple(near))
 
 
+def add_person(album: OpenAlbum, person: str) -> bool:
+    """Makes the folder of `person`, a valid name, who has no photo yet; False where there is one. Whoever was removed
+    may come in again. The album is open for writing. Raises UsageError, AlbumError, StorageError."""
+    album.require_training()
+    if person in people_of(album.layout):
+        return False
+    now = album.ledger.people.called_now(person)
+    if now != person:
+        raise UsageError(quoted_name(person), f"is called {now} now", f"Ask for {now}, or give another name.")
+    removal = album.removal_of(person)
+    make_folder(album.layout.person_folder(TRAINING, person))
+    if removal:
+        album.ledger.removals.bring_back(removal)
+    return True
+
+
 def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
     """Copies the photo in under `person`, byte for byte and with its time, and returns where it lies, and whether it
     is new there.
