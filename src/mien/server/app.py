@@ -29,7 +29,7 @@ from mien.server.house import House, id_of
 from mien.server.logs import tell
 from mien.server.problems import Problem, as_problem
 from mien.server.resident import LOOK_SECONDS
-from mien.server.v1 import answers
+from mien.server.v1 import answers, measuring, models, people, photos
 from mien.server.v1.shapes import ProblemShape
 
 Teller = Callable[[Request, Problem], Response]
@@ -51,7 +51,7 @@ def make_app(house: House) -> FastAPI:
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
     tellers: list[tuple[str, Teller]] = []
-    for each in (answers, watched):
+    for each in (answers, people, photos, models, measuring, watched):
         app.include_router(each.router)
 
     async def told(request: Request, error: Exception) -> Response:
