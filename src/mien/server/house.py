@@ -17,6 +17,7 @@ from mien.records.access import Access
 from mien.records.keys import Key
 from mien.server.bodies import Body, Bounds, read
 from mien.server.door import Door
+from mien.server.jobs import Runner
 from mien.server.metrics import Metrics
 from mien.server.problems import Problem, later
 from mien.server.resident import Resident
@@ -48,6 +49,10 @@ class House:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     told: str = ""
     """The version that the metrics name."""
+    jobs: Runner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = Runner(self.access.jobs, self.resident.folder, self.follow)
 
     @classmethod
     def of(cls, resident: Resident, access: Access) -> House:

@@ -7,6 +7,7 @@ kept for a day; whoever sends the same again gets the same reply.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from email.message import Message
@@ -81,7 +82,7 @@ async def _once(request: Request, given: str, handle: Callable[[Request], Corout
         what = f"The request with this idempotency key {before.words}."
         raise Problem(status, kind, what, before.remedy, headers=headers)
     if before is not None:
-        return _again(before)
+        return _again(request, before)
     try:
         response = await handle(request)
     except Exception:  # nothing was acknowledged: to send it again is to ask anew
@@ -101,9 +102,13 @@ def _comparable(request: Request, data: bytes) -> tuple[str, bytes]:
     return header.get_content_type(), data.replace(boundary, b"") if boundary else data
 
 
-def _again(reply: Reply) -> Response:
-    """The same reply once more. Raises Problem where it is not kept any more."""
+def _again(request: Request, reply: Reply) -> Response:
+    """The same reply once more; of work that was accepted, with the address at which it is seen. Raises Problem where
+    it is not kept any more."""
     if reply.body is None:
         what = f"The request was carried out before, with the status {reply.status}, and its reply is not kept."
         raise Problem(HTTPStatus.CONFLICT, "reply-gone", what, figures={"answered": reply.status})
-    return Response(reply.body, reply.status, {AGAIN: "true"}, reply.type)
+    headers = {AGAIN: "true"}
+    if reply.status == HTTPStatus.ACCEPTED:
+        headers["Location"] = f"{request.url.path}/{json.loads(reply.body)['id']}"
+    return Response(reply.body, reply.status, headers, reply.type)

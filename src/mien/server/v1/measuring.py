@@ -159,14 +159,15 @@ class SourcesShape(Shape):
 
 
 class StepShape(Shape, extra="allow"):
-    """A step of a run, with its figures; `seconds` and `outcome` are null for one that is not finished."""
+    """A step of a run, with its figures; `seconds` and `outcome` are null for one that is not finished. `left_out` are
+    findings, or how many there are."""
 
     name: str
     outcome: str | None
     seconds: float | None
     line: str
     needs_human: list[FindingShape]
-    left_out: list[FindingShape]
+    left_out: list[FindingShape] | int
 
 
 class RunShape(Shape):
