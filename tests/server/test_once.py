@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mien.errors import BusyError
+from mien.records.replies import fingerprint
 
 if TYPE_CHECKING:
     from conftest import Served
@@ -64,13 +65,8 @@ def test_what_failed_may_be_sent_again(served: Served, monkeypatch: pytest.Monke
 
 
 def test_what_still_runs_or_was_interrupted_is_not_begun_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from starlette.requests import Request
-
-    from mien.records.replies import fingerprint
-
     replies, now = served.house.access.replies, datetime.now().astimezone()
     asked = fingerprint("POST", "/v1/rollback", "", "text/plain", b"")
-    assert Request  # the fingerprint is that of a request without a body
     replies.begin("admin", "3f2a-1", asked, now)
     running = served.post("/v1/rollback", headers=ONCE)
     assert (running.status_code, running.json()["type"]) == (409, "urn:mien:problem:still-running")
@@ -78,6 +74,20 @@ def test_what_still_runs_or_was_interrupted_is_not_begun_again(served: Served, m
     monkeypatch.setattr(replies, "_lives", lambda _: False)
     interrupted = served.post("/v1/rollback", headers=ONCE)
     assert (interrupted.status_code, interrupted.json()["type"]) == (409, "urn:mien:problem:interrupted")
+
+
+def test_photos_whose_coming_was_interrupted_come_when_they_are_sent_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies, photo = served.house.access.replies, served.photo("Freya")
+    given = {"content": photo, "headers": ONCE | {"content-type": "image/png"}}
+    asked = fingerprint("POST", "/v1/people/Freya/photos", "", "image/png", photo)
+    replies.begin("admin", "3f2a-1", asked, datetime.now().astimezone())
+    assert served.post("/v1/people/Freya/photos", **given).status_code == 409
+    with monkeypatch.context() as patch:
+        patch.setattr(replies, "_lives", lambda _: False)
+        assert served.post("/v1/people/Freya/photos", **given).status_code == 201
+    assert served.post("/v1/people/Freya/photos", **given).headers["idempotent-replay"] == "true"
 
 
 def test_a_reply_that_was_emptied_says_that_it_was_given(served: Served) -> None:

@@ -69,7 +69,7 @@ def test_daily_is_a_run_of_the_ledger(jobs: Served) -> None:
     (run,) = jobs.get("/v1/runs", "review").json()["runs"]
     assert done["state"] == "done" and done["run"] == run["run"] == done["result"]["run"]
     assert jobs.get(f"/v1/runs/{run['run']}").json() == run
-    assert [step["name"] for step in run["steps"]][:2] == ["collect", "align"]
+    assert [step["name"] for step in run["steps"]][:3] == ["expire", "collect", "align"]
 
 
 def test_jobs_are_one_after_the_other_and_listed(jobs: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,11 +68,12 @@ def test_a_model_is_measured_as_the_command_line_does(served: Served) -> None:
     files = [(file.parent.name, file.read_bytes()) for file in sorted(probes.rglob("*.png"))]
     found = served.post("/v1/evaluate?face=centre", "review", files=files)
     assert found.status_code == 200, found.text
-    assert found.json() == painted.open().evaluate(probes, "centre").to_json()
-    assert found.json()["stranger_names"] == ["Freya"] and found.json()["top1"] == 1
+    told = json.dumps(painted.open().evaluate(probes, "centre").to_json()).replace(f"{probes}/", "")
+    assert found.json() == json.loads(told)
+    assert found.json()["stranger_names"] == ["Freya"] and found.json()["mated"] == 0
 
 
-def test_whom_a_picture_shows_is_said_or_nothing_is_measured(served: Served, untaught: Served) -> None:
+def test_whom_a_picture_shows_is_said_or_nothing_is_measured(served: Served) -> None:
     photo = served.photo("Ada")
     assert served.post("/v1/evaluate", content=photo).json()["type"] == "urn:mien:problem:malformed"
     refused = served.post("/v1/evaluate", files={"../Ada": photo})

@@ -54,7 +54,10 @@ def idempotent(
 
 
 class Once(APIRoute):
-    """A route that changes something, which a repeated request does once."""
+    """A route that changes something, which a repeated request does once. One that was interrupted is not begun
+    again."""
+
+    take_over = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -63,19 +66,27 @@ class Once(APIRoute):
             given = request.headers.get(HEADER, "")
             if not (given and len(given) <= LONGEST and given.isascii()):
                 return await handle(request)
-            return await _once(request, given, handle)
+            return await _once(request, given, handle, self.take_over)
 
         return once
 
 
-async def _once(request: Request, given: str, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+class Finished(Once):
+    """The same for what may be repeated without harm: sent again, an interrupted request is finished."""
+
+    take_over = True
+
+
+async def _once(
+    request: Request, given: str, handle: Callable[[Request], Coroutine[Any, Any, Response]], take_over: bool
+) -> Response:
     house = house_of(request)
     key, replies = await Asks(Scope.ADMIN)(request), house.access.replies
     data = await whole(request, house.bounds)
     request._body = data  # as Request.body() does, which knows no bounds; whoever reads it next finds it there
     asked = fingerprint(request.method, request.url.path, request.url.query, *_comparable(request, data))
     now = datetime.now().astimezone()
-    before = await asyncio.to_thread(replies.begin, key.name, given, asked, now)
+    before = await asyncio.to_thread(replies.begin, key.name, given, asked, now, take_over)
     if isinstance(before, RepeatKind):
         status, kind = _CONFLICTS[before]
         headers = {"Retry-After": "1"} if before is RepeatKind.RUNNING else {}

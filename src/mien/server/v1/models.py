@@ -96,7 +96,7 @@ async def model(request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))]
     return VersionShape.model_validate(without_paths(found.to_json(), house.resident.folder))
 
 
-@router.get("/models/{before}/difference/{after}", responses=problems(404, 409, *READING))
+@router.get("/models/{before}/difference/{after}", responses=problems(404, *READING))
 async def difference(
     request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))], before: VersionName, after: VersionName
 ) -> DifferenceShape:
@@ -115,7 +115,7 @@ async def difference(
     "/report",
     response_class=Response,
     responses={
-        **problems(409, *READING),
+        **problems(*READING),
         200: {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}},
     },
 )

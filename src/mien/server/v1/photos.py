@@ -20,7 +20,7 @@ from mien.pipeline.correct import Corrected
 from mien.pipeline.remove import Removed
 from mien.records.keys import Key
 from mien.server.house import Asks, house_of
-from mien.server.once import Once, idempotent
+from mien.server.once import Finished, Once, idempotent
 from mien.server.problems import Problem
 from mien.server.v1.people import (
     CorrectedShape,
@@ -33,6 +33,7 @@ from mien.server.v1.people import (
 from mien.server.v1.shapes import PICTURES, Shape, problems
 from mien.server.v1.told import (
     CHANGING,
+    MEDIA_TYPES,
     READING,
     ErrorShape,
     FindingShape,
@@ -50,6 +51,7 @@ from mien.types import SeenPhoto
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
 changing = APIRouter(route_class=Once, dependencies=[Depends(idempotent)])
+adding = APIRouter(route_class=Finished, dependencies=[Depends(idempotent)])
 
 LARGEST_SHOWN = 256 << 20
 """Bytes of a photo that is shown, which is read into memory."""
@@ -88,7 +90,7 @@ class Moving(BaseModel):
     person: Name
 
 
-@changing.post(
+@adding.post(
     "/{person}/photos",
     status_code=HTTPStatus.CREATED,
     openapi_extra=PICTURES,
@@ -159,7 +161,10 @@ def _added_json(
     response_class=Response,
     responses={
         **problems(404, *READING),
-        200: {"description": "The photo as it came.", "content": {"image/*": {"schema": {"type": "string"}}}},
+        200: {
+            "description": "The photo as it came.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES},
+        },
     },
 )
 async def show(
@@ -228,3 +233,4 @@ async def move(
 
 
 router.include_router(changing)
+router.include_router(adding)

@@ -28,7 +28,7 @@ VersionName = Annotated[
     str, InPath(pattern=f"^{VERSION}$", max_length=20, description="A version, as /v1/models names it.")
 ]
 
-READING = (400, 401, 403, 422, 429, 503)
+READING = (400, 401, 403, 409, 422, 429, 503)
 """How any route fails that reads something and takes parameters."""
 CHANGING = (400, 401, 403, 408, 409, 413, 422, 429, 503, 507)
 """How any route fails that changes something."""
@@ -53,6 +53,8 @@ TYPES: dict[FileType, tuple[str, str]] = {
     FileType.RAW: (".dng", "application/octet-stream"),
 }
 """By the type that the first bytes show, how the name of a file ends, and what HTTP calls it."""
+
+MEDIA_TYPES = tuple(dict.fromkeys(kind for _, kind in TYPES.values()))
 
 
 class FindingShape(Shape):
