@@ -293,7 +293,7 @@ def disturbed(world: World, case: Case, fatal: int, before: dict[str, Any], afte
 def _is_between(before: dict[str, Any], found: dict[str, Any], after: dict[str, Any], steps: bool) -> bool:
     """Whether an album is as before or as after; where a request is done in `steps`, each part of it."""
     names = {*before, *found, *after}
-    by_half = steps and all(found.get(name) in (before.get(name), after.get(name)) for name in names)
+    by_half = steps and all((found.get(name) or None) in (before.get(name), after.get(name)) for name in names)
     return by_half or found in (before, after)
 
 
