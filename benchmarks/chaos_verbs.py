@@ -83,11 +83,13 @@ CASES: dict[str, tuple[Case, ...] | str] = {
         Case("-C {album} add Dee {world}/photos/Dee"),
         Case("-C {album} add Dee {world}/photos/Dee --enrol"),
         Case("-C {album} add Ada {world}/photos/Ada", "bare"),
+        Case("-C {album} add Ada {world}/photos/Ada --enrol", "bare"),
     ),
     "remove": (
         Case("-C {album} remove Ada"),
         Case("-C {album} remove Ada ada-1.png"),
         Case("-C {album} remove Ada --delete --yes"),
+        Case("-C {album} remove Ada", "begun"),
         Case(f"-C {{album}} remove {GONE} --everywhere --yes", "messy", removes=True),
     ),
     "move": (
@@ -119,6 +121,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "forget": (Case("-C {album} forget", "messy"),),
     "sources": (Case("-C {album} sources"),),
     "collect": (Case("-C {album} collect"),),
+    "import": (Case("-C {album} import --from compreface {world}/dump.sql"),),
     "merge": (Case("-C {album} merge", "collected"),),
     "daily": (Case("-C {album} daily"), Case("-C {album} daily", "over", removes=True)),
     "schedule": "runs daily again and again, in the same process",
@@ -169,6 +172,23 @@ def paint(file: Path, *people: str, shade: int = 0) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(draw_photo(squares, 280, 120)).save(file)
     os.utime(file, (1_700_000_000 + shade,) * 2)
+
+
+def dump(file: Path, photos: Iterable[Path]) -> None:
+    """A dump of CompreFace's database with these photos, each of whose folder it lies in."""
+    tables = {"embedding": "id, subject_id, embedding, calculator, img_id", "img": "id, content"}
+    rows: dict[str, list[str]] = {"embedding": [], "img": [], "subject": []}
+    for number, photo in enumerate(photos):
+        of = f"00000000-0000-0000-0000-{number:012d}"
+        rows["embedding"].append(f"{of}\t{of}\t{{0.5}}\tfacenet\t{of}")
+        rows["img"].append(f"{of}\t\\\\x{photo.read_bytes().hex()}")
+        rows["subject"].append(f"{of}\tkey\t{photo.parent.name}")
+    columns = {**tables, "subject": "id, api_key, subject_name"}
+    copies = (
+        f"COPY public.{table} ({columns[table]}) FROM stdin;\n" + "".join(f"{row}\n" for row in rows[table]) + "\\.\n"
+        for table in rows
+    )
+    file.write_text("".join(copies), "utf-8")
 
 
 def encoder(folder: Path) -> None:
@@ -243,6 +263,7 @@ def _bare(world: World) -> None:
         for number in range(3):
             paint(world.folder / "photos" / person / f"new-{number}.png", person, shade=20 + number)
     encoder(world.folder / "tiny")
+    dump(world.folder / "dump.sql", sorted(world.folder.glob("photos/*/new-0.png")))
     for name in ("home", "tmp", "drop"):
         (world.folder / name).mkdir()
     world.do("init {album} --basis b")
@@ -265,6 +286,12 @@ def _trained(world: World) -> None:
         for number in range(2):
             paint(world.folder / "drop" / person / f"from the drop {number}.png", person, shade=10 + number)
     (world.folder / "drop" / "Ada" / "page.jpg").write_bytes(b"<html>")
+
+
+def _begun(world: World) -> None:
+    """One person, and a model that no training made."""
+    world.set_up("bare")
+    world.do("-C {album} add Ada {world}/photos/Ada --enrol")
 
 
 def _grown(world: World) -> None:
@@ -327,6 +354,7 @@ _MADE: dict[str, Callable[[World], None]] = {
     "bare": _bare,
     "untrained": _untrained,
     "trained": _trained,
+    "begun": _begun,
     "grown": _grown,
     "grown twice": _grown_twice,
     "messy": _messy,

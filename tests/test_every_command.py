@@ -78,8 +78,13 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
         "NAME": ["tiny"],
         "NAME...": ["tiny"],
         "NAME|FILE.toml": [outside / "tiny.toml"],
+        "DUMP|URL": [outside / "dump.sql"],
     }
-    options = {"schedule": ["--print", "cron"], "report": ["--no-open"]}
+    options = {
+        "schedule": ["--print", "cron"],
+        "report": ["--no-open"],
+        "import": ["--from", "compreface"],
+    }
     given = [word for each in COMMANDS[command] for word in words[each]]
     return ["-C", album, *command.split(), *options.get(command, []), *given]
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mien.pipeline.correct import Corrected
     from mien.pipeline.daily import Daily
     from mien.pipeline.encoders import Quantised
+    from mien.pipeline.import_from import Imported
     from mien.pipeline.learn import Learned
     from mien.pipeline.remove import Removed
     from mien.pipeline.use import Dropped
@@ -172,8 +173,10 @@ class Album:
 
     def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
-        is reported, and the others go in. With `enrol`, the current model learns the person at once, without training:
-        see `mien.stages.enrol`."""
+        is reported, and the others go in. With `enrol`, the current model learns the person at once, without training;
+        where there is none, the first one is made of the album's faces, and nothing is measured: see
+        `mien.stages.enrol`. Raises EncoderError where there is no model and nothing is known of the encoder's
+        cosines."""
         name = valid_person(person)
         below = photos_below(_paths(photos))
         make_eyes = self._early_eyes() if enrol else None
@@ -185,7 +188,7 @@ class Album:
             model = self._to_enrol_in(album) if enrol else None
             added = add(album, name, [photo for photo, _ in below.photos])
             failures = (*below.closed, *added.failures)
-            if model is None:
+            if not enrol:
                 return Added(added.added, added.known, failures, back=added.back, near=added.near)
             unreadable, enrolled = learn.enrol(album, model, name, "enrol", make_eyes)
             guesses = tuple(one.finding for one in album.catalog.faces.guesses(album.encoder, name))
@@ -367,6 +370,19 @@ class Album:
         with self._writing("collect") as album:
             return collect(album, chosen, dry_run)
 
+    def import_from(self, origin: StrPath, *, key: str = "", collection: str = "", dry_run: bool = False) -> Imported:
+        """Brings the subjects of a CompreFace and their pictures into training-images, under the subjects' names; what
+        came before is known, and whoever was removed stays out. `origin` is the address of one that is running, for
+        which `key` is that of a recognition service, or the file of a dump of its database as SQL, gzip or not, of
+        which `collection` names one by its name or key where there are several. A `dry_run` only lists what would come.
+        Raises UsageError, SourceError."""
+        from mien.pipeline.import_from import import_from
+        from mien.wiring import open_compreface
+
+        with self._writing("import") as album, contextlib.ExitStack() as until:
+            opened = open_compreface(os.fspath(origin), key, collection, self._layout, self._settings, until)
+            return import_from(album, opened, dry_run)
+
     def merge(self, day: date | None = None) -> Merged:
         """Moves what was collected (on `day`, or ever) into training-images; nothing is overwritten, nothing lost."""
         from mien.stages.merge import merge
@@ -491,6 +507,11 @@ class Album:
         with self._reading() as album:
             model = self._model(album, None)
         page = versions.page_of(self._layout.models, model)
+        if page is None and not model.is_trained:
+            remedy = f"Training measures, and writes the page: {command(self.folder, 'train')}"
+            raise ModelError(
+                f"The model {model.version}", "was made by enrolling alone, so nothing was measured of it", remedy
+            )
         if page is None:
             missing = self._layout.models / model.version / REPORT
             raise ModelError(str(missing), "is missing", f"Make a new model: {command(self.folder, 'train')}")
@@ -657,8 +678,9 @@ class Album:
         return wiring.tools(self._eyes or wiring.make_eyes)
 
     def _early_eyes(self) -> Callable[[], Eyes]:
-        """Eyes as the settings ask for them, the first of which are being opened already. As a command that writes
-        comes next, the tracebacks of tools that fail are kept in the album."""
+        """Eyes as the settings ask for them, the first of which are being opened already; those that this Album was
+        given are taken as they are. As a command that writes comes next, the tracebacks of tools that fail are kept in
+        the album."""
         from mien.engines.children import start_early
         from mien.engines.threads import early
 
@@ -666,14 +688,19 @@ class Album:
 
         def opened() -> Eyes:
             eyes = self._tools().eyes(self.settings.choice)
-            return replace(eyes, tracebacks=self._layout.tracebacks).open()
+            eyes = replace(eyes, tracebacks=self._layout.tracebacks)
+            return eyes if self._eyes else eyes.open()
 
         return early(opened)
 
-    def _to_enrol_in(self, album: OpenAlbum) -> Model:
-        """The current model, if faces as they are seen now can be enrolled in it."""
-        model = self._model(album, None)
-        model.require_encoder(album.encoder)
+    def _to_enrol_in(self, album: OpenAlbum) -> Model | None:
+        """The current model, if faces as they are seen now can be enrolled in it; None where there is none yet and the
+        first one can be made of them. Raises EncoderError, EncoderMismatchError."""
+        model = album.model()
+        if model is None:
+            _ = album.cosines  # or nothing can be said of these faces, and none is to be copied
+        else:
+            model.require_encoder(album.encoder)
         return model
 
     def _recogniser(self, album: OpenAlbum, folder: StrPath | None, forget: bool = False) -> Recogniser:

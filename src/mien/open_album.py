@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from mien.errors import AlbumError, EncoderError, MienError, ModelError
 from mien.protocols import Progress
-from mien.settings import Settings
+from mien.settings import Settings, SourceSettings
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk
@@ -192,10 +192,18 @@ class OpenAlbum:
     def sync(self, shelves: Sequence[Shelf]) -> tuple[Shelved, Changes]:
         """Walks these shelves and makes the catalog know what lies there, but for what waits in an intake of people who
         were removed. Raises AlbumError without training-images, if that is one of them."""
+        shelved = self._without_removed(self.walk(shelves))
+        return shelved, self._make_known(shelved)
+
+    def sync_person(self, person: str) -> Changes:
+        """`sync` of what lies in training-images of one person (NFC), which takes as long as that person has photos.
+        Nothing is learned of anybody else's."""
+        return self._make_known(walk(self.layout, [TRAINING], person))
+
+    def _make_known(self, shelved: Shelved) -> Changes:
         from mien.vision.images import file_sha256
 
-        shelved = self._without_removed(self.walk(shelves))
-        return shelved, self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
+        return self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
 
     def _without_removed(self, shelved: Shelved) -> Shelved:
         """`shelved` without what waits in an intake of people who were removed: it is left out, and not even seen."""
@@ -225,12 +233,20 @@ class OpenAlbum:
 
     def seen_by(self, choice: EncoderChoice, tools: Tools | None = None) -> OpenAlbum:
         """The same album as another encoder sees it, by these `tools` if any are given; both share their databases."""
-        wanted = {"encoder": choice.name, "precision": choice.precision, "views": choice.views}
+        other = self._set({"encoder": choice.name, "precision": choice.precision, "views": choice.views})
+        if tools is not None:
+            other.__dict__["tools"] = tools
+        return other
+
+    def with_source(self, name: str, source: SourceSettings) -> OpenAlbum:
+        """The same album with a source that its mien.toml does not name; both share their databases."""
+        return self._set({"sources": {**self.settings.sources, name: source}})
+
+    def _set(self, wanted: Mapping[str, object]) -> OpenAlbum:
+        """The same album with other settings."""
         other = replace(self, settings=self.settings.model_copy(update=wanted))
         for name in ("tools", "ledger", "catalog"):  # which each is opened once in an album's life
             other.__dict__[name] = getattr(self, name)
-        if tools is not None:
-            other.__dict__["tools"] = tools
         return other
 
     def eyes_of(self, model: Model) -> Eyes:
@@ -306,7 +322,8 @@ class OpenAlbum:
             raise EncoderError(
                 f"The encoder {eyes.encoder.id}",
                 f"has no figures of its own, and this album cannot show any: {error}",
-                f"Have at least {FEWEST_PEOPLE} people with three photos each, or measure it by tools/fit_defaults.py.",
+                f"Add three photos each of at least {FEWEST_PEOPLE} people, by `mien add` without --enrol, then run "
+                "`mien train`. Or take an encoder whose cosines are measured: `mien encoders` says which are.",
             ) from error
 
     @cached_property

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from mien.encoders.shelf import kept
-from mien.errors import SourceError
+from mien.errors import SourceError, UsageError
 from mien.learning.head import HeadOption
 from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
 from mien.learning.heads.prototypes import fit_prototypes, prototypes
@@ -28,6 +29,7 @@ from mien.text.words import listed
 if TYPE_CHECKING:
     from mien.encoders.shelf import Kept
     from mien.learning.head import Fit
+    from mien.pipeline.import_from import Origin
     from mien.protocols import Source
     from mien.settings import Settings
     from mien.storage.layout import Layout
@@ -131,3 +133,48 @@ def _hosts(options: Mapping[str, object]) -> set[str]:
             except ValueError:  # no address after all, which the source itself will say
                 continue
     return found - {""}
+
+
+COMPREFACE = "compreface"
+"""What the photos of a CompreFace have for a source in the records."""
+
+
+def open_compreface(
+    origin: str, key: str, collection: str, layout: Layout, settings: Settings, until: ExitStack
+) -> Origin:
+    """A CompreFace from which its subjects are brought: one that is running at the address `origin`, or the dump of its
+    database in that file, closed with `until`. Its user has named the address, and it may be in their own network.
+    Raises UsageError for an address without a `key`, or with a `collection`."""
+    from mien.sources.compreface import API, KEY_HEADER, CompreFace
+    from mien.sources.compreface_dump import Dump
+    from mien.web.client import Client
+
+    if not origin.lower().startswith(("http://", "https://")):
+        dump = Dump(COMPREFACE, Path(origin), collection, layout.catalog_file.parent)
+        until.callback(dump.close)
+        return dump
+    parts = urlsplit(origin if _hosts({"url": origin}) else "")
+    if parts.query or parts.fragment or parts.username is not None or not parts.hostname:
+        raise UsageError("The address", "is none of a CompreFace", "Give it as http://HOST:PORT, and nothing more.")
+    if collection:
+        remedy = "Leave --collection out: the key opens one collection."
+        raise UsageError("--collection", "is of a dump alone", remedy)
+    if not (key and key.isascii() and key.isprintable() and len(key) <= _LONGEST_KEY):
+        about = "The key of CompreFace"
+        what = "cannot be sent, as it is no single line of plain letters" if key else "is missing"
+        remedy = (
+            f"Set the environment variable {KEY_VARIABLE}, or write it into a file for --key-file. It is the key of a"
+            " recognition service, as CompreFace shows it in its list of services."
+        )
+        raise UsageError(about, what, remedy)
+    web = Client(
+        _hosts({"url": origin}), allow_private=True, contact=settings.contact, key=(KEY_HEADER, key), per_host=4
+    )
+    until.enter_context(web)
+    path = parts.path.rstrip("/").removesuffix(API.rpartition("/")[0])
+    return CompreFace(COMPREFACE, f"{parts.scheme}://{parts.netloc}{path}", web)
+
+
+KEY_VARIABLE = "MIEN_COMPREFACE_KEY"
+_LONGEST_KEY = 200
+"""Letters; those of CompreFace have 36."""

@@ -181,3 +181,11 @@ def test_no_file_is_left_of_what_came(served: Served, tmp_path: Path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     assert served.post("/v1/people/Freya/photos", files={"picture": served.photo("Freya")}).status_code == 201
     assert not list(scratch.iterdir())
+
+
+def test_the_first_photo_of_an_album_is_known_by_the_next_request(untaught: Served) -> None:
+    photo = untaught.painted.paint(untaught.painted.folder.parent / "freya.png", "Freya").read_bytes()
+    came = untaught.post("/v1/people/Freya/photos", files={"picture": photo})
+    assert came.status_code == 201, came.text
+    assert came.json()["version"] == untaught.house.resident.version is not None
+    assert who(untaught, "Freya") == ["Freya"] and who(untaught, "Ada") == [None]

@@ -20,22 +20,24 @@ from onnx import numpy_helper
 from PIL import Image
 
 from mien import Album, wiring
-from mien.errors import DamagedModelError, EncoderMismatchError, ModelError, NoFaceError
+from mien.errors import DamagedModelError, EncoderError, EncoderMismatchError, ModelError, NoFaceError
 from mien.learning.head import FittedHead, weights
-from mien.learning.openset import Calibration, choose_threshold
+from mien.learning.openset import Calibration, choose_threshold, default_threshold
 from mien.records.faces import TrainingSet
 from mien.registry import versions
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model, load_fitted, load_model
 from mien.registry.graph import head_graph, head_of_graph
+from mien.seeing.eyes import Eyes
 from mien.stages.enrol import enrol
-from mien.testing import COSINES, FakeDetector, fake_eyes
+from mien.testing import COSINES, FakeDetector, FakeEncoder, fake_eyes
 from mien.text.findings import StaleKind
-from mien.types import Face, Finding, Floats, Pixels
+from mien.types import EncoderChoice, Face, Finding, Floats, Pixels
 from mien.wiring import HEADS
 
 if TYPE_CHECKING:
     from conftest import Painted
+    from mien.album import Added
     from mien.open_album import OpenAlbum
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -330,10 +332,122 @@ def test_the_report_is_that_of_the_version_that_was_measured(trained: Painted, t
     assert trained.open().report() == measured
 
 
-def test_without_a_model_nothing_is_copied(three_people: Painted, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="train"):
-        three_people.open().add("Bea", three_people.paint(tmp_path / "1.png", "Stranger"), enrol=True)
-    assert not (three_people.training / "Bea").exists()
+# Where there is no model yet
+
+
+def enrolled_only(painted: Painted, tmp_path: Path, *people: str) -> Added:
+    """Each of these people enrolled by one photo; what the last one came to."""
+    for person in people:
+        added = painted.open().add(person, painted.paint(tmp_path / f"in/{person}.png", person), enrol=True)
+    return added
+
+
+def test_one_photo_of_one_person_is_enough_for_the_first_model(painted: Painted, tmp_path: Path) -> None:
+    added = enrolled_only(painted, tmp_path, "Ada")
+    assert added.enrolled is not None and not added.enrolled.trained
+    assert (added.enrolled.photos, added.enrolled.changed) == (1, 1)
+    assert names(painted, "Ada", "Stranger") == ["Ada", None]
+    made = card(painted)
+    assert (made["metrics"], made["head"]) == ({}, {"name": "prototypes", "tried": {}})
+    model = load_model(painted.folder / "models" / added.enrolled.version)
+    assert not model.is_trained and model.enrolled_since_fit == 1
+    assert model.threshold.value == default_threshold(1, 1, 0.01, COSINES) and model.threshold.weight == 0
+    assert model.calibration == Calibration(COSINES.slope, COSINES.temperature)
+
+
+def test_the_first_model_knows_everybody_whose_face_is_chosen(three_people: Painted, tmp_path: Path) -> None:
+    three_people.open().align()
+    enrolled_only(three_people, tmp_path, "Stranger")
+    assert names(three_people, "Ada", "Cy", "Stranger") == ["Ada", "Cy", "Stranger"]
+
+
+def test_a_threshold_that_was_measured_beforehand_follows_the_people(painted: Painted, tmp_path: Path) -> None:
+    """That of one person would name far more strangers than asked for among several."""
+    painted.open().add("Ada", painted.paint(tmp_path / "in/1.png", "Ada"))
+    painted.open().train()  # one person can play no stranger
+    for number, person in enumerate(("Bo", "Cy", "Freya"), 2):
+        added = enrolled_only(painted, tmp_path, person)
+        assert added.enrolled is not None and added.enrolled.trained
+        model = load_model(painted.folder / "models" / added.enrolled.version)
+        assert model.threshold.value == default_threshold(number, 1, 0.01, COSINES)
+    assert painted.open().report().parent.name < str(painted.open().version), "the page is that of the training"
+    painted.open().remove("Cy")
+    model = load_model(painted.folder / "models" / str(painted.open().version))
+    assert model.threshold.value == default_threshold(3, 1, 0.01, COSINES)
+
+
+def test_what_was_never_measured_is_called_so_until_it_is_trained(painted: Painted, tmp_path: Path) -> None:
+    enrolled_only(painted, tmp_path, "Ada", "Bo")
+    status = painted.open().status()
+    assert status.model is not None and not status.model.trained
+    assert status.stale == (Finding(StaleKind.NEVER_TRAINED, figures={"photos": 2}),)
+    with pytest.raises(ModelError, match=r"by enrolling alone.*train"):
+        painted.open().report()
+    assert painted.open().train().trained is not None
+    status = painted.open().status()
+    assert status.model is not None and status.model.trained and status.stale == ()
+    assert painted.open().report().is_file()
+
+
+def test_whoever_was_the_only_one_is_known_by_no_model_once_removed(painted: Painted, tmp_path: Path) -> None:
+    enrolled_only(painted, tmp_path, "Ada")
+    assert painted.open().remove("Ada").version is None
+    with pytest.raises(ModelError, match="no model yet"):
+        painted.open().known_people()
+    with pytest.raises(ModelError, match="removed"):
+        painted.open().promote(painted.open().models()[0].version)
+    enrolled_only(painted, tmp_path, "Bo")
+    assert painted.open().known_people() == ("Bo",)
+    assert painted.open().add("Ada", tmp_path / "in/Ada.png", enrol=True).back is not None
+    assert painted.open().known_people() == ("Ada", "Bo")
+
+
+def test_the_last_photo_of_the_only_person_takes_the_model_along(painted: Painted, tmp_path: Path) -> None:
+    enrolled_only(painted, tmp_path, "Ada")
+    painted.open().remove("Ada", painted.training / "Ada/Ada.png", delete=True)
+    assert painted.open().version is None
+    enrolled_only(painted, tmp_path, "Ada")
+    assert painted.open().known_people() == ("Ada",)
+
+
+def test_it_is_corrected_as_any_other(painted: Painted, tmp_path: Path) -> None:
+    enrolled_only(painted, tmp_path, "Ada", "Bo")
+    painted.open().rename("Ada", "Adele")
+    assert painted.open().known_people() == ("Adele", "Bo")
+    painted.open().join("Bo", "Adele")
+    assert painted.open().known_people() == ("Adele",)
+    painted.open().undo()
+    assert painted.open().known_people() == ("Adele", "Bo")
+    painted.open().undo()
+    assert painted.open().known_people() == ("Ada", "Bo")
+    painted.open().move(painted.training / "Ada/Ada.png", "Bo")
+    assert painted.open().known_people() == ("Bo",)
+    assert painted.open().undo().version is not None
+    assert names(painted, "Ada", "Bo") == ["Ada", "Bo"]
+    assert not load_model(painted.folder / "models" / str(painted.open().version)).is_trained
+
+
+def test_nothing_is_copied_where_nothing_is_known_of_the_encoders_cosines(painted: Painted, tmp_path: Path) -> None:
+    def bare(choice: EncoderChoice) -> Eyes:
+        return replace(painted.eyes(choice), encoder=FakeEncoder("bare", cosines=None))
+
+    with pytest.raises(EncoderError, match=r"at least 5 people.*without --enrol"):
+        Album(painted.folder, eyes=bare).add("Ada", painted.paint(tmp_path / "1.png", "Ada"), enrol=True)
+    assert not (painted.training / "Ada").exists() and not (painted.folder / "models").exists()
+
+
+def test_eyes_that_are_given_ready_are_not_opened_again(trained: Painted, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Ready(Eyes):
+        def open(self) -> Eyes:
+            raise AssertionError("a warm server pays for it with each face")
+
+    def ready(choice: EncoderChoice) -> Eyes:
+        eyes = trained.eyes(choice)
+        return Ready(eyes.detector, eyes.landmarker, eyes.encoder, eyes.views)
+
+    added = Album(trained.folder, eyes=ready).add("Bo", trained.paint(tmp_path / "1.png", "Bo"), enrol=True)
+    assert added.enrolled is not None and added.enrolled.changed == 1
 
 
 def test_another_encoder_is_refused_before_anything_is_copied(trained: Painted, tmp_path: Path) -> None:

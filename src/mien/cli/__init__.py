@@ -122,6 +122,7 @@ app.command(name="find", short_help="List the photos in which somebody is, or co
 app.command(name="forget", short_help="Forget what was seen in photos asked about.")(finding.forget)
 app.command(name="sources", short_help="Where photos come from, and what they brought.")(collecting.sources)
 app.command(name="collect", short_help="Fetch what is new from the sources.")(collecting.collect)
+app.command(name="import", short_help="Bring people over from CompreFace.")(collecting.import_)
 app.command(name="merge", short_help="Move collected photos into training-images.")(collecting.merge)
 app.command(name="daily", short_help="All of it, from collecting to a better model.")(collecting.daily)
 app.command(name="schedule", short_help="Run daily every day.")(collecting.schedule)

@@ -90,7 +90,10 @@ def add(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose photos these are.", autocompletion=people)],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO|FOLDER", help="Photos, or folders of photos.")],
     enrol: Annotated[
-        bool, typer.Option("--enrol", help="Let the current model know this person at once, without training.")
+        bool,
+        typer.Option(
+            "--enrol", help="Let the model in use know this person at once, without training; the first is begun."
+        ),
     ] = False,
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
@@ -111,7 +114,8 @@ def add(
         entry("unreadable", str(error), "33")
     if model := added.enrolled:
         knows = f"{printable(person)} by {count(model.photos, 'photo')}"
-        entry("model", f"{model.version} is in use and knows {knows}; `mien train` fits it to all again")
+        fits = "fits it to all again" if model.trained else "measures it, which nobody has yet"
+        entry("model", f"{model.version} is in use and knows {knows}; `mien train` {fits}")
     print_guesses(added.guesses)
     if added.failures or added.unreadable:
         raise typer.Exit(PhotoError.exit_code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
@@ -37,6 +39,7 @@ from mien.text.words import count, listed
 if TYPE_CHECKING:
     from mien.intake import Collected, SourceCollected, Trouble
     from mien.pipeline.daily import Daily
+    from mien.pipeline.import_from import Imported
     from mien.records.runs import Step
     from mien.stages.merge import Merged
     from mien.stages.sources import SourceStatus
@@ -96,6 +99,61 @@ def collect(
         raise typer.Exit(SourceError.exit_code)
     if not found.complete:
         raise typer.Exit(FetchError.exit_code)
+
+
+def import_(
+    context: typer.Context,
+    origin: Annotated[
+        str, typer.Argument(metavar="DUMP|URL", help="A dump of its database as SQL, or the address of a running one.")
+    ],
+    program: Annotated[
+        str, typer.Option("--from", metavar="PROGRAM", help="Which program the people come from: compreface.")
+    ],
+    collection: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|KEY", help="Of a dump with several collections, this one.", show_default="the only one"
+        ),
+    ] = "",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            metavar="FILE",
+            help="A file that holds the key of the running one, instead of MIEN_COMPREFACE_KEY.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring people and their pictures over from CompreFace. What came before is passed over; nothing is overwritten."""
+    if program.lower() != "compreface":
+        raise UsageError(f"--from {program}", "is not known", "Say --from compreface.")
+    key = os.environ.get("MIEN_COMPREFACE_KEY", "") if key_file is None else _key_in(key_file)
+    with Reporter(notes=False) as progress:
+        album = opened(context, progress)
+        found = album.import_from(origin, key=key.strip(), collection=collection, dry_run=dry_run)
+    if as_json:
+        say_json(found.to_json())
+    else:
+        _print_imported(found, album.folder, dry_run)
+    if found.failed or found.left or found.collected.unfinished:
+        raise typer.Exit(FetchError.exit_code)
+
+
+LONGEST_KEY_FILE = 4096
+"""Bytes of a file that holds a key."""
+
+
+def _key_in(file: Path) -> str:
+    """The key in a file. Raises UsageError."""
+    try:
+        with file.open("rb") as opened_file:
+            return opened_file.read(LONGEST_KEY_FILE).decode()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(str(file), f"cannot be read: {why}", "Write the key into it, and nothing else.") from error
 
 
 def merge(
@@ -279,6 +337,30 @@ def _print_collected(found: Collected, folder: Path) -> None:
     total = sum(len(source.wanted) for source in found.sources) if found.dry_run else found.photos
     where = f" into {intake_of(found.day)}" if found.photos else ""
     entry("in all", f"{count(total, 'new photo')} {verb}{where}")
+
+
+def _print_imported(found: Imported, folder: Path, dry_run: bool) -> None:
+    source = found.collected
+    entry("would come" if dry_run else "came", _fared(source, dry_run))
+    people = Counter(person for person, _ in source.wanted) if dry_run else dict(source.brought)
+    for person, photos in sorted(people.items())[:SHOWN]:
+        say(f"{'':<12}{printable(person)}  {count(photos, 'photo')}")
+    say_more(len(people))
+    if found.unsaved:
+        what = f"{count(found.unsaved, 'picture')} that CompreFace did not save"
+        entry("not saved", f"{what}: its embeddings are of another encoder, and of no use here", "33")
+    for person, removal, photos in source.removed[:SHOWN]:
+        entry("passed over", f"{count(photos, 'photo')} of {person}, who was removed on {removal.on}", "33")
+        entry("", f"{command(folder, 'add', person, 'PHOTO')} brings that person back", "33")
+    say_more(len(source.removed))
+    _print_shared(source)
+    _print_troubles("refused", source.refused)
+    _print_troubles("failed", source.failed)
+    if found.left:
+        check = command(folder, "check", "--waiting")
+        entry("waiting", f"{count(found.left, 'photo')} could not be put in: {check}", "33")
+    if source.photos:
+        entry("next", command(folder, "train"))
 
 
 def _fared(source: SourceCollected, dry_run: bool) -> str:

@@ -119,11 +119,12 @@ def put_learned_into_use(album: OpenAlbum, learned: Learned) -> Learned:
 
 
 def enrol(
-    album: OpenAlbum, model: Model, person: str, how: str, eyes: Callable[[], Eyes] | None = None
+    album: OpenAlbum, model: Model | None, person: str, how: str, eyes: Callable[[], Eyes] | None = None
 ) -> tuple[Sequence[PhotoError], Enrolled]:
-    """Lets the model in use know of `person` what the catalog does: what could not be read of the person's new photos,
-    and the model that is in use then. `how` is the command that asks, for the history of versions: "enrol", or "remove"
-    where photos are to be unlearned. `eyes`, if any are given, are being opened already."""
+    """Lets the model in use, or the first one where there is none, know of `person` what the catalog does: what could
+    not be read of the person's new photos, and the model that is in use then. `how` is the command that asks, for the
+    history of versions: "enrol", or "remove" where photos are to be unlearned. `eyes`, if any are given, are being
+    opened already."""
     from mien.stages.align import align_person
     from mien.stages.enrol import enrol
 

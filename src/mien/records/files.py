@@ -87,7 +87,7 @@ class Files:
         not be looked at is not gone, and stays as it was.
         """
         ids = self._people.enter(shelved.people, entry.basis, entry.now, entry.until)
-        known = self._known(shelved.shelves)
+        known = self._known(shelved.shelves, shelved.person)
         gone = _gone(known, shelved)
         came: Counter[str] = Counter()  # hashes of files at new paths
         changed = 0
@@ -217,9 +217,13 @@ class Files:
         with self._catalog.transaction() as connection:
             return frozenset(map(self._people.name_of, connection.scalars(query)))
 
-    def _known(self, shelves: Collection[Shelf]) -> _Known:
+    def _known(self, shelves: Collection[Shelf], person: str = "") -> _Known:
+        """The rows of these shelves, of one person if one is named."""
+        query = sa.select(files).where(files.c.shelf.in_(shelves))
+        if person:
+            query = query.where(files.c.person == self._people.id_of(person))
         with self._catalog.transaction() as connection:
-            return {row.path: row for row in connection.execute(sa.select(files).where(files.c.shelf.in_(shelves)))}
+            return {row.path: row for row in connection.execute(query)}
 
     def _suspects(
         self, found: Iterable[ShelfFile], known: _Known, looks_same: Callable[[_Row, ShelfFile], bool]

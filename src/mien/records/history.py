@@ -189,6 +189,12 @@ class History:
         with self._ledger.transaction() as connection:
             return frozenset((path, size) for path, size in connection.execute(query))
 
+    def placed_by(self, source: str) -> frozenset[str]:
+        """Where each photo was put that a source placed."""
+        query = sa.select(fetches.c.path).where(fetches.c.source == source, fetches.c.outcome == "placed")
+        with self._ledger.transaction() as connection:
+            return frozenset(connection.scalars(query))
+
     def provenance(self, sha256: str) -> tuple[Fetch, ...]:
         """Every way by which these bytes came, by source and location."""
         query = sa.select(fetches).where(fetches.c.sha256 == sha256)

@@ -68,7 +68,8 @@ class EncoderCard(Part):
 
 
 class HeadCard(Part):
-    """The head that was chosen, and what each head tried costs a face, in nats (see `crossval.log_loss`)."""
+    """The head that was chosen, and what each head tried costs a face, in nats (see `crossval.log_loss`): none in a
+    model that was made by enrolling alone, in which nothing was measured."""
 
     name: _Name
     tried: dict[str, float]

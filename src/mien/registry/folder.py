@@ -138,6 +138,12 @@ class Model:
         """Photos enrolled or withdrawn without training."""
         return self.card.counts.get(ENROLLED_SINCE_FIT, 0)
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether a training stands behind it, which tried heads and measured; otherwise it was made by enrolling
+        alone."""
+        return bool(self.card.head.tried)
+
     def without(self, some: Collection[str]) -> Model:
         """The same model, which answers as if it did not know `some` of its people. Raises ModelError where it knows
         nobody else."""
@@ -270,6 +276,12 @@ def load_model(folder: Path) -> Model:
 def load_card(folder: Path) -> Card:
     """The card of the model in `folder`, checked; the other files are not read. Raises DamagedModelError."""
     return parse_card(folder / CARD, read_plain(folder / CARD))
+
+
+def load_rule(folder: Path) -> tuple[Threshold, Calibration]:
+    """The open-set rule of the model in `folder`; the other files are not read. Raises DamagedModelError."""
+    rule = parse(_Rule, folder / THRESHOLDS, read_plain(folder / THRESHOLDS))
+    return rule.threshold, rule.calibration
 
 
 def load_fitted(folder: Path, model: Model) -> FittedHead:

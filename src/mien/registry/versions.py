@@ -10,24 +10,25 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from mien.errors import DamagedModelError, MienError, ModelError, StorageError
+from mien.learning.openset import Threshold
 from mien.registry.card import VERSION, Card, damaged, same_but_for_run
 from mien.registry.folder import (
     CURRENT,
     LABELS,
     LAST,
     REPORT,
-    THRESHOLDS,
     Draft,
     Model,
     load_card,
     load_model,
+    load_rule,
     packed,
     parse_labels,
-    read_as,
     read_plain,
     unfinished,
     write_folder,
@@ -113,7 +114,9 @@ def knowing(models: Path, person: str, damaged_too: bool = False) -> list[str]:
 
 def page_of(models: Path, model: Model) -> Path | None:
     """The page about `model`: where people were enrolled or removed since the training which measured, that of the
-    version which was trained."""
+    version which was trained. None also for a model that was made by enrolling alone."""
+    if not model.is_trained:
+        return None
     pages = (models / one / REPORT for one in of_same_training(models, model))
     return next((page for page in pages if is_file(page)), None)
 
@@ -130,15 +133,23 @@ def twin(models: Path, draft: Draft) -> str | None:
 
 
 def of_same_training(models: Path, model: Model) -> list[str]:
-    """The version of `model` and those with the same threshold and calibration, newest first: the one in which these
-    were fitted, and all that were made from it by enrolling."""
-    rule = model.card.files[THRESHOLDS]
+    """The version of `model` and earlier ones with the same threshold and calibration, newest first: the one in which
+    these were fitted, and all that were made from it by enrolling. A threshold to which the album contributed nothing
+    is the same for any number of people: enrolling moves it."""
+    rule = _fitted(model.threshold), model.calibration
     found = []
     for version in reversed(names(models)):
-        with contextlib.suppress(DamagedModelError):
-            read_as(models / version / THRESHOLDS, rule)
-            found.append(version)
+        if _age(version) <= _age(model.version):
+            with contextlib.suppress(DamagedModelError):
+                threshold, calibration = load_rule(models / version)
+                if (_fitted(threshold), calibration) == rule:
+                    found.append(version)
     return found
+
+
+def _fitted(threshold: Threshold) -> Threshold:
+    """A threshold without what follows the number of people alone."""
+    return replace(threshold, value=0.0, default=0.0, people=0) if threshold.weight == 0 else threshold
 
 
 def write(models: Path, draft: Draft, report: Callable[[str], bytes] | None = None) -> str:

@@ -65,7 +65,7 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
             else:
                 (placed if is_new else there)[target] = photo
     finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
-        album.sync([TRAINING])
+        album.sync_person(person)
         fetches = _fetches(album, person, placed)
         unknown = [one for one in _fetches(album, person, there) if not _is_known(album, one)]  # a killed run's
         album.ledger.history.record([*fetches, *unknown])

@@ -1,13 +1,18 @@
-"""enrol: one person into a model that is there, or out of it, without training.
+"""enrol: one person into a model that is there, or out of it, without training; where there is none, it is begun.
 
 Goes in: an album, the model in use, and a person whose faces are chosen. Comes out: a new version, in which that
 person's rows alone are other ones, or gone. Everybody else's stay bit for bit, and their faces are not even read, so
 the cost is that of the change and of writing the model down. Transform, threshold, calibration and figures are carried
 over: they were fitted on other photos, and the card counts by how many, so that the next `train` fits everything anew.
+
+Where no model is in use one is begun of everybody whose face is chosen. Threshold and calibration are then those that
+were measured of the encoder beforehand, and as long as nothing else stands behind the threshold it follows the number
+of people: that of one person would name most strangers among a hundred.
 """
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,47 +20,90 @@ from typing import Any
 
 import numpy as np
 
-from mien.errors import NoFaceError
+from mien.errors import EncoderError, NoFaceError
 from mien.learning.head import FittedHead, transformed, weights
 from mien.learning.labels import find
+from mien.learning.openset import Calibration, Threshold, choose_threshold
 from mien.open_album import OpenAlbum
 from mien.records.faces import TrainingSet
 from mien.registry import versions
-from mien.registry.card import ENROLLED_SINCE_FIT
+from mien.registry.card import ENROLLED_SINCE_FIT, HeadCard
 from mien.registry.folder import Draft, Model, load_fitted
 from mien.storage.layout import TRAINING
+from mien.types import Cosines
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
     """The version that knows the person now, by this many `photos`, and how many of these came or went since the
-    version before; where none did, that version stays."""
+    version before; where none did, that version stays. `trained` says whether a training stands behind it: otherwise
+    it was made by enrolling alone, and nobody has measured it."""
 
     version: str
     photos: int
     changed: int
+    trained: bool = True
 
 
-def enrol(album: OpenAlbum, model: Model, person: str) -> Enrolled:
-    """Writes a version of `model` (made by the encoder in use) that knows `person` (NFC) as the catalog does.
+def enrol(album: OpenAlbum, model: Model | None, person: str) -> Enrolled:
+    """Writes a version of `model` (made by the encoder in use) that knows `person` (NFC) as the catalog does; for no
+    model, the first one.
 
     The person gets a mean, whatever head it is, in the directions that the head's transform gives. Making the version
-    the current one is the caller's decision. Raises NoFaceError if no photo of the person shows a face;
-    DamagedModelError, StorageError.
+    the current one is the caller's decision. Raises NoFaceError if no photo of the person shows a face; without a
+    model EncoderError as `OpenAlbum.cosines`; DamagedModelError, StorageError.
     """
-    faces = album.catalog.faces.training_set(model.encoder_id, person)
+    encoder = album.encoder if model is None else model.encoder_id
+    faces = album.catalog.faces.training_set(encoder, person)
     if not faces.sha256:
         raise NoFaceError(
             person, "has no photo in which a face was found", "Add photos that show the face, larger ones if you can."
         )
+    if model is None:
+        return Enrolled(versions.write(album.layout.models, _first(album)), len(faces.sha256), len(faces.sha256), False)
     changed = len({*faces.sha256} ^ {*model.card.photos.get(person, ())})
     if not changed:
-        return Enrolled(model.version, len(faces.sha256), 0)
+        return Enrolled(model.version, len(faces.sha256), 0, model.is_trained)
     head = load_fitted(album.layout.models / model.version, model)
     people, head = _placed(model.people, head, person, _own(album, head, faces))
     photos = {**model.card.photos, person: faces.sha256}
     draft = _draft(album, model, people, head, photos, changed)
-    return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed)
+    return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed, model.is_trained)
+
+
+def _first(album: OpenAlbum) -> Draft:
+    """A model of everybody whose face the encoder in use has chosen, as it would be written: a mean for each person,
+    and what was measured of the encoder beforehand. Raises EncoderError."""
+    faces, cosines = album.catalog.faces.training_set(album.encoder), album.cosines
+    people, option = len(faces.people), album.tools.heads[0]
+    theirs = ~find(faces.embeddings, faces.person, people, cosines).wrong
+    weight = weights(faces.overall[theirs])
+    photos: dict[str, list[str]] = {}
+    left_out: dict[str, list[str]] = {}
+    for person, sha256, counts in zip(faces.person, faces.sha256, theirs, strict=True):
+        photos.setdefault(faces.people[person], []).append(sha256)
+        if not counts:
+            left_out.setdefault(faces.people[person], []).append(sha256)
+    return Draft(
+        people=faces.people,
+        head=option.fit_for(cosines)(faces.embeddings[theirs], faces.person[theirs], people, weight),
+        threshold=_beforehand(faces.people, photos, album.settings.fpir, cosines),
+        calibration=Calibration(cosines.slope, cosines.temperature),
+        encoder=album.encoder_card,
+        chosen=HeadCard(name=option.name, tried={}),
+        photos=photos,
+        left_out=left_out,
+        counts={ENROLLED_SINCE_FIT: len(faces.sha256)},
+        metrics={},
+        created=album.clock(),
+        cosines=None if album.eyes().encoder.cosines else cosines,
+    )
+
+
+def _beforehand(people: Sequence[str], photos: Mapping[str, Sequence[str]], fpir: float, cosines: Cosines) -> Threshold:
+    """The threshold of a gallery of these people with these photos, by what was measured of the encoder alone."""
+    owner = np.repeat(np.arange(len(people)), [max(len(photos.get(person, ())), 1) for person in people])
+    return choose_threshold(np.full(len(owner), -np.inf), owner, len(people), fpir, cosines)
 
 
 def _own(album: OpenAlbum, head: FittedHead, faces: TrainingSet) -> FittedHead:
@@ -118,7 +166,8 @@ def withdraw(album: OpenAlbum, model: Model, person: str) -> Enrolled | None:
     draft = without(album, model, [person])
     if draft is None:
         return None
-    return Enrolled(versions.write(album.layout.models, draft), 0, len(model.card.photos.get(person, ())))
+    photos = len(model.card.photos.get(person, ()))
+    return Enrolled(versions.write(album.layout.models, draft), 0, photos, model.is_trained)
 
 
 def without(album: OpenAlbum, model: Model, some: Collection[str]) -> Draft | None:
@@ -143,10 +192,14 @@ def _draft(
     changed: int,
 ) -> Draft:
     """`model` with another head, made of `photos`, of which so many came or went."""
+    threshold = model.threshold
+    if threshold.weight == 0:
+        with contextlib.suppress(EncoderError):  # of an encoder that is not here any more it stays as it is
+            threshold = _beforehand(people, photos, model.fpir, album.cosines_of(model))
     return Draft(
         people=people,
         head=head,
-        threshold=model.threshold,
+        threshold=threshold,
         calibration=model.calibration,
         encoder=model.card.encoder,
         chosen=model.card.head,

@@ -37,7 +37,7 @@ class PersonStatus:
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
     """The model in use: how many `people` and `photos` it knows, which of the photos did not count (`left_out`), and
-    when it says unknown."""
+    when it says unknown. `trained` says whether a training stands behind it, which measured it."""
 
     version: str
     people: int
@@ -45,6 +45,7 @@ class ModelStatus:
     left_out: tuple[str, ...]
     threshold: float
     fpir: float
+    trained: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _model_status(album: OpenAlbum, model: Model) -> ModelStatus:
         tuple(sorted(shown(path) for path in left_out if path)),
         model.threshold.value,
         model.fpir,
+        model.is_trained,
     )
 
 
@@ -219,7 +221,8 @@ def _behind(album: OpenAlbum, model: Model) -> list[Finding]:
     if model.fpir != album.settings.fpir:
         found.append(Finding(StaleKind.OTHER_FPIR, figures={"of_model": model.fpir, "set": album.settings.fpir}))
     if model.enrolled_since_fit:
-        found.append(Finding(StaleKind.ENROLLED, figures={"photos": model.enrolled_since_fit}))
+        kind = StaleKind.ENROLLED if model.is_trained else StaleKind.NEVER_TRAINED
+        found.append(Finding(kind, figures={"photos": model.enrolled_since_fit}))
     if not is_there(album.layout.catalog_file):
         return found  # without a catalog nobody can tell which photos have a face to learn from
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}

@@ -63,12 +63,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """What lies on `shelves`: `people` (NFC, sorted, also those without a photo), `files` and `left_out` by path."""
+    """What lies on `shelves`: `people` (NFC, sorted, also those without a photo), `files` and `left_out` by path. Where
+    it is what lies there of one `person`, nothing is said of anybody else."""
 
     shelves: tuple[Shelf, ...]
     people: tuple[str, ...]
     files: tuple[ShelfFile, ...]
     left_out: tuple[LeftOut, ...]
+    person: str = ""
 
     @property
     def closed(self) -> tuple[LeftOut, ...]:
@@ -108,20 +110,22 @@ class Below:
     closed: tuple[PhotoError, ...]
 
 
-def walk(layout: Layout, shelves: Sequence[Shelf]) -> Shelved:
-    """Everything on these shelves. Raises AlbumError if training-images is one of them and missing.
+def walk(layout: Layout, shelves: Sequence[Shelf], person: str = "") -> Shelved:
+    """Everything on these shelves, of one `person` (NFC) if one is named: then no folder of anybody else is
+    looked into. Raises AlbumError if training-images is one of them and missing.
 
     An intake is walked strictly: links to photos are left out too, and so is what is no photo by its name, for it is
     the user's to say what becomes of it.
     """
     if TRAINING in shelves:
         layout.require_training()
-    walks = [_walk(layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None) for shelf in shelves]
+    walks = [_walk(layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None, person) for shelf in shelves]
     return Shelved(
         tuple(shelves),
         tuple(sorted({person for one in walks for person in one.people})),
         tuple(file for one in walks for file in one.files),
         tuple(one for each in walks for one in each.left_out),
+        person,
     )
 
 
@@ -160,7 +164,7 @@ def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None
     """The photos of the person of this name (NFC) in training-images, by path, in these `folders` of theirs if they are
     known already. What cannot be looked at is passed over. Raises StorageError."""
     mine = folders_of_people(layout).get(person, []) if folders is None else folders
-    walks = [_walk(folder, f"{TRAINING}/{folder.name}/", False, person) for folder in mine]
+    walks = [_walk(folder, f"{TRAINING}/{folder.name}/", False, whose=person) for folder in mine]
     return tuple(file for each in walks for file in each.files)
 
 
@@ -273,11 +277,12 @@ def _closed(path: Path, error: OSError) -> PhotoError:
     return PhotoError.of_file(str(path).encode("utf-8", "backslashreplace").decode(), error)
 
 
-def _walk(top: Path, start: str, strict: bool, whose: str = "") -> Shelved:
+def _walk(top: Path, start: str, strict: bool, only: str = "", whose: str = "") -> Shelved:
     """A person is a folder directly in `top`, or `top` is that of the person `whose` name is given, with photos at any
     depth. What is hidden or of systems is passed over, and a camera's folder left out where a person's should be. Links
     to photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A `strict`
-    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name."""
+    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name. Of the people it
+    may be asked for `only` one."""
     people: set[str] = set()
     files: list[ShelfFile] = []
     left_out: list[LeftOut] = []
@@ -291,6 +296,8 @@ def _walk(top: Path, start: str, strict: bool, whose: str = "") -> Shelved:
             continue
         for entry in (one for one in found if not is_of_systems(one.name)):
             path = prefix + entry.name
+            if only and not person and nfc(entry.name) != only:
+                continue
             if not is_unicode(entry.name):
                 left_out.append(LeftOut(path.encode(errors="replace").decode(), LeftOutKind.NOT_UNICODE))
                 continue

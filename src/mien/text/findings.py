@@ -321,6 +321,10 @@ class StaleKind(Kind):
         "enrolled",
         "{photos:photo} enrolled or removed since the last training, by which the model was measured",
     )
+    NEVER_TRAINED = (
+        "never trained",
+        "the model was made by enrolling {photos:photo}, and how well it recognises was never measured: training does",
+    )
     NOT_LEARNED = ("not learned", "{photos:photo} not in the model yet")
     UNSEEN = ("unseen", "{photos:photo} in the model in which no face counts with the present settings")
     LEFT_ALBUM = ("left album", "{photos:photo} in the model and no longer in the album")

@@ -61,8 +61,10 @@ class Client:
 
     It goes to `hosts` only (names or addresses without a port), at public addresses unless `allow_private`, with
     `per_host` requests to one at once, their starts `delay` seconds apart, or more where robots.txt says so; it takes
-    pictures of `largest` bytes at most; `contact` joins its name in the user agent. From the time `ends` of the clock
-    on it asks for nothing more, and what is under way breaks off: FetchError (LATER). Proxies and credentials that the
+    pictures of `largest` bytes at most; `contact` joins its name in the user agent. A `key`, name and value of a
+    header, goes along with each request, and to no other scheme, host and port than it was begun at; whoever was given
+    one has leave to ask, and robots.txt, which is for strangers, is not read. From the time `ends` of the clock on it
+    asks for nothing more, and what is under way breaks off: FetchError (LATER). Proxies and credentials that the
     environment or a .netrc file holds are not used. `resolve`, `clock` (seconds, monotonic), `sleep` and `tls` are for
     tests and special networks.
 
@@ -79,6 +81,7 @@ class Client:
         largest: int = PICTURE_LIMIT,
         contact: str = "",
         ends: float = float("inf"),
+        key: tuple[str, str] | None = None,
         resolve: Resolver = system_resolver,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -90,6 +93,7 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._ends = ends
+        self._key = dict([key] if key else ())
         self._pace = Pace(per_host, delay, clock, sleep, ends)
         self._deadline = Deadline(clock, ends)
         self._robots = Robots(self._robots_txt)
@@ -207,6 +211,10 @@ class Client:
                     f'If its pictures lie there, write hosts = ["{ascii_host(url)}"] at the source in mien.toml.',
                     FetchFault.HOST,
                 )
+            if self._key and (url.scheme, url.netloc) != (start.scheme, start.netloc):
+                remedy = "Give the address that answers by itself."
+                about, to = shown(start), shown(url.copy_with(raw_path=b"/"))
+                raise FetchError(about, f"leads to {to}, to which the key is not sent", remedy, FetchFault.HOST)
             with self._exchange(url, headers, judge(url)) as answer:
                 if answer.status not in _MOVED:
                     yield answer
@@ -221,6 +229,8 @@ class Client:
         )
 
     def _judge(self, url: httpx.URL) -> str:
+        if self._key:
+            return ""
         leave = self._robots.judge(url)
         if leave.delay:
             self._pace.slow(ascii_host(url), leave.delay)
@@ -253,6 +263,7 @@ class Client:
                 ("User-Agent", self._agent),
                 ("Accept", "*/*"),
                 *headers.items(),
+                *self._key.items(),
             ],
             extensions={"timeout": _TIMEOUTS},
         )
