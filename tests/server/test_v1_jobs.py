@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,13 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from conftest import Served
 from mien.errors import EmptyAlbumError
+from mien.records.access import Access
+from mien.server.app import make_app
+from mien.server.house import House
+from mien.server.job import INTERRUPTED
+from mien.server.resident import Resident
 from mien.storage.layout import Layout
 from mien.storage.lock import lock
 
 if TYPE_CHECKING:
-    from conftest import Served
+    from conftest import Painted
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("painted_job.py")))
 
@@ -136,6 +146,46 @@ def test_a_job_that_a_server_left_is_taken_over(untaught: Served, monkeypatch: p
     untaught.house.jobs.wake()
     done = ended(untaught, left)
     assert (done["state"], done["tries"], done["result"]["photos"]) == ("done", 2, 1)
+
+
+def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
+    jobs: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_TEST_SLOW", "1000")
+    job = jobs.post("/v1/jobs", json={"verb": "align"}).json()["id"]
+    told: list[tuple[str, dict[str, Any]]] = []
+    listener = threading.Thread(target=lambda: told.extend(events(jobs, job)))
+    listener.start()
+    for _ in range(600):
+        progress = jobs.get(f"/v1/jobs/{job}").json()["progress"]
+        if progress and progress["of"]:
+            break
+        time.sleep(0.1)
+    assert jobs.client.portal
+    jobs.client.portal.call(jobs.house.closing.set)
+    listener.join(60)
+    assert told and "end" not in [event for event, _ in told]
+    jobs.house.jobs.program = PROGRAM
+    jobs.client.__exit__()
+    monkeypatch.delenv("MIEN_TEST_SLOW")
+    house = House.of(Resident(jobs.painted.folder, jobs.painted.eyes), Access.for_writing(jobs.house.access._path))
+    house.jobs.program = PROGRAM
+    with TestClient(make_app(house)) as client:
+        done = ended(Served(jobs.painted, house, client, jobs.keys), job)
+    assert (done["state"], done["tries"], done["result"]["faces"]) == ("done", 2, 9)
+
+
+def test_a_job_ends_with_its_server(painted: Painted) -> None:
+    painted.photo("Ada/ada-1.png")
+    asked = json.dumps({"folder": str(painted.folder), "verb": "align", "options": {}}) + "\n"
+    slow = os.environ | {"MIEN_TEST_SLOW": "1000"}
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=slow) as job:
+        assert job.stdin and job.stdout
+        job.stdin.write(asked)
+        job.stdin.flush()
+        assert json.loads(job.stdout.readline())["done"] == 0
+        job.stdin.close()
+        assert job.wait(60) == INTERRUPTED
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def make_app(house: House) -> FastAPI:
     tellers: list[tuple[str, Teller]] = []
     for each in (answers, people, photos, models, measuring, jobs, watched):
         app.include_router(each.router)
+    for changing in (people.changing, photos.adding, photos.changing, models.changing, jobs.changing):
+        app.include_router(changing)
 
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))

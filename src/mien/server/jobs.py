@@ -61,9 +61,10 @@ class Progress:
         self.step, self.done, self.of, self.waiting = step, done, said["of"], ""
 
     def to_json(self) -> dict[str, Any]:
-        """The same for programs: `rate` in steps a second, `eta` in seconds, each None where nobody can tell."""
+        """The same for programs: `rate` in steps a second, `eta` in seconds, each None where nobody can tell, and once
+        a step is done."""
         seconds = time.monotonic() - self.began
-        rate = self.done / seconds if self.done and seconds > 0 else None
+        rate = self.done / seconds if self.done and seconds > 0 and self.done != self.of else None
         left = (self.of - self.done) / rate if self.of and rate else None
         return {
             "step": self.step,

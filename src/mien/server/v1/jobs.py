@@ -25,7 +25,7 @@ from mien.server.v1.told import CHANGING, READING, about_json, said, without_pat
 from mien.text.access import Scope
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
-changing = APIRouter(route_class=Once, dependencies=[Depends(idempotent)])
+changing = APIRouter(prefix="/v1", tags=["jobs"], route_class=Once, dependencies=[Depends(idempotent)])
 
 SOME_SECONDS = 0.2
 """Seconds between two events at least."""
@@ -241,6 +241,3 @@ def _said(house: House, job: Job) -> dict[str, Any]:
         "result": None if error else without_paths(result, house.resident.folder),
         "error": without_paths(error, house.resident.folder),
     }
-
-
-router.include_router(changing)

@@ -20,7 +20,7 @@ from mien.stages.models import Version
 from mien.text.access import Scope
 
 router = APIRouter(prefix="/v1", tags=["models"])
-changing = APIRouter(route_class=Once, dependencies=[Depends(idempotent)])
+changing = APIRouter(prefix="/v1", tags=["models"], route_class=Once, dependencies=[Depends(idempotent)])
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; "
 POLICY += "base-uri 'none'; sandbox allow-same-origin"
@@ -173,6 +173,3 @@ def require_version(album: Album, version: str) -> Version:
         what = f"There is no model {version}."
         raise Problem(HTTPStatus.NOT_FOUND, "no-model", what, "GET /v1/models names those there are.")
     return found
-
-
-router.include_router(changing)

@@ -25,7 +25,7 @@ from mien.text.access import Scope
 from mien.text.names import LONGEST_NAME, nfc
 
 router = APIRouter(prefix="/v1", tags=["people"])
-changing = APIRouter(route_class=Once, dependencies=[Depends(idempotent)])
+changing = APIRouter(prefix="/v1", tags=["people"], route_class=Once, dependencies=[Depends(idempotent)])
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
@@ -262,6 +262,3 @@ def removed_shape(person: str, done: Removed) -> RemovedShape:
 def corrected_shape(house: House, done: Corrected) -> CorrectedShape:
     """What a correction did."""
     return CorrectedShape.model_validate(without_paths(done.to_json(), house.resident.folder))
-
-
-router.include_router(changing)

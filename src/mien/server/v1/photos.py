@@ -50,8 +50,8 @@ from mien.text.names import valid_person
 from mien.types import SeenPhoto
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
-changing = APIRouter(route_class=Once, dependencies=[Depends(idempotent)])
-adding = APIRouter(route_class=Finished, dependencies=[Depends(idempotent)])
+changing = APIRouter(prefix="/v1/people", tags=["people"], route_class=Once, dependencies=[Depends(idempotent)])
+adding = APIRouter(prefix="/v1/people", tags=["people"], route_class=Finished, dependencies=[Depends(idempotent)])
 
 LARGEST_SHOWN = 256 << 20
 """Bytes of a photo that is shown, which is read into memory."""
@@ -230,7 +230,3 @@ async def move(
         return album.move(files_of(album, person, photo), wanted.person)
 
     return corrected_shape(house, await house.change(request, key, file))
-
-
-router.include_router(changing)
-router.include_router(adding)
