@@ -44,6 +44,13 @@ def test_commands_end_the_same_wherever_they_are_killed_or_the_disk_is_full() ->
     assert done.returncode == 0 and "disturbed runs ended the same" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no fork")
+def test_a_server_that_is_killed_loses_nothing_that_it_acknowledged() -> None:
+    words = [sys.executable, str(ROOT / "benchmarks/chaos_serve.py"), "--seed", "1126", "--cases", "2", "--each", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # forks: this process has threads
+    assert done.returncode == 0 and "4 kills of a server lost nothing" in done.stdout, done.stdout + done.stderr
+
+
 def test_chaos_says_of_every_command_how_it_is_run(chaos: Any) -> None:
     verbs = importlib.import_module("chaos_verbs")
     assert verbs.verbs() == verbs.CASES.keys()

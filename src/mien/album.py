@@ -29,7 +29,7 @@ from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageErro
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
 from mien.storage.files import is_there
-from mien.storage.layout import TRAINING, create_album, is_album
+from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from mien.stages.forget import Forgotten
     from mien.stages.merge import Merged
     from mien.stages.models import Version
+    from mien.stages.people import Listed, OwnPhoto
     from mien.stages.show import Shown
     from mien.stages.sources import SourceStatus
     from mien.stages.status import Status
@@ -229,6 +230,35 @@ class Album:
 
         with self._reading() as album:
             return stored_embedding(album, photo, encoder)
+
+    def people(self, after: str = "", limit: int | None = None) -> tuple[Listed, ...]:
+        """Who is in the album, by name: those whose names come `after` one, and so many at most."""
+        from mien.stages.people import people
+
+        with self._reading() as album:
+            return people(album, nfc(after), limit)
+
+    def person(self, name: str) -> Listed | None:
+        """What `people` says of one person; None for nobody's name."""
+        from mien.stages.people import person
+
+        with self._reading() as album:
+            return person(album, nfc(name))
+
+    def photos_of(self, person: str) -> tuple[OwnPhoto, ...]:
+        """The photos of a person in training-images, by the hash of their bytes."""
+        from mien.stages.people import photos
+
+        with self._reading() as album:
+            return photos(album, nfc(person))
+
+    def photo_ids(self) -> dict[str, str]:
+        """The hash of each photo's bytes by its path, as mien writes that ("Ada/1.jpg"), as far as `align` has looked,
+        and `daily` in the intakes."""
+        from mien.stages.people import ids
+
+        with self._reading() as album:
+            return {shown(path): sha256 for path, sha256 in ids(album).items()}
 
     def files_of(
         self, person: str, photos: StrPath | Iterable[StrPath] = (), everywhere: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mien.cli.console import tell
-from mien.cli.place import opened
+from mien.cli.place import opened, place
 from mien.errors import MissingExtraError
 from mien.text.access import Scope
 from mien.text.shell import command
@@ -41,7 +41,7 @@ def serve(
 
     given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     settings = album.settings.server.model_copy(update=given)
-    house = open_house(album.folder)
+    house = open_house(album.folder, place(context).eyes)
     _make_first_key(house.access)
 
     def listening(address: str) -> None:

@@ -186,6 +186,14 @@ class Files:
             rows = connection.execute(query.order_by(files.c.path)).all()
         return [FiledPhoto(row.path, self._people.name_of(row.person), row.sha256) for row in rows]
 
+    def of_person(self, person: str) -> list[FiledPhoto]:
+        """Every file of the person of this name in training-images, by path."""
+        query = sa.select(files.c.path, files.c.sha256).order_by(files.c.path)
+        mine = files.c.person == self._people.id_of(person), files.c.shelf == TRAINING
+        with self._catalog.transaction() as connection:
+            rows = connection.execute(query.where(*mine)).all()
+        return [FiledPhoto(row.path, person, row.sha256) for row in rows]
+
     def of_photos(self, sha256s: Collection[str]) -> list[FiledPhoto]:
         """Every file that holds one of these photos, by path."""
         found: list[FiledPhoto] = []

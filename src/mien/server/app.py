@@ -31,7 +31,7 @@ from mien.server.house import House, id_of
 from mien.server.logs import tell
 from mien.server.problems import Problem, as_problem
 from mien.server.resident import LOOK_SECONDS
-from mien.server.v1 import answers
+from mien.server.v1 import answers, jobs, measuring, models, people, photos
 from mien.server.v1.shapes import ProblemShape
 
 Teller = Callable[[Request, Problem], Response]
@@ -53,8 +53,11 @@ def make_app(house: House) -> FastAPI:
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
     tellers: list[tuple[str, Teller]] = [(compreface.PREFIX, compreface.told)]
-    for each in (answers, watched, subjects, faces, recognise):
+    apis = (answers, people, photos, models, measuring, jobs, watched, subjects, faces, recognise)
+    for each in apis:
         app.include_router(each.router)
+    for changing in (people.changing, photos.adding, photos.changing, models.changing, jobs.changing):
+        app.include_router(changing)
 
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
@@ -172,12 +175,14 @@ class Around:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     await house.follow()
-    following = asyncio.create_task(_follow(house))
+    tasks = [asyncio.create_task(_follow(house)), asyncio.create_task(house.jobs.run())]
     try:
         yield
     finally:
         house.closing.set()
-        following.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await asyncio.to_thread(house.close)
 
 

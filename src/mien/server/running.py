@@ -33,6 +33,7 @@ from mien.storage.layout import Layout
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from mien.open_album import EyesFor
     from mien.settings import ServerSettings
 
 HEAD_SECONDS = 10.0
@@ -129,9 +130,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def open_house(folder: Path) -> House:
-    """The house of the album in `folder`. Raises MienError where the album cannot be served."""
-    resident = Resident(folder)
+def open_house(folder: Path, make_eyes: EyesFor | None = None) -> House:
+    """The house of the album in `folder`; `make_eyes` as for `Album`. Raises MienError where the album cannot be
+    served."""
+    resident = Resident(folder, make_eyes)
     file = Layout.of(folder, resident.settings).access_file
     make_folder(file.parent)
     return House.of(resident, Access.for_writing(file))

@@ -150,6 +150,24 @@ def people_in(shelf: Path) -> list[str]:
     return sorted({nfc(entry.name) for entry in found if is_folder(entry)})
 
 
+def folders_of_people(layout: Layout) -> dict[str, list[Path]]:
+    """By name (NFC) the folders of all who have one in training-images: two where a name is written in two ways. Raises
+    StorageError."""
+    found: dict[str, list[Path]] = {}
+    for entry in entries(layout.training):
+        if not is_of_systems(entry.name) and is_unicode(entry.name) and is_folder(entry) and not entry.is_symlink():
+            found.setdefault(nfc(entry.name), []).append(entry)
+    return found
+
+
+def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None) -> tuple[ShelfFile, ...]:
+    """The photos of the person of this name (NFC) in training-images, by path, in these `folders` of theirs if they are
+    known already. What cannot be looked at is passed over. Raises StorageError."""
+    mine = folders_of_people(layout).get(person, []) if folders is None else folders
+    walks = [_walk(folder, f"{TRAINING}/{folder.name}/", False, whose=person) for folder in mine]
+    return tuple(file for each in walks for file in each.files)
+
+
 def is_empty(layout: Layout) -> bool:
     """Whether nothing lies in training-images, not even an empty folder: so does the place look at which a drive is not
     connected. Raises StorageError if it cannot be listed."""
@@ -259,15 +277,16 @@ def _closed(path: Path, error: OSError) -> PhotoError:
     return PhotoError.of_file(str(path).encode("utf-8", "backslashreplace").decode(), error)
 
 
-def _walk(top: Path, start: str, strict: bool, only: str = "") -> Shelved:
-    """A person is a folder directly in `top`, with photos at any depth. What is hidden or of systems is passed over,
-    and a camera's folder left out where a person's should be. Links to photos are followed, links to folders are not:
-    so no walk is endless. `start` is put before each path. A `strict` walk follows no link at all and leaves out,
-    rather than passes over, what is no photo by its name. Of the people it may be asked for `only` one."""
+def _walk(top: Path, start: str, strict: bool, only: str = "", whose: str = "") -> Shelved:
+    """A person is a folder directly in `top`, or `top` is that of the person `whose` name is given, with photos at any
+    depth. What is hidden or of systems is passed over, and a camera's folder left out where a person's should be. Links
+    to photos are followed, links to folders are not: so no walk is endless. `start` is put before each path. A `strict`
+    walk follows no link at all and leaves out, rather than passes over, what is no photo by its name. Of the people it
+    may be asked for `only` one."""
     people: set[str] = set()
     files: list[ShelfFile] = []
     left_out: list[LeftOut] = []
-    folders = [(top, start, "")]  # folder, its path with a slash behind it, person
+    folders = [(top, start, whose)]  # folder, its path with a slash behind it, person
     while folders:
         folder, prefix, person = folders.pop()
         try:
