@@ -15,7 +15,7 @@ import signal
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
@@ -603,6 +603,20 @@ def served(three_people: Painted) -> Iterator[Served]:
 def untaught(painted: Painted) -> Iterator[Served]:
     """A server over an album without anybody."""
     yield from _serving(painted)
+
+
+@pytest.fixture
+def served_with(three_people: Painted) -> Iterator[Callable[[str], Served]]:
+    """Serves an album of three people with a model, by more lines of its mien.toml."""
+    three_people.open().train()
+    with ExitStack() as stack:
+
+        def serve(lines: str) -> Served:
+            with (three_people.folder / "mien.toml").open("a", encoding="utf-8") as file:
+                file.write(lines)
+            return stack.enter_context(contextmanager(_serving)(three_people))
+
+        yield serve
 
 
 def _serving(painted: Painted) -> Iterator[Served]:

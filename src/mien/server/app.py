@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
-from mien.server import watched
+from mien.server import deepstack, watched
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
@@ -53,6 +53,9 @@ def make_app(house: House) -> FastAPI:
     tellers: list[tuple[str, Teller]] = []
     for each in (answers, watched):
         app.include_router(each.router)
+    if house.resident.settings.server.deepstack:
+        app.include_router(deepstack.router)
+        tellers.append((deepstack.PREFIX, deepstack.problem_json))
 
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
