@@ -27,6 +27,7 @@ from mien.server import deepstack, watched
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
+from mien.server.metrics import method_name
 from mien.server.problems import Problem, as_problem
 from mien.server.resident import LOOK_SECONDS
 from mien.server.v1 import answers
@@ -60,9 +61,8 @@ def make_app(house: House) -> FastAPI:
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
         if problem.status >= 500 and not isinstance(error, Problem):
-            tell("failed", logging.ERROR, request=id_of(request), error=type(error).__name__)
-            if problem.kind == "internal":
-                logging.getLogger("mien.server").error("mistake", exc_info=error)
+            mistake = error if problem.kind == "internal" else None
+            tell("failed", logging.ERROR, mistake, request=id_of(request), error=type(error).__name__)
         path = request.url.path
         teller = next((teller for start, teller in tellers if path.startswith(start)), problem_json)
         response = teller(request, problem)
@@ -150,7 +150,7 @@ class Around:
                     "request",
                     request=request_id,
                     route=route,
-                    method=scope["method"],
+                    method=method_name(scope["method"]),
                     status=status,
                     ms=round(seconds * 1000, 1),
                     key=state.get("key", ""),

@@ -24,6 +24,11 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+def method_name(method: str) -> str:
+    """An HTTP method as the log and the figures have it; "other" for one that a client made up."""
+    return method if method in _METHODS else "other"
+
+
 class Metrics:
     """Counters of one server; any thread of the event loop's may count."""
 
@@ -66,7 +71,7 @@ class Metrics:
 
     def seen(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts a request."""
-        self.requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
+        self.requests.labels(route, method_name(method), str(status)).inc()
         self.seconds.labels(route).observe(seconds)
 
     def count(self, answers: Iterable[Answer]) -> None:
