@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_nothing_that_a_request_says_is_written_down(served_with: Callable[[str]
 def _asked_oddly(served: Served, name: str, secret: str) -> Iterator[Any]:
     client, admin, face = served.client, served.keys["admin"], "/v1/vision/face"
     photo = served.photo("Ada", "Stranger")
-    yield client.get(f"/v1/people/{name}", params={"who": name})
+    yield client.get(f"/v1/people/{quote(name, safe='')}", params={"who": name})
     yield client.get("/", headers={"x-request-id": f"Ada {secret}", "host": "Ada.example", "user-agent": "Ada"})
     yield client.request("ADA", "/v1/classify")
     yield client.post("/v1/classify", params={"top": f"Ada {secret}", "least": "Ada"}, headers=served.headers())

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
-from mien.server import deepstack, watched
+from mien.server import deepstack, pages, watched
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
@@ -52,7 +52,7 @@ def make_app(house: House) -> FastAPI:
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
     tellers: list[tuple[str, Teller]] = []
-    for each in (answers, watched):
+    for each in (answers, watched, pages):
         app.include_router(each.router)
     if house.resident.settings.server.deepstack:
         app.include_router(deepstack.router)
