@@ -19,7 +19,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
@@ -630,6 +630,20 @@ def untaught(painted: Painted) -> Iterator[Served]:
 def serve() -> Callable[[Painted], AbstractContextManager[Served]]:
     """Serves a painted album, as its mien.toml says by now."""
     return _serving
+
+
+@pytest.fixture
+def served_with(three_people: Painted) -> Iterator[Callable[[str], Served]]:
+    """Serves an album of three people with a model, by more lines of its mien.toml."""
+    three_people.open().train()
+    with ExitStack() as stack:
+
+        def serve(lines: str) -> Served:
+            with (three_people.folder / "mien.toml").open("a", encoding="utf-8") as file:
+                file.write(lines)
+            return stack.enter_context(_serving(three_people))
+
+        yield serve
 
 
 @contextmanager

@@ -115,6 +115,10 @@ class ServerSettings(BaseModel):
     deepstack: bool = Field(
         default=False, description="true: it speaks DeepStack's language under /v1/vision/face, too."
     )
+    deepstack_key: str = Field(
+        default="",
+        description="The name of a key: CodeProject.AI's clients, which send none, count as if they had sent that one.",
+    )
     key_in_path: bool = Field(
         default=False,
         description="true: pictures of CompreFace's collection are had at addresses with the key, which proxies log.",

@@ -23,12 +23,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
-from mien.server import watched
+from mien.server import deepstack, pages, watched
 from mien.server.compreface import errors as compreface
 from mien.server.compreface import faces, recognise, subjects
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
+from mien.server.metrics import method_name
 from mien.server.problems import Problem, as_problem
 from mien.server.resident import LOOK_SECONDS
 from mien.server.v1 import answers, jobs, measuring, models, people, photos
@@ -53,11 +54,13 @@ def make_app(house: House) -> FastAPI:
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
     tellers: list[tuple[str, Teller]] = [(compreface.PREFIX, compreface.told)]
-    apis = (answers, people, photos, models, measuring, jobs, watched, subjects, faces, recognise)
-    for each in apis:
+    for each in (answers, people, photos, models, measuring, jobs, watched, pages, subjects, faces, recognise):
         app.include_router(each.router)
     for changing in (people.changing, photos.adding, photos.changing, models.changing, jobs.changing):
         app.include_router(changing)
+    if house.resident.settings.server.deepstack:
+        app.include_router(deepstack.router)
+        tellers.append((deepstack.PREFIX, deepstack.problem_json))
 
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
@@ -164,7 +167,7 @@ class Around:
                     "request",
                     request=request_id,
                     route=route,
-                    method=scope["method"],
+                    method=method_name(scope["method"]),
                     status=status,
                     ms=round(seconds * 1000, 1),
                     key=state.get("key", ""),

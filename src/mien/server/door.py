@@ -39,19 +39,20 @@ class Door:
         self._used: dict[str, datetime] = {}
         self._wrong = RateLimitItemPerMinute(WRONG_PER_MINUTE)
 
-    def admit(self, request: Request, scope: Scope, secret: str | None = None) -> Key:
-        """The key by which a request may do what `scope` allows; `secret` is the key where no header has it. Raises
-        Problem: 401 without a key that holds, 403 where its scope is too small, 429 where it asks too often."""
+    def admit(self, request: Request, scope: Scope, secret: str | None = None, instead: str = "") -> Key:
+        """The key by which a request may do what `scope` allows; `secret` is the key where no header has it, `instead`
+        the name of the one that counts where there is none. Raises Problem: 401 without a key that holds, 403 where its
+        scope is too small, 429 where it asks too often."""
         address = request.client.host if request.client else ""
         if IN_ADDRESS & {name.lower() for name in request.query_params}:
             remedy = f"Send it in the header {HEADER}, and make a new one: addresses are kept by proxies and browsers."
             raise Problem(HTTPStatus.BAD_REQUEST, "key-in-address", "The key stands in the address.", remedy)
         self._require_quiet(self._wrong, f"wrong {address}", spend=False)
         secret = secret if secret is not None else key_of(request)
-        if not secret:
+        if not secret and not instead:
             what, remedy = "The request has no key.", f"Send one in the header {HEADER}; `mien keys add` makes them."
             raise _unauthorised("no-key", what, remedy)
-        found = self._keys.find(secret, self._clock())
+        found = self._keys.find(secret, self._clock()) if secret else self._named(instead)
         if isinstance(found, KeyKind):
             self._require_quiet(self._wrong, f"wrong {address}")
             raise _unauthorised(f"key-{found.value}", f"The key {found.words}.", found.remedy)
@@ -71,6 +72,11 @@ class Door:
         if self._used.get(key.name) != minute:
             self._used[key.name] = minute
             asyncio.get_running_loop().run_in_executor(None, self._keys.used, key.name, now)
+
+    def _named(self, name: str) -> Key | KeyKind:
+        """The key of this name, or why it is refused."""
+        key = next((one for one in self._keys.all() if one.name == name), None)
+        return KeyKind.UNKNOWN if key is None else key.refused(self._clock()) or key
 
     def _require_quiet(self, limit: RateLimitItemPerMinute, who: str, spend: bool = True) -> None:
         if self._limiter.hit(limit, who) if spend else self._limiter.test(limit, who):
