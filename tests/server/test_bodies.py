@@ -63,15 +63,15 @@ def test_a_body_is_so_large_and_no_larger(painted: Painted, serve: Any) -> None:
         assert kind(served.post("/v1/detect", files=three)) == (413, "too-many")
         text = base64.b64encode(served.photo("Ada")).decode()
         assert kind(served.post("/v1/detect", json={"pictures": [text] * 3})) == (413, "too-many")
-        assert served.house.held.bytes == 0
+        assert served.house.bounds.held.bytes == 0
 
 
 def test_bodies_are_bounded_together(untaught: Served) -> None:
-    untaught.house.held.bytes = untaught.house.held.most
+    untaught.house.bounds.held.bytes = untaught.house.bounds.held.most
     answer = untaught.post("/v1/detect", content=untaught.photo("Ada"))
     assert kind(answer) == (503, "full") and answer.headers["retry-after"] == "1"
-    assert untaught.house.held.bytes == untaught.house.held.most
-    untaught.house.held.bytes = 0
+    assert untaught.house.bounds.held.bytes == untaught.house.bounds.held.most
+    untaught.house.bounds.held.bytes = 0
 
 
 def test_names_of_files_and_fields_mean_nothing(untaught: Served) -> None:

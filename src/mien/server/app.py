@@ -157,7 +157,7 @@ class Around:
             response = await self._told(Request(scope), error)
             await response(scope, receive, send_on)
         finally:
-            self._house.held.give_back(Request(scope).state)
+            self._house.bounds.held.give_back(Request(scope).state)
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
             state = scope["state"]

@@ -26,15 +26,6 @@ LONGEST_FIELD = 64 << 10
 """Bytes of one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one request may bring: `size` in bytes, `pictures`, and `seconds` to come in."""
-
-    size: int
-    pictures: int
-    seconds: float
-
-
 @dataclass
 class Held:
     """How many bytes of bodies a server holds, of `most` that it may. One request adds to its own share while its body
@@ -54,6 +45,17 @@ class Held:
         """Gives back what the request of this state holds."""
         self.bytes -= getattr(state, "held", 0)
         state.held = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one request may bring: `size` in bytes, `pictures`, and `seconds` to come in; and what all together may
+    have brought that are not answered yet."""
+
+    size: int
+    pictures: int
+    seconds: float
+    held: Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,10 @@ def missing(name: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "no-picture", f'The request has no picture in "{name}".', "Send one.")
 
 
-async def read(
-    request: Request, bounds: Bounds, held: Held, base64_fields: Collection[str] = ("picture", "pictures")
-) -> Body:
+async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] = ("picture", "pictures")) -> Body:
     """The body of a request. In JSON the `base64_fields` hold pictures, each a text or a list of texts; what else its
     object holds comes as text. Raises Problem."""
-    data = await whole(request, bounds, held)
+    data = await whole(request, bounds)
     if not data:
         raise Problem(HTTPStatus.BAD_REQUEST, "empty", "The request has no body.", "Send a picture.")
     content_type = request.headers.get("content-type", "")
@@ -118,7 +118,7 @@ async def read(
     return body
 
 
-async def whole(request: Request, bounds: Bounds, held: Held) -> bytes:
+async def whole(request: Request, bounds: Bounds) -> bytes:
     """The bytes of a body. Raises Problem where they are too many, or come too slowly."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:19]) > bounds.size:
@@ -127,7 +127,7 @@ async def whole(request: Request, bounds: Bounds, held: Held) -> bytes:
     try:
         async with asyncio.timeout(bounds.seconds):
             async for part in request.stream():
-                held.take(request.state, len(part))
+                bounds.held.take(request.state, len(part))
                 data += part
                 if len(data) > bounds.size:
                     raise _too_large(bounds)

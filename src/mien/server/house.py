@@ -23,7 +23,7 @@ from mien.server.problems import Problem, later
 from mien.server.resident import Resident
 from mien.server.turns import Turns
 from mien.text.access import Scope
-from mien.types import Answer
+from mien.types import Answer, By
 
 Result = TypeVar("Result")
 
@@ -49,7 +49,6 @@ class House:
     looking: Turns
     writing: Turns
     reading: Turns
-    held: Held
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     told: str = ""
@@ -63,15 +62,15 @@ class House:
     def of(cls, resident: Resident, access: Access) -> House:
         """The house of an album, as its settings say."""
         server = resident.settings.server
+        held = Held(MOST_BODIES * (server.max_megabytes << 20))
         house = cls(
             resident,
             access,
-            Bounds(server.max_megabytes << 20, server.max_pictures, server.seconds),
+            Bounds(server.max_megabytes << 20, server.max_pictures, server.seconds, held),
             Door(access.keys, server.per_minute, _now),
             Turns("looks", resident.workers, server.waiting),
             Turns("writes", 1, server.waiting),
             Turns("reads", 2, server.waiting),
-            Held(MOST_BODIES * (server.max_megabytes << 20)),
         )
         house.metrics.workers.set(resident.workers)
         return house
@@ -84,7 +83,7 @@ class House:
     async def body(self, request: Request, base64_fields: Sequence[str] = ("picture", "pictures")) -> Body:
         """The body of a request, within bounds. Raises Problem: 503 at once where nobody could look at it now."""
         self._require_room(1)
-        return await read(request, self.bounds, self.held, base64_fields)
+        return await read(request, self.bounds, base64_fields)
 
     def _require_room(self, pictures: int) -> None:
         try:
@@ -122,7 +121,7 @@ class House:
     async def change(self, request: Request, key: Key, work: Callable[[Album], Result]) -> Result:
         """What `work` makes of the album, after those who asked before. Raises what `work` raises, and Problem (503)
         where another run holds the album."""
-        change = partial(self.resident.change, work, self.seconds / 2)
+        change = partial(self.resident.change, work, self.seconds / 2, by=By(key.name, id_of(request)))
         done = await self.writing.run(change)
         await self.follow(looked=True)
         return done
