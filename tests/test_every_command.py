@@ -102,6 +102,13 @@ def two_models(three_people: Painted, tmp_path: Path) -> Painted:
     three_people.paint(tmp_path / "people/Ada/new.png", "Ada")
     three_people.open().add_key("tiny")
     (tmp_path / "tiny.toml").write_text('name = "tiny"\n')
+    one = "00000000-0000-0000-0000-000000000001"
+    picture = (tmp_path / "people/Ada/new.png").read_bytes().hex()
+    (tmp_path / "dump.sql").write_text(
+        f"COPY public.embedding (id, subject_id, img_id) FROM stdin;\n{one}\t{one}\t{one}\n\\.\n"
+        f"COPY public.img (id, content) FROM stdin;\n{one}\t\\\\x{picture}\n\\.\n"
+        f"COPY public.subject (id, api_key, subject_name) FROM stdin;\n{one}\tkey\tAda\n\\.\n"
+    )
     return three_people
 
 

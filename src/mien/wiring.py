@@ -22,8 +22,10 @@ from mien.seeing.encoders.network import NetworkEncoder
 from mien.seeing.eyes import Eyes, Views
 from mien.seeing.landmarkers.trees import FivePointTrees
 from mien.seeing.second_look import LOW
+from mien.storage.files import is_there
 from mien.storage.tracebacks import guarded
 from mien.text.fetching import SourceFault
+from mien.text.names import quoted_name
 from mien.text.words import listed
 
 if TYPE_CHECKING:
@@ -144,12 +146,14 @@ def open_compreface(
 ) -> Origin:
     """A CompreFace from which its subjects are brought: one that is running at the address `origin`, or the dump of its
     database in that file, closed with `until`. Its user has named the address, and it may be in their own network.
-    Raises UsageError for an address without a `key`, or with a `collection`."""
+    Raises UsageError for a file that is not there, and for an address without a `key`, or with a `collection`."""
     from mien.sources.compreface import API, KEY_HEADER, CompreFace
     from mien.sources.compreface_dump import Dump
     from mien.web.client import Client
 
     if not origin.lower().startswith(("http://", "https://")):
+        if not is_there(Path(origin)):
+            raise UsageError(quoted_name(origin), "does not exist", "Check the path, or give http://HOST:PORT.")
         dump = Dump(COMPREFACE, Path(origin), collection, layout.catalog_file.parent)
         until.callback(dump.close)
         return dump

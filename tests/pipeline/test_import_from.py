@@ -333,6 +333,8 @@ def test_a_key_is_needed_and_a_wrong_one_is_told(painted: Painted, faces: list[F
             painted.open().import_from(server.url, key="wrong")
         with pytest.raises(UsageError, match="dump alone"):
             painted.open().import_from(server.url, key=KEY, collection="door")
+    with pytest.raises(UsageError, match=r"nowhere.* does not exist"):
+        painted.open().import_from("nowhere.sql")
     for url in ("http://", "http://user:pass@127.0.0.1", "http://127.0.0.1/?x=1"):
         with pytest.raises(UsageError, match="HOST:PORT") as raised:
             painted.open().import_from(url, key=KEY)
