@@ -53,6 +53,7 @@ def test_the_shares_are_those_counted_by_hand() -> None:
     assert found.tpir_at_fpir_1 == found.tpir_at_fpir_01 == Share(2, 6)
     assert list(found.correct) == [True, False, False, False, False, True]
     assert list(found.refused) == [True, True, False, True, False, True]
+    assert found.margins == pytest.approx([0.05, 0.07], abs=1e-6)
     assert found.counts()["top3_hits"] == 5 and found.counts()["single"] == 1
     assert found.figures()["fpir"] == pytest.approx(1 / 3, abs=1e-6)
     assert (found.figures()["top1_low"], found.figures()["top1_high"]) == pytest.approx(found.top1.interval, abs=1e-6)

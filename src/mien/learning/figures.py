@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.learning.crossval import HeldOut
+from mien.learning.drift import margin_quantiles
 from mien.learning.openset import Calibration, Threshold, probabilities
 
 Ints = NDArray[np.int64]
@@ -256,6 +257,7 @@ class ModelFigures:
     `single` faces are the only ones of their people, and could be asked about masked alone.
 
     `probability` and `correct` (N_mated,) are of the mated answers, `unknown` and `refused` (N_masked,) of the masked.
+    `margins` (N_right,) are by how much the scores of the mated that are named rightly lie above the threshold.
     """
 
     top1: Share
@@ -271,6 +273,7 @@ class ModelFigures:
     correct: NDArray[np.bool_]
     unknown: NDArray[np.float64]
     refused: NDArray[np.bool_]
+    margins: NDArray[np.float64]
 
     def counts(self) -> dict[str, int]:
         """For the card: what the shares were counted from."""
@@ -281,14 +284,14 @@ class ModelFigures:
         return found
 
     def figures(self) -> dict[str, float]:
-        """For the card: every figure that there is, shares with the ends of their intervals."""
+        """For the card: every figure that there is, shares with the ends of their intervals, margins by quantiles."""
         found: dict[str, float] = {}
         for name in SHARES:
             share: Share = getattr(self, name)
             if share.value is not None:
                 low, high = share.interval
                 found |= {name: share.value, f"{name}_low": low, f"{name}_high": high}
-        found |= {"ece_mated": self.ece_mated, "ece_non_mated": self.ece_non_mated}
+        found |= {"ece_mated": self.ece_mated, "ece_non_mated": self.ece_non_mated, **margin_quantiles(self.margins)}
         return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
 
 
@@ -309,10 +312,11 @@ def measure(held: HeldOut, person: ArrayLike, threshold: Threshold, calibration:
     asked = probabilities(np.column_stack([own, held.rivals])[mated], threshold, calibration)
     strange = probabilities(held.rivals[masked], threshold, calibration)
     correct, refused = right[mated] & asked.named, ~strange.named
+    named = right & (own >= threshold.value)
     return ModelFigures(
         top1=of_mated(right),
         top3=of_mated(ahead < 3),
-        tpir=of_mated(right & (own >= threshold.value)),
+        tpir=of_mated(named),
         tpir_at_fpir_1=at_fpir(0.01),
         tpir_at_fpir_01=at_fpir(0.001),
         fpir=counted(strange.named, owner[masked]),
@@ -323,4 +327,5 @@ def measure(held: HeldOut, person: ArrayLike, threshold: Threshold, calibration:
         correct=correct,
         unknown=strange.answer,
         refused=refused,
+        margins=own[named] - threshold.value,
     )
