@@ -23,10 +23,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
-from mien.server import deepstack, watched
+from mien.server import deepstack, pages, watched
 from mien.server.door import HEADER
 from mien.server.house import House, id_of
 from mien.server.logs import tell
+from mien.server.metrics import method_name
 from mien.server.problems import Problem, as_problem
 from mien.server.resident import LOOK_SECONDS
 from mien.server.v1 import answers
@@ -51,7 +52,7 @@ def make_app(house: House) -> FastAPI:
     app.state.house = house
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI's own page says to
     tellers: list[tuple[str, Teller]] = []
-    for each in (answers, watched):
+    for each in (answers, watched, pages):
         app.include_router(each.router)
     if house.resident.settings.server.deepstack:
         app.include_router(deepstack.router)
@@ -60,9 +61,8 @@ def make_app(house: House) -> FastAPI:
     async def told(request: Request, error: Exception) -> Response:
         problem = _of(error, str(house.resident.folder))
         if problem.status >= 500 and not isinstance(error, Problem):
-            tell("failed", logging.ERROR, request=id_of(request), error=type(error).__name__)
-            if problem.kind == "internal":
-                logging.getLogger("mien.server").error("mistake", exc_info=error)
+            mistake = error if problem.kind == "internal" else None
+            tell("failed", logging.ERROR, mistake, request=id_of(request), error=type(error).__name__)
         path = request.url.path
         teller = next((teller for start, teller in tellers if path.startswith(start)), problem_json)
         response = teller(request, problem)
@@ -150,7 +150,7 @@ class Around:
                     "request",
                     request=request_id,
                     route=route,
-                    method=scope["method"],
+                    method=method_name(scope["method"]),
                     status=status,
                     ms=round(seconds * 1000, 1),
                     key=state.get("key", ""),

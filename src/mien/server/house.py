@@ -126,6 +126,7 @@ class House:
         if version != before:
             self.told = version
             self.metrics.model.info({"version": version})
+            self.metrics.expect(recogniser.model.card.metrics if recogniser else {})
             self.metrics.people.set(len(recogniser.model.people) if recogniser else 0)
             if before:
                 self.metrics.swaps.inc()
