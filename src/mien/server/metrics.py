@@ -22,7 +22,8 @@ from prometheus_client import (
 from mien.learning.drift import drift, of_card
 from mien.types import Answer
 
-disable_created_metrics()  # a second series for each figure, of which nothing is read
+# A second series for each figure, of which nothing is read.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 MARGINS = 1000
 """Faces that got a name, of which the drift is that: with so many, chance alone moves it by 0.043 at most in 95 of 100
