@@ -176,3 +176,30 @@ def test_requests_without_a_key_count_as_sent_with_the_one_that_is_named(served_
         assert recognize(headers=header) == 401  # any page in a browser could send it
     keys.revoke("cameras", datetime.now(UTC))
     assert recognize() == 401
+
+
+def double_take(served: Served, call: str, *form: tuple[str, Any]) -> Any:
+    """A call as Double Take makes it by Node's form-data: everything in one multipart form, no key in a header."""
+    files = [(name, ("photo.jpg", value, "image/jpeg") if name == "image" else (None, value)) for name, value in form]
+    return served.client.post(FACE + call, files=files)
+
+
+@pytest.mark.parametrize("detector", ["aiserver", "deepstack"])
+def test_double_take_matches_trains_and_removes(served_with: Callable[[str], Served], detector: str) -> None:
+    served = served_with('\n[server]\ndeepstack = true\ndeepstack_key = "admin"\n')
+    key = [] if detector == "aiserver" else [("api_key", served.keys["admin"])]
+    stranger, nobody = served.photo("Freya"), served.photo()
+
+    def matches(picture: bytes) -> list[tuple[str, float]]:
+        data = double_take(served, "/recognize", ("image", picture), *key).json()
+        assert data["success"] is True
+        names = [one["userid"] if one["userid"] else "unknown" for one in data["predictions"]]
+        return [(name, 100 * one["confidence"]) for name, one in zip(names, data["predictions"], strict=True)]
+
+    assert matches(stranger) == [("unknown", 0)] and matches(nobody) == []
+    trained = double_take(served, "/register", ("image", stranger), ("userid", "freya"), *key)
+    assert trained.status_code == 200 and trained.json()["success"] is True
+    ((name, sure),) = matches(stranger)
+    assert name == "freya" and sure >= 60
+    assert double_take(served, "/delete", ("userid", "freya"), *key).json()["success"] is True
+    assert matches(stranger) == [("unknown", 0)]

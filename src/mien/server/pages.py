@@ -34,9 +34,11 @@ async def root(request: Request) -> Response:
 
 @router.get(DOCS)
 async def docs(request: Request) -> Response:
-    """The page."""
-    page = environment().get_template("api.html").render(page_of(request.app.openapi()))
-    return HTMLResponse(page, headers={"content-security-policy": POLICY})
+    """The page, which is made once: anybody may ask for it."""
+    kept = request.app.state
+    if not hasattr(kept, "docs"):
+        kept.docs = environment().get_template("api.html").render(page_of(request.app.openapi()))
+    return HTMLResponse(kept.docs, headers={"content-security-policy": POLICY})
 
 
 def page_of(api: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def _call(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
         "id": f"{method}{path}".translate(str.maketrans("/{}", "-__")).lower(),
         "path": path,
         "method": method,
-        "about": operation.get("description", operation.get("summary", "")),
+        "about": " ".join(operation.get("description", operation.get("summary", "")).split()),
         "parameters": [
             {
                 "name": one["name"],
@@ -82,7 +84,8 @@ def _example(path: str, method: str, body: dict[str, Any], is_open: bool) -> str
     parts = ["curl", *(["-X", method] if method not in ("GET", "POST") else [])]
     parts += [] if is_open else ['-H "x-api-key: $KEY"']
     if "multipart/form-data" in body:
-        parts += [f"-F {name}=@photo.jpg" for name in body["multipart/form-data"]["schema"].get("properties", {})]
+        for name, schema in body["multipart/form-data"]["schema"].get("properties", {}).items():
+            parts += [f"-F {name}=@photo.jpg"] * schema.get("minItems", 1)
     elif "application/json" in body:
         parts += ["--json '{…}'"]
     elif method == "POST":
@@ -95,7 +98,7 @@ def _fields(shape: dict[str, Any]) -> dict[str, Any]:
         name: {"type": _type(one), "about": one.get("description", "")}
         for name, one in shape.get("properties", {}).items()
     }
-    return {"about": shape.get("description", ""), "fields": fields}
+    return {"about": " ".join(shape.get("description", "").split()), "fields": fields}
 
 
 def _type(schema: dict[str, Any]) -> str:

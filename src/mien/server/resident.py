@@ -92,7 +92,7 @@ class Resident:
     def _follow(self) -> bool:
         wanted = current(self._models)
         if wanted == self._version and self._looked:
-            self.trouble = None
+            self.trouble = None  # another one was damaged, and this one came back into use
             return False
         album = self.album()
         if wanted is None:
