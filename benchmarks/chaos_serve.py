@@ -161,18 +161,20 @@ def _serve(world: World, saying: int, orders: int) -> None:
     steps = Steps(str(world.folder), None, False)
     steps.watch()
 
+    def say(line: object) -> None:
+        os.write(saying, f"{line}\n".encode())
+
     def armed(*_: object) -> None:
         steps.count, steps._fatal = 0, int(os.read(orders, 20)) or None
-        os.write(saying, b"armed\n")
+        say("armed")
 
     signal.signal(signal.SIGUSR1, armed)
-    signal.signal(signal.SIGUSR2, lambda *_: os.write(saying, f"{steps.count}\n".encode()) and None)
+    signal.signal(signal.SIGUSR2, lambda *_: say(steps.count))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     house = running.open_house(world.album, eyes)
     house.jobs.program = (sys.executable, __file__, "--job")
-    settings = ServerSettings(port=0)
-    running.serve(house, settings, lambda address: os.write(saying, f"{address}\n".encode()) and None)
+    running.serve(house, ServerSettings(port=0), say)
 
 
 def _job() -> int:

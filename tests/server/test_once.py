@@ -80,7 +80,7 @@ def test_photos_whose_coming_was_interrupted_come_when_they_are_sent_again(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replies, photo = served.house.access.replies, served.photo("Freya")
-    given = {"content": photo, "headers": ONCE | {"content-type": "image/png"}}
+    given: dict[str, Any] = {"content": photo, "headers": ONCE | {"content-type": "image/png"}}
     asked = fingerprint("POST", "/v1/people/Freya/photos", "", "image/png", photo)
     replies.begin("admin", "3f2a-1", asked, datetime.now().astimezone())
     assert served.post("/v1/people/Freya/photos", **given).status_code == 409

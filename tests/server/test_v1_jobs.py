@@ -10,14 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from conftest import Served
 from mien.errors import EmptyAlbumError
 from mien.records.access import Access
 from mien.server.app import make_app
@@ -28,7 +27,7 @@ from mien.storage.layout import Layout
 from mien.storage.lock import lock
 
 if TYPE_CHECKING:
-    from conftest import Painted
+    from conftest import Painted, Served
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("painted_job.py")))
 
@@ -133,21 +132,6 @@ def test_a_job_that_fails_says_why_and_one_that_is_killed_fails_alone(jobs: Serv
     assert jobs.get("/v1/people").status_code == 200
 
 
-def test_a_job_that_a_server_left_is_taken_over(untaught: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server before was killed while it ran one: what it held, nobody holds."""
-    access = untaught.house.access.jobs
-    untaught.house.jobs.program = PROGRAM
-    untaught.painted.photo("Ada/ada-1.png")
-    with monkeypatch.context() as patch:
-        patch.setattr(untaught.house.jobs, "program", (sys.executable, "-c", "import time; time.sleep(1000)"))
-        patch.setattr(access, "_here", lambda: "somebody-gone")
-        left = access.ask("align", "admin", datetime.now(UTC)).id
-        assert access.start_next(datetime.now(UTC)).id == left  # type: ignore[union-attr]  # it waits there
-    untaught.house.jobs.wake()
-    done = ended(untaught, left)
-    assert (done["state"], done["tries"], done["result"]["photos"]) == ("done", 2, 1)
-
-
 def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
     jobs: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +155,7 @@ def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
     house = House.of(Resident(jobs.painted.folder, jobs.painted.eyes), Access.for_writing(jobs.house.access._path))
     house.jobs.program = PROGRAM
     with TestClient(make_app(house)) as client:
-        done = ended(Served(jobs.painted, house, client, jobs.keys), job)
+        done = ended(replace(jobs, house=house, client=client), job)
     assert (done["state"], done["tries"], done["result"]["faces"]) == ("done", 2, 9)
 
 
