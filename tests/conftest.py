@@ -752,11 +752,15 @@ def _start(command: list[str], folder: Path) -> Iterator[Running]:
                 address = line.split()[2].rstrip(",")
                 break
         assert key and address, "".join(said)
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # or its log would fill the pipe
+        log = threading.Thread(target=process.stderr.read)  # or it would fill the pipe
+        log.start()
         yield Running(address, key)
     finally:
         process.terminate()
         process.wait(timeout=300)
+        if address:
+            log.join()
+        process.stderr.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,15 @@ from mien.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in ("README.md", "CHANGELOG.md", "NOTICE"))])
-HOSTS = {"github.com", "www.apache.org", "creativecommons.org", "keepachangelog.com", "semver.org", "example.org"}
+HOSTS = {
+    "127.0.0.1",
+    "github.com",
+    "www.apache.org",
+    "creativecommons.org",
+    "keepachangelog.com",
+    "semver.org",
+    "example.org",
+}
 """Hosts the documentation may link to: never a package registry's, as which one is used is the user's affair."""
 
 reference: dict[str, Any] = runpy.run_path(str(ROOT / "tools/make_reference.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -198,6 +199,24 @@ def test_every_pin_has_hashes_and_no_address(lock: str) -> None:
     assert len(entries) == len(pins(lock)) > 5
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in text and "index" not in text
+
+
+@pytest.mark.parametrize("lock", ["clients", "node"])
+def test_what_tests_ask_a_server_with_is_locked_too(lock: str) -> None:
+    text = (ROOT / f"requirements/{lock}.txt").read_text()
+    entries = re.split(r"\n(?=[a-z])", text)[1:]
+    assert entries and [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text and "index" not in text
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for requirement in map(Requirement, project["dependency-groups"][lock]):
+        assert pins(lock)[requirement.name] in requirement.specifier, f"run scripts/lock: {requirement}"
+
+
+def test_the_client_in_javascript_is_locked_too() -> None:
+    text = (ROOT / "tests/server/compreface/javascript/package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
+    assert all("integrity" in one for name, one in packages.items() if name) and len(packages) > 20
+    assert "://" not in text and "resolved" not in text
 
 
 def test_locks_satisfy_pyproject() -> None:

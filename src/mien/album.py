@@ -211,6 +211,15 @@ class Album:
         with self._writing("add") as album:
             return add_person(album, name)
 
+    def readmit(self, person: str) -> bool:
+        """Lets somebody come in again who was removed, as `add` does with photos of theirs; False for whoever was
+        not."""
+        with self._writing("add") as album:
+            removal = album.ledger.removals.of(person)
+            if removal:
+                album.ledger.removals.bring_back(removal)
+            return removal is not None
+
     def called_now(self, person: str) -> str:
         """What a person is called who had this name before; the name itself for whoever has it, and for nobody."""
         with self._reading() as album:

@@ -21,7 +21,7 @@ PEOPLE = ["Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora"]
 
 
 def test_the_clients_change_an_address_and_a_key(album: Path, sample: Path) -> None:
-    subprocess.run([ROOT / "scripts/clients-deepstack"], env=os.environ | {"PYTHON": sys.executable}, check=True)
+    subprocess.run([ROOT / "scripts/clients"], env=os.environ | {"PYTHON": sys.executable}, check=True)
     with (album / "mien.toml").open("a", encoding="utf-8") as file:
         file.write('\n[server]\nport = 0\ndeepstack = true\ndeepstack_key = "keyless"\n')
     access = Access.for_writing(Layout.of(album, Settings()).access_file)

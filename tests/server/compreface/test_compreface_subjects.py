@@ -104,6 +104,11 @@ def test_whoever_was_removed_comes_back_by_a_key(served: Served) -> None:
     assert served.painted.open().status().removed == ()
 
 
+def test_the_name_of_somebody_who_was_removed_may_be_given_again(served: Served) -> None:
+    served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
+    assert put(served, "Bo", "Ada").json() == {"updated": True} and subjects(served) == ["Ada", "Cy"]
+
+
 def test_all_subjects_go_at_once(served: Served) -> None:
     assert served.client.delete(SUBJECTS, headers=served.headers()).json() == {"deleted": 3}
     assert subjects(served) == []

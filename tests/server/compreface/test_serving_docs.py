@@ -39,7 +39,9 @@ def test_the_move_from_compreface(
         line = line.replace("http://127.0.0.1:8000", running.address).replace("OLD-KEY", running.key)
         settings, words = re.fullmatch(r"((?:[A-Z_]+=\S+ )*)mien (.*)", line).groups()  # type: ignore[union-attr]
         command = [sys.executable, "-m", "mien", *shlex.split(words)]
-        subprocess.run(["env", *settings.split(), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["env", "MIEN_VIEWS=1", *settings.split(), *command], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL
+        )
     words = shlex.split(last.replace("--port 8001", "--port 0"))
     assert words[0] == "mien" and "http://127.0.0.1:8001" in "".join(block("yaml"))
     with serving([sys.executable, "-m", "mien", *words[1:]], tmp_path) as moved:

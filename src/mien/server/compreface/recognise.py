@@ -106,7 +106,7 @@ async def recognise_embeddings(request: Request, key: Classifies) -> dict[str, A
     recogniser = house.resident.recogniser
     model = recogniser.model if recogniser else None
     size = house.resident.eyes().encoder.dimensions if model else None
-    given = await _embeddings(request, "embeddings", size)
+    given = _embeddings(await _json(request), "embeddings", size)
     near: list[list[tuple[str, float]]] = [[] for _ in given]
     if model:
         scores = model.head.scores(given)
@@ -128,15 +128,15 @@ async def verify_embeddings_stored(request: Request, image_id: str, _: Classifie
     """How much each embedding is like the face of a photo in the collection."""
     house = house_of(request)
     stored = await _stored(house, image_id)
-    return await _alike(house, stored, await _embeddings(request, "embeddings", len(stored)))
+    return await _alike(house, stored, _embeddings(await _json(request), "embeddings", len(stored)))
 
 
 @router.post("/verification/embeddings/verify")
 async def verify_embeddings(request: Request, _: Classifies) -> dict[str, Any]:
     """How much each of the targets is like the source."""
-    house = house_of(request)
-    (source,) = await _embeddings(request, "source", None)
-    return await _alike(house, source, await _embeddings(request, "targets", len(source)))
+    said = await _json(request)
+    (source,) = _embeddings(said, "source", None)
+    return await _alike(house_of(request), source, _embeddings(said, "targets", len(source)))
 
 
 async def picture_of(house: House, request: Request) -> bytes:
@@ -252,15 +252,19 @@ async def _stored(house: House, image_id: str) -> Floats:
     return found
 
 
-async def _embeddings(request: Request, name: str, size: int | None) -> Floats:
+async def _json(request: Request) -> Any:
+    return json_of(await whole(request, house_of(request).bounds))
+
+
+def _embeddings(said: Any, name: str, size: int | None) -> Floats:
     """The embeddings (N, D) in a JSON body under `name`, of `size` numbers each if that is given. Raises Problem."""
-    said = json_of(await whole(request, house_of(request).bounds))
     given = said.get(name) if isinstance(said, dict) else None
     if given is None:
         raise no_parameter(name)
     rows = [given] if name == "source" else given
     try:
-        found = np.asarray(rows, np.float32)
+        with np.errstate(over="ignore"):  # what is too large is infinite, and refused
+            found = np.asarray(rows, np.float32)
     except (TypeError, ValueError, OverflowError):
         found = np.zeros((0, 0), np.float32)
     fits = found.ndim == 2 and found.size and found.shape[1] == (size or found.shape[1])

@@ -49,6 +49,7 @@ async def rename(request: Request, subject: str, key: Annotated[Key, Depends(Ask
         person = require(album, subject)
         if person == name:
             return
+        album.readmit(name)
         if name not in people(album):
             album.rename(person, name)
         elif has_photo(_layout(album), person):
