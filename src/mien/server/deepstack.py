@@ -96,7 +96,7 @@ async def delete(request: Request) -> dict[str, Any]:
     began = time.perf_counter()
     house, key, body = await _asked(request, Scope.ADMIN)
     person = _userid(body)
-    await house.change(request, key, lambda album: album.remove(person))
+    await house.change(request, key, lambda album: album.remove(person, delete=True))
     return _success(began)
 
 
@@ -123,6 +123,7 @@ async def _asked(request: Request, scope: Scope) -> tuple[House, Key, Body]:
         from_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
         instead = "" if from_browser else house.resident.settings.server.deepstack_key
         key = house.door.admit(request, scope, body.fields.get("api_key", "").strip(), instead)
+    house.door.remember(key)
     request.state.key = key.name
     return house, key, body
 

@@ -11,7 +11,9 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +118,20 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._house, self._listening = house, listening
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the server, which is what they are for: the process then ends with 0. (uvicorn raises
+        them once more at the end, which looks like a crash to whoever started it.)"""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if self.started:
@@ -149,10 +165,8 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
     server = Server(_config(app, settings), house, listening)
     try:
         server.run()
-    except SystemExit:
+    except SystemExit:  # it could not begin
         pass
-    except KeyboardInterrupt:
-        return
     if not server.started:
         raise UsageError(
             f"{settings.host}:{settings.port}",
