@@ -163,10 +163,8 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
     _more_files()
     app = make_app(house)
     server = Server(_config(app, settings), house, listening)
-    try:
+    with contextlib.suppress(SystemExit):  # of uvicorn, where it could not begin
         server.run()
-    except SystemExit:  # it could not begin
-        pass
     if not server.started:
         raise UsageError(
             f"{settings.host}:{settings.port}",
