@@ -37,8 +37,8 @@ def test_people_come_page_by_page(served: Served) -> None:
 
 
 def test_a_cursor_is_a_place_in_its_own_list(served: Served) -> None:
-    made_up = base64.urlsafe_b64encode(b'["photos","Ada"]').decode().rstrip("=")
-    for cursor in (made_up, "AAAA", "no_cursor", "W10"):
+    made_up = (b'["photos","Ada"]', b'["people","\\ud800"]', b'["people",1]', b"[]", b"x")
+    for cursor in (*(base64.urlsafe_b64encode(one).decode().rstrip("=") for one in made_up), "AAAA", "no_cursor", "W"):
         refused = served.get("/v1/people", params={"cursor": cursor})
         assert (refused.status_code, refused.json()["type"]) == (422, "urn:mien:problem:cursor")
 

@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import Query
 
 from mien.server.problems import Problem
+from mien.text.names import is_unicode
 
 MOST: int = 200
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Items on a page at most.")]
@@ -33,7 +34,7 @@ def after(kind: str, cursor: str | None) -> str:
     except (ValueError, RecursionError):
         found = None
     match found:
-        case [str(its), str(place)] if its == kind:
+        case [str(its), str(place)] if its == kind and is_unicode(place):
             return place
     remedy = "Send the cursor that came with the page before, or none."
     raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "The cursor is none of this list.", remedy)
