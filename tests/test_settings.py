@@ -156,15 +156,16 @@ def test_the_template_survives_an_undecodable_command_line() -> None:
 def test_every_commented_line_of_the_template_is_its_default(tmp_path: Path) -> None:
     text = template("personal").replace("\n# catalog", "\n## catalog").partition("# [")[0]
     lines = [line.removeprefix("# ") for line in text.splitlines() if " = " in line and not line.startswith("## ")]
-    plain = [key for key in Settings.model_fields if key not in ("catalog", "sources", "people")]
+    plain = [key for key in Settings.model_fields if key not in ("catalog", "server", "sources", "people")]
     assert [line.split(" = ")[0] for line in lines] == plain
     assert loaded(tmp_path, "\n".join(lines)) == Settings()
 
 
 def test_the_tables_of_the_template_can_be_uncommented_as_they_are(tmp_path: Path) -> None:
-    tables = "[" + template("personal").partition("# [")[2].replace("\n# ", "\n").replace("\nWhat", "\n# What")
+    tables = "[" + template("personal").partition("# [")[2].replace("\n# ", "\n").replace("\nWh", "\n# Wh")
     settings = loaded(tmp_path, tables)
     assert settings.sources["club"].model_extra == {"path": "/where/the/photographers/put/them"}
+    assert settings.server.port == 8000
     assert settings.sources["club"].licence == "own work"
     assert settings.people["Ada Example"].until == date(2027, 12, 31)
 

@@ -145,7 +145,8 @@ def test_the_first_schema_gets_the_tables_and_no_rows(file: Path) -> None:
     Ledger.for_writing(file).close()
     with closing(sqlite3.connect(file)) as database:
         database.executescript(
-            "DROP TABLE moves; DROP TABLE corrections; DROP TABLE people; CREATE TABLE people (id TEXT "
+            "DROP TABLE events; DROP TABLE moves; DROP TABLE corrections; DROP TABLE people; "
+            "CREATE TABLE people (id TEXT "
             "NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, basis TEXT NOT NULL, until TEXT, since TEXT NOT NULL); "
             "DROP TABLE removals; DROP TABLE salts; DROP TABLE damaged; DROP TABLE albums; PRAGMA user_version = 1"
         )

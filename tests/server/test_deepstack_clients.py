@@ -10,6 +10,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from mien.records.access import Access
 from mien.settings import Settings
 from mien.storage.layout import Layout
@@ -21,7 +23,14 @@ PEOPLE = ["Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora"]
 
 
 def test_the_clients_change_an_address_and_a_key(album: Path, sample: Path) -> None:
-    subprocess.run([ROOT / "scripts/clients"], env=os.environ | {"PYTHON": sys.executable}, check=True)
+    CLIENTS.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(CLIENTS.parent / "lock"):  # other tests want their clients at the same time
+        subprocess.run(
+            [ROOT / "scripts/clients"],
+            env=os.environ | {"PYTHON": sys.executable},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
     with (album / "mien.toml").open("a", encoding="utf-8") as file:
         file.write('\n[server]\nport = 0\ndeepstack = true\ndeepstack_key = "keyless"\n')
     access = Access.for_writing(Layout.of(album, Settings()).access_file)

@@ -29,8 +29,11 @@ def test_the_same_again_is_answered_as_before(served: Served) -> None:
 def test_an_undo_that_is_sent_again_undoes_once(served: Served) -> None:
     for old, new in (("Ada", "Adele"), ("Bo", "Bob")):
         served.client.patch(f"/v1/people/{old}", headers=served.headers(), json={"name": new})
-    said = [served.post("/v1/undo", headers=ONCE).json() for _ in range(2)]
-    assert said[0] == said[1] and [one.person for one in served.painted.open().people()] == ["Adele", "Bo", "Cy"]
+    first, again = (served.post("/v1/undo", headers=ONCE) for _ in range(2))
+    assert first.json()["verb"] == "rename"
+    assert [one.person for one in served.painted.open().people()] == ["Adele", "Bo", "Cy"]
+    assert (again.status_code, again.json()["type"]) == (409, "urn:mien:problem:reply-gone"), "it had names in it"
+    assert again.json()["answered"] == 200
 
 
 def test_a_job_that_is_asked_for_again_is_the_same_job(untaught: Served) -> None:
@@ -41,15 +44,16 @@ def test_a_job_that_is_asked_for_again_is_the_same_job(untaught: Served) -> None
 
 
 def test_a_key_that_was_used_for_something_else_is_refused(served: Served) -> None:
-    path, headers = "/v1/people/Ada", served.headers() | ONCE
-    assert served.client.patch(path, headers=headers, json={"name": "Adele"}).status_code == 200
+    path, headers = "/v1/people/Freya/photos", served.headers() | ONCE
+    assert served.post(path, files={"picture": served.photo("Freya")}, headers=ONCE).status_code == 201
     for answer in (
-        served.client.patch(path, headers=headers, json={"name": "Bob"}),
-        served.client.patch("/v1/people/Bo", headers=headers, json={"name": "Adele"}),
-        served.client.delete(path, headers=headers),
+        served.post(path, files={"picture": served.photo("Ada")}, headers=ONCE),
+        served.post("/v1/people/Ada/photos", files={"picture": served.photo("Freya")}, headers=ONCE),
+        served.client.patch("/v1/people/Freya", headers=headers, json={"name": "Bob"}),
+        served.client.delete("/v1/people/Freya", headers=headers),
     ):
         assert (answer.status_code, answer.json()["type"]) == (422, "urn:mien:problem:key-used")
-    assert [one.person for one in served.painted.open().people()] == ["Adele", "Bo", "Cy"]
+    assert [one.person for one in served.painted.open().people()] == ["Ada", "Bo", "Cy", "Freya"]
 
 
 def test_what_failed_may_be_sent_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

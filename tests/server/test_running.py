@@ -195,8 +195,6 @@ def test_only_a_proxy_that_is_named_is_believed(painted: Any, in_process: Any) -
 
 
 def test_the_command_line_does_not_wait_for_the_servers_packages() -> None:
-    program = (
-        "import sys, mien.cli; print([name for name in sys.modules if name in ('fastapi', 'uvicorn', 'starlette')])"
-    )
+    program = "import sys, mien.cli; print({'fastapi', 'uvicorn', 'starlette'} & {*sys.modules})"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
     assert ended.stdout.strip() == "set()"

@@ -18,14 +18,14 @@ from starlette.responses import JSONResponse, Response
 
 from mien.errors import PhotoError
 from mien.records.keys import Key
+from mien.server import incoming
 from mien.server.bodies import Body, missing
 from mien.server.door import key_of
 from mien.server.house import House, house_of
-from mien.server.incoming import enrol
 from mien.server.problems import Problem
 from mien.text.access import Scope
 from mien.text.names import folded, nfc, valid_person
-from mien.types import Box, Photo
+from mien.types import Box, Photo, SeenPhoto
 
 PREFIX = "/v1/vision"
 UNKNOWN = "unknown"
@@ -77,7 +77,12 @@ async def register(request: Request) -> dict[str, Any]:
         raise _refused(f'"{UNKNOWN}" is what strangers are called.', "Choose another userid.")
     if not body.pictures:
         raise missing("image")
-    await enrol(house, request, key, person, [one.data for one in body.pictures])
+    pictures = [one.data for one in body.pictures]
+    seen = await house.look(partial(house.resident.see, name="the picture"), pictures)
+    good = [data for data, one in zip(pictures, seen, strict=True) if isinstance(one, SeenPhoto) and one.faces]
+    if not good:
+        raise next((one for one in seen if isinstance(one, PhotoError)), None) or _no_face()
+    await house.change(request, key, lambda album: incoming.add(album, person, good))
     return _success(began, message="face added")
 
 
@@ -92,7 +97,7 @@ async def names(request: Request) -> dict[str, Any]:
 
 @router.post("/delete")
 async def delete(request: Request) -> dict[str, Any]:
-    """Takes `userid` out of the album, and out of the model, as `mien remove` does."""
+    """Deletes the photos of `userid`, whom the model in use then knows no more."""
     began = time.perf_counter()
     house, key, body = await _asked(request, Scope.ADMIN)
     person = _userid(body)
@@ -105,6 +110,12 @@ def problem_json(_: Request, problem: Problem) -> Response:
     status = HTTPStatus.BAD_REQUEST if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
     error = NO_FACE if problem.kind == "no-face" else f"{problem.what} {problem.remedy}".rstrip()
     return JSONResponse({"success": False, "error": error, "code": status, "duration": 0}, status)
+
+
+def _no_face() -> Problem:
+    """No picture of a request has a face."""
+    remedy = "Send a picture in which a face is at least 40 pixels wide."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-face", "No face found in image.", remedy)
 
 
 async def _asked(request: Request, scope: Scope) -> tuple[House, Key, Body]:

@@ -1,50 +1,57 @@
-"""Pictures of a request come into the album, under a person whom the model in use then knows at once."""
+"""Pictures of a request, as files and in the album: what they are by their bytes, and how they come in.
+
+A picture that comes in is named by its bytes, so that one that comes again is known; names from elsewhere may be
+anybody's.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import partial
-from http import HTTPStatus
-
-from starlette.requests import Request
 
 from mien.album import Added, Album
-from mien.errors import PhotoError
-from mien.records.keys import Key
-from mien.server.house import House
-from mien.server.problems import Problem
 from mien.storage.leftovers import scratch_folder
-from mien.storage.photo_names import photo_name
-from mien.types import Photo
+from mien.text.photos import FileType
+from mien.vision.sniff import sniff
+
+SNIFFED = 4096
+"""Bytes by which the type of a picture is told."""
+TYPES: dict[FileType, tuple[str, str]] = {
+    FileType.JPEG: (".jpg", "image/jpeg"),
+    FileType.PNG: (".png", "image/png"),
+    FileType.GIF: (".gif", "image/gif"),
+    FileType.WEBP: (".webp", "image/webp"),
+    FileType.BMP: (".bmp", "image/bmp"),
+    FileType.TIFF: (".tif", "image/tiff"),
+    FileType.AVIF: (".avif", "image/avif"),
+    FileType.HEIF: (".heic", "image/heic"),
+    FileType.JPEG2000: (".jp2", "image/jp2"),
+    FileType.PPM: (".ppm", "image/x-portable-pixmap"),
+    FileType.PCX: (".pcx", "image/vnd.zbrush.pcx"),
+    FileType.SGI: (".sgi", "image/sgi"),
+    FileType.TGA: (".tga", "image/x-tga"),
+    FileType.JPEG_XL: (".jxl", "image/jxl"),
+    FileType.RAW: (".dng", "application/octet-stream"),
+}
+"""By the type that the first bytes show, how the name of a file ends, and what HTTP calls it."""
+
+MEDIA_TYPES = tuple(dict.fromkeys(kind for _, kind in TYPES.values()))
 
 
-async def enrol(house: House, request: Request, key: Key, person: str, pictures: Sequence[bytes]) -> Added:
-    """Adds those of the `pictures` that show a face. Raises PhotoError, or Problem, where none does; nothing of the
-    others is kept."""
-    seen = await house.look(partial(house.resident.see, name="the picture"), pictures)
-    good = [
-        (picture, one.photo)
-        for picture, one in zip(pictures, seen, strict=True)
-        if not isinstance(one, PhotoError) and one.faces
-    ]
-    if not good:
-        raise next((one for one in seen if isinstance(one, PhotoError)), None) or no_face()
-    return await house.change(request, key, lambda album: _add(album, person, good))
-
-
-def no_face() -> Problem:
-    """No picture of a request has a face."""
-    remedy = "Send a picture in which a face is at least 40 pixels wide."
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-face", "No face found in image.", remedy)
-
-
-def _add(album: Album, person: str, pictures: Sequence[tuple[bytes, Photo]]) -> Added:
+def add(album: Album, person: str, pictures: Sequence[bytes], enrol: bool = True) -> Added:
+    """Adds pictures under a person by way of files, as `Album.add` does. Raises what that raises."""
     with scratch_folder() as folder:
-        files = []
-        for data, photo in pictures:
-            # Named by its content: a picture that comes again is known, and names from elsewhere may be anybody's.
-            file = folder / photo_name(hashlib.sha256(data).hexdigest()[:16], photo.format)
+        files = {folder / f"{hashlib.sha256(data).hexdigest()[:16]}{ending_of(data)}": data for data in pictures}
+        for file, data in files.items():
             file.write_bytes(data)
-            files.append(file)
-        return album.add(person, files, enrol=True)
+        return album.add(person, list(files), enrol)
+
+
+def ending_of(data: bytes) -> str:
+    """How the name of a file ends that holds the bytes of a picture."""
+    return TYPES.get(sniff(data[:SNIFFED], ""), (".jpg", ""))[0]
+
+
+def media_type_of(data: bytes) -> str:
+    """What HTTP calls the bytes of a picture."""
+    return TYPES.get(sniff(data[:SNIFFED], ""), ("", "application/octet-stream"))[1]

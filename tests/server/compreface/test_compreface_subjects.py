@@ -30,7 +30,7 @@ NO_NAMES = ("../up", "a/b", ".hidden", "..", "a\nb", "a\0b", "CON", "x" * 500, "
 
 
 def test_a_name_that_no_folder_can_have_is_refused(standing: Served) -> None:
-    before = sorted(one.name for one in standing.painted.folder.rglob("*"))
+    before = sorted(one.name for one in standing.painted.training.rglob("*"))
     for name in NO_NAMES:
         for answer in (
             standing.post(SUBJECTS, json={"subject": name}),
@@ -39,7 +39,7 @@ def test_a_name_that_no_folder_can_have_is_refused(standing: Served) -> None:
         ):
             assert (answer.status_code, answer.json()["code"]) == (400, 26), answer.text
             assert str(standing.painted.folder) not in answer.text
-    assert sorted(one.name for one in standing.painted.folder.rglob("*")) == before
+    assert sorted(one.name for one in standing.painted.training.rglob("*")) == before
 
 
 def test_a_body_without_a_subject_is_refused(standing: Served) -> None:

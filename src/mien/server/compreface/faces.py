@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from mien.album import Album
 from mien.errors import PhotoError
 from mien.records.keys import Key
+from mien.server import incoming
 from mien.server.bodies import json_of, whole
 from mien.server.compreface.errors import (
     PREFIX,
@@ -35,21 +36,14 @@ from mien.server.compreface.subjects import people, who
 from mien.server.house import Asks, house_of
 from mien.server.problems import Problem
 from mien.stages.stored import StoredPhoto
-from mien.storage.leftovers import scratch_folder
 from mien.text.access import Scope
 from mien.text.names import valid_person
 from mien.vision.images import read_bytes
-from mien.vision.sniff import sniff
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 PAGE, MOST_ON_PAGE = 20, 2000
 """Faces on a page where nothing is asked, and at most (Spring's figures, by which CompreFace has them)."""
-
-_ENDINGS: Final = {"JPEG": "jpg", "JPEG2000": "jp2", "jpeg xl": "jxl", "HEIF": "heic", "raw": "dng"}
-"""How the name of a photo ends by its type, where that is not the type's own name."""
-
-_MEDIA: Final = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
 @router.post("/recognition/faces", status_code=201)
@@ -146,17 +140,13 @@ async def _image(request: Request, image_id: str) -> Response:
         return read_bytes(album.folder / photo.path)
 
     data = await house_of(request).ask(work)
-    return Response(data, media_type=_MEDIA.get(sniff(data, "").value, "application/octet-stream"))
+    return Response(data, media_type=incoming.media_type_of(data))
 
 
 def _add(album: Album, subject: str, picture: bytes) -> tuple[str, str]:
     """The id of a picture that was added, and whose it is."""
-    name = who(album, subject) or subject
-    sha256, kind = hashlib.sha256(picture).hexdigest(), sniff(picture, "").value
-    with scratch_folder() as folder:
-        file = folder / f"{sha256[:16]}.{_ENDINGS.get(kind, kind.lower())}"
-        file.write_bytes(picture)
-        added = album.add(name, [file], enrol=True)
+    name, sha256 = who(album, subject) or subject, hashlib.sha256(picture).hexdigest()
+    added = incoming.add(album, name, [picture])
     for error in (*added.failures, *added.unreadable):
         raise PhotoError("The picture", error.fault, error.figures)
     there = next(one for one in album.stored_photos() if (one.person, one.sha256) == (name, sha256))

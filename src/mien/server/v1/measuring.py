@@ -16,12 +16,13 @@ from mien.album import Album
 from mien.errors import UsageError
 from mien.records.keys import Key
 from mien.records.runs import MOST_RUNS
+from mien.server import incoming
 from mien.server.bodies import Upload, read
 from mien.server.house import Asks, house_of
 from mien.server.problems import Problem
 from mien.server.v1.pages import Cursor, Limit, after, cursor_of
 from mien.server.v1.shapes import Shape, problems
-from mien.server.v1.told import READING, FindingShape, ending_of, without_paths
+from mien.server.v1.told import READING, FindingShape, without_paths
 from mien.storage.leftovers import scratch_folder
 from mien.text.access import Scope
 from mien.text.names import valid_person
@@ -223,7 +224,7 @@ def _evaluate(album: Album, pictures: Sequence[Upload], face: Literal["largest",
         for number, one in enumerate(pictures, start=1):
             own = folder / valid_person(one.field)
             own.mkdir(exist_ok=True)
-            (own / f"image {number}{ending_of(one.data)}").write_bytes(one.data)
+            (own / f"image {number}{incoming.ending_of(one.data)}").write_bytes(one.data)
         found: dict[str, Any] = without_paths(album.evaluate(folder, face, forget=True).to_json(), folder)
         return found
 

@@ -86,6 +86,7 @@ class CorrectedShape(Shape):
     unlearned: str | None
     older: list[str]
     mentioned: list[str]
+    left_out: list[str]
 
 
 class RemovedShape(Shape):
@@ -124,6 +125,7 @@ class CheckedShape(Shape):
     model: str | None
     needs_human: bool
     findings: list[FindingShape]
+    confirmed: int
     ids: dict[str, str]
 
 

@@ -19,6 +19,7 @@ from mien.errors import PhotoError
 from mien.pipeline.correct import Corrected
 from mien.pipeline.remove import Removed
 from mien.records.keys import Key
+from mien.server import incoming
 from mien.server.house import Asks, house_of
 from mien.server.once import Finished, Once, idempotent
 from mien.server.problems import Problem
@@ -33,18 +34,14 @@ from mien.server.v1.people import (
 from mien.server.v1.shapes import PICTURES, Shape, problems
 from mien.server.v1.told import (
     CHANGING,
-    MEDIA_TYPES,
     READING,
     ErrorShape,
     FindingShape,
     PersonName,
     PhotoId,
     about_json,
-    ending_of,
-    media_type_of,
     said,
 )
-from mien.storage.leftovers import scratch_folder
 from mien.text.access import Scope
 from mien.text.names import valid_person
 from mien.types import SeenPhoto
@@ -114,23 +111,10 @@ async def add(
     if len(refused) == len(seen):
         raise refused[0]
     good = [data for data, one in zip(uploads, seen, strict=True) if isinstance(one, SeenPhoto)]
-    added = await house.change(request, key, partial(_add, person=name, pictures=good, enrol=enrol))
+    added = await house.change(request, key, lambda album: incoming.add(album, name, good, enrol))
     if not added.added:
         response.status_code = HTTPStatus.OK
     return AddedShape.model_validate(_added_json(name, uploads, seen, added, house.resident.version))
-
-
-def _add(album: Album, person: str, pictures: Sequence[bytes], enrol: bool) -> Added:
-    """Adds pictures by way of files, each named by its hash, so that one that comes again is known."""
-    with scratch_folder() as folder:
-        files = dict.fromkeys(folder / _name_of(data) for data in pictures)
-        for data in pictures:
-            (folder / _name_of(data)).write_bytes(data)
-        return album.add(person, list(files), enrol)
-
-
-def _name_of(data: bytes) -> str:
-    return f"{hashlib.sha256(data).hexdigest()[:16]}{ending_of(data)}"
 
 
 def _added_json(
@@ -163,7 +147,7 @@ def _added_json(
         **problems(404, *READING),
         200: {
             "description": "The photo as it came.",
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES},
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in incoming.MEDIA_TYPES},
         },
     },
 )
@@ -173,7 +157,7 @@ async def show(
     """The bytes of a photo."""
     data = await house_of(request).ask(lambda album: _bytes(album, person, photo))
     safe = {"Content-Security-Policy": "default-src 'none'; sandbox", "ETag": f'"{photo}"'}
-    return Response(data, media_type=media_type_of(data), headers=safe)
+    return Response(data, media_type=incoming.media_type_of(data), headers=safe)
 
 
 def _bytes(album: Album, person: str, photo: str) -> bytes:

@@ -15,8 +15,6 @@ from mien.server.bodies import whole
 from mien.server.house import house_of
 from mien.server.problems import Problem
 from mien.server.v1.shapes import Shape, problems
-from mien.text.photos import FileType
-from mien.vision.sniff import sniff
 
 Asked = TypeVar("Asked", bound=BaseModel)
 
@@ -32,29 +30,6 @@ READING = (400, 401, 403, 409, 422, 429, 503)
 """How any route fails that reads something and takes parameters."""
 CHANGING = (400, 401, 403, 408, 409, 413, 422, 429, 503, 507)
 """How any route fails that changes something."""
-
-SNIFFED = 4096
-"""Bytes by which the type of a picture is told."""
-TYPES: dict[FileType, tuple[str, str]] = {
-    FileType.JPEG: (".jpg", "image/jpeg"),
-    FileType.PNG: (".png", "image/png"),
-    FileType.GIF: (".gif", "image/gif"),
-    FileType.WEBP: (".webp", "image/webp"),
-    FileType.BMP: (".bmp", "image/bmp"),
-    FileType.TIFF: (".tif", "image/tiff"),
-    FileType.AVIF: (".avif", "image/avif"),
-    FileType.HEIF: (".heic", "image/heic"),
-    FileType.JPEG2000: (".jp2", "image/jp2"),
-    FileType.PPM: (".ppm", "image/x-portable-pixmap"),
-    FileType.PCX: (".pcx", "image/vnd.zbrush.pcx"),
-    FileType.SGI: (".sgi", "image/sgi"),
-    FileType.TGA: (".tga", "image/x-tga"),
-    FileType.JPEG_XL: (".jxl", "image/jxl"),
-    FileType.RAW: (".dng", "application/octet-stream"),
-}
-"""By the type that the first bytes show, how the name of a file ends, and what HTTP calls it."""
-
-MEDIA_TYPES = tuple(dict.fromkeys(kind for _, kind in TYPES.values()))
 
 
 class FindingShape(Shape):
@@ -94,16 +69,6 @@ def without_paths(value: Any, folder: Path) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_paths(one, folder) for one in value]
     return value
-
-
-def ending_of(data: bytes) -> str:
-    """How the name of a file ends that holds the bytes of a picture."""
-    return TYPES.get(sniff(data[:SNIFFED], ""), (".jpg", ""))[0]
-
-
-def media_type_of(data: bytes) -> str:
-    """What HTTP calls the bytes of a picture."""
-    return TYPES.get(sniff(data[:SNIFFED], ""), ("", "application/octet-stream"))[1]
 
 
 def about_json(model: type[BaseModel] | tuple[type[BaseModel], ...], *statuses: int) -> dict[str, Any]:
