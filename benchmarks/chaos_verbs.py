@@ -398,6 +398,7 @@ def _child(world: World, words: str, fatal: int | None, full: bool, saying: int)
     defaults: Any = Album.__init__.__kwdefaults__
     defaults["clock"] = lambda: NOW
     children.ask = lambda task, about, data=b"", **_: child._task(task)(about, data)  # type: ignore[assignment]
+    children.start_early = lambda module: None
     steps = Steps(str(world.folder), fatal, full)
     steps.watch()
     out = io.StringIO()
