@@ -16,7 +16,7 @@ from schemathesis.checks import load_all_checks
 if TYPE_CHECKING:
     from conftest import Painted, Served
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests for each operation, of those that fit its description and of those that do not each."""
 
 BEYOND = frozenset({"positive_data_acceptance", "ignored_auth"})

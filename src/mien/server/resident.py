@@ -17,7 +17,7 @@ from mien.album import Album
 from mien.engines.threads import single_opencv_thread, threads_for
 from mien.errors import BusyError, MienError
 from mien.recogniser import Recogniser, read
-from mien.registry.versions import current
+from mien.registry.versions import current, names
 from mien.seeing.shared import shared_eyes
 from mien.storage.layout import Layout
 from mien.types import Answer, Cosines, SeenPhoto
@@ -134,13 +134,22 @@ class Resident:
         while True:
             try:
                 try:
-                    return work(self.album(**given))
+                    album = self.album(**given)
+                    done = work(album)
+                    self._prune(album)
+                    return done
                 finally:
                     self.refresh()
             except BusyError:
                 if time.monotonic() > latest:
                     raise
                 time.sleep(BUSY_PAUSE)
+
+    def _prune(self, album: Album) -> None:
+        """Deletes old versions where they are many: each face that is posted makes one, and there may be no nightly run."""
+        keep = album.settings.keep
+        if keep and len(names(self._models)) > 2 * keep:
+            album.prune()
 
     def close(self) -> None:
         recogniser, self._recogniser = self._recogniser, None
