@@ -146,7 +146,7 @@ class Resident:
                 time.sleep(BUSY_PAUSE)
 
     def _prune(self, album: Album) -> None:
-        """Deletes old versions where they are many: each face that is posted makes one, and there may be no nightly run."""
+        """Deletes old versions where they are many: each face that is posted makes one, and no night may tidy up."""
         keep = album.settings.keep
         if keep and len(names(self._models)) > 2 * keep:
             album.prune()
