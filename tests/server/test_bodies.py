@@ -41,6 +41,8 @@ def kind(answer: Any) -> tuple[int, str]:
         (b"\xff\xfe", JSON, (400, "malformed")),
         (b"<svg/>", {"content-type": "image/svg+xml"}, (422, "unreadable-picture")),
         (b"a=b", {"content-type": "application/x-www-form-urlencoded"}, (400, "no-picture")),
+        (b"&" * 300_000, {"content-type": "application/x-www-form-urlencoded"}, (413, "too-large")),
+        (b'{"a": [' + b"{}," * 100_000 + b"{}]}", JSON, (413, "too-large")),
     ],
 )
 def test_a_body_that_will_not_do_is_a_problem(

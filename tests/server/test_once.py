@@ -68,6 +68,23 @@ def test_what_failed_may_be_sent_again(served: Served, monkeypatch: pytest.Monke
     assert served.post("/v1/rollback", headers=ONCE).status_code == 200
 
 
+def test_what_failed_after_it_was_done_is_not_done_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for old, new in (("Ada", "Adele"), ("Bo", "Bob")):
+        served.client.patch(f"/v1/people/{old}", headers=served.headers(), json={"name": new})
+    change = served.house.resident.change
+
+    def mistake(*given: Any, **more: Any) -> None:
+        change(*given, **more)
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served.house.resident, "change", mistake)
+        assert served.post("/v1/undo", headers=ONCE).status_code == 500
+    again = served.post("/v1/undo", headers=ONCE)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:mien:problem:interrupted")
+    assert [one.person for one in served.painted.open().people()] == ["Adele", "Bo", "Cy"]
+
+
 def test_what_still_runs_or_was_interrupted_is_not_begun_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     replies, now = served.house.access.replies, datetime.now().astimezone()
     asked = fingerprint("POST", "/v1/rollback", "", "text/plain", b"")

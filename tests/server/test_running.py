@@ -186,6 +186,13 @@ def test_it_speaks_tls(tmp_path: Path) -> None:
     assert ended.returncode == 11 and "missing.pem" in ended.stderr and "Traceback" not in ended.stderr
 
 
+def test_a_body_that_nobody_reads_is_not_waited_for(in_process: Any) -> None:
+    with in_process() as port, socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        reply = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert reply.startswith(b"HTTP/1.1 200")
+
+
 def test_only_a_proxy_that_is_named_is_believed(painted: Any, in_process: Any) -> None:
     for trusted, seen in (("[]", {"127.0.0.1"}), ('["127.0.0.1"]', {"203.0.113.7"})):
         (painted.folder / "mien.toml").write_text(f"[server]\ntrusted_proxies = {trusted}\n")

@@ -156,7 +156,7 @@ def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
     house.jobs.program = PROGRAM
     with TestClient(make_app(house)) as client:
         done = ended(replace(jobs, house=house, client=client), job)
-    assert (done["state"], done["tries"], done["result"]["faces"]) == ("done", 2, 9)
+    assert (done["state"], done["tries"], done["result"]["faces"]) == ("done", 1, 9)
 
 
 def test_a_job_ends_with_its_server(painted: Painted) -> None:

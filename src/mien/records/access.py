@@ -41,7 +41,7 @@ class Access:
         self._path, self._database, self._writes = path, database, writes
         self._opened = ExitStack()
         self._opened.callback(database.close)
-        self._first = Lock()
+        self._first, self._opening = Lock(), Lock()
         self._again: Database | None = None
         self._id = ""
         self.keys = Keys(database, self._asking, writes)
@@ -77,7 +77,7 @@ class Access:
         """The same file, opened once more when a key is first looked up."""
         if not self._writes:
             return self._database
-        with self._first:
+        with self._opening:
             if self._again is None:
                 self._again = self._opened.enter_context(Database.for_writing(KIND, self._path))
             return self._again

@@ -117,16 +117,26 @@ class Keys:
         it takes tells nothing of a key: it is looked up by its hash, which nobody can choose."""
         if len(secret) > _LONGEST:
             return KeyKind.UNKNOWN
-        shown, asking = _hash(secret), self._asking()
-        changes = asking.changes()
-        if self._known[0] != changes:  # to read the rows takes ten times as long as to ask for this number
-            with asking.transaction() as connection:
-                rows = connection.execute(sa.select(keys)).all()
-            self._known = changes, {row.sha256: _key(row) for row in rows}
-        for sha256, key in self._known[1].items():
+        shown = _hash(secret)
+        for sha256, key in self._present().items():
             if hmac.compare_digest(sha256, shown):
                 return key.refused(now) or key
         return KeyKind.UNKNOWN
+
+    def named(self, name: str, now: datetime) -> Key | KeyKind:
+        """The key of this name, or why it is refused, as quickly."""
+        key = next((one for one in self._present().values() if one.name == name), None)
+        return KeyKind.UNKNOWN if key is None else key.refused(now) or key
+
+    def _present(self) -> dict[str, Key]:
+        """The keys that there are now, by their hash."""
+        asking = self._asking()
+        changes = asking.changes()
+        if self._known[0] != changes:  # a look at the rows takes as long as thirty at this number
+            with asking.transaction() as connection:
+                rows = connection.execute(sa.select(keys)).all()
+            self._known = changes, {row.sha256: _key(row) for row in rows}
+        return self._known[1]
 
     def used(self, name: str, now: datetime) -> None:
         """Remembers that a key was used, to the minute; in the same minute it writes nothing. Nor does it where that

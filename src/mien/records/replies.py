@@ -96,6 +96,12 @@ class Replies:
             }
             connection.execute(sa.update(replies).where(*_of(key, request)).values(values))
 
+    def interrupt(self, key: str, request: str) -> None:
+        """Says of a request that was begun that nobody knows how far it came."""
+        with self._access.transaction(write=True) as connection:
+            begun = (*_of(key, request), replies.c.status.is_(None))
+            connection.execute(sa.update(replies).where(*begun).values(holder=""))
+
     def drop(self, key: str, request: str) -> None:
         """Lets a request that was begun be sent again as a new one, since nothing was changed: the album was in use."""
         with self._access.transaction(write=True) as connection:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien import __version__
 from mien.server import deepstack, pages, watched
+from mien.server.bodies import give_back
 from mien.server.compreface import errors as compreface
 from mien.server.compreface import faces, recognise, subjects
 from mien.server.door import HEADER
@@ -157,7 +158,7 @@ class Around:
             response = await self._told(Request(scope), error)
             await response(scope, receive, send_on)
         finally:
-            self._house.bounds.held.give_back(Request(scope).state)
+            give_back(Request(scope).state)
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
             state = scope["state"]

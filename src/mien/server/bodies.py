@@ -24,6 +24,12 @@ MOST_FIELDS = 64
 """Fields of a form that are no pictures."""
 LONGEST_FIELD = 64 << 10
 """Bytes of one of them."""
+LONGEST_FIELDS = 256 << 10
+"""Bytes of a form that has no picture, as it is encoded for an address: to read it takes many times its size."""
+MOST_JSON_PARTS = 200_000
+"""Commas and brackets in a JSON text, each of which may stand for an object of a hundred bytes."""
+APART = 1 << 20
+"""Bytes from which on a body is read in a thread, so that nobody else waits for it."""
 
 
 @dataclass
@@ -39,12 +45,15 @@ class Held:
         if self.bytes + size > self.most:
             raise later("full", "The server holds as many pictures as it can.", seconds=1)
         self.bytes += size
-        state.held = getattr(state, "held", 0) + size
+        state.held = (self, getattr(state, "held", (self, 0))[1] + size)
 
-    def give_back(self, state: State) -> None:
-        """Gives back what the request of this state holds."""
-        self.bytes -= getattr(state, "held", 0)
-        state.held = 0
+
+def give_back(state: State) -> None:
+    """Gives back what the request of this state holds of a `Held`."""
+    held, size = getattr(state, "held", (None, 0))
+    if held:
+        held.bytes -= size
+    state.held = (held, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +114,20 @@ async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] 
     content_type = request.headers.get("content-type", "")
     match content_type.partition(";")[0].strip().lower():
         case "multipart/form-data":
-            body = await _form(request, data, bounds)
+            if len(data) > APART:
+                body = await asyncio.to_thread(asyncio.run, _form(request, data, bounds))
+            else:
+                body = await _form(request, data, bounds)
         case "application/x-www-form-urlencoded":
+            if len(data) > LONGEST_FIELDS:
+                what = "A form as it is encoded for an address holds no picture, and this one is too large."
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", what, "Send multipart/form-data.")
             body = await _form(request, data, bounds)
         case "application/json":
-            body = _of_json(json_of(data), base64_fields)
+            if len(data) > APART:
+                body = await asyncio.to_thread(lambda: _of_json(json_of(data), base64_fields))
+            else:
+                body = _of_json(json_of(data), base64_fields)
         case _:
             body = Body((Upload("", data),))
     if len(body.pictures) > bounds.pictures:
@@ -120,6 +138,8 @@ async def read(request: Request, bounds: Bounds, base64_fields: Collection[str] 
 
 async def whole(request: Request, bounds: Bounds) -> bytes:
     """The bytes of a body. Raises Problem where they are too many, or come too slowly."""
+    if hasattr(request, "_body"):  # it was read before, for `mien.server.once`
+        return bytes(request._body)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:19]) > bounds.size:
         raise _too_large(bounds)
@@ -156,9 +176,7 @@ async def _form(request: Request, data: bytes, bounds: Bounds) -> Body:
     parts = _InMemory(
         request.headers, stream(), max_files=bounds.pictures + 1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD
     )
-    fields_only = FormParser(
-        request.headers, stream(), max_fields=MOST_FIELDS, max_part_size=max(LONGEST_FIELD, bounds.size)
-    )
+    fields_only = FormParser(request.headers, stream(), max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
     pictures, fields = [], {}
     try:
         form = await (parts.parse() if multipart else fields_only.parse())
@@ -184,6 +202,8 @@ def _malformed(why: str) -> Problem:
 
 def json_of(data: bytes) -> Any:
     """What a JSON text says. Raises Problem."""
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_JSON_PARTS:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The JSON has too many parts.")
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -212,7 +232,7 @@ def _of_base64(name: str, text: object) -> bytes:
         if text.startswith("data:"):
             text = text.partition(",")[2]
         try:
-            return binascii.a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
+            return binascii.a2b_base64(text.encode("ascii").translate(None, b" \t\r\n"), strict_mode=True)
         except ValueError:
             pass
     raise Problem(HTTPStatus.BAD_REQUEST, "malformed", f'"{name}" is no base64.', "Send the picture's bytes in base64.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -129,7 +130,11 @@ async def _asked(request: Request, scope: Scope) -> tuple[House, Key, Body]:
     secret = key_of(request)
     key = house.door.admit(request, scope, secret) if secret else None
     has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
-    body = await house.body(request, base64_fields=("image",)) if has_body else Body(())
+    bounds = house.bounds
+    if key is None:  # whoever may be anybody shares what one request may bring
+        house.door.require_few_wrong(request)
+        bounds = replace(bounds, held=house.unknown)
+    body = await house.body(request, base64_fields=("image",), bounds=bounds) if has_body else Body(())
     if key is None:
         from_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
         instead = "" if from_browser else house.resident.settings.server.deepstack_key

@@ -47,23 +47,29 @@ class Door:
         if IN_ADDRESS & {name.lower() for name in request.query_params}:
             remedy = f"Send it in the header {HEADER}, and make a new one: addresses are kept by proxies and browsers."
             raise Problem(HTTPStatus.BAD_REQUEST, "key-in-address", "The key stands in the address.", remedy)
-        self._require_quiet(self._wrong, f"wrong {address}", spend=False)
         secret = secret if secret is not None else key_of(request)
         if not secret and not instead:
             what, remedy = "The request has no key.", f"Send one in the header {HEADER}; `mien keys add` makes them."
             raise _unauthorised("no-key", what, remedy)
-        found = self._keys.find(secret, self._clock()) if secret else self._named(instead)
-        if isinstance(found, KeyKind):
+        now = self._clock()
+        found = self._keys.find(secret, now) if secret else self._keys.named(instead, now)
+        if isinstance(found, KeyKind):  # whoever has a right one is let in, whatever comes from the same address
             self._require_quiet(self._wrong, f"wrong {address}")
             raise _unauthorised(f"key-{found.value}", f"The key {found.words}.", found.remedy)
+        if self._each:
+            self._require_quiet(self._each, f"key {found.name}")
         if not found.scope.allows(scope):
             what = f'The key "{found.name}" may {found.scope}, and this takes "{scope}".'
             raise Problem(
                 HTTPStatus.FORBIDDEN, "scope", what, f"`mien keys add NAME --scope {scope}` makes such a key."
             )
-        if self._each:
-            self._require_quiet(self._each, f"key {found.name}")
         return found
+
+    def require_few_wrong(self, request: Request) -> None:
+        """Raises Problem (429) where too many wrong keys came from the address of a request, before its body is read in
+        which its key is."""
+        address = request.client.host if request.client else ""
+        self._require_quiet(self._wrong, f"wrong {address}", spend=False)
 
     def remember(self, key: Key) -> None:
         """Remembers when a key was last used, in a thread: a request must not wait for a disk for that."""
@@ -72,11 +78,6 @@ class Door:
         if self._used.get(key.name) != minute:
             self._used[key.name] = minute
             asyncio.get_running_loop().run_in_executor(None, self._keys.used, key.name, now)
-
-    def _named(self, name: str) -> Key | KeyKind:
-        """The key of this name, or why it is refused."""
-        key = next((one for one in self._keys.all() if one.name == name), None)
-        return KeyKind.UNKNOWN if key is None else key.refused(self._clock()) or key
 
     def _require_quiet(self, limit: RateLimitItemPerMinute, who: str, spend: bool = True) -> None:
         if self._limiter.hit(limit, who) if spend else self._limiter.test(limit, who):

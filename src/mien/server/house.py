@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +40,8 @@ def _now() -> datetime:
 @dataclass
 class House:
     """One per server. `looking` are the turns of whoever looks at pictures, `writing` those of whoever changes the
-    album, one at a time, and `reading` those of whoever reads in it. `closing` is set when the server is about to end:
+    album, one at a time, `reading` those of whoever reads in it, and `measuring` those of evaluations, which take long.
+    `unknown` is what requests hold whose key is not known yet. `closing` is set when the server is about to end:
     streams that have no end end then."""
 
     resident: Resident
@@ -49,6 +51,8 @@ class House:
     looking: Turns
     writing: Turns
     reading: Turns
+    measuring: Turns
+    unknown: Held
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     told: str = ""
@@ -71,6 +75,8 @@ class House:
             Turns("looks", resident.workers, server.waiting),
             Turns("writes", 1, server.waiting),
             Turns("reads", 2, server.waiting),
+            Turns("measures", 1, 1),
+            Held(server.max_megabytes << 20),
         )
         house.metrics.workers.set(resident.workers)
         return house
@@ -80,10 +86,12 @@ class House:
         """Seconds in which a request is to be answered."""
         return self.bounds.seconds
 
-    async def body(self, request: Request, base64_fields: Sequence[str] = ("picture", "pictures")) -> Body:
+    async def body(
+        self, request: Request, base64_fields: Sequence[str] = ("picture", "pictures"), bounds: Bounds | None = None
+    ) -> Body:
         """The body of a request, within bounds. Raises Problem: 503 at once where nobody could look at it now."""
         self._require_room(1)
-        return await read(request, self.bounds, base64_fields)
+        return await read(request, bounds or self.bounds, base64_fields)
 
     def _require_room(self, pictures: int) -> None:
         try:
@@ -99,7 +107,7 @@ class House:
         each = [self.looking.take(partial(work, picture)) for picture in pictures]
         self.metrics.queue.set(self.looking.taken)
         try:
-            return list(await self._in_time(asyncio.gather(*each)))
+            return list(await self.in_time(asyncio.gather(*each)))
         finally:
             self.metrics.queue.set(self.looking.taken)
 
@@ -121,20 +129,21 @@ class House:
     async def change(self, request: Request, key: Key, work: Callable[[Album], Result]) -> Result:
         """What `work` makes of the album, after those who asked before. Raises what `work` raises, and Problem (503)
         where another run holds the album."""
-        change = partial(self.resident.change, work, self.seconds / 2, by=By(key.name, id_of(request)))
+        latest = time.monotonic() + self.seconds / 2
+        change = partial(self.resident.change, work, latest, by=By(key.name, id_of(request)))
         done = await self.writing.run(change)
         await self.follow(looked=True)
         return done
 
     async def ask(self, work: Callable[[Album], Result]) -> Result:
         """What `work` reads in the album, in a thread."""
-        return await self._in_time(self.reading.run(lambda: work(self.resident.album())))
+        return await self.in_time(self.reading.run(lambda: work(self.resident.album())))
 
     async def follow(self, looked: bool = False) -> None:
         """Goes over to another model, if another is in use by now."""
-        before = self.told
         if not looked:
             await asyncio.to_thread(self.resident.refresh)
+        before = self.told
         recogniser = self.resident.recogniser
         version = recogniser.model.version if recogniser else ""
         if version != before:
@@ -145,7 +154,8 @@ class House:
             if before:
                 self.metrics.swaps.inc()
 
-    async def _in_time(self, work: Awaitable[Result]) -> Result:
+    async def in_time(self, work: Awaitable[Result]) -> Result:
+        """What comes of `work` within the seconds of a request. Raises Problem (503) where they are over."""
         try:
             async with asyncio.timeout(self.seconds):
                 return await work
@@ -154,7 +164,7 @@ class House:
 
     def close(self) -> None:
         """Waits for what is being done, and closes everything."""
-        for turns in (self.looking, self.writing, self.reading):
+        for turns in (self.looking, self.writing, self.reading, self.measuring):
             turns.close()
         self.resident.close()
         self.access.close()

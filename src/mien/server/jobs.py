@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mien.errors import MienError
 from mien.records.jobs import Job, Jobs, Outcome
 from mien.server.logs import tell
 
@@ -108,7 +109,19 @@ class Runner:
                 await asyncio.to_thread(self._jobs.take_over, now())
                 while job := await asyncio.to_thread(self._jobs.start_next, now()):
                     self._asked.clear()
-                    await self._carry_out(job)
+                    try:
+                        await self._carry_out(job)
+                    except asyncio.CancelledError:  # the server ends: the next one goes on, and this start is not held
+                        await asyncio.shield(asyncio.to_thread(self._jobs.give_back, job.id))  # against the job
+                        raise
+                    except Exception as error:
+                        tell(
+                            "job", logging.ERROR, job=job.id, verb=job.verb, state="failed", error=type(error).__name__
+                        )
+                        gone = {"message": "The job could not be carried out.", "remedy": "The server's log says why."}
+                        code = MienError.exit_code
+                        await asyncio.to_thread(self._jobs.finish, job.id, now(), "failed", code, {"error": gone})
+                        self._touch()
             except Exception as error:  # the next look may go better: a disk that is full is not full for ever
                 tell("jobs-stopped", logging.ERROR, error=type(error).__name__)
             with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from email.message import Message
@@ -15,13 +16,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Header
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mien.errors import MienError
 from mien.records.replies import Reply, fingerprint
 from mien.server.bodies import whole
-from mien.server.house import Asks, house_of
+from mien.server.house import Asks, house_of, id_of
+from mien.server.logs import tell
 from mien.server.problems import Problem
 from mien.text.access import RepeatKind, Scope
 
@@ -96,11 +100,17 @@ async def _once(
         return _again(request, before)
     try:
         response = await handle(request)
-    except Exception:  # nothing was acknowledged: to send it again is to ask anew
+    except (Problem, MienError, RequestValidationError):  # nothing was changed: to send it again is to ask anew
         await asyncio.to_thread(replies.drop, key.name, given)
         raise
+    except BaseException:  # nobody knows how far it came
+        await asyncio.to_thread(replies.interrupt, key.name, given)
+        raise
     reply = Reply(response.status_code, response.media_type or "application/json", bytes(response.body))
-    await asyncio.to_thread(replies.finish, key.name, given, reply)
+    try:
+        await asyncio.to_thread(replies.finish, key.name, given, reply)
+    except MienError as error:  # it was carried out, which its sender is told; sent again, it is not done again
+        tell("reply-not-kept", logging.ERROR, request=id_of(request), error=type(error).__name__)
     return response
 
 

@@ -6,6 +6,7 @@ the affair of each API (`mien.server.app`): problem+json under /v1, CompreFace's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -66,6 +67,9 @@ def later(kind: str, what: str, seconds: int = RETRY_SECONDS) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, what, remedy, headers={"Retry-After": str(seconds)})
 
 
+_PLACE = re.compile(r"(?<![\w:/.~])(?:[A-Za-z]:\\|/)(?:[^\s/\\'\"]+[/\\])+")
+"""Where a file lies, without its name: an absolute path but for the last part."""
+
 _OF_ERRORS: tuple[tuple[type[MienError], HTTPStatus, str], ...] = (
     (PhotoError, HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-picture"),
     (NoFaceError, HTTPStatus.UNPROCESSABLE_ENTITY, "no-face"),
@@ -89,14 +93,18 @@ def as_problem(error: Exception, folder: str = "") -> Problem:
         return later("busy", "The album is in use by another run.")
     for kind, status, word in _OF_ERRORS:
         if isinstance(error, kind):
-            return Problem(status, word, _without(error.message, folder), _without(error.remedy, folder))
+            return Problem(status, word, placeless(error.message, folder), placeless(error.remedy, folder))
     if isinstance(error, MienError):
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", _without(error.message, folder), error.remedy)
+        said, remedy = placeless(error.message, folder), placeless(error.remedy, folder)
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "refused", said, remedy)
     remedy = "The server's log has the traceback under the request's id."
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "mien made a mistake.", remedy)
 
 
-def _without(text: str, folder: str) -> str:
-    if not folder:
-        return text
-    return text.replace(f"mien -C {folder} ", "mien ").replace(f"{folder}/", "").replace(folder, "The album")
+def placeless(text: str, folder: str) -> str:
+    """A text without paths of the disk: of what lies in the `folder` of the album its place there is left, of anything
+    else the last part."""
+    if folder:
+        text = text.replace(f"mien -C {folder} ", "mien ").replace(f"{folder}/", "")
+        text = (text.replace(folder, "The album", 1) if text.startswith(folder) else text).replace(folder, "the album")
+    return _PLACE.sub("", text)

@@ -6,6 +6,7 @@ another process is seen as one by this process is. Requests that have begun fini
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -127,10 +128,10 @@ class Resident:
         recogniser = self._recogniser
         return recogniser.answer(data, top) if recogniser else None
 
-    def change(self, work: Callable[[Album], Result], seconds: float, **given: object) -> Result:
-        """What `work` makes of the album, for which it waits up to `seconds` while another run holds it; the model that
-        is in use then answers the next request. `given` as for `album`. Raises BusyError and what `work` raises."""
-        latest = time.monotonic() + seconds
+    def change(self, work: Callable[[Album], Result], latest: float, **given: object) -> Result:
+        """What `work` makes of the album, for which it waits while another run holds it, until the moment `latest` of
+        `time.monotonic`; the model that is in use then answers the next request. `given` as for `album`. Raises
+        BusyError and what `work` raises."""
         while True:
             try:
                 try:
@@ -139,7 +140,8 @@ class Resident:
                     self._prune(album)
                     return done
                 finally:
-                    self.refresh()
+                    with contextlib.suppress(Exception):  # what was done is done; the next look follows the model
+                        self.refresh()
             except BusyError:
                 if time.monotonic() > latest:
                     raise

@@ -31,6 +31,7 @@ from mien.server.problems import Problem
 from mien.server.resident import Resident
 from mien.storage.files import make_folder
 from mien.storage.layout import Layout
+from mien.storage.leftovers import sweep_scratch
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS = 10.0
 """Seconds in which the head of a request must have come."""
+READ_SECONDS = 30.0
+"""Seconds for which an answer waits for a client that does not read it."""
 LONGEST_HEAD = 32 << 10
 """Bytes of it."""
 MOST_CONNECTIONS = 1000
@@ -53,6 +56,7 @@ class Bounded(H11Protocol):
     """HTTP/1.1 of uvicorn, with an end to heads that do not come, and problems for what is no HTTP."""
 
     _head: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -63,6 +67,7 @@ class Bounded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._goes_on()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -76,8 +81,29 @@ class Bounded(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._end()  # the rest of a body that nobody reads is not waited for
+            return
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._await_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._goes_on()
+        super().resume_writing()
+
+    def _goes_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _end(self) -> None:
+        """Ends the connection when what was written has gone out, and soon in any case."""
+        self.transport.close()
+        self.loop.call_later(READ_SECONDS, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "no-http", "The request is no HTTP that can be read.")
@@ -108,7 +134,7 @@ class Bounded(H11Protocol):
             reply = h11.Response(status_code=status, headers=headers)
             for event in (reply, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._end()
 
 
 class Server(uvicorn.Server):
@@ -149,6 +175,7 @@ class Server(uvicorn.Server):
 def open_house(folder: Path, make_eyes: EyesFor | None = None) -> House:
     """The house of the album in `folder`; `make_eyes` as for `Album`. Raises MienError where the album cannot be
     served."""
+    sweep_scratch()
     resident = Resident(folder, make_eyes)
     file = Layout.of(folder, resident.settings).access_file
     make_folder(file.parent)

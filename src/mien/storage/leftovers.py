@@ -112,14 +112,19 @@ def remove_old(folder: Path, pattern: str, most: int | None = None) -> None:
                 file.unlink()
 
 
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder of this user's alone in the system's for temporary files, gone at the end; those of runs that were
-    killed go before. Raises OSError."""
+def sweep_scratch() -> None:
+    """Removes the scratch folders of runs that were killed, in which photos may lie."""
     for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         if release := _hold(left):
             shutil.rmtree(left, ignore_errors=True)
             release()
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this user's alone in the system's for temporary files, gone at the end; those of runs that were
+    killed go before. Raises OSError."""
+    sweep_scratch()
     held = None
     while held is None:  # another run took it for an abandoned one in this very moment
         folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))

@@ -213,7 +213,8 @@ async def evaluate(
         raise Problem(HTTPStatus.BAD_REQUEST, "malformed", "Nobody can tell whom the picture shows.", remedy)
     for name in {one.field for one in body.pictures}:
         valid_person(name)
-    said = await house.ask(partial(_evaluate, pictures=body.pictures, face=face))
+    work = partial(_evaluate, house.resident.album(), pictures=body.pictures, face=face)
+    said = await house.in_time(house.measuring.run(work))
     return EvaluatedShape.model_validate(without_paths(said, house.resident.folder))
 
 

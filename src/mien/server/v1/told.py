@@ -13,7 +13,7 @@ from starlette.requests import Request
 from mien.registry.card import VERSION
 from mien.server.bodies import whole
 from mien.server.house import house_of
-from mien.server.problems import Problem
+from mien.server.problems import Problem, placeless
 from mien.server.v1.shapes import Shape, problems
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -63,7 +63,7 @@ class VersionInUse(Shape):
 def without_paths(value: Any, folder: Path) -> Any:
     """The same JSON value with no path of the disk in its texts: those of the album are relative to it."""
     if isinstance(value, str):
-        return value.replace(f"mien -C {folder} ", "mien ").replace(f"{folder}/", "").replace(str(folder), "the album")
+        return placeless(value, str(folder))
     if isinstance(value, dict):
         return {key: without_paths(one, folder) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
