@@ -18,13 +18,15 @@ from typing import Any
 import pytest
 import yaml
 
+from mien.settings import template
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sysconfig.get_path("scripts"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 FAKE_MIEN = """#!/bin/sh
 printf '%s\\n' "$*" >> "$LOG"
-if [ "$1" = init ]; then touch "$2/mien.toml"; fi
+if [ "$1" = init ]; then printf '# basis\n\n# [server]\n# port = 8000\n' > "$2/mien.toml"; fi
 """
 
 
@@ -131,6 +133,15 @@ def test_a_new_album_gets_the_basis_that_is_named(start: Started) -> None:
     assert start(MIEN_BASIS="consent, forms in the office")[0].endswith("--basis consent, forms in the office")
 
 
+def test_a_new_album_believes_the_proxy_that_is_named(start: Started) -> None:
+    file = start.album / "mien.toml"
+    start(MIEN_PROXY="10.1.2.3")
+    assert file.read_text() == '# basis\n\n[server]\ntrusted_proxies = ["10.1.2.3"]\n# port = 8000\n'
+    start(MIEN_PROXY="10.1.2.4")
+    assert tomllib.loads(file.read_text()) == {"server": {"trusted_proxies": ["10.1.2.3"]}}, "what is there is kept"
+    assert re.search(r"^# \[server\]$", template("personal"), re.MULTILINE), "the line that is replaced"
+
+
 def test_a_command_is_run_as_it_is_typed(start: Started) -> None:
     assert start("classify", "--json", "a b.jpg") == ["classify --json a b.jpg"]
     assert start("--version") == ["--version"], "and no album is made for it"
@@ -157,6 +168,19 @@ def test_only_the_proxy_listens_to_everybody(compose: Mapping[str, Any]) -> None
     assert services["serve"]["ports"] == ["${MIEN_LISTEN:-127.0.0.1:8000}:8000"]
     assert services["proxy"]["profiles"] == ["proxy"] and services["proxy"]["cap_add"] == ["NET_BIND_SERVICE"]
     assert not services["daily"].get("ports") and not services["cli"].get("ports")
+
+
+def test_the_server_believes_the_proxy_and_nobody_else(compose: Mapping[str, Any]) -> None:
+    serve, proxy = compose["services"]["serve"], compose["services"]["proxy"]
+    address = proxy["networks"]["inside"]["ipv4_address"]
+    assert serve["environment"]["MIEN_PROXY"] == address != serve["networks"]["inside"]["ipv4_address"]
+    assert set(serve["environment"]) > set(compose["services"]["cli"]["environment"])
+    assert compose["networks"]["inside"]["internal"] is True, "nobody else is in it"
+    assert all("inside" not in compose["services"][name]["networks"] for name in ("daily", "cli"))
+    caddy = (ROOT / "containers/Caddyfile").read_text("utf-8")
+    (alias,) = serve["networks"]["inside"]["aliases"]
+    assert f"reverse_proxy {alias}:8000" in caddy, "the name that leads there by way of this network"
+    assert "respond /metrics* 404" in caddy
 
 
 def test_the_daily_run_shares_the_album_and_has_no_health_to_ask_for(compose: Mapping[str, Any]) -> None:

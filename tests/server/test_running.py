@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -101,6 +102,19 @@ def test_an_address_that_is_taken_is_told(server: Process, album: Path) -> None:
     line = [sys.executable, "-m", "mien", "-C", str(album), "serve", "--port", str(server.port)]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2 and "cannot be listened at" in ended.stderr and "Traceback" not in ended.stderr
+    assert "--port" in ended.stderr and '"event": "uvicorn' not in ended.stderr, "told once, in mien's words"
+
+
+def test_an_address_of_another_machine_is_told(album: Path) -> None:
+    line = [sys.executable, "-m", "mien", "-C", str(album), "serve", "--host", "192.0.2.1", "--port", "0"]
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2 and "192.0.2.1:0 cannot be listened at" in ended.stderr
+    assert "another --host" in ended.stderr and '"event": "uvicorn' not in ended.stderr
+
+
+def test_a_refused_address_names_what_to_change() -> None:
+    for number, remedy in ((errno.EADDRINUSE, "another --port"), (errno.EACCES, "1024"), (None, "another --host")):
+        assert remedy in running._remedy(OSError(number, "refused"))
 
 
 def test_what_is_no_http_is_a_problem(server: Process) -> None:

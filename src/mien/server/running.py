@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import secrets
@@ -186,25 +187,41 @@ def serve(house: House, settings: ServerSettings, listening: Callable[[str], Non
     """Serves until SIGINT or SIGTERM, then finishes what has begun. `listening` is told the address. Raises UsageError
     where that cannot be listened at, and StorageError for a certificate that cannot be read."""
     start_log()
-    logging.getLogger("uvicorn.error").addFilter(_Quiet())
+    log, quiet = logging.getLogger("uvicorn.error"), _Quiet()
     _more_files()
     app = make_app(house)
     server = Server(_config(app, settings), house, listening)
-    with contextlib.suppress(SystemExit):  # of uvicorn, where it could not begin
-        server.run()
+    log.addFilter(quiet)
+    try:
+        with contextlib.suppress(SystemExit):  # of uvicorn, where it could not begin
+            server.run()
+    finally:
+        log.removeFilter(quiet)
     if not server.started:
-        raise UsageError(
-            f"{settings.host}:{settings.port}",
-            "cannot be listened at",
-            "Choose another --port, or end what listens there.",
-        )
+        where = f"[{settings.host}]" if ":" in settings.host else settings.host
+        raise UsageError(f"{where}:{settings.port}", "cannot be listened at", _remedy(quiet.refused))
+
+
+def _remedy(refused: OSError | None) -> str:
+    """What to do about an address that the system refused to listen at."""
+    if refused is None or refused.errno == errno.EADDRINUSE:
+        return "Choose another --port, or end what listens there."
+    if refused.errno in (errno.EACCES, errno.EPERM):
+        return "Choose a --port from 1024 on: those below are for the system."
+    # Also a name that is nobody's, and asyncio's error without a number where no address of several would do.
+    return "Choose another --host: an address of this machine, or 0.0.0.0 for all that it has."
 
 
 class _Quiet(logging.Filter):
     """Lets through of uvicorn's log what is news: not that a client sent no HTTP, nor that an answer finds nobody, as
-    its client went away."""
+    its client went away. An address that is refused is kept in `refused`, for the error that tells it."""
+
+    refused: OSError | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, OSError):
+            self.refused = record.msg
+            return False
         error = record.exc_info[1] if record.exc_info else None
         return record.levelno >= logging.ERROR and not isinstance(error, h11.LocalProtocolError)
 
