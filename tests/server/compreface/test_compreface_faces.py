@@ -166,6 +166,13 @@ def test_what_was_put_there_by_hand_is_listed_and_deleted(served: Served) -> Non
     assert len(listed(served, "&subject=Foot")) == 1
 
 
+def test_a_blank_subject_is_not_everybody(standing: Served) -> None:
+    for query in ("?subject=%20", "?subject=+", "?subject= & Co", "?subject"):
+        for answer in (delete(standing, query), standing.get(f"{FACES}{query}")):
+            assert (answer.status_code, answer.json()["code"]) == (400, 26), answer.text
+    assert len(listed(standing)) == 9
+
+
 def test_a_deleted_photo_may_be_added_again(served: Served) -> None:
     photo = served.get(f"{FACES}/{listed(served, '&subject=Ada')[0]['image_id']}/img").content
     delete(served, "?subject=Ada")
