@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -49,11 +50,14 @@ async def rename(request: Request, subject: str, key: Annotated[Key, Depends(Ask
         person = require(album, subject)
         if person == name:
             return
-        album.readmit(name)
-        if name not in people(album):
+        other = _spelt(people(album), name)
+        if other is None or other == person:
+            album.readmit(name)
             album.rename(person, name)
-        elif has_photo(_layout(album), person):
-            album.join(person, name)
+            return
+        album.readmit(other)
+        if has_photo(_layout(album), person):
+            album.join(person, other)
         else:
             album.remove(person)
 
@@ -95,15 +99,25 @@ def people(album: Album) -> list[str]:
 
 def who(album: Album, subject: str) -> str | None:
     """The person whom a client means: of this name, of one that differs in letter case alone, as CompreFace takes the
-    two for one, or who was called so before. None where there is nobody."""
-    name, known = nfc(subject), people(album)
+    two for one, or who was called so before. None where there is nobody. Raises Problem where several may be meant."""
+    known = people(album)
+    found = _spelt(known, subject)
+    if found is not None:
+        return found
+    now = album.called_now(nfc(subject))
+    return now if now in known else None
+
+
+def _spelt(known: Sequence[str], subject: str) -> str | None:
+    """Who of those `known` has this name, or else the one whose name differs in letter case alone. Raises Problem where
+    those are several."""
+    name = nfc(subject)
     if name in known:
         return name
     same = [one for one in known if folded(one) == folded(name)]
-    if len(same) == 1:
-        return same[0]
-    now = album.called_now(name)
-    return now if now in known else None
+    if len(same) > 1:
+        raise wrong_parameter("subject", subject, f"the name of one subject, in its own letter case: {', '.join(same)}")
+    return same[0] if same else None
 
 
 def require(album: Album, subject: str) -> str:
