@@ -120,6 +120,16 @@ def test_everything_of_a_subject_goes(served: Served) -> None:
     assert (again.status_code, again.json()["code"]) == (404, 42)
 
 
+def test_what_was_set_aside_goes_too(served: Served) -> None:
+    served.painted.open().remove("Ada")
+    assert (served.painted.folder / "removed-images" / "Ada").exists() and "Ada" not in subjects(served)
+    gone = served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
+    assert (gone.status_code, gone.json()) == (200, {"subject": "Ada"})
+    assert not any("Ada" in str(name) for name in served.painted.folder.rglob("*"))
+    again = served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
+    assert (again.status_code, again.json()["code"]) == (404, 42)
+
+
 def test_whoever_was_removed_comes_back_by_a_key(served: Served) -> None:
     served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
     assert served.post(SUBJECTS, json={"subject": "Ada"}).status_code == 201

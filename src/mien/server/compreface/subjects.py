@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from mien.album import Album
+from mien.errors import UsageError
 from mien.records.keys import Key
 from mien.server.bodies import json_of, whole
 from mien.server.compreface.errors import PREFIX, no_parameter, no_subject, subject_exists, wrong_parameter
@@ -85,11 +86,25 @@ async def remove(request: Request, subject: str, key: Annotated[Key, Depends(Ask
         raise no_parameter("subject")
 
     def work(album: Album) -> str:
-        person = require(album, subject)
+        person = who(album, subject)
+        if person is None:
+            return _remove_rest(album, subject)
         album.remove(person, everywhere=True)
         return person
 
     return {"subject": await house_of(request).change(request, key, work)}
+
+
+def _remove_rest(album: Album, subject: str) -> str:
+    """Deletes what is left of somebody who has no folder: photos that were set aside, older models. Raises Problem
+    where that is nothing."""
+    try:
+        rest = album.remove(subject, everywhere=True)
+    except UsageError:
+        raise no_subject(subject) from None
+    if not rest.files and not rest.dropped:
+        raise no_subject(subject)
+    return nfc(subject)
 
 
 def people(album: Album) -> list[str]:
