@@ -154,6 +154,25 @@ def test_photos_of_a_subject_are_deleted(served: Served) -> None:
     assert listed(served) == []
 
 
+def test_what_was_put_there_by_hand_is_listed_and_deleted(served: Served) -> None:
+    for person in ("Hand", "Foot"):
+        (served.painted.training / person).mkdir()
+        (served.painted.training / person / "1.png").write_bytes(served.photo("Freya"))
+    (hand,) = listed(served, "&subject=Hand")
+    assert served.get(f"{FACES}/{hand['image_id']}/img").content == served.photo("Freya")
+    assert hand["image_id"] != listed(served, "&subject=Foot")[0]["image_id"], "an id is of one person"
+    assert delete(served, "?subject=Hand").json() == {"deleted": 1}
+    assert not (served.painted.training / "Hand").exists() and listed(served, "&subject=Hand") == []
+    assert len(listed(served, "&subject=Foot")) == 1
+
+
+def test_a_blank_subject_is_not_everybody(standing: Served) -> None:
+    for query in ("?subject=%20", "?subject=+", "?subject= & Co", "?subject"):
+        for answer in (delete(standing, query), standing.get(f"{FACES}{query}")):
+            assert (answer.status_code, answer.json()["code"]) == (400, 26), answer.text
+    assert len(listed(standing)) == 9
+
+
 def test_a_deleted_photo_may_be_added_again(served: Served) -> None:
     photo = served.get(f"{FACES}/{listed(served, '&subject=Ada')[0]['image_id']}/img").content
     delete(served, "?subject=Ada")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mien.records.keys import Key
-from mien.server.compreface.queries import Wanted, flag, parsed, threshold, wanted, whole
+from mien.server.compreface.queries import Wanted, flag, parsed, subject_in, threshold, wanted, whole
 from mien.server.problems import Problem
 from mien.text.access import Scope
 
@@ -38,6 +38,22 @@ def key(scope: Scope = Scope.ADMIN) -> Key:
 )
 def test_a_query_is_taken_apart(query: str, found: dict[str, str]) -> None:
     assert parsed(query) == found
+
+
+@pytest.mark.parametrize("query", ["", "subject=", "&subject=&page=1", "page=1&&subject=", "subject=?limit=1"])
+def test_everybody_is_meant_where_no_subject_is_named(query: str) -> None:
+    assert subject_in(query) is None
+    assert subject_in(f"{query}&subject=Ada") == "Ada"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["subject=%20", "subject=+", "subject=%C2%A0", "subject=%09&size=1", "subject", "subject=&Co", "subject=&&Co"],
+)
+def test_a_subject_that_went_wrong_is_not_everybody(query: str) -> None:
+    with pytest.raises(Problem) as caught:
+        subject_in(query)
+    assert caught.value.kind == "parameter"
 
 
 def test_what_is_wanted() -> None:

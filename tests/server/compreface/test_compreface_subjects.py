@@ -74,6 +74,31 @@ def test_a_name_that_somebody_has_joins_the_two(served: Served) -> None:
     assert subjects(served) == ["Bo", "Cy"]
 
 
+def test_letter_case_is_changed_and_makes_nobody_new(served: Served) -> None:
+    assert put(served, "Bo", "ada").json() == {"updated": True}
+    assert subjects(served) == ["Ada", "Cy"]
+    assert served.get("/api/v1/recognition/faces?subject=Ada").json()["total_elements"] == 6
+    assert put(served, "cy", "CY").json() == {"updated": True} and subjects(served) == ["Ada", "CY"]
+
+
+def test_a_name_that_two_have_in_other_letter_case_is_of_nobody(served: Served) -> None:
+    for name in ("Kofi", "kofi"):
+        served.painted.paint(served.painted.training / name / "1.png", "Freya")
+    faces = "/api/v1/recognition/faces?subject"
+    for answer in (
+        served.post(f"{faces}=KOFI", files={"file": served.photo("Freya")}),
+        served.post(SUBJECTS, json={"subject": "KOFI"}),
+        served.client.delete(f"{faces}=KOFI", headers=served.headers()),
+        served.client.delete(f"{SUBJECTS}/KOFI", headers=served.headers()),
+        put(served, "Bo", "KOFI"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (400, 26), answer.text
+        assert "Kofi, kofi" in answer.json()["message"]
+    assert subjects(served) == ["Ada", "Bo", "Cy", "Kofi", "kofi"]
+    added = served.post(f"{faces}=kofi", files={"file": served.photo("Freya")})
+    assert added.json()["subject"] == "kofi", "the exact name is clear"
+
+
 def test_a_subject_without_a_photo_is_renamed_and_removed(served: Served) -> None:
     served.post(SUBJECTS, json={"subject": "Empty"})
     assert put(served, "Empty", "Void").json() == {"updated": True}
@@ -91,6 +116,16 @@ def test_everything_of_a_subject_goes(served: Served) -> None:
     assert seen["subjects"][0]["subject"] != "Ada" and seen["subjects"][0]["similarity"] < 0.5
     labels = [one.read_text() for one in served.painted.folder.rglob("labels.txt")]
     assert labels and not any("Ada" in one for one in labels), "no version knows her"
+    again = served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
+    assert (again.status_code, again.json()["code"]) == (404, 42)
+
+
+def test_what_was_set_aside_goes_too(served: Served) -> None:
+    served.painted.open().remove("Ada")
+    assert (served.painted.folder / "removed-images" / "Ada").exists() and "Ada" not in subjects(served)
+    gone = served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
+    assert (gone.status_code, gone.json()) == (200, {"subject": "Ada"})
+    assert not any("Ada" in str(name) for name in served.painted.folder.rglob("*"))
     again = served.client.delete(f"{SUBJECTS}/Ada", headers=served.headers())
     assert (again.status_code, again.json()["code"]) == (404, 42)
 

@@ -29,7 +29,7 @@ from mien.server.compreface.errors import (
     no_parameter,
     wrong_parameter,
 )
-from mien.server.compreface.queries import query_of, threshold
+from mien.server.compreface.queries import query_of, subject_of, threshold
 from mien.server.compreface.queries import whole as number
 from mien.server.compreface.recognise import find, picture_of, seen_in
 from mien.server.compreface.subjects import people, who
@@ -70,7 +70,8 @@ async def listed(request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))
     query = query_of(request)
     page = number(query, "page", 0)
     size = min(number(query, "size", PAGE, least=1), MOST_ON_PAGE)
-    found = await house_of(request).ask(lambda album: _of(album, query.get("subject")))
+    subject = subject_of(request)
+    found = await house_of(request).ask(lambda album: _of(album, subject))
     return {
         "faces": [_named(one) for one in found[page * size : (page + 1) * size]],
         "page_number": page,
@@ -83,7 +84,7 @@ async def listed(request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))
 @router.delete("/recognition/faces")
 async def remove_subject(request: Request, key: Annotated[Key, Depends(Asks(Scope.ADMIN))]) -> dict[str, int]:
     """All photos of a subject are deleted, and the subject with them; of everybody where no subject is named."""
-    subject = query_of(request).get("subject")
+    subject = subject_of(request)
 
     def work(album: Album) -> int:
         photos = _of(album, subject)

@@ -45,7 +45,7 @@ def parsed(query: str) -> dict[str, str]:
     that was not encoded: "subject=Tom & Co"."""
     found: dict[str, str] = {}
     last = ""
-    for part in re.split("&", _GLUED.sub("&", query)):
+    for part in _parts(query):
         name, equals, value = part.partition("=")
         if not equals and part and last == "subject":
             found[last] += f"&{_plain(part)}"
@@ -55,6 +55,31 @@ def parsed(query: str) -> dict[str, str]:
         if last:
             found[name] = value
     return found
+
+
+def subject_of(request: Request) -> str | None:
+    """Whose photos are asked for; None for everybody's. Raises Problem."""
+    return subject_in(request.scope["query_string"].decode("latin-1"))
+
+
+def subject_in(query: str) -> str | None:
+    """The subject in a query as it was sent. Everybody is meant where there is none, or nothing at all behind
+    "subject="; where something stands there that names nobody, a name went wrong. Raises Problem."""
+    found = parsed(query).get("subject")
+    parts = _parts(query) if found is None else []
+    for number, part in enumerate(parts):
+        name, equals, value = part.partition("=")
+        if _plain(name).strip() == "subject":
+            follows = [one for one in parts[number + 1 :] if one and "=" not in one]
+            if value or not equals or follows:
+                raise wrong_parameter(
+                    "subject", _plain("&".join([value, *follows])), "a name, or nothing for everybody"
+                )
+    return found
+
+
+def _parts(query: str) -> list[str]:
+    return _GLUED.sub("&", query).split("&")
 
 
 def _plain(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from mien.album import Album
+from mien.errors import UsageError
 from mien.records.keys import Key
 from mien.server.bodies import json_of, whole
 from mien.server.compreface.errors import PREFIX, no_parameter, no_subject, subject_exists, wrong_parameter
@@ -49,11 +51,14 @@ async def rename(request: Request, subject: str, key: Annotated[Key, Depends(Ask
         person = require(album, subject)
         if person == name:
             return
-        album.readmit(name)
-        if name not in people(album):
+        other = _spelt(people(album), name)
+        if other is None or other == person:
+            album.readmit(name)
             album.rename(person, name)
-        elif has_photo(_layout(album), person):
-            album.join(person, name)
+            return
+        album.readmit(other)
+        if has_photo(_layout(album), person):
+            album.join(person, other)
         else:
             album.remove(person)
 
@@ -81,11 +86,25 @@ async def remove(request: Request, subject: str, key: Annotated[Key, Depends(Ask
         raise no_parameter("subject")
 
     def work(album: Album) -> str:
-        person = require(album, subject)
+        person = who(album, subject)
+        if person is None:
+            return _remove_rest(album, subject)
         album.remove(person, everywhere=True)
         return person
 
     return {"subject": await house_of(request).change(request, key, work)}
+
+
+def _remove_rest(album: Album, subject: str) -> str:
+    """Deletes what is left of somebody who has no folder: photos that were set aside, older models. Raises Problem
+    where that is nothing."""
+    try:
+        rest = album.remove(subject, everywhere=True)
+    except UsageError:
+        raise no_subject(subject) from None
+    if not rest.files and not rest.dropped:
+        raise no_subject(subject)
+    return nfc(subject)
 
 
 def people(album: Album) -> list[str]:
@@ -95,15 +114,25 @@ def people(album: Album) -> list[str]:
 
 def who(album: Album, subject: str) -> str | None:
     """The person whom a client means: of this name, of one that differs in letter case alone, as CompreFace takes the
-    two for one, or who was called so before. None where there is nobody."""
-    name, known = nfc(subject), people(album)
+    two for one, or who was called so before. None where there is nobody. Raises Problem where several may be meant."""
+    known = people(album)
+    found = _spelt(known, subject)
+    if found is not None:
+        return found
+    now = album.called_now(nfc(subject))
+    return now if now in known else None
+
+
+def _spelt(known: Sequence[str], subject: str) -> str | None:
+    """Who of those `known` has this name, or else the one whose name differs in letter case alone. Raises Problem where
+    those are several."""
+    name = nfc(subject)
     if name in known:
         return name
     same = [one for one in known if folded(one) == folded(name)]
-    if len(same) == 1:
-        return same[0]
-    now = album.called_now(name)
-    return now if now in known else None
+    if len(same) > 1:
+        raise wrong_parameter("subject", subject, f"the name of one subject, in its own letter case: {', '.join(same)}")
+    return same[0] if same else None
 
 
 def require(album: Album, subject: str) -> str:
