@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from mien.album import Album
+from mien.server.compreface import recognise as module
 
 if TYPE_CHECKING:
     from conftest import Served
@@ -145,8 +151,66 @@ def test_embeddings_that_are_none_are_refused(standing: Served) -> None:
 
 
 def test_embeddings_where_nobody_is_enrolled(untaught: Served) -> None:
-    answer = untaught.post("/api/v1/recognition/embeddings/recognize", json={"embeddings": [[1.0] * 4]}).json()
-    assert answer == {"result": [{"embedding": [1.0] * 4, "similarities": []}]}
+    answer = untaught.post("/api/v1/recognition/embeddings/recognize", json={"embeddings": [[1.0] * 128]}).json()
+    assert answer == {"result": [{"embedding": [1.0] * 128, "similarities": []}]}
+
+
+@pytest.mark.parametrize("size", [4, 129])
+def test_embeddings_have_as_many_numbers_as_those_of_the_encoder(untaught: Served, size: int) -> None:
+    vector = [1.0] * size
+    for path, body in (
+        ("recognition/embeddings/recognize", {"embeddings": [vector]}),
+        ("verification/embeddings/verify", {"source": vector, "targets": [vector]}),
+        ("verification/embeddings/verify", {"source": [1.0] * 128, "targets": [vector]}),
+    ):
+        answer = untaught.post(f"/api/v1/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, 26) and "128 numbers" in answer.json()["message"]
+
+
+def test_nothing_is_computed_between_requests(standing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that serves all requests neither compares embeddings nor opens eyes."""
+    threads: dict[str, set[str]] = {}
+
+    def watched(name: str, what: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.current_thread().name.rsplit("_", 1)[0])
+            return what(*given, **named)
+
+        return call
+
+    for name in ("identify", "pair", "similarities", "_embeddings"):
+        monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
+    monkeypatch.setattr(Album, "eyes", watched("eyes", Album.eyes))
+    vector = [1.0] * 128
+    image_id = standing.get("/api/v1/recognition/faces?subject=Bo").json()["faces"][0]["image_id"]
+    for path, body in (
+        ("recognition/embeddings/recognize", {"embeddings": [vector]}),
+        ("verification/embeddings/verify", {"source": vector, "targets": [vector]}),
+        (f"recognition/embeddings/faces/{image_id}/verify", {"embeddings": [vector]}),
+    ):
+        assert standing.post(f"/api/v1/{path}", json=body).status_code == 200
+    photo = {"file": standing.photo("Bo")}
+    for path in ("detection/detect", f"recognition/faces/{image_id}/verify"):
+        assert standing.post(f"/api/v1/{path}?status=true", files=photo).status_code == 200
+    assert set(threads) == {"identify", "pair", "similarities", "_embeddings", "eyes"}
+    assert set.union(*threads.values()) <= {"mien-reads", "mien-looks"}
+
+
+def test_similarity_is_by_the_model_that_answered(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    recogniser = served.house.resident.recogniser
+    assert recogniser is not None
+    before, answer = recogniser.model, recogniser.answer
+    run = before.card.run.model_copy(update={"version": "another"})
+    card = before.card.model_copy(update={"run": run})
+    flat = replace(before, card=card, calibration=replace(before.calibration, slope=0.0))
+
+    def swapped(*given: Any) -> Any:
+        recogniser.use(flat)
+        return answer(*given)
+
+    monkeypatch.setattr(recogniser, "answer", swapped)
+    nearest = recognise(served, "", "Ada")[0]["subjects"][0]
+    assert nearest == {"subject": "Ada", "similarity": 0.5}, "of a flat curve"
 
 
 def test_odd_parameters_do_no_harm(standing: Served) -> None:

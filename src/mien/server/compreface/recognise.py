@@ -12,12 +12,14 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from mien.album import Album
 from mien.errors import PhotoError
 from mien.learning.openset import identify
 from mien.learning.pairs import pair
 from mien.records.keys import Key
+from mien.registry.folder import Model
 from mien.server.bodies import json_of, whole
 from mien.server.compreface.errors import PREFIX, many_faces, no_face, no_image, no_parameter, wrong_parameter
 from mien.server.compreface.queries import Wanted, query_of, wanted
@@ -57,7 +59,7 @@ async def recognise(request: Request, key: Classifies) -> dict[str, Any]:
         near = similarities(one.prediction, slope, ask.candidates) if one.prediction else []
         subjects = [{"subject": person, "similarity": how} for person, how in near]
         told.append(_face(one, ask, began) | {"subjects": subjects})
-    return _answer(house, told, ask)
+    return await _answer(house, told, ask)
 
 
 @router.post("/detection/detect")
@@ -66,7 +68,7 @@ async def detect(request: Request, key: Classifies) -> dict[str, Any]:
     house, ask = house_of(request), wanted(query_of(request), key)
     picture, began = await picture_of(house, request), time.perf_counter()
     (seen,) = await seen_in(house, [picture])
-    return _answer(house, [_face(one, ask, began) for one in _chosen(_faces(seen), ask)], ask)
+    return await _answer(house, [_face(one, ask, began) for one in _chosen(_faces(seen), ask)], ask)
 
 
 @router.post("/verification/verify")
@@ -86,7 +88,7 @@ async def verify(request: Request, key: Classifies) -> dict[str, Any]:
     embedding = source[0].embedding
     assert embedding is not None
     matches = await _matches(house, embedding, targets, ask, began)
-    return _answer(house, [{"source_image_face": _face(source[0], ask, began), "face_matches": matches}], ask)
+    return await _answer(house, [{"source_image_face": _face(source[0], ask, began), "face_matches": matches}], ask)
 
 
 @router.post("/recognition/faces/{image_id}/verify")
@@ -94,49 +96,64 @@ async def verify_stored(request: Request, image_id: str, key: Classifies) -> dic
     """How much each face of a picture is like that of a photo in the collection."""
     house, ask = house_of(request), wanted(query_of(request), key)
     picture, began = await picture_of(house, request), time.perf_counter()
-    embedding = await _stored(house, image_id)
+    embedding = await house.ask(lambda album: _stored(album, image_id, _model(house)))
     (seen,) = await seen_in(house, [picture])
-    return _answer(house, await _matches(house, embedding, _chosen(_faces(seen), ask), ask, began), ask)
+    return await _answer(house, await _matches(house, embedding, _chosen(_faces(seen), ask), ask, began), ask)
 
 
 @router.post("/recognition/embeddings/recognize")
-async def recognise_embeddings(request: Request, key: Classifies) -> dict[str, Any]:
+async def recognise_embeddings(request: Request, key: Classifies) -> Response:
     """The nearest subjects of each embedding."""
     house, most = house_of(request), wanted(query_of(request), key).candidates
-    recogniser = house.resident.recogniser
-    model = recogniser.model if recogniser else None
-    size = house.resident.eyes().encoder.dimensions if model else None
-    given = _embeddings(await _json(request), "embeddings", size)
-    near: list[list[tuple[str, float]]] = [[] for _ in given]
-    if model:
-        scores = model.head.scores(given)
-        found = identify(scores, model.people, model.threshold, model.calibration, max(most, 2))
-        near = [similarities(one, model.calibration.slope, most) for one in found]
-    return {
-        "result": [
+    data = await whole(request, house.bounds)
+
+    def work(album: Album) -> Response:
+        model = _model(house)
+        given = _embeddings(json_of(data), "embeddings", album.eyes(model).encoder.dimensions)
+        near: list[list[tuple[str, float]]] = [[] for _ in given]
+        if model:
+            scores = model.head.scores(given)
+            found = identify(scores, model.people, model.threshold, model.calibration, max(most, 2))
+            near = [similarities(one, model.calibration.slope, most) for one in found]
+        told = [
             {
                 "embedding": vector.tolist(),
                 "similarities": [{"subject": person, "similarity": how} for person, how in each],
             }
             for vector, each in zip(given, near, strict=True)
         ]
-    }
+        return JSONResponse({"result": told})
+
+    return await house.ask(work)
 
 
 @router.post("/recognition/embeddings/faces/{image_id}/verify")
-async def verify_embeddings_stored(request: Request, image_id: str, _: Classifies) -> dict[str, Any]:
+async def verify_embeddings_stored(request: Request, image_id: str, _: Classifies) -> Response:
     """How much each embedding is like the face of a photo in the collection."""
     house = house_of(request)
-    stored = await _stored(house, image_id)
-    return await _alike(house, stored, _embeddings(await _json(request), "embeddings", len(stored)))
+    data = await whole(request, house.bounds)
+
+    def work(album: Album) -> Response:
+        model = _model(house)
+        stored = _stored(album, image_id, model)
+        return _alike(album, model, stored, _embeddings(json_of(data), "embeddings", len(stored)))
+
+    return await house.ask(work)
 
 
 @router.post("/verification/embeddings/verify")
-async def verify_embeddings(request: Request, _: Classifies) -> dict[str, Any]:
+async def verify_embeddings(request: Request, _: Classifies) -> Response:
     """How much each of the targets is like the source."""
-    said = await _json(request)
-    (source,) = _embeddings(said, "source", None)
-    return await _alike(house_of(request), source, _embeddings(said, "targets", len(source)))
+    house = house_of(request)
+    data = await whole(request, house.bounds)
+
+    def work(album: Album) -> Response:
+        model, said = _model(house), json_of(data)
+        size = album.eyes(model).encoder.dimensions
+        (source,) = _embeddings(said, "source", size)
+        return _alike(album, model, source, _embeddings(said, "targets", size))
+
+    return await house.ask(work)
 
 
 async def picture_of(house: House, request: Request) -> bytes:
@@ -169,7 +186,6 @@ async def _recognised(house: House, picture: bytes, ask: Wanted) -> tuple[list[F
     if recogniser is None:
         (seen,) = await seen_in(house, [picture])
         return _faces(seen), 1.0
-    slope = recogniser.model.calibration.slope
 
     def look(data: bytes) -> tuple[Answer, tuple[Floats | None, ...]]:
         if not ask.embeddings:
@@ -178,7 +194,14 @@ async def _recognised(house: House, picture: bytes, ask: Wanted) -> tuple[list[F
         with closing(recogniser.seen_answers([data], ask.candidates)) as answers:
             return next(answers)
 
-    ((answer, embeddings),) = await house.look(look, [picture])
+    def look_by_one_model(data: bytes) -> tuple[Answer, tuple[Floats | None, ...], float]:
+        while True:
+            model = recogniser.model
+            answer, embeddings = look(data)
+            if answer.model == model.version:  # or another came into use in between
+                return answer, embeddings, model.calibration.slope
+
+    ((answer, embeddings, slope),) = await house.look(look_by_one_model, [picture])
     house.metrics.count([answer])
     if answer.error:
         raise PhotoError("The picture", answer.error.fault, answer.error.figures)
@@ -215,11 +238,21 @@ def _face(found: Found, ask: Wanted, began: float) -> dict[str, Any]:
     return told
 
 
-def _answer(house: House, result: list[dict[str, Any]], ask: Wanted) -> dict[str, Any]:
+async def _answer(house: House, result: list[dict[str, Any]], ask: Wanted) -> dict[str, Any]:
     if not ask.status:
         return {"result": result}
-    eyes = house.resident.eyes()
-    return {"result": result, "plugins_versions": {"detector": eyes.detector.id, "calculator": eyes.encoder_id}}
+
+    def versions(album: Album) -> dict[str, str]:
+        eyes = album.eyes(_model(house))
+        return {"detector": eyes.detector.id, "calculator": eyes.encoder_id}
+
+    return {"result": result, "plugins_versions": await house.ask(versions)}
+
+
+def _model(house: House) -> Model | None:
+    """The model in use, if there is one."""
+    recogniser = house.resident.recogniser
+    return recogniser.model if recogniser else None
 
 
 async def _matches(
@@ -227,37 +260,31 @@ async def _matches(
 ) -> list[dict[str, Any]]:
     """Each target with its similarity to an embedding."""
     vectors = [one.embedding for one in targets if one.embedding is not None]
-    how = await _similar(house, embedding, vectors)
+    how = await house.ask(lambda album: _similar(album, _model(house), embedding, vectors))
     return [_face(one, ask, began) | {"similarity": each} for one, each in zip(targets, how, strict=True)]
 
 
-async def _alike(house: House, source: Floats, targets: Floats) -> dict[str, Any]:
-    how = await _similar(house, source, list(targets))
+def _alike(album: Album, model: Model | None, source: Floats, targets: Floats) -> Response:
+    how = _similar(album, model, source, list(targets))
     found = sorted(zip(how, range(len(how)), strict=True), key=lambda one: (-one[0], one[1]))
-    return {"result": [{"embedding": targets[row].tolist(), "similarity": each} for each, row in found]}
+    return JSONResponse({"result": [{"embedding": targets[row].tolist(), "similarity": each} for each, row in found]})
 
 
-async def _similar(house: House, embedding: Floats, others: Sequence[Floats]) -> list[float]:
-    cosines = await house.ask(lambda _: house.resident.cosines())
-    fpir = house.resident.settings.fpir
+def _similar(album: Album, model: Model | None, embedding: Floats, others: Sequence[Floats]) -> list[float]:
+    cosines, fpir = album.cosines(model), album.settings.fpir
     return [similarity(pair(_unit(embedding), _unit(one), fpir, cosines).probability) for one in others]
 
 
-async def _stored(house: House, image_id: str) -> Floats:
+def _stored(album: Album, image_id: str, model: Model | None) -> Floats:
     """The embedding of the person's face in a photo of the collection. Raises Problem."""
-    encoder = house.resident.eyes().encoder_id
-    found = await house.ask(lambda album: album.stored_embedding(find(album, image_id), encoder))
+    found = album.stored_embedding(find(album, image_id), album.eyes(model).encoder_id)
     if found is None:
         raise no_image(image_id)
     return found
 
 
-async def _json(request: Request) -> Any:
-    return json_of(await whole(request, house_of(request).bounds))
-
-
-def _embeddings(said: Any, name: str, size: int | None) -> Floats:
-    """The embeddings (N, D) in a JSON body under `name`, of `size` numbers each if that is given. Raises Problem."""
+def _embeddings(said: Any, name: str, size: int) -> Floats:
+    """The embeddings (N, D) in a JSON body under `name`, of `size` numbers each. Raises Problem."""
     given = said.get(name) if isinstance(said, dict) else None
     if given is None:
         raise no_parameter(name)
@@ -267,9 +294,9 @@ def _embeddings(said: Any, name: str, size: int | None) -> Floats:
             found = np.asarray(rows, np.float32)
     except (TypeError, ValueError, OverflowError):
         found = np.zeros((0, 0), np.float32)
-    fits = found.ndim == 2 and found.size and found.shape[1] == (size or found.shape[1])
+    fits = found.ndim == 2 and found.size and found.shape[1] == size
     if not fits or len(found) > MOST_EMBEDDINGS or not np.isfinite(found).all() or not found.any(axis=1).all():
-        needed = f"a list of lists of {size or 'as many'} numbers each, at most {MOST_EMBEDDINGS}"
+        needed = f"a list of lists of {size} numbers each, at most {MOST_EMBEDDINGS}"
         raise wrong_parameter(name, str(given), needed)
     return found
 
