@@ -507,6 +507,41 @@ def test_no_source_brings_back_what_was_removed_once_the_move_is_undone(painted:
     assert painted.open().collect().photos == 0 and not list(painted.training.rglob("1.png"))
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_no_source_brings_back_what_was_removed_once_the_rename_is_undone(painted: Painted, before: bool) -> None:
+    drop = source(painted)
+    for name in ("01", "02", "03"):
+        painted.paint(drop / f"Anton/{name}.png", "Ada")
+    painted.open().collect()
+    painted.open().merge()
+    if before:  # then the folder of what was set aside is renamed too
+        painted.open().remove("Anton", "03.png")
+    painted.open().rename("Anton", "Tony")
+    painted.open().remove("Tony", "01.png")
+    assert painted.open().undo(dry_run=True).left_out == ("training-images/Tony/01.png",)
+    assert painted.open().undo().left_out == ("training-images/Tony/01.png",)
+    (collected,) = painted.open().collect().sources
+    assert collected.photos == 0 and not list(painted.folder.glob("*/Anton/01-*"))
+    assert (painted.folder / "removed-images/Anton/01.png").is_file()
+    assert not list(painted.folder.glob("*/Tony")) and not (painted.training / "Anton/01.png").exists()
+    painted.open().add("Anton", painted.folder / "removed-images/Anton/01.png")
+    assert (painted.training / "Anton/01.png").is_file(), "a human may"
+
+
+def test_no_source_brings_back_what_was_removed_once_the_join_is_undone(painted: Painted) -> None:
+    drop = source(painted)
+    for name in ("01", "02"):
+        painted.paint(drop / f"Anton/{name}.png", "Ada")
+    painted.photo("Erik/01.png", "Bo")
+    painted.open().collect()
+    painted.open().merge()
+    painted.open().join("Anton", "Erik")
+    painted.open().remove("Erik", "01-2.png")
+    assert painted.open().undo().left_out == ("training-images/Erik/01-2.png",)
+    assert painted.open().collect().photos == 0 and not list(painted.folder.glob("*-training-images/Anton/*"))
+    assert sorted(path.name for path in (painted.training / "Anton").iterdir()) == ["02.png"]
+
+
 def test_a_model_that_was_trained_since_learns_of_an_undo(trained: Painted) -> None:
     trained.open().move("Ada/wrong.png", "Bo")
     trained.photo("Cy/cy-9.png")

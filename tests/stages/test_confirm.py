@@ -146,6 +146,7 @@ def test_what_cannot_be_confirmed_is_said_and_nothing_is(doubted: Painted) -> No
     for named, told in (
         (["Ada/wrong.png", "Ada/none.png"], "is not there"),
         (["Ada"], "is a person, and no photo"),
+        (["Ada", "Nobody"], '^"Nobody" is nobody\'s name in'),
         (["Ada", "Ada"], "is a person, and no photo"),
         (["Ada", "Ada/wrong.png"], "is a person, and no photo"),
         (["Ada", "Bo", "Cy"], "is a person, and no photo"),

@@ -164,12 +164,11 @@ def _what_undo_does(done: Corrected, start: str) -> str:
 
 def _print_moved(done: Corrected) -> None:
     """Where files lie now; a rename moves folders, and says so in its first line."""
-    if done.verb == "rename":
-        return
-    for number, (was, now) in enumerate(done.moved[:SHOWN]):
+    moved = () if done.verb == "rename" else done.moved
+    for number, (was, now) in enumerate(moved[:SHOWN]):
         what, line = ("moved", f"{shown(was)} -> {shown(now)}") if was != now else ("photos", shown(was))
         entry("" if number else what, line)
-    say_more(len(done.moved))
+    say_more(len(moved))
     for number, path in enumerate(done.left_out[:SHOWN]):
         entry("" if number else "left out", f"{shown(path)}, as it was removed since", "33")
     say_more(len(done.left_out))

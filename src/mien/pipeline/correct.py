@@ -32,11 +32,12 @@ from mien.stages.correct import (
     sha256_of,
     steps_of_join,
     steps_of_rename,
+    steps_of_set_aside,
     take,
 )
 from mien.stages.enrol import relearned, renamed
 from mien.storage.files import is_there
-from mien.storage.layout import TRAINING, shown
+from mien.storage.layout import REMOVED, TRAINING, shown
 from mien.storage.named import located
 from mien.storage.walk import ShelfFile
 from mien.text.corrections import CorrectionKind, UnlearnedKind
@@ -254,13 +255,15 @@ def _take_back(
     steps = back(kept)
     if correction.state == "undoing":
         still = {step.was for step in steps if step.was in before and _is_still(album, before[step.was])}
-        take(album.layout, steps)
+        aside = [] if _went_as_one(correction) else _set_aside_since(album, correction)
+        take(album.layout, [*steps, *aside])
         correction = corrections.file_back(correction)
         album.catalog.files.move(_moves(album, steps, before, still))
     album.sync([TRAINING, *album.layout.intakes()])
     if correction.verb == "move":
         for person, hashes in _photos_of(album, kept).items():
             album.ledger.removals.bring_photos_back(person, hashes)
+    _keep_removed_out(album, correction, removed)
     unlearned = None
     was = correction.before
     if (
@@ -327,6 +330,33 @@ def _removed_since(album: OpenAlbum, correction: Correction) -> list[Step]:
         and not is_there(album.layout.file(step.now))
         and sha256_of(album.layout.file(step.was)) != step.sha256
     ]
+
+
+def _set_aside_since(album: OpenAlbum, correction: Correction) -> list[Step]:
+    """The steps that take back photos which `mien remove` has set aside since somebody got another name, while it is
+    theirs."""
+    people, target = album.ledger.people, correction.target
+    if correction.verb != "rename" or correction.state not in ("done", "undoing"):
+        return []
+    old, new = people.name_in(correction.person), people.name_in(target)
+    hashes = album.ledger.removals.photos_of(new, target)
+    return steps_of_set_aside(album, new, old, (target, target), hashes)
+
+
+def _went_as_one(correction: Correction) -> bool:
+    """Whether the folder of what was set aside got the other name as a whole, and so goes back as a whole."""
+    return any(step.now.count("/") == 1 and step.now.startswith(f"{REMOVED}/") for step in correction.steps)
+
+
+def _keep_removed_out(album: OpenAlbum, correction: Correction, removed: Sequence[Step]) -> None:
+    """Has no source bring back, under the name that was, what was removed under the other one; the files and names are
+    those that were."""
+    people, removals = album.ledger.people, album.ledger.removals
+    if correction.verb == "rename":
+        removals.carry(people.name_in(correction.person), correction.target, people.name_in(correction.target))
+    if correction.verb == "join":
+        for person, hashes in _photos_of(album, removed).items():
+            removals.remove_photos(person, sorted(hashes), album.clock())
 
 
 def _photos_of(album: OpenAlbum, steps: Iterable[Step]) -> dict[str, set[str]]:
@@ -453,5 +483,6 @@ def _told(album: OpenAlbum, correction: Correction) -> Corrected:
         return Corrected(correction.verb, had, target, _moved(photos), version=_version(album))
     removed = _removed_since(album, correction)
     moved = _moved(back([step for step in correction.steps if step not in removed]))
-    left_out = tuple(step.now for step in removed)
+    aside = (f"{TRAINING}/{step.was.partition('/')[2]}" for step in _set_aside_since(album, correction))
+    left_out = (*(step.now for step in removed), *aside)
     return Corrected(correction.verb, had, target, moved, version=_version(album), left_out=left_out)

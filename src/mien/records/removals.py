@@ -124,6 +124,24 @@ class Removals:
         form = removals.c.form.in_(self._forms_of(name))
         self._execute(sa.delete(removals).where(form, removals.c.photo.in_(sha256s), removals.c.photo != ""))
 
+    def photos_of(self, name: str, person: str) -> set[str]:
+        """The SHA-256 of the photos that were taken out while the person with this id was called so."""
+        query = sa.select(removals.c.photo).where(*self._taken_out(name, person))
+        with self._ledger.transaction() as connection:
+            return set(connection.scalars(query))
+
+    def carry(self, name: str, person: str, other: str) -> None:
+        """Has the photos that were taken out while the person with this id was called `name` stay out of those of
+        `other`, as that person is called from now on."""
+        query = sa.select(removals).where(*self._taken_out(name, person))
+        with self._ledger.transaction() as connection:
+            rows = connection.execute(query).all()
+        self._write([self._row(other, row.photo, datetime.fromisoformat(row.at), None) for row in rows])
+        self._execute(sa.delete(removals).where(*self._taken_out(name, person)))
+
+    def _taken_out(self, name: str, person: str) -> tuple[sa.ColumnElement[bool], ...]:
+        return removals.c.key == self._hash(nfc(name)), removals.c.person == person, removals.c.photo != ""
+
     def _removal(self, row: sa.Row[*tuple[object, ...]]) -> Removal:
         return Removal(row.key, self._people.name_of(row.person or ""), datetime.fromisoformat(row.at), row.pending)
 

@@ -15,9 +15,10 @@ from typing import Any
 from mien.errors import UsageError
 from mien.open_album import OpenAlbum
 from mien.records.corrections import Step
+from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
-from mien.storage.named import located
-from mien.text.names import nfc, quoted_name
+from mien.storage.named import located, places
+from mien.text.names import meant, nfc, quoted_name
 from mien.vision.images import file_sha256
 
 
@@ -41,7 +42,7 @@ def confirm(album: OpenAlbum, named: Sequence[Path]) -> Confirmed:
     photo that cannot be read, and as `OpenAlbum.require_training` does."""
     album.require_training()
     people = album.walk([TRAINING, *album.layout.intakes()]).people
-    if two := _two_people(named, people):
+    if two := _two_people(album, named, people):
         return _apart(album, two)
     paths = list(dict.fromkeys(located(album.layout, photo) for photo in named))
     known = album.ledger.corrections.confirmed().photos
@@ -56,12 +57,20 @@ def confirm(album: OpenAlbum, named: Sequence[Path]) -> Confirmed:
     return Confirmed(tuple(paths), tuple(dict.fromkeys(whose.values())), len(paths) - len(new))
 
 
-def _two_people(named: Sequence[Path], people: Collection[str]) -> tuple[str, str] | None:
-    """The two people who are named; None where photos are. Raises UsageError for one person, or for more."""
+def _two_people(album: OpenAlbum, named: Sequence[Path], people: Collection[str]) -> tuple[str, str] | None:
+    """The two people who are named; None where photos are. Raises UsageError for one person, or for more, and for
+    a word beside a person that is no name and no photo."""
     names = [nfc(str(one)) for one in named]
     some = [name for name in names if name in people]
     if not some:
         return None
+    for name, one in zip(names, named, strict=True):
+        if name not in people and not any(map(is_there, places(album.layout, one))):
+            what, remedy = (
+                f"is nobody's name in {album.folder}",
+                f"{meant(name, people)}`mien status` names all people.",
+            )
+            raise UsageError(quoted_name(name), what, remedy)
     if len(names) != 2 or len(set(some)) != 2:
         remedy = "Name photos in the folder, or two people who look like one and are two."
         raise UsageError(quoted_name(some[0]), "is a person, and no photo", remedy)

@@ -8,7 +8,7 @@ after a kill, and back.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import AlbumError, PhotoError, StorageError, UsageError
@@ -127,6 +127,25 @@ def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, st
             below = taken[shelf].take(file.relative_to(folder).as_posix())
             steps.append(Step(text_path(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
     return steps
+
+
+def steps_of_set_aside(
+    album: OpenAlbum, person: str, name: str, ids: tuple[str, str], hashes: Collection[str]
+) -> list[Step]:
+    """The steps by which those photos of a person that were set aside, and have one of these SHA-256, go to where those
+    of `name` are set aside."""
+    layout = album.layout
+    own, target = layout.person_folder(REMOVED, person), layout.person_folder(REMOVED, name)
+    if not hashes or not is_there(own):
+        return []
+    taken = (
+        FreeNames(file.relative_to(target).as_posix() for file in _files(target)) if is_there(target) else FreeNames()
+    )
+    return [
+        Step(layout.path(file), f"{layout.path(target)}/{taken.take(file.relative_to(own).as_posix())}", *ids, sha256)
+        for file in _files(own)
+        if (sha256 := sha256_of(file)) in hashes
+    ]
 
 
 def back(steps: Sequence[Step]) -> list[Step]:
