@@ -114,6 +114,16 @@ def test_a_picture_without_a_face_does_not_come_in(served: Served) -> None:
     assert len(ids(served, "Freya")) == 1
 
 
+def test_a_photo_that_came_over_http_says_by_which_key(served: Served) -> None:
+    photo = served.photo("Freya")
+    assert served.post("/v1/people/Freya/photos", files={"picture": photo}).status_code == 201
+    (file,) = (served.painted.training / "Freya").iterdir()
+    told = [(one.location, one.source) for one in served.painted.open().show(file).fetches]
+    assert told == [(f"server:admin/{file.name}", "hand")]
+    assert served.post("/v1/people/Freya/photos", files={"picture": photo}).status_code == 200
+    assert len(served.painted.open().show(file).fetches) == 1
+
+
 @pytest.mark.parametrize("name", ["..", "%2Fetc", "a%2F..%2Fb", "a%5Cb", ".hidden", "CON", "a%00b", "%20", "x" * 201])
 def test_a_name_that_would_be_a_path_is_nobodys(served: Served, name: str) -> None:
     answer = served.post(f"/v1/people/{name}/photos", files={"picture": served.photo("Ada")})
