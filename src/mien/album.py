@@ -163,6 +163,11 @@ class Album:
         return self._layout.folder
 
     @property
+    def by(self) -> By:
+        """Who asks for what is changed."""
+        return self._by
+
+    @property
     def version(self) -> str | None:
         """The model in use; None before the first."""
         with self._reading() as album:
@@ -179,11 +184,12 @@ class Album:
         are finished, and whoever has photos in training-images again is back; see `mien.pipeline.remove.settle`."""
         return self._settled
 
-    def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False) -> Added:
+    def add(self, person: str, photos: StrPath | Iterable[StrPath], enrol: bool = False, *, origin: str = "") -> Added:
         """Copies photos, or all photos in folders, in under a person; the originals stay. A photo that cannot be read
         is reported, and the others go in. With `enrol`, the current model learns the person at once, without training;
         where there is none, the first one is made of the album's faces, and nothing is measured: see
-        `mien.stages.enrol`. Raises EncoderError where there is no model and nothing is known of the encoder's
+        `mien.stages.enrol`. `show` tells where each photo lay, or the `origin` of those that came from elsewhere and
+        lie there for this alone. Raises EncoderError where there is no model and nothing is known of the encoder's
         cosines."""
         name = valid_person(person)
         below = photos_below(_paths(photos))
@@ -194,7 +200,7 @@ class Album:
 
         with self._writing("add", name) as album:
             model = self._to_enrol_in(album) if enrol else None
-            added = add(album, name, [photo for photo, _ in below.photos])
+            added = add(album, name, [photo for photo, _ in below.photos], origin)
             failures = (*below.closed, *added.failures)
             if not enrol:
                 return Added(added.added, added.known, failures, back=added.back, near=added.near)

@@ -39,6 +39,9 @@ def test_one_bad_picture_among_good_ones_costs_itself_only(served: Served) -> No
     answers = served.post("/v1/classify", files=files).json()["answers"]
     assert [[face["person"] for face in one["faces"]] for one in answers] == [["Ada"], [], ["Cy"]]
     assert answers[1]["error"]["kind"] == "not-a-picture"
+    assert answers[1]["error"]["message"].startswith("image 2 ")
+    pictures = served.post("/v1/detect", files=files).json()["pictures"]
+    assert pictures[1]["error"]["message"].startswith("image 2 ")
     refused = served.post("/v1/classify", files={"picture": b"no picture"})
     assert refused.status_code == 422 and refused.json()["type"] == "urn:mien:problem:unreadable-picture"
 

@@ -101,6 +101,29 @@ def test_what_is_no_picture_does_not_come_in(served: Served) -> None:
     assert "Gil" not in names(served)
 
 
+def test_a_picture_without_a_face_does_not_come_in(served: Served) -> None:
+    refused = served.post("/v1/people/Gil/photos", files={"picture": served.photo()})
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:mien:problem:no-face")
+    assert "Gil" not in names(served)
+    assert not (served.painted.training / "Gil").exists()
+    files = [("picture", served.photo("Freya")), ("picture", served.photo()), ("picture", b"no picture")]
+    said = served.post("/v1/people/Freya/photos", files=files).json()
+    told = [(one["photo"], one["kind"], one["message"][:8]) for one in said["refused"]]
+    assert told == [("image 2", "no-face", "image 2 "), ("image 3", "not-a-picture", "image 3 ")]
+    assert [one["photo"] for one in said["photos"]] == ["image 1"] and said["known"] == 0
+    assert len(ids(served, "Freya")) == 1
+
+
+def test_a_photo_that_came_over_http_says_by_which_key(served: Served) -> None:
+    photo = served.photo("Freya")
+    assert served.post("/v1/people/Freya/photos", files={"picture": photo}).status_code == 201
+    (file,) = (served.painted.training / "Freya").iterdir()
+    told = [(one.location, one.source) for one in served.painted.open().show(file).fetches]
+    assert told == [(f"server:admin/{file.name}", "hand")]
+    assert served.post("/v1/people/Freya/photos", files={"picture": photo}).status_code == 200
+    assert len(served.painted.open().show(file).fetches) == 1
+
+
 @pytest.mark.parametrize("name", ["..", "%2Fetc", "a%2F..%2Fb", "a%5Cb", ".hidden", "CON", "a%00b", "%20", "x" * 201])
 def test_a_name_that_would_be_a_path_is_nobodys(served: Served, name: str) -> None:
     answer = served.post(f"/v1/people/{name}/photos", files={"picture": served.photo("Ada")})

@@ -36,13 +36,15 @@ def serve(
         from mien.server.running import serve as serve_house
     except ImportError as error:
         raise MissingExtraError(
-            "The server", f"is not installed: {error.name} is missing", 'Install it: pip install "mien[server]"'
+            "The server",
+            f"is not installed: {error.name} is missing",
+            'Install it, in the checkout of mien: python -m pip install ".[server]"',
         ) from error
 
     given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     settings = album.settings.server.model_copy(update=given)
     house = open_house(album.folder, place(context).eyes)
-    _make_first_key(house.access)
+    make_first_key(house.access)
 
     def listening(address: str) -> None:
         model = house.resident.version
@@ -51,10 +53,13 @@ def serve(
     serve_house(house, settings, listening)
 
 
-def _make_first_key(access: Access) -> None:
-    """Makes a key where there is none, and prints it, once."""
-    if access.keys.all():
+def make_first_key(access: Access) -> None:
+    """Makes a key where there is none, and prints it, once; says so where none of those there may change the album."""
+    now = datetime.now().astimezone()
+    if keys := access.keys.all():
+        if not any(key.scope is Scope.ADMIN and key.refused(now) is None for key in keys):
+            tell(f"No key may change the album: {command(None, 'keys', 'add', 'NAME', '--scope', 'admin')} makes one.")
         return
-    key = access.keys.add(FIRST_KEY, Scope.ADMIN, None, datetime.now().astimezone())
+    key = access.keys.add(FIRST_KEY, Scope.ADMIN, None, now)
     tell(f"The first key, which may do everything. It is shown now and never again:\n\n    {key}\n")
     tell(f"{command(None, 'keys', 'add', 'NAME')} makes others, which may do less.")

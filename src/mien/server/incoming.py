@@ -39,12 +39,13 @@ MEDIA_TYPES = tuple(dict.fromkeys(kind for _, kind in TYPES.values()))
 
 
 def add(album: Album, person: str, pictures: Sequence[bytes], enrol: bool = True) -> Added:
-    """Adds pictures under a person by way of files, as `Album.add` does. Raises what that raises."""
+    """Adds pictures under a person by way of files, as `Album.add` does. Their origin is the server, and the
+    key by which they came. Raises what that raises."""
     with scratch_folder() as folder:
         files = {folder / f"{hashlib.sha256(data).hexdigest()[:16]}{ending_of(data)}": data for data in pictures}
         for file, data in files.items():
             file.write_bytes(data)
-        return album.add(person, list(files), enrol)
+        return album.add(person, list(files), enrol, origin=f"server:{album.by.key}")
 
 
 def ending_of(data: bytes) -> str:

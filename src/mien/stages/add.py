@@ -39,10 +39,11 @@ class Added:
     near: tuple[str, ...] = ()
 
 
-def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
+def add(album: OpenAlbum, person: str, photos: Sequence[Path], origin: str = "") -> Added:
     """Copies `photos` in under `person`, a valid name. One that cannot be read is reported, and the others go in; the
     catalog knows them after this, also if a full disk or Ctrl-C came between. Whoever was removed, and whichever of
-    these photos was, may come in from elsewhere again. The album is open for writing.
+    these photos was, may come in from elsewhere again. `origin` says where
+    they come from whose files are mere copies; "": from where they lie. The album is open for writing.
 
     Raises UsageError for a file that is no photo by its name, AlbumError, StorageError.
     """
@@ -66,8 +67,8 @@ def add(album: OpenAlbum, person: str, photos: Sequence[Path]) -> Added:
                 (placed if is_new else there)[target] = photo
     finally:  # a full disk, Ctrl-C: now is when it is known where those that went in came from
         album.sync_person(person)
-        fetches = _fetches(album, person, placed)
-        unknown = [one for one in _fetches(album, person, there) if not _is_known(album, one)]  # a killed run's
+        fetches = _fetches(album, person, placed, origin)
+        unknown = [one for one in _fetches(album, person, there, origin) if not _is_known(album, one)]  # a killed run's
         album.ledger.history.record([*fetches, *unknown])
         if removal and (placed or there):
             album.ledger.removals.bring_back(removal)
@@ -138,13 +139,13 @@ def _holds(file: Path, data: bytes) -> bool:
         raise StorageError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
-def _fetches(album: OpenAlbum, person: str, placed: Mapping[Path, Path]) -> list[Fetch]:
+def _fetches(album: OpenAlbum, person: str, placed: Mapping[Path, Path], origin: str) -> list[Fetch]:
     """How the photos came that were `placed`, by where each lies. One that cannot be read just now has no hash to be
     known by."""
     found: list[Fetch] = []
     for target, photo in placed.items():
         with contextlib.suppress(PhotoError, OSError):
-            found.append(_fetch(album, person, photo, target))
+            found.append(_fetch(album, person, photo, target, origin))
     return found
 
 
@@ -153,12 +154,13 @@ def _is_known(album: OpenAlbum, fetch: Fetch) -> bool:
     return any(one.person == fetch.person for one in album.ledger.history.provenance(fetch.sha256))
 
 
-def _fetch(album: OpenAlbum, person: str, photo: Path, target: Path) -> Fetch:
+def _fetch(album: OpenAlbum, person: str, photo: Path, target: Path, origin: str) -> Fetch:
     """How `photo` came to lie at `target`."""
+    file = os.fsencode(photo.absolute()).decode(errors="replace")  # a folder's name need not be Unicode
     now = album.clock()
     return Fetch(
         source=HAND,
-        location=os.fsencode(photo.absolute()).decode(errors="replace"),  # a folder's name need not be Unicode
+        location=f"{origin}/{photo.name}" if origin else file,
         person=person,
         sha256=file_sha256(target),
         phash="",

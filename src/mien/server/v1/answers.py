@@ -41,6 +41,8 @@ async def classify(
     for number, answer in enumerate(answers, start=1):
         said = answer.at_least(least).to_json()
         said["photo"] = f"image {number}"
+        if answer.error:
+            said["error"] = renamed(answer.error, number).to_json()
         found.append(said)
     _require_one([answer.error for answer in answers])
     return Classified.model_validate({"model": answers[0].model, "answers": found})
@@ -103,6 +105,11 @@ def no_face(number: int) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-face", f"Picture {number} shows no face.", remedy)
 
 
+def renamed(error: PhotoError, number: int) -> PhotoError:
+    """The error of a picture, by its place in the request."""
+    return PhotoError(f"image {number}", error.fault, error.figures, error.sha256)
+
+
 def _pictures(uploads: Any) -> list[bytes]:
     """The bytes of the pictures of a request. Raises Problem where there is none."""
     pictures = [one.data for one in uploads]
@@ -125,7 +132,7 @@ def _require_one(errors: list[PhotoError | None]) -> None:
 def _found(number: int, seen: SeenPhoto | PhotoError, embeddings: bool = False) -> dict[str, Any]:
     name = f"image {number}"
     if isinstance(seen, PhotoError):
-        return {"photo": name, "width": None, "height": None, "faces": [], "error": seen.to_json()}
+        return {"photo": name, "width": None, "height": None, "faces": [], "error": renamed(seen, number).to_json()}
     faces = [_face(face, embeddings) for face in seen.faces]
     return {"photo": name, "width": seen.photo.width, "height": seen.photo.height, "faces": faces}
 

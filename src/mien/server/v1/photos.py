@@ -23,6 +23,7 @@ from mien.server import incoming
 from mien.server.house import Asks, house_of
 from mien.server.once import Finished, Once, idempotent
 from mien.server.problems import Problem
+from mien.server.v1.answers import no_face, renamed
 from mien.server.v1.people import (
     CorrectedShape,
     Name,
@@ -63,10 +64,10 @@ class CameIn(Shape):
 
 
 class AddedShape(Shape):
-    """What came in: `photos` of the request, of which `known` were there already; `refused` ones cannot be read, and
-    were not kept. `version` is in use now, and `enrolled` says by how many photos it knows the person, null where that
-    was not asked for. `guesses` are photos in which the face was taken by guess; `near` are people whose name is nearly
-    that of the person, who is new; `back` is the day since when the person had been removed."""
+    """What came in: `photos` of the request, of which `known` were there already; `refused` ones cannot be read or show
+    no face, and were not kept. `version` is in use now, and `enrolled` says by how many photos it knows the person,
+    null where that was not asked for. `guesses` are photos in which the face was taken by guess; `near` are people
+    whose name is nearly that of the person, who is new; `back` is the day since when the person had been removed."""
 
     person: str
     photos: list[CameIn]
@@ -100,17 +101,16 @@ async def add(
     person: PersonName,
     enrol: Annotated[bool, Query(description="The model in use knows the person at once, without training.")] = True,
 ) -> AddedShape:
-    """Keeps pictures under a person, who may be new. A picture that cannot be read is refused, and the others come in;
-    where none can be read, the whole request is refused."""
+    """Keeps pictures under a person, who may be new. A picture that cannot be read, or shows no face, is refused,
+    and the others come in; where all are, the whole request is refused."""
     house, name = house_of(request), valid_person(person)
     uploads = [one.data for one in (await house.body(request)).pictures]
     if not uploads:
         raise Problem(HTTPStatus.BAD_REQUEST, "no-picture", "The request has no picture.", "Send one, or several.")
     seen = await house.look(partial(house.resident.see, name="the picture"), uploads)
-    refused = [one for one in seen if isinstance(one, PhotoError)]
-    if len(refused) == len(seen):
-        raise refused[0]
-    good = [data for data, one in zip(uploads, seen, strict=True) if isinstance(one, SeenPhoto)]
+    good = [data for data, one in zip(uploads, seen, strict=True) if isinstance(one, SeenPhoto) and one.faces]
+    if not good:
+        raise seen[0] if isinstance(seen[0], PhotoError) else no_face(1)
     added = await house.change(request, key, lambda album: incoming.add(album, name, good, enrol))
     if not added.added:
         response.status_code = HTTPStatus.OK
@@ -123,7 +123,12 @@ def _added_json(
     photos, refused = [], []
     for number, (data, one) in enumerate(zip(uploads, seen, strict=True), start=1):
         if isinstance(one, PhotoError):
-            refused.append({"photo": f"image {number}", **one.to_json()})
+            refused.append({"photo": f"image {number}", **renamed(one, number).to_json()})
+        elif not one.faces:
+            refused.append(
+                {"photo": f"image {number}", "kind": "no-face", "message": f"image {number} shows no face"}
+                | {"remedy": no_face(number).remedy}
+            )
         else:
             sha256 = hashlib.sha256(data).hexdigest()
             photos.append({"photo": f"image {number}", "id": sha256, "faces": len(one.faces)})
