@@ -232,7 +232,7 @@ class Album:
             return album.ledger.people.called_now(person)
 
     def stored_photos(self) -> tuple[StoredPhoto, ...]:
-        """The photos in training-images that are known, by path, each with an id that stays."""
+        """Every photo in training-images, by path, each with an id that stays."""
         from mien.stages.stored import stored_photos
 
         with self._reading() as album:
