@@ -341,6 +341,18 @@ def test_a_key_is_needed_and_a_wrong_one_is_told(painted: Painted, faces: list[F
         assert "pass" not in str(raised.value)
 
 
+def test_a_listing_that_cannot_be_had_is_told_in_the_words_of_an_import(painted: Painted) -> None:
+    with (
+        running(Server([], lambda path: (404, {}, b""))) as server,
+        pytest.raises(SourceError, match=r"(?s)does not know this key.*Check the address, and the key") as unknown,
+    ):
+        painted.open().import_from(server.url, key=KEY)
+    assert "not there any more" not in str(unknown.value)
+    with pytest.raises(SourceError, match="and import again") as closed:  # nobody listens there now
+        painted.open().import_from(server.url, key=KEY)
+    assert "collect" not in str(closed.value).casefold()
+
+
 def listing(*faces: tuple[str, str], pages: int = 1, total: int = 1) -> tuple[int, dict[str, str], bytes]:
     body = {"faces": [{"image_id": one, "subject": subject} for one, subject in faces]}
     return 200, {}, json.dumps({**body, "total_pages": pages, "total_elements": total}).encode()

@@ -82,8 +82,10 @@ class CompreFace:
     def _unlisted(self, error: FetchError) -> SourceError:
         """Why nothing can be listed: the first page could not be had."""
         by_key = error.kind in (FetchFault.REFUSED, FetchFault.GONE)
-        what = f"could not be listed: {error.about} {error.what}"
-        return source_error(self.name, what, _KEY_REFUSED if by_key else error.remedy, SourceFault.UNLISTED)
+        why = "does not know this key (HTTP 404)" if error.kind is FetchFault.GONE else error.what
+        remedy = error.remedy.replace("collect again", "import again").replace("Collect again", "Import again")
+        what = f"could not be listed: {error.about} {why}"
+        return source_error(self.name, what, _KEY_REFUSED if by_key else remedy, SourceFault.UNLISTED)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         """The picture as it was uploaded."""
