@@ -147,7 +147,7 @@ def test_what_was_not_saved_is_counted(painted: Painted, tmp_path: Path, faces: 
 
 
 def test_names_that_will_not_do_are_told_and_nobody_is_merged(
-    painted: Painted, tmp_path: Path, faces: list[Face]
+    mien: Mien, painted: Painted, tmp_path: Path, faces: list[Face]
 ) -> None:
     painted.photo("Zoë/1.png", "Ada")
     odd = ("a/b", "..", "bo", "Zoe\u0308 ", "Tab\there", "ADA")
@@ -159,7 +159,10 @@ def test_names_that_will_not_do_are_told_and_nobody_is_merged(
     file.write_text(sql([*faces, *(Face(name, data) for name, data in pictures.items())]), "utf-8", newline="")
     found = painted.open().import_from(file)
     assert there(painted) == {"Ada": 2, "Bo": 1, "Zoë": 2}, "the name that is the same to the eye is hers"
-    told = [str(one.error) for one in found.failed]
+    told = [str(one.error) for one in found.left_out]
+    assert not found.failed and len(found.to_json()["left_out"]) == 5
+    again = mien("-C", painted.folder, "import", "--from", "compreface", file)
+    assert again.exit_code == 0 and "\nleft out " in again.stdout and "\nfailed " not in again.stdout
     assert len(told) == 5 and all("with 1 picture," in one for one in told)
     assert any(("bo" in one and '"Bo"' in one.replace("Bo,", '"Bo"')) or "not told from" in one for one in told)
 

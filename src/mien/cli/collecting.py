@@ -355,6 +355,7 @@ def _print_imported(found: Imported, folder: Path, dry_run: bool) -> None:
     say_more(len(source.removed))
     _print_shared(source)
     _print_troubles("refused", source.refused)
+    _print_troubles("left out", found.left_out)
     _print_troubles("failed", source.failed)
     if found.left:
         check = command(folder, "check", "--waiting")

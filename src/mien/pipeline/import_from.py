@@ -42,16 +42,18 @@ class Origin(Source, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: how `collected` fared, where `merged` put the photos (None for a dry run), and how many
-    pictures the other program did not keep (`unsaved`), so that nobody can bring them."""
+    """What an import did: how `collected` fared, where `merged` put the photos (None for a dry run), how many pictures
+    the other program did not keep (`unsaved`), so that nobody can bring them, and who was `left_out` for a name that
+    will not do here."""
 
     collected: SourceCollected
     merged: Merged | None
     unsaved: int
+    left_out: tuple[Trouble, ...] = ()
 
     @property
     def failed(self) -> tuple[Trouble, ...]:
-        """What could not be had though it is there, or whose person's name will not do."""
+        """What could not be had though it is there."""
         return self.collected.failed
 
     @property
@@ -62,7 +64,12 @@ class Imported:
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
         found = self.collected.to_json()
-        return {**found, "unsaved": self.unsaved, "merged": self.merged.to_json() if self.merged else None}
+        return {
+            **found,
+            "unsaved": self.unsaved,
+            "left_out": [one.to_json() for one in self.left_out],
+            "merged": self.merged.to_json() if self.merged else None,
+        }
 
 
 def import_from(album: OpenAlbum, origin: Origin, dry_run: bool = False) -> Imported:
@@ -86,9 +93,11 @@ def import_from(album: OpenAlbum, origin: Origin, dry_run: bool = False) -> Impo
     if fared.error:
         raise fared.error
     unsaved = {one.location for one in fared.failed} & origin.unsaved
-    fared = replace(fared, failed=tuple(one for one in fared.failed if one.location not in unsaved))
+    left_out = tuple(one for one in fared.failed if not one.location and one.error.kind is FetchFault.PERSON)
+    others = (one for one in fared.failed if one not in left_out and one.location not in unsaved)
+    fared = replace(fared, failed=tuple(others))
     merged = None if dry_run else _merge(opened, name)
-    return Imported(fared, merged, len(origin.unsaved))
+    return Imported(fared, merged, len(origin.unsaved), left_out)
 
 
 def _merge(album: OpenAlbum, name: str) -> Merged:
