@@ -356,6 +356,13 @@ def test_a_listing_that_cannot_be_had_is_told_in_the_words_of_an_import(painted:
     assert "collect" not in str(closed.value).casefold()
 
 
+def test_a_picture_that_cannot_be_had_is_told_in_the_words_of_an_import(painted: Painted, faces: list[Face]) -> None:
+    with running(Server(faces, lambda path: (501, {}, b"") if path.endswith("/img") else None)) as server:
+        found = painted.open().import_from(server.url, key=KEY)
+    told = [str(one.error) for one in found.failed]
+    assert len(told) == 3 and all("Import again later" in one and "ollect" not in one for one in told)
+
+
 def listing(*faces: tuple[str, str], pages: int = 1, total: int = 1) -> tuple[int, dict[str, str], bytes]:
     body = {"faces": [{"image_id": one, "subject": subject} for one, subject in faces]}
     return 200, {}, json.dumps({**body, "total_pages": pages, "total_elements": total}).encode()

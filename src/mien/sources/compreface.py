@@ -60,7 +60,7 @@ class CompreFace:
             except FetchError as error:
                 if number == 0:
                     raise self._unlisted(error) from error
-                yield error
+                yield _again(error)
                 return
             before = len(seen)
             for image, subject in faces:
@@ -83,9 +83,8 @@ class CompreFace:
         """Why nothing can be listed: the first page could not be had."""
         by_key = error.kind in (FetchFault.REFUSED, FetchFault.GONE)
         why = "does not know this key (HTTP 404)" if error.kind is FetchFault.GONE else error.what
-        remedy = error.remedy.replace("collect again", "import again").replace("Collect again", "Import again")
         what = f"could not be listed: {error.about} {why}"
-        return source_error(self.name, what, _KEY_REFUSED if by_key else remedy, SourceFault.UNLISTED)
+        return source_error(self.name, what, _KEY_REFUSED if by_key else _again(error).remedy, SourceFault.UNLISTED)
 
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         """The picture as it was uploaded."""
@@ -94,8 +93,14 @@ class CompreFace:
         except FetchError as error:
             if error.kind is FetchFault.GONE:
                 self.unsaved.add(offer.location)
-            raise
+            raise _again(error) from error.__cause__
         return Receipt(offer.stamp)
+
+
+def _again(error: FetchError) -> FetchError:
+    """The error with what to do said of an import, which no `collect` repeats."""
+    remedy = error.remedy.replace("collect again", "import again").replace("Collect again", "Import again")
+    return FetchError(error.about, error.what, remedy.replace("mien collect", "mien import"), error.kind)
 
 
 def _read(name: str, page: Page) -> tuple[list[tuple[str, str]], int, int]:
