@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from mien.settings import ServerSettings
 
 if TYPE_CHECKING:
     from conftest import Served
@@ -58,6 +61,26 @@ def picture(served: Served, word: str) -> bytes:
     return served.painted.paint(file, ELSE if person == "Else" else person).read_bytes()
 
 
+def test_every_setting_of_the_server_is_in_the_table() -> None:
+    table = PAGE.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE))
+    fields = ServerSettings.model_fields
+    assert list(rows) == list(fields)
+    told = {None: "none", (): "`[]`", True: "`true`", False: "`false`"}
+    for key, field in fields.items():
+        default = field.default
+        plain = default is None or isinstance(default, bool | tuple)
+        assert rows[key] == (told[default] if plain else f"`{json.dumps(default)}`"), key
+
+
+def test_an_upload_that_is_sent_again_is_answered_from_what_was_kept(served: Served) -> None:
+    (line,) = re.findall(r"^    (curl .*Idempotency-Key.*)$", SECTION, re.MULTILINE)
+    known = {"MIEN": "http://127.0.0.1:8000", "KEY": served.keys["admin"]}
+    first, again = curl(served, line, known), curl(served, line, known)
+    assert first.status_code == 201 and "idempotent-replay" not in first.headers
+    assert (again.headers["idempotent-replay"], again.json()) == ("true", first.json())
+
+
 def test_the_examples_do_what_they_say(served: Served) -> None:
     painted, house = served.painted, served.house
     house.jobs.program = (sys.executable, str(Path(__file__).with_name("painted_job.py")))
@@ -77,4 +100,4 @@ def test_the_examples_do_what_they_say(served: Served) -> None:
         if "/v1/jobs" in line and answer.status_code == 202:
             known["JOB"] = answer.json()["id"]
     people = [one.person for one in painted.open().people()]
-    assert people == ["Ada", "Bo", "Cyrus"]
+    assert people == ["Ada", "Bo", "Cy"]

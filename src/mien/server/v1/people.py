@@ -209,7 +209,7 @@ async def undo(
     key: Annotated[Key, Depends(Asks(Scope.ADMIN))],
     dry_run: Annotated[bool, Query(description="Only say what it would do.")] = False,
 ) -> CorrectedShape:
-    """Undoes the last move, rename or join; asked again, the one before."""
+    """Undoes the last move, rename, join or confirm; asked again, the one before."""
     house = house_of(request)
     if dry_run:
         return corrected_shape(house, await house.ask(lambda album: album.undo(dry_run=True)))
