@@ -130,6 +130,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "import": (Case("-C {album} import --from compreface {world}/dump.sql"),),
     "merge": (Case("-C {album} merge", "collected"),),
     "daily": (Case("-C {album} daily"), Case("-C {album} daily", "over", removes=True)),
+    "serve": "answers until it is ended; benchmarks/chaos_serve.py kills it",
     "schedule": "runs daily again and again, in the same process",
     "runs": (Case("-C {album} runs"),),
     "show": (Case("-C {album} show {album}/training-images/Ada/ada-1.png"),),

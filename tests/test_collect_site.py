@@ -208,7 +208,7 @@ def test_the_pages_are_read_once_each(loopback: Any, pictures: Any, folder: Path
 def test_what_was_remembered_before_a_run_broke_off_is_not_transferred_again(
     loopback: Any, pictures: Any, folder: Path, photos: int
 ) -> None:
-    times = iter([DAY] * (2 + photos))  # of the day, of the start, and of each photo that is let in
+    times = iter([DAY] * (3 + photos))  # of the event, of the day, of the start, and of each photo that is let in
 
     def clock() -> datetime:
         if (time := next(times, None)) is None:

@@ -87,6 +87,7 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
     options = {
         "schedule": ["--print", "cron"],
         "report": ["--no-open"],
+        "serve": ["--host", "192.0.2.1"],  # an address of no machine (RFC 5737), where it cannot listen
         "import": ["--from", "compreface"],
     }
     given = [word for each in COMMANDS[command] for word in words[each]]

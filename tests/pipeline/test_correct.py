@@ -707,6 +707,7 @@ def test_it_is_as_json(trained: Painted) -> None:
         "unlearned": None,
         "older": [],
         "mentioned": [],
+        "left_out": [],
     }
 
 

@@ -23,6 +23,7 @@ from mien import Album, wiring
 from mien.errors import DamagedModelError, EncoderError, EncoderMismatchError, ModelError, NoFaceError
 from mien.learning.head import FittedHead, weights
 from mien.learning.openset import Calibration, choose_threshold, default_threshold
+from mien.records.corrections import Confirmed
 from mien.records.faces import TrainingSet
 from mien.registry import versions
 from mien.registry.card import EncoderCard, HeadCard
@@ -91,8 +92,9 @@ def opened(models: Path, person: str, photos: int) -> OpenAlbum:
     """An album with so many photos of a person, as far as `enrol` may ask it."""
     known = SimpleNamespace(faces=OnePerson(person, training((person, photos))))
     place, tools = SimpleNamespace(models=models), wiring.tools()
+    ledger = SimpleNamespace(corrections=SimpleNamespace(confirmed=lambda: Confirmed(frozenset(), frozenset())))
     asked = SimpleNamespace(
-        catalog=known, layout=place, tools=tools, eyes=fake_eyes, cosines=COSINES, clock=lambda: NOON
+        catalog=known, ledger=ledger, layout=place, tools=tools, eyes=fake_eyes, cosines=COSINES, clock=lambda: NOON
     )
     return cast("OpenAlbum", asked)
 

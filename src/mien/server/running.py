@@ -23,14 +23,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import StorageError, UsageError
-from mien.records.access import Access
+from mien.open_album import open_access
+from mien.protocols import Silent
 from mien.server.app import make_app
 from mien.server.house import House
 from mien.server.logs import start as start_log
 from mien.server.logs import tell
 from mien.server.problems import Problem
 from mien.server.resident import Resident
-from mien.storage.files import make_folder
 from mien.storage.layout import Layout
 from mien.storage.leftovers import sweep_scratch
 
@@ -178,9 +178,7 @@ def open_house(folder: Path, make_eyes: EyesFor | None = None) -> House:
     served."""
     sweep_scratch()
     resident = Resident(folder, make_eyes)
-    file = Layout.of(folder, resident.settings).access_file
-    make_folder(file.parent)
-    return House.of(resident, Access.for_writing(file))
+    return House.of(resident, open_access(Layout.of(folder, resident.settings), Silent(), writes=True))
 
 
 def serve(house: House, settings: ServerSettings, listening: Callable[[str], None]) -> None:
