@@ -57,7 +57,9 @@ def test_what_the_page_says_of_scopes_and_settings_is_there() -> None:
     from mien.settings import ServerSettings
     from mien.text.access import Scope
 
-    table = PAGE.split("## Limits")[1].split("## ")[0]
-    for key, default in re.findall(r"^\| `(\w+)` \| (\d+) \|", table, re.MULTILINE):
+    table = PAGE.split("## Settings")[1].split("## ")[0]
+    told = re.findall(r"^\| `(\w+)` \| `(\d+)` \|", table, re.MULTILINE)
+    assert told
+    for key, default in told:
         assert ServerSettings.model_fields[key].default == int(default)
     assert re.findall(r"^\| `(\w+)` \| to ", PAGE, re.MULTILINE) == [one.value for one in Scope]
