@@ -247,6 +247,17 @@ def test_calls_that_have_begun_finish_with_the_model_they_began_with(
         assert (also_begun.result().model, later.model) == (model.version, other.version)
 
 
+def test_photos_of_one_request_are_answered_by_one_model(
+    trained: Painted, model: Model, other: Model, tmp_path: Path
+) -> None:
+    bo = photo(trained, tmp_path, "Bo")
+    with Recogniser(model, trained.eyes_of) as recogniser:
+        answer = recogniser.answering()
+        recogniser.use(other)
+        assert (answer(bo).model, recogniser.answer(bo).model) == (model.version, other.version)
+        assert names(answer(bo)) == ["Bo"]
+
+
 def test_eyes_are_kept_for_a_model_of_the_same_encoder_and_let_go_for_one_of_another(
     trained: Painted, model: Model, other: Model, strange: Model, tmp_path: Path
 ) -> None:

@@ -113,10 +113,19 @@ class Recogniser:
         A photo that cannot be read is an answer with its error. Raises UsageError for something that is no photo, for a
         `top` below 1, and if the recogniser is closed.
         """
+        return self.answering(top)(photo)
+
+    def answering(self, top: int = 3) -> Callable[[PhotoLike], Answer]:
+        """`answer` by the model that is in use now, whatever model is used later: for whoever asks about several photos
+        in threads of their own and wants them answered by one model. Raises as `answer` does."""
         in_use = self._asked(top)
-        ((name, given),) = named([photo])
-        with threads.single_opencv_thread():
-            return in_use.answer(name, given, top)[0]
+
+        def answer(photo: PhotoLike) -> Answer:
+            ((name, given),) = named([photo])
+            with threads.single_opencv_thread():
+                return in_use.answer(name, given, top)[0]
+
+        return answer
 
     def answers(self, photos: Iterable[PhotoLike], top: int = 3) -> Generator[Answer]:
         """An answer for each photo, in their order, from as many threads as `workers` says; see `answer`.

@@ -61,11 +61,12 @@ def test_a_name_must_be_as_probable_as_is_asked(
     deep: Served, monkeypatch: pytest.MonkeyPatch, least: float | str, userid: str
 ) -> None:
     resident, photo = deep.house.resident, deep.photo("Ada")
-    answer = resident.answer(photo, 1)
-    assert answer is not None
+    by_model = resident.answering(1)
+    assert by_model is not None
+    answer = by_model(photo)
     (face,) = answer.faces
     doubtful = replace(answer, faces=(replace(face, prediction=replace(face.prediction, probability=0.6)),))
-    monkeypatch.setattr(resident, "answer", lambda data, top: doubtful)
+    monkeypatch.setattr(resident, "answering", lambda top: lambda data: doubtful)
     (found,) = ask(deep, "/recognize", files={"image": photo}, min_confidence=least).json()["predictions"]
     assert (found["userid"], found["confidence"]) == (userid, 0.6 if userid == "Ada" else 0)
 

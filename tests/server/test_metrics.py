@@ -73,8 +73,10 @@ def named(answer: Answer, margins: np.ndarray) -> list[Answer]:
 def test_scores_that_move_away_from_trainings_are_seen(served: Served) -> None:
     metrics, random = served.house.metrics, np.random.default_rng(0)
     trained, today = random.gamma(4, 0.05, 5000), random.gamma(4, 0.05, MARGINS)
-    answer = served.house.resident.answer(served.photo("Ada"), 1)
-    assert answer is not None and math.isnan(figure(served, "mien_score_drift"))
+    by_model = served.house.resident.answering(1)
+    assert by_model is not None
+    answer = by_model(served.photo("Ada"))
+    assert math.isnan(figure(served, "mien_score_drift"))
     metrics.expect(margin_quantiles(trained))
     metrics.count(named(answer, today[: FEWEST_MARGINS - 1]))
     assert math.isnan(figure(served, "mien_score_drift")), "too few faces"

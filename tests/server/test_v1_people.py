@@ -198,6 +198,17 @@ def test_what_needs_a_human_is_told_with_ids(served: Served) -> None:
     assert found["ids"]["Ada/ada-4.png"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def test_what_waits_is_checked_apart(served: Served) -> None:
+    intake = served.painted.folder / "2026-03-02-training-images" / "Bo"
+    served.painted.paint(intake / "another.png", "Ada")
+    served.painted.open().daily()
+    for asked, waiting in (("/v1/check", False), ("/v1/check?waiting=true", True)):
+        found = served.get(asked, "review").json()
+        told = served.painted.open().check(waiting=waiting).to_json()
+        assert found == told | {"ids": found["ids"]}
+        assert (found["photos"], found["needs_human"]) == ((1, True) if waiting else (9, False)), found
+
+
 def test_no_file_is_left_of_what_came(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -139,7 +139,7 @@ class Around:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                version = self._house.resident.version
+                version = scope["state"].get("model") or self._house.resident.version
                 message.setdefault("headers", []).extend(
                     [
                         (b"x-request-id", request_id.encode()),

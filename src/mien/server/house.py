@@ -112,15 +112,9 @@ class House:
             self.metrics.queue.set(self.looking.taken)
 
     async def answers(self, pictures: Sequence[bytes], top: int) -> list[Answer]:
-        """Who is in each picture, by the model in use. Raises Problem, also where there is no model."""
-
-        def answer(picture: bytes) -> Answer:
-            found = self.resident.answer(picture, top)
-            if found is None:
-                raise no_model()
-            return found
-
-        if self.resident.recogniser is None:
+        """Who is in each picture, all by the model that is in use now. Raises Problem, also where there is none."""
+        answer = self.resident.answering(top)
+        if answer is None:
             raise no_model()
         answers = await self.look(answer, pictures)
         self.metrics.count(answers)

@@ -123,10 +123,10 @@ class Resident:
         recogniser = self._recogniser
         return self.album().cosines(recogniser.model if recogniser else None)
 
-    def answer(self, data: bytes, top: int) -> Answer | None:
-        """Who is in the bytes of a photo; None where there is no model."""
+    def answering(self, top: int) -> Callable[[bytes], Answer] | None:
+        """Says who is in the bytes of a photo, by the model that is in use now; None where there is none."""
         recogniser = self._recogniser
-        return recogniser.answer(data, top) if recogniser else None
+        return recogniser.answering(top) if recogniser else None
 
     def change(self, work: Callable[[Album], Result], latest: float, **given: object) -> Result:
         """What `work` makes of the album, for which it waits while another run holds it, until the moment `latest` of

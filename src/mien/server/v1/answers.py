@@ -37,6 +37,7 @@ async def classify(
     house = house_of(request)
     body = await house.body(request)
     answers = await house.answers(_pictures(body.pictures), top)
+    request.state.model = answers[0].model  # which the header names, whatever is in use by now
     found = []
     for number, answer in enumerate(answers, start=1):
         said = answer.at_least(least).to_json()
