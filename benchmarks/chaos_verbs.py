@@ -80,6 +80,10 @@ class Case:
     once: bool = False
     removes: bool = False
     """Whether `GONE` may be named nowhere afterwards."""
+    in_use: bool = False
+    """Whether of the versions the one in use alone is compared, whatever its number. A person whose time is over leaves
+    the model in use by a version of its own, before the training of the same day makes the next. If the disk is full
+    just then, the removal is finished later and that training makes the same model without the version between."""
 
 
 CASES: dict[str, tuple[Case, ...] | str] = {
@@ -129,7 +133,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "collect": (Case("-C {album} collect"),),
     "import": (Case("-C {album} import --from compreface {world}/dump.sql"),),
     "merge": (Case("-C {album} merge", "collected"),),
-    "daily": (Case("-C {album} daily"), Case("-C {album} daily", "over", removes=True)),
+    "daily": (Case("-C {album} daily"), Case("-C {album} daily", "over", removes=True, in_use=True)),
     "serve": "answers until it is ended; benchmarks/chaos_serve.py kills it",
     "schedule": "runs daily again and again, in the same process",
     "runs": (Case("-C {album} runs"),),
@@ -533,15 +537,22 @@ _TABLES_OF_ACCESS = {
 }
 
 
-def outcome(world: World) -> dict[str, set[Any]]:
-    """What the world has come to, times aside."""
+def outcome(world: World, in_use: bool = False) -> dict[str, set[Any]]:
+    """What the world has come to, times aside; of the versions all, or the one `in_use` without its number."""
     found: dict[str, set[Any]] = {"files": set(), "rows": set(), "models": set(), "leftovers": set()}
+    models = world.album / "models"
+    current = models / "current"
+    version = current.read_text("utf-8").strip() if in_use and current.exists() else "none"
     for file in sorted(one for one in world.folder.rglob("*") if not one.is_dir() or one.is_symlink()):
         path = file.relative_to(world.folder).as_posix()
+        if in_use and file.is_relative_to(models):
+            if not file.is_relative_to(models / version):
+                continue
+            path = path.replace(version, "in use")
         if (file.name.startswith(".mien-") and file.name != ".mien-copies") or path.startswith("tmp/mien"):
             found["leftovers"].add(path)
         elif file.name in (folders.CARD, folders.REPORT):
-            found["models"].add(_card(file))
+            found["models"].add(("/".join(path.split("/")[-2:]), _card(file)))
         elif (
             file.suffix != ".seal"  # which is of the bytes of a database
             and ".sqlite" not in file.name
@@ -565,13 +576,12 @@ def outcome(world: World) -> dict[str, set[Any]]:
     return found
 
 
-def _card(file: Path) -> tuple[str, str]:
-    """A card without what differs from run to run; a page is only there."""
-    path = "/".join(file.parts[-2:])
+def _card(file: Path) -> str:
+    """The hash of a card without what differs from run to run; a page is only there."""
     if file.name == folders.REPORT:
-        return path, ""
+        return ""
     card = json.loads(file.read_bytes())
-    return path, hashlib.sha256(json.dumps({**card, "run": None}, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps({**card, "run": None}, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def differences(wanted: dict[str, set[Any]], found: dict[str, set[Any]]) -> list[str]:
@@ -624,13 +634,13 @@ class Chaos:
             if ended.code not in (0, 3, 6, 14):
                 raise SystemExit(f"mien {case.words}: {ended}")
             self._settle()
-            self._after[case] = outcome(self.world)
+            self._after[case] = outcome(self.world, case.in_use)
             if left := [*self._after[case]["leftovers"], *(named(self.world) if case.removes else ())]:
                 raise SystemExit(f"mien {case.words} leaves {left}, undisturbed")
             if case.once:
                 self.world.set_up(case.start)
                 self._settle()
-                self._before[case] = outcome(self.world)
+                self._before[case] = outcome(self.world, case.in_use)
             found += [Point(verb, case, at, full) for at in range(1, ended.operations + 1) for full in (False, True)]
         return found
 
@@ -648,7 +658,7 @@ class Chaos:
             if again.code == 1 or "Traceback" in again.said:
                 return [f"run again, a mistake in mien: {again.said[-300:]}"]
         self._settle()
-        found = outcome(self.world)
+        found = outcome(self.world, case.in_use)
         wrong = differences(self._after[case], found)
         if case.once and wrong:
             wrong = differences(self._before[case], found)

@@ -10,8 +10,8 @@ read fails, with EIO, EACCES or ENOMEM in turn. No verb may end in anything but 
 then done again with nothing failing, and has to end as an undisturbed life does: the same files, rows and model. Prints
 a table by verb and error; the exit code is 1 if any life ended otherwise.
 
-On one core a life takes three seconds, and all of them an hour: `--sample 200` is a fair answer, and `--skip 200` goes
-on from there.
+On one core a life takes two seconds, and all of them three quarters of an hour: `--sample 200` is a fair answer, and
+`--skip 200` goes on from there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import builtins
 import errno
 import hashlib
 import io
+import json
 import os
 import random
 import shutil
@@ -42,8 +43,10 @@ NOW = datetime(2026, 3, 2, 3, 30, tzinfo=UTC)
 ERRORS = (errno.EIO, errno.EACCES, errno.ENOMEM)
 PEOPLE, PHOTOS = 3, 3
 """Of the sample people: a photo of each is added, the others come from the source."""
-_LOG, _FATAL, _ERROR, _WATCHED = "FAULTS_LOG", "FAULTS_FATAL", "FAULTS_ERROR", "FAULTS_WATCHED"
-"""Variables by which the child processes know what to count, where, and what is to fail."""
+_PLACE, _LIVES, _WATCHING = "FAULTS_PLACE", "lives", "watching"
+"""The variable by which child processes know the folder; in it that in which the lives lie, and a file that says what
+to count, where, and what is to fail. A child reads it each time, so that it serves many lives: most of what a life
+would cost is the start of its children."""
 _LINE = 200
 """Bytes of a line of the log."""
 
@@ -90,7 +93,7 @@ def _looking(look: Callable[..., os.stat_result]) -> Any:
 def _opening(open_: Callable[..., Any]) -> Callable[..., Any]:
     def opened(file: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
         found = open_(file, mode, *rest, **more)
-        if mode == "rb" and isinstance(found, io.BufferedReader) and _is_watched(file):
+        if mode == "rb" and isinstance(found, io.BufferedReader) and _is_of_a_life(file):
             return _Reader(found.detach())
         return found
 
@@ -116,42 +119,61 @@ class _Reader(io.BufferedReader):
         return super().readinto(buffer)
 
 
-def _is_watched(path: Any) -> bool:
-    watched = os.environ.get(_WATCHED)
-    return bool(watched) and isinstance(path, str | os.PathLike) and str(path).startswith(str(watched))
+def _is_of_a_life(path: Any) -> bool:
+    place = os.environ.get(_PLACE)
+    return bool(place) and isinstance(path, str | os.PathLike) and str(path).startswith(f"{place}/{_LIVES}/")
+
+
+class Watching(NamedTuple):
+    """What is counted at a moment: reads below `folder`, each by a line in `log`; the one of the number `fatal`, if
+    any, fails with the `error`."""
+
+    folder: str
+    log: str
+    fatal: int
+    error: int
 
 
 def _count(how: str, path: Any) -> None:
-    """Counts a read by a byte in the log, which this process shares with its children, and fails if it is the one."""
-    log = os.environ.get(_LOG)
-    if log is None or not _is_watched(path):
+    """Counts a read by a line in the log, which this process shares with its children, and fails if it is the one."""
+    if not _is_of_a_life(path):
         return
-    handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+    watching = _watching()
+    if watching is None or not str(path).startswith(watching.folder):
+        return
+    handle = os.open(watching.log, os.O_WRONLY | os.O_APPEND)
     try:
-        line = f"{how} {os.path.relpath(path, os.environ[_WATCHED])}".encode()[: _LINE - 1]
+        line = f"{how} {os.path.relpath(path, watching.folder)}".encode()[: _LINE - 1]
         os.write(handle, line.ljust(_LINE - 1) + b"\n")
         number = os.lseek(handle, 0, os.SEEK_CUR) // _LINE
     finally:
         os.close(handle)
-    if str(number) == os.environ.get(_FATAL):
-        error = int(os.environ[_ERROR])
-        raise OSError(error, os.strerror(error), str(path))
+    if number == watching.fatal:
+        raise OSError(watching.error, os.strerror(watching.error), str(path))
+
+
+def _watching() -> Watching | None:
+    """What is counted now; None for nothing."""
+    try:
+        handle = os.open(f"{os.environ[_PLACE]}/{_WATCHING}", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return Watching(*json.loads(os.read(handle, 10_000)))
+    finally:
+        os.close(handle)
 
 
 @contextmanager
-def watched(folder: Path, log: Path, fatal: int | None = None, error: int = 0) -> Iterator[None]:
+def watched(folder: Path, log: Path, fatal: int = 0, error: int = 0) -> Iterator[None]:
     """Counts the reads below a folder in `log`; the one of the number `fatal` fails."""
     log.touch()
-    about = {_LOG: str(log), _WATCHED: str(folder), _FATAL: str(fatal), _ERROR: str(error)}
-    os.environ.update(about)
-    children.end_all()  # new ones know of it
+    file = Path(os.environ[_PLACE], _WATCHING)
+    file.write_text(json.dumps(Watching(str(folder), str(log), fatal, error)), "utf-8")
     try:
         yield
     finally:
-        for name in about:
-            del os.environ[name]
-        if fatal is None or log.stat().st_size < fatal * _LINE:  # which could still fail in a child
-            children.end_all()
+        file.unlink()
 
 
 # A life
@@ -197,7 +219,7 @@ def lay_out(folder: Path, photos: Path) -> None:
             shutil.copyfile(photo, target)
 
 
-def live(folder: Path, photos: Path, fatal: int | None = None, error: int = 0) -> tuple[list[Read], list[str]]:
+def live(folder: Path, photos: Path, fatal: int = 0, error: int = 0) -> tuple[list[Read], list[str]]:
     """A life in which one read fails, then all of it again without: the reads of the first, and what ended in no error
     of mien's."""
     lay_out(folder, photos)
@@ -265,6 +287,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 def faults(folder: Path, photos: Path, sample: int | None, seed: int, skip: int = 0) -> int:
     """Lives all these lives below `folder`, prints what came of them, and returns how many ended otherwise."""
+    os.environ[_PLACE], folder = str(folder), folder / _LIVES
     reads, bad = live(folder / "calm", photos)
     assert not bad, bad
     calm = outcome(folder / "calm")

@@ -40,6 +40,7 @@ def test_every_operation_answers_as_it_says(three_people: Painted, serve: Any) -
 def ask_everything(served: Served) -> None:
     load_all_checks()
     schema = schemathesis.openapi.from_asgi("/v1/openapi.json", served.client.app)
+    schema.config.generation.with_security_parameters = False  # the headers below have the key, whatever was made up
     checks = [check for check in NAMES.get_all() if check.__name__ not in BEYOND]
     headers = served.headers()
     asked = 0
