@@ -218,8 +218,12 @@ class OpenAlbum:
 
     def sync_person(self, person: str) -> Changes:
         """`sync` of what lies in training-images of one person (NFC), which takes as long as that person has photos.
-        Nothing is learned of anybody else's."""
-        return self._make_known(walk(self.layout, [TRAINING], person))
+        Nothing is learned of anybody else's. Raises PhotoError where training-images cannot be listed."""
+        shelved = walk(self.layout, [TRAINING], person)
+        for one in shelved.closed:
+            if one.path == TRAINING:
+                raise one.error(str(self.layout.training))
+        return self._make_known(shelved)
 
     def _make_known(self, shelved: Shelved) -> Changes:
         from mien.vision.images import file_sha256

@@ -81,6 +81,27 @@ def test_an_add_that_was_killed_before_its_end_is_made_up_for(painted: Painted, 
         assert (fetch.person, fetch.location, fetch.path) == ("Ada", str(source), "training-images/Ada/1.png")
 
 
+def test_where_the_people_cannot_be_listed_afterwards_it_says_so_and_is_made_up_for(
+    painted: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, scandir = painted.paint(tmp_path / "new.png", "Ada"), os.scandir
+    painted.training.mkdir(exist_ok=True)
+
+    def fails(path: str | Path) -> object:
+        if Path(path) == painted.training and (painted.training / "Ada" / "new.png").exists():
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return scandir(path)
+
+    with monkeypatch.context() as now:
+        now.setattr(os, "scandir", fails)
+        with pytest.raises(PhotoError, match="training-images"):
+            painted.open().add("Ada", photo)
+    assert painted.open().add("Ada", photo).known == 1
+    with painted.reading() as album:
+        [fetch] = album.ledger.history.provenance(file_sha256(photo))
+    assert (fetch.person, fetch.location, fetch.path) == ("Ada", str(photo), "training-images/Ada/new.png")
+
+
 @pytest.mark.parametrize("error", [OSError(errno.EINVAL, "Invalid argument"), OverflowError("timestamp out of range")])
 def test_a_date_that_the_disk_cannot_hold_costs_no_photo(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
