@@ -1,12 +1,13 @@
 """Does every command end the same wherever it is killed, and wherever the disk is full?
 
-    python benchmarks/chaos_verbs.py [--seed 0] [--verb NAME] [--cases N] [--each N]
+    python benchmarks/chaos_verbs.py [--seed 0] [--verb NAME] [--cases N] [--each N] [--skip N]
 
 Each command is run once undisturbed, which counts its file operations: files made, written, synced, named, moved and
 deleted, folders made and removed, transactions committed. Then, for each operation, the same world is set up again, the
 command is killed at that operation (or the disk refuses it as full), run again, and followed by `align`. The world must
 then be that of the undisturbed run, nothing half-written may lie in it, and nobody who was removed everywhere may be
-named in it. By chance so many `--cases` are taken, and `--each` of them at so many points.
+named in it. By chance so many `--cases` are taken, and `--each` of them at so many points; after `--each 200` another
+run goes on with `--skip 200`.
 
 People are painted squares, and the eyes that see them need no networks (`mien.testing`), so that a run takes a tenth of
 a second. Every run is a fork of this process, which never runs mien itself, and imports what its forks imported, so
@@ -672,9 +673,11 @@ class Chaos:
             self.world.run("encoders remove none")
 
 
-def run(top: Path, seed: int, cases: int | None = None, each: int | None = None, only: str | None = None) -> int:
+def run(
+    top: Path, seed: int, cases: int | None = None, each: int | None = None, only: str | None = None, skip: int = 0
+) -> int:
     """Prints a line for each command; at how many points one did not end as if it had not been disturbed. By chance so
-    many of the `cases` are tried, and `each` at so many points; None for all."""
+    many of the `cases` are tried, and `each` at so many points after those that are skipped; None for all."""
     if verbs() != CASES.keys():
         raise SystemExit(f"say in CASES how to run {sorted(verbs() ^ CASES.keys())}")
     chaos, dice = Chaos(top), random.Random(seed)
@@ -684,7 +687,7 @@ def run(top: Path, seed: int, cases: int | None = None, each: int | None = None,
     chosen = every if cases is None else dice.sample(every, min(cases, len(every)))
     for verb, case in chosen:
         points = chaos.points(verb, [case])
-        mine = points if each is None else dice.sample(points, min(each, len(points)))
+        mine = dice.sample(points, len(points))[skip:][:each]
         wrong = [(point, what) for point in mine if (what := chaos.disturbed(point))]
         bad, tried, number = bad + len(wrong), tried + len(mine), number + len(points)
         print(f"{case.words:<64} {len(points):>4} points, {len(mine):>4} tried, {len(wrong)} wrong", flush=True)
@@ -700,10 +703,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", type=int)
     parser.add_argument("--each", type=int)
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--verb")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return 1 if run(Path(folder), given.seed, given.cases, given.each, given.verb) else 0
+        return 1 if run(Path(folder), given.seed, given.cases, given.each, given.verb, given.skip) else 0
 
 
 if __name__ == "__main__":

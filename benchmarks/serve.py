@@ -269,9 +269,11 @@ class Loaded:
         return float(np.polyfit(self.seconds[half:], self.resident[half:], 1)[0] * 3600)
 
 
-def load(folder: Path, pictures: Sequence[bytes], seconds: float, swap_seconds: float = SWAP_SECONDS) -> Loaded:
-    """Two clients ask as often as they are answered, for so long, while another process puts now one version into use,
-    now the other."""
+def load(
+    folder: Path, pictures: Sequence[bytes], seconds: float, swap_seconds: float = SWAP_SECONDS, rest: float = 0
+) -> Loaded:
+    """Two clients ask as often as they are answered, for so long, each after a `rest` of so many seconds, while another
+    process puts now one version into use, now the other."""
     album = Album(folder)
     versions = [one.version for one in album.models()][-2:]
     statuses: Counter[int] = Counter()
@@ -294,6 +296,7 @@ def load(folder: Path, pictures: Sequence[bytes], seconds: float, swap_seconds: 
                         continue
                     statuses[answer.status_code] += 1
                     models.append(answer.headers.get("x-mien-model", ""))
+                    ended.wait(rest)
 
         threads = [threading.Thread(target=client) for _ in range(2)]
         for thread in threads:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import json
 import os
 import shutil
 import signal
@@ -385,13 +386,12 @@ def test_no_chip_is_cut_from_a_photo_that_is_not_the_one_that_was_seen(three_peo
 # Killed, interrupted, out of space
 
 STRUCK = """
-import os, signal, sys, tempfile, threading
+import json, os, sys, tempfile, threading, traceback
 from mien import Album
 from mien.testing import draw_photo, fake_eyes
 from mien.vision.images import encoded
 
 eyes = lambda choice: fake_eyes(choice.views or 4, f"fake-{choice.precision}")  # as those of Painted
-folder, strike_at, strike_by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 with tempfile.TemporaryDirectory() as elsewhere:  # imports what is imported late, so that no strike is spent on that
     warm = Album(Album.create(os.path.join(elsewhere, "warm")).folder, eyes=eyes)
@@ -400,25 +400,54 @@ with tempfile.TemporaryDirectory() as elsewhere:  # imports what is imported lat
     (warm.folder / "training-images/Ada/a.png").write_bytes(photo)
     warm.train()
 
-calls = 0
-def count(frame, event, argument):
-    global calls
-    calls += 1
-    if calls == strike_at:
-        os.kill(os.getpid(), strike_by)
+def struck(folder, strike_at, strike_by):
+    calls = 0
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += 1
+        if calls == strike_at:
+            os.kill(os.getpid(), strike_by)
 
-threading.setprofile(count)
-sys.setprofile(count)
-Album(folder, eyes=eyes).train()
-sys.setprofile(None)
-print(calls)
+    threading.setprofile(count)
+    sys.setprofile(count)
+    Album(folder, eyes=eyes).train()
+    sys.setprofile(None)
+    print(calls, flush=True)
+
+for line in sys.stdin:  # each in a fork, so that one start of Python serves for all
+    process = os.fork()
+    if process == 0:
+        try:
+            struck(*json.loads(line))
+            os._exit(0)
+        except BaseException as error:
+            print(type(error).__name__, flush=True)
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    print(f"ended with {code}", flush=True)
 """
 
 
-def strike(folder: Path, at: int, by: int) -> subprocess.Popen[str]:
-    """Trains `folder` in another process and sends that the signal `by` at its function call number `at`."""
-    command = [sys.executable, "-c", STRUCK, str(folder), str(at), str(by)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class Striker:
+    """Another process that trains albums, and is struck while it does."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", STRUCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def strike(self, folder: Path, at: int, by: int) -> list[str]:
+        """Trains `folder` and sends the signal `by` at the call number `at`: what was said, and how it ended."""
+        assert self._process.stdin and self._process.stdout
+        print(json.dumps([str(folder), at, by]), file=self._process.stdin, flush=True)
+        said = []
+        while not said or not said[-1].startswith("ended"):
+            said.append(self._process.stdout.readline().strip())
+            assert said[-1], "it ended altogether"
+        return said
+
+    def end(self) -> None:
+        self._process.communicate(timeout=600)
 
 
 def made(album: Painted) -> dict[str, object]:
@@ -448,30 +477,27 @@ def test_kill_9_and_ctrl_c_at_any_moment_lose_nothing_finished_and_break_nothing
     def copied(name: str) -> Painted:
         return replace(three_people, folder=Path(shutil.copytree(three_people.folder, tmp_path / name)))
 
+    striker = Striker()
     undisturbed = copied("undisturbed")
-    counting = strike(undisturbed.folder, 0, 0)
-    out, err = counting.communicate(timeout=600)
-    assert counting.returncode == 0, err
-    calls = int(out)
+    counted, ended = striker.strike(undisturbed.folder, 0, 0)
+    assert ended == "ended with 0", counted
+    calls = int(counted)
     expected = made(undisturbed)
     assert expected["leftovers"] == []
 
     moments = np.random.default_rng(9).integers(1, int(calls * 0.95), 6).tolist()
     kinds = [signal.SIGKILL] * 5 + [signal.SIGINT]
-    for pair in (slice(0, 2), slice(2, 4), slice(4, 6)):  # two at a time, as there are two cores
-        runs = [(copied(f"{kind.name}-{at}"), at, kind) for at, kind in zip(moments[pair], kinds[pair], strict=True)]
-        struck = [strike(album.folder, at, kind) for album, at, kind in runs]
-        for (album, at, kind), run in zip(runs, struck, strict=True):
-            _, err = run.communicate(timeout=600)
-            assert run.returncode != 0, "it came too late to strike"
-            if kind == signal.SIGINT:
-                assert "KeyboardInterrupt" in err
-            catalog = album.folder / ".mien/catalog.sqlite"
-            finished = album.counts()["sightings"] if catalog.is_file() and _has_tables(catalog) else 0
-            again = album.open().train()
-            assert again.aligned.computed == 11 - finished, f"{kind.name} at call {at} of {calls}"
-            assert made(album) == expected, f"{kind.name} at call {at} of {calls}"
-            assert album.open().status().stale == ()
+    for at, kind in zip(moments, kinds, strict=True):
+        album = copied(f"{kind.name}-{at}")
+        said = striker.strike(album.folder, at, kind)
+        assert said == (["KeyboardInterrupt", "ended with 1"] if kind == signal.SIGINT else ["ended with -9"])
+        catalog = album.folder / ".mien/catalog.sqlite"
+        finished = album.counts()["sightings"] if catalog.is_file() and _has_tables(catalog) else 0
+        again = album.open().train()
+        assert again.aligned.computed == 11 - finished, f"{kind.name} at call {at} of {calls}"
+        assert made(album) == expected, f"{kind.name} at call {at} of {calls}"
+        assert album.open().status().stale == ()
+    striker.end()
 
 
 def _has_tables(catalog: Path) -> bool:
