@@ -171,8 +171,8 @@ class Settings(BaseModel):
     scheduler: str = Field(
         default="",
         pattern=r"^([a-z]+://[^/@\s]+:\d+)?$",
-        description='The address of Dask\'s scheduler: "tcp://HOST:8786", or tls://; "": Dask runs on this machine alone, as '
-        "long as a command does.",
+        description='The address of Dask\'s scheduler: "tcp://HOST:8786", or tls://; "": Dask runs on this machine, '
+        "as long as a command does.",
     )
     resources: str = Field(
         default="",

@@ -82,6 +82,10 @@ def tools(eyes: EyesFor = make_eyes) -> Tools:
 
 def open_engine(settings: Settings) -> Engine:
     """What looks at many photos, which starts what it needs when the first comes."""
+    if settings.engine == "dask":
+        from mien.engines.dask import Dask
+
+        return Dask(settings.scheduler, settings.workers, settings.resources)
     return Threads(settings.workers)
 
 
