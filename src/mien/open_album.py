@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import AlbumError, EncoderError, MienError, ModelError
-from mien.protocols import Engine, Progress
+from mien.protocols import Elsewhere, Engine, Progress
 from mien.settings import Settings, SourceSettings
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
@@ -288,6 +288,14 @@ class OpenAlbum:
     def eyes_of(self, model: Model) -> Eyes:
         """`eyes_of` with the album's tools; the tracebacks of those that fail are kept in the album."""
         return replace(eyes_of(model, self._as_trained), tracebacks=self.layout.tracebacks)
+
+    def eyes_elsewhere(self, engine: Elsewhere, model: Model) -> Eyes:
+        """`eyes_of` whose photos are seen by an engine."""
+        from mien.seeing.elsewhere import EyesElsewhere
+        from mien.seeing.tasks import EyesAs
+
+        opening = EyesAs(self.tools.eyes, self._here(model.card.encoder.choice))
+        return EyesElsewhere.of(self.eyes_of(model), opening, engine)
 
     def sight(self, forget: bool = False) -> Sight:
         """How photos are seen that are only asked about: each once, as the settings say for how long that is

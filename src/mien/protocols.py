@@ -211,8 +211,8 @@ class Elsewhere(Engine, Protocol):
         """How many items can be in flight. Raises EngineError."""
         ...
 
-    def ask(self, task: Task[Tool, Item, Result], item: Item) -> Result | None:
-        """The result for one item; None for one that ended the processes that worked on it. Called from any number of
+    def ask(self, task: Task[Tool, Item, Result], item: Item) -> Sequence[Result]:
+        """The result for one item; nothing for one that ends the processes which work on it. Called from any number of
         threads. Raises what the task raises, and EngineError."""
         ...
 

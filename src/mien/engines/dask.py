@@ -93,7 +93,7 @@ class Dask:
         if not first:
             return
         source, job, size = chain(first, source), self._job(task), 1
-        waiting: dict[Future, list[Item]] = {}
+        waiting: dict[Future[bytes], list[Item]] = {}
         again: deque[list[Item]] = deque()
         try:
             while True:
@@ -117,13 +117,13 @@ class Dask:
         finally:
             self._stop(waiting)
 
-    def ask(self, task: Task[Tool, Item, Result], item: Item) -> Result | None:
+    def ask(self, task: Task[Tool, Item, Result], item: Item) -> Sequence[Result]:
         """See `Elsewhere`."""
         future = self._sent(self._job(task), [item])
         try:
             self._finished([future])
             done = self._came(future)
-            return done.results[0] if done else None
+            return done.results if done else ()
         finally:
             self._stop([future])
 
@@ -249,14 +249,14 @@ class Dask:
 
     # Blocks
 
-    def _sent(self, job: Job, items: Sequence[Any]) -> Future:
+    def _sent(self, job: Job, items: Sequence[Any]) -> Future[bytes]:
         from distributed.protocol.pickle import dumps
 
         return self._connected().submit(
             work, dumps((job, items)), key=f"mien-{uuid.uuid4().hex}", pure=False, resources=self._resources or None
         )
 
-    def _finished(self, waiting: Iterable[Future]) -> list[Future]:
+    def _finished(self, waiting: Iterable[Future[bytes]]) -> list[Future[bytes]]:
         """Those that are finished; waits until one is. Raises EngineError where nobody works any more."""
         from distributed import wait
 
@@ -273,7 +273,7 @@ class Dask:
                 raise self._lost() from error
             return [future for future in futures if future in finished]
 
-    def _came(self, future: Future) -> Done | None:
+    def _came(self, future: Future[bytes]) -> Done | None:
         """What came of a block; None where its workers were lost. Raises what the task raised, and EngineError."""
         from distributed.scheduler import KilledWorker
 
@@ -286,7 +286,7 @@ class Dask:
             return None
         raise EngineError("A worker of Dask", f"failed: {_first_line(error)}", _WAY_OUT) from error
 
-    def _stop(self, waiting: Iterable[Future]) -> None:
+    def _stop(self, waiting: Iterable[Future[bytes]]) -> None:
         """Has what is still in flight be forgotten."""
         futures = [future for future in waiting if not future.done()]
         if futures and self._client and self._client.status == "running":
