@@ -1,3 +1,4 @@
 from mien.cli import main
 
-main()
+if __name__ == "__main__":  # a process of an engine imports this file again under another name
+    main()

@@ -20,6 +20,7 @@ import time as time_zone
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,7 +28,7 @@ from mien import asking, open_album
 from mien.asking import DECODER, StrPath
 from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
-from mien.protocols import Silent
+from mien.protocols import Elsewhere, Silent
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
@@ -193,7 +194,7 @@ class Album:
         cosines."""
         name = valid_person(person)
         below = photos_below(_paths(photos))
-        make_eyes = self._early_eyes() if enrol else None
+        make_eyes = self._early_eyes() if enrol and self.settings.engine == "local" else None
 
         from mien.pipeline import learn  # takes as long as opening the eyes, and so they open meanwhile
         from mien.stages.add import add
@@ -811,7 +812,12 @@ class Album:
         """The model in `folder`, or the current one, ready to answer."""
         from mien.recogniser import Recogniser
 
-        return Recogniser(self._model(album, folder), album.eyes_of, self.settings.workers, album.sight(forget))
+        model, sight = self._model(album, folder), album.sight(forget)
+        engine = album.tools.engine(self.settings)
+        if not isinstance(engine, Elsewhere):
+            return Recogniser(model, album.eyes_of, self.settings.workers, sight)
+        eyes_of = partial(album.eyes_elsewhere, engine)
+        return Recogniser(model, eyes_of, engine.places(), sight, engine)
 
     def _model(self, album: OpenAlbum, folder: StrPath | None) -> Model:
         """The model in `folder`, or the current one. Raises ModelError if there is none."""

@@ -17,6 +17,7 @@
       FetchError                16   a photo of a source could not be had (also: a run finished without some)
       ToolError                 17   a plug-in raised an error of its own
       EncoderError              18   an encoder cannot be had: its description, its files, its licence
+      EngineError               19   the machines that were to look at photos cannot be reached, or are set up otherwise
 
 14 is `mien check` or `mien daily` where something needs a human: an answer, not an error. 130 is Ctrl-C. The library
 raises these; the command line translates them in one place. docs/errors.md has them by message.
@@ -186,3 +187,10 @@ class EncoderError(MienError):
     does not allow it."""
 
     exit_code = 18
+
+
+class EngineError(MienError):
+    """Other processes were to work, and cannot be reached, or are set up otherwise than this one. What they did before
+    is kept."""
+
+    exit_code = 19

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import AlbumError, EncoderError, MienError, ModelError
-from mien.protocols import Progress
+from mien.protocols import Elsewhere, Engine, Progress
 from mien.settings import Settings, SourceSettings
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # a command that asks neither database does not load SQLAlche
     from mien.registry.folder import Model
     from mien.seeing.apart import EyesApart
     from mien.seeing.eyes import Eyes
+    from mien.seeing.tasks import EyesAs
     from mien.storage.layout import Shelf
     from mien.storage.walk import Shelved
     from mien.types import Cosines
@@ -63,12 +64,13 @@ class Tools:
 
     `eyes` are made for the encoder that the settings ask for. `heads` are those that training chooses from, the first
     of which scores cosines to one mean a person. `sources` opens sources by name, whose connections end with the
-    ExitStack.
+    ExitStack. `engine` looks at many photos as the settings say, for whoever closes it.
     """
 
     eyes: EyesFor
     heads: tuple[HeadOption, ...]
     sources: Callable[[Layout, Settings, Sequence[str], ExitStack], dict[str, Callable[[], Source]]]
+    engine: Callable[[Settings], Engine]
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,21 @@ class OpenAlbum:
     def eyes(self) -> Eyes:
         """The tools by which photos are seen, as the settings ask for them; where the album is open for writing, the
         tracebacks of those that fail are kept in it."""
-        eyes = self.tools.eyes(self.settings.choice)
-        return replace(eyes, tracebacks=self.layout.tracebacks) if self.writes else eyes
+        return self.opening()
+
+    @property
+    def opening(self) -> EyesAs:
+        """What makes `eyes`, also in another process."""
+        from mien.seeing.tasks import EyesAs
+
+        return EyesAs(self.tools.eyes, self.settings.choice, self.layout.tracebacks if self.writes else None)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What looks at many photos, as the settings say; it ends with the command."""
+        engine = self.tools.engine(self.settings)
+        self._opened.callback(engine.close)
+        return engine
 
     def seen_by(self, choice: EncoderChoice, tools: Tools | None = None) -> OpenAlbum:
         """The same album as another encoder sees it, by these `tools` if any are given; both share their databases."""
@@ -270,13 +285,21 @@ class OpenAlbum:
     def _set(self, wanted: Mapping[str, object]) -> OpenAlbum:
         """The same album with other settings."""
         other = replace(self, settings=self.settings.model_copy(update=wanted))
-        for name in ("tools", "ledger", "catalog"):  # which each is opened once in an album's life
+        for name in ("tools", "engine", "ledger", "catalog"):  # which each is opened once in an album's life
             other.__dict__[name] = getattr(self, name)
         return other
 
     def eyes_of(self, model: Model) -> Eyes:
         """`eyes_of` with the album's tools; the tracebacks of those that fail are kept in the album."""
         return replace(eyes_of(model, self._as_trained), tracebacks=self.layout.tracebacks)
+
+    def eyes_elsewhere(self, engine: Elsewhere, model: Model) -> Eyes:
+        """`eyes_of` whose photos are seen by an engine."""
+        from mien.seeing.elsewhere import EyesElsewhere
+        from mien.seeing.tasks import EyesAs
+
+        opening = EyesAs(self.tools.eyes, self._here(model.card.encoder.choice))
+        return EyesElsewhere.of(self.eyes_of(model), opening, engine)
 
     def sight(self, forget: bool = False) -> Sight:
         """How photos are seen that are only asked about: each once, as the settings say for how long that is

@@ -5,14 +5,21 @@ A tool names itself by `id`; the id changes whenever its numbers would, because 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import FetchError
 from mien.types import Alignment, Box, Cosines, Face, Floats, LeastQuality, Offer, Page, Pixels, Receipt
+
+Tool = TypeVar("Tool")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Made = TypeVar("Made")
+ItemIn = TypeVar("ItemIn", contravariant=True)
+ResultOut = TypeVar("ResultOut", covariant=True)
 
 
 class Detector(Protocol):
@@ -151,6 +158,62 @@ class Paged(Protocol):
     def go_on(self, unread: Sequence[str]) -> None:
         """Has `offers` read what was `unread` in an earlier run right after the page at which it begins, and the other
         pages last. What was unread of a listing that begins elsewhere is passed over. Called before `offers`."""
+        ...
+
+
+class Task(Protocol[Tool, ItemIn, ResultOut]):
+    """What is done with each of many items: a small frozen value, which can be pickled for another process."""
+
+    @property
+    def open(self) -> Callable[[], Tool]:
+        """Makes the tool, once for each thread that works; a small value, too, and the same for all tasks that could
+        share a tool."""
+        ...
+
+    def do(self, tool: Tool, item: ItemIn) -> ResultOut:
+        """The result for an item."""
+        ...
+
+    def facts(self) -> Mapping[str, str]:
+        """What has to be the same in every process that does this, by what it is: where one differs, so might the
+        results. Raises MienError where it cannot be done here."""
+        ...
+
+
+class Engine(Protocol):
+    """Does a task with many items, of which a bounded number is in flight."""
+
+    def run(
+        self,
+        task: Task[Tool, Item, Result],
+        items: Iterable[Item],
+        then: Callable[[Item, Result], Made],
+        give_up: Callable[[Item], None],
+    ) -> Generator[Sequence[tuple[Item, Made]]]:
+        """Yields (item, then(item, result)) for every item, in blocks, as they finish.
+
+        `then` is called in this process, maybe from several threads. An item that ends the processes which work on it
+        does not come: `give_up` is told of it instead. An exception in a task is raised here; what was in flight is
+        waited for or stopped before, also when the caller stops early. Raises EngineError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends what was started."""
+        ...
+
+
+@runtime_checkable
+class Elsewhere(Engine, Protocol):
+    """An `Engine` that works in other processes than this one, which no item can stop."""
+
+    def places(self) -> int:
+        """How many items can be in flight. Raises EngineError."""
+        ...
+
+    def ask(self, task: Task[Tool, Item, Result], item: Item) -> Sequence[Result]:
+        """The result for one item; nothing for one that ends the processes which work on it. Called from any number of
+        threads. Raises what the task raises, and EngineError."""
         ...
 
 

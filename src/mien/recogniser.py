@@ -25,6 +25,7 @@ from mien.engines import threads
 from mien.engines.pool import Pool
 from mien.errors import PhotoError, UsageError
 from mien.learning.openset import identify, told
+from mien.protocols import Engine
 from mien.registry.folder import Model
 from mien.seeing.eyes import Eyes
 from mien.text.answers import AnswerKind
@@ -78,15 +79,20 @@ class Recogniser:
     `eyes_of` makes the eyes that a model was trained with (`mien.open_album.eyes_of`). Each answer borrows one set of
     them, as a set serves one thread at a time. `workers` is the setting: there are at most so many sets (0: one a
     core), each opened when it is first needed and then kept. `sight` says how photos are seen: by looking at each where
-    none is given. Raises what `eyes_of` raises.
+    none is given. An `engine` that the eyes make use of ends with it. Raises what `eyes_of` raises.
 
     A context manager: at its end the recogniser is closed.
     """
 
     def __init__(
-        self, model: Model, eyes_of: Callable[[Model], Eyes], workers: int = 0, sight: Sight | None = None
+        self,
+        model: Model,
+        eyes_of: Callable[[Model], Eyes],
+        workers: int = 0,
+        sight: Sight | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        self._eyes_of, self._workers, self._sight = eyes_of, workers, sight or Looking()
+        self._eyes_of, self._workers, self._sight, self._engine = eyes_of, workers, sight or Looking(), engine
         self._changing = threading.Lock()
         self._in_use: _InUse | None = self._opened(model)
 
@@ -143,6 +149,8 @@ class Recogniser:
         with self._changing:
             self._in_use = None
         self._sight.close()
+        if self._engine:
+            self._engine.close()
 
     def __enter__(self) -> Self:
         return self

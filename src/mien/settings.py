@@ -163,6 +163,22 @@ class Settings(BaseModel):
     workers: int = Field(
         default=0, ge=0, le=1024, description="Photos worked on at once, 0 to 1024; 0 is one for each core."
     )
+    engine: Literal["local", "dask"] = Field(
+        default="local",
+        description='What looks at many photos: "local", threads of mien\'s own, or "dask", processes on any number of '
+        "machines; see docs/engines.md.",
+    )
+    scheduler: str = Field(
+        default="",
+        pattern=r"^([a-z]+://[^/@\s]+:\d+)?$",
+        description='The address of Dask\'s scheduler: "tcp://HOST:8786", or tls://; "": Dask runs on this machine, '
+        "as long as a command does.",
+    )
+    resources: str = Field(
+        default="",
+        pattern=r"^([^=,\s]+=\d+(\.\d+)?([,\s]\s*[^=,\s]+=\d+(\.\d+)?)*)?$",
+        description='What each block of photos takes of a worker of Dask, as its workers are told: "GPU=1".',
+    )
     fpir: float = Field(
         default=0.01, gt=0, le=0.5, description="Share of strangers who may be given a name, above 0 and at most 0.5."
     )

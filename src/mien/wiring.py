@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from mien.encoders.shelf import kept
+from mien.engines.threads import Threads
 from mien.errors import SourceError, UsageError
 from mien.learning.head import HeadOption
 from mien.learning.heads.normalised import FEWEST_PEOPLE, FEWEST_SPARE, normalised
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mien.encoders.shelf import Kept
     from mien.learning.head import Fit
     from mien.pipeline.import_from import Origin
-    from mien.protocols import Source
+    from mien.protocols import Engine, Source
     from mien.settings import Settings
     from mien.storage.layout import Layout
     from mien.types import Cosines, EncoderChoice
@@ -76,7 +77,16 @@ wherever it can be had and does no harm (`mien.stages.train.choose_head`)."""
 
 def tools(eyes: EyesFor = make_eyes) -> Tools:
     """Everything that verbs are handed; `eyes` for whoever sees by other means."""
-    return Tools(eyes, HEADS, open_sources)
+    return Tools(eyes, HEADS, open_sources, open_engine)
+
+
+def open_engine(settings: Settings) -> Engine:
+    """What looks at many photos, which starts what it needs when the first comes."""
+    if settings.engine == "dask":
+        from mien.engines.dask import Dask
+
+        return Dask(settings.scheduler, settings.workers, settings.resources)
+    return Threads(settings.workers)
 
 
 SOURCES = "mien.sources"

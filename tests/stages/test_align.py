@@ -685,7 +685,7 @@ def enrol(album: Painted, person: str) -> tuple[Guess, ...]:
     """What `mien add --enrol` does of an alignment; what is guessed of the person then."""
     with album.writing() as opened:
         opened.sync([TRAINING])
-        align_person(opened, person, opened.eyes)
+        align_person(opened, person)
         return opened.catalog.faces.guesses(opened.encoder, person)
 
 

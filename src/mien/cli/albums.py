@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.completing import encoders, people
 from mien.cli.console import SHOWN, Reporter, entry, fit, paint, printable, say, say_json, say_more, widest
-from mien.cli.place import opened
+from mien.cli.place import Engine, Scheduler, opened
 from mien.errors import PhotoError, UsageError
 from mien.storage.layout import TRAINING, require_free, shown
 from mien.text.models import did_not_count
@@ -105,6 +105,8 @@ def add(
             "--enrol", help="Let the model in use know this person at once, without training; the first is begun."
         ),
     ] = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Copy photos in under a person. Yours stay where they are; nothing is overwritten."""
     with Reporter(notes=False) as progress:

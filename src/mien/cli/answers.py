@@ -27,7 +27,7 @@ from mien.cli.console import (
     tell,
     widest,
 )
-from mien.cli.place import opened, place
+from mien.cli.place import Engine, Scheduler, opened, place
 from mien.errors import PhotoError, UsageError
 from mien.text.answers import AnswerKind, LowQuality
 from mien.text.photos import of_preview
@@ -107,6 +107,8 @@ def classify(
         bool, typer.Option("-v", "--verbose", help="Say all of every face: likeliest names, box, quality.")
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the answers and nothing else.")] = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Say who is in photos, or that nobody knows. What was seen in them is remembered for some days, so that asking
     again is quick."""

@@ -30,7 +30,7 @@ from mien.cli.console import (
     tell_error,
     widest,
 )
-from mien.cli.place import opened
+from mien.cli.place import Engine, Scheduler, opened
 from mien.errors import FetchError, PhotoError, SourceError, UsageError
 from mien.storage.layout import intake_of, shown
 from mien.text.shell import command
@@ -179,7 +179,13 @@ def merge(
         raise typer.Exit(PhotoError.exit_code)
 
 
-def daily(context: typer.Context, strict: Strict = None, as_json: Json = False) -> None:
+def daily(
+    context: typer.Context,
+    strict: Strict = None,
+    as_json: Json = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
+) -> None:
     """Collect, align, check, merge, train, evaluate, and promote the new model if it is no worse. For every day."""
     with Reporter(notes=False) as progress:
         album = opened(context, progress, strict=strict)

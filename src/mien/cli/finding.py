@@ -11,7 +11,7 @@ import typer
 from mien.cli.albums import Forget, Json
 from mien.cli.completing import people
 from mien.cli.console import SHOWN, Reporter, fit, json_text, paint, printable, say, say_json, tell, widest
-from mien.cli.place import opened
+from mien.cli.place import Engine, Scheduler, opened
 from mien.errors import PhotoError, UsageError
 from mien.text.names import nfc
 from mien.text.words import chance, count, listed
@@ -47,6 +47,8 @@ def find(
         Path | None, typer.Option(metavar="FOLDER", help="A model instead of the album's current one.")
     ] = None,
     forget: Forget = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """List the photos in which somebody is, and how sure that is. Photos are only read, and no file is replaced."""
     if copy is not None and link is not None:

@@ -17,7 +17,7 @@ from mien.cli.albums import FEW, Forget, Json, Strict, print_guesses
 from mien.cli.completing import encoders
 from mien.cli.console import SHOWN, Reporter, entry, printable, say, say_json
 from mien.cli.corrections import confirming, mending
-from mien.cli.place import opened
+from mien.cli.place import Engine, Scheduler, opened
 from mien.errors import NEEDS_HUMAN, ModelError, PhotoError
 from mien.storage.layout import shown
 from mien.text.findings import OF_NAMES, FindingKind
@@ -60,6 +60,8 @@ def align(
     ] = None,
     strict: Strict = None,
     as_json: Json = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Find the faces, choose each person's own, and remember them; writes aligned-images/."""
     with Reporter(notes=as_json) as progress:
@@ -110,6 +112,8 @@ def train(
     ] = None,
     strict: Strict = None,
     as_json: Json = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Do whatever of the above is missing, then make a model and put it into use."""
     with Reporter(notes=as_json) as progress:
@@ -146,6 +150,8 @@ def evaluate(
     ] = None,
     forget: Forget = False,
     as_json: Json = False,
+    engine: Engine = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Measure the current model on a folder of <person>/ photos; people it does not know are strangers."""
     with Reporter(notes=as_json or model is not None) as progress:  # of a model that is named there may be more to say

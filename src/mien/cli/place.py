@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +27,27 @@ NAMED = "mien.album"
 _OPENED = "mien.opened"
 WITHOUT = ("init", "convert")
 """Commands that work in no album."""
+
+
+class EngineName(enum.StrEnum):
+    local = "local"
+    dask = "dask"
+
+
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(help="What looks at the photos, instead of mien.toml's: this process, or Dask.", show_default=False),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The scheduler of Dask, tcp://HOST:8786; without one Dask runs on this machine.",
+        show_default=False,
+    ),
+]
+"""Flags of commands that look at many photos, which have them as the parameters `engine` and `scheduler`."""
+_FLAGS = ("engine", "scheduler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +81,14 @@ def named(context: typer.Context) -> Path | None:
 
 
 def opened(context: typer.Context, progress: Progress | None = None, **settings: Any) -> Album:
-    """The album there; `settings` are the command's flags. What had to be settled before the command could do its work
-    is told at its end, and which album it is where the command line does not say so and it is not the current
-    folder."""
+    """The album there; `settings` are the command's flags, beside those that say what looks at its photos. What had to
+    be settled before the command could do its work is told at its end, and which album it is where the command line
+    does not say so and it is not the current folder."""
     from mien import Album
 
     here = place(context)
     folder = here.folder
+    settings |= {name: str(given) for name in _FLAGS if (given := context.params.get(name)) is not None}
     album = Album(folder, eyes=here.eyes, progress=progress, **settings)
     if not context.meta.get(_OPENED):
         context.meta[_OPENED] = True

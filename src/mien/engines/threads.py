@@ -11,13 +11,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from mien.protocols import Task
 
 Tool = TypeVar("Tool")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Made = TypeVar("Made")
 
 AHEAD = 2
 """Items in flight per worker: one being worked on and one waiting, so that none idles while results are written."""
@@ -82,6 +87,29 @@ def early(make_tool: Callable[[], Tool]) -> Callable[[], Tool]:
         return being_made.result()
 
     return make
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The `Engine` of this process: `workers` threads, as the setting says. Each item is a block."""
+
+    workers: int = 0
+
+    def run(
+        self,
+        task: Task[Tool, Item, Result],
+        items: Iterable[Item],
+        then: Callable[[Item, Result], Made],
+        give_up: Callable[[Item], None],
+    ) -> Generator[tuple[tuple[Item, Made]]]:
+        def work(tool: Tool, item: Item) -> Made:
+            return then(item, task.do(tool, item))
+
+        with closing(run(items, task.open, work, self.workers)) as done:
+            for each in done:
+                yield (each,)
+
+    def close(self) -> None: ...
 
 
 def run(

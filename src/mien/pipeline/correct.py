@@ -384,7 +384,7 @@ def _choose_again(album: OpenAlbum, names: Iterable[str]) -> None:
     """Chooses the faces of people whose photos, or whose name, are others now, so that nothing of theirs is stale."""
     for name in dict.fromkeys(names):
         if name in album.catalog.files.people(TRAINING):
-            align_person(album, name, album.eyes)
+            align_person(album, name)
 
 
 def _learn(album: OpenAlbum, correction: Correction) -> UnlearnedKind | None:

@@ -128,7 +128,7 @@ def enrol(
     from mien.stages.align import align_person
     from mien.stages.enrol import enrol
 
-    unreadable = align_person(album, person, eyes or album.eyes)
+    unreadable = align_person(album, person, eyes)
     enrolled = enrol(album, model, person)
     put_into_use(album, enrolled.version, how)
     return unreadable, enrolled

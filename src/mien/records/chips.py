@@ -6,6 +6,7 @@ would remove what was just written.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -38,6 +39,10 @@ class Chips:
 
     def __init__(self, catalog: Database) -> None:
         self._catalog = catalog
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """What is remembered in the block is one transaction."""
+        return self._catalog.together()
 
     def stale(self, keys: Mapping[str, str], encoder: str | None = None) -> list[str]:
         """Keys of chips that were written but are of no face any more that the encoder chose, or any if none is named,

@@ -97,6 +97,7 @@ class Database:
         """How many rows were found damaged and taken out when it was opened, by table; 0 of one whose index was."""
         self._as_sealed = kind.sealed and _is_sealed(path)
         self._may_be_sealed = False
+        self._together = False
 
     @classmethod
     def for_writing(cls, kind: DatabaseKind, path: Path) -> Self:
@@ -154,6 +155,9 @@ class Database:
         """A connection in a transaction, which is committed at the end and rolled back after an error."""
         if not self._kind.shared and self._thread != threading.get_ident():
             raise RuntimeError(f"the {self._kind.name} belongs to the thread that opened it")
+        if self._together:
+            yield self._connection
+            return
         with self._turn, _border(self._path, self._kind):
             self._connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
@@ -163,6 +167,17 @@ class Database:
                 with contextlib.suppress(sa.exc.DBAPIError):  # a full disk has rolled it back already
                     self._connection.exec_driver_sql("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written in the block is one transaction: all of it, or nothing after an error. Not for a file that
+        several threads use at once."""
+        with self.transaction(write=True):
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
 
     def changes(self) -> int:
         """A number that is another one whenever something else than this `Database` has written to the file since. It

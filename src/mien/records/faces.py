@@ -6,6 +6,7 @@ encoders saw and chose stands side by side, so that their models can be compared
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -262,6 +263,10 @@ class Faces:
         """The photos that are marked as being looked at; before anything is, those of a run that was stopped."""
         with self._catalog.transaction() as connection:
             return frozenset(connection.scalars(sa.select(begun.c.sha256)))
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """What is remembered in the block is one transaction."""
+        return self._catalog.together()
 
     # Whose face it is
 

@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.engines import threads
-from mien.errors import PhotoError, ToolError
+from mien.errors import PhotoError
 from mien.learning.album_choice import alone, centre_of, settle, sure_of
 from mien.learning.own_face import Alike, FolderFaces, Ground, Identity, pick, rule
 from mien.open_album import OpenAlbum
+from mien.protocols import Elsewhere
 from mien.records.chips import DueChip
 from mien.records.files import in_groups
 from mien.seeing.apart import EyesApart
 from mien.seeing.eyes import Eyes
+from mien.seeing.tasks import CutChip, Photos, See
 from mien.storage.files import make_folder, write_atomically
 from mien.storage.layout import TRAINING, Shelf, chip_keys, shown
 from mien.storage.leftovers import sweep
@@ -33,7 +35,7 @@ from mien.text.photos import PhotoFault
 from mien.text.retries import is_of_the_photo
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
-from mien.vision.images import decoder, encoded, file_sha256, read_picture
+from mien.vision.images import decoder, file_sha256
 
 MARKED = 16
 """Photos marked as being looked at by one transaction: as many more are looked at apart after a kill."""
@@ -96,7 +98,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         album.require_training()
     shelved, changes = album.sync(shelves)
     unseen = album.catalog.faces.unseen(shelves, album.encoder, decoder())
-    by_tool = [one for one in _see(album, unseen, album.eyes) if one[1].fault is PhotoFault.TOOL]
+    by_tool = [one for one in _see(album, unseen) if one[1].fault is PhotoFault.TOOL]
     chips = 0
     if own_too := TRAINING in shelves:
         _choose(album)
@@ -134,14 +136,15 @@ def look(album: OpenAlbum) -> tuple[tuple[str, PhotoError], ...]:
     as they are. What could not be read comes back. The album is open for writing. Raises as `align` does."""
     album.require_training()
     album.sync([TRAINING])
-    failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, decoder()), album.eyes)
+    failures = _see(album, album.catalog.faces.unseen([TRAINING], album.encoder, decoder()))
     _choose(album)
     return tuple(failures)
 
 
-def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes]) -> tuple[PhotoError, ...]:
+def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes] | None = None) -> tuple[PhotoError, ...]:
     """Sees what is new of one person, whose photos the catalog knows, and chooses that person's faces. Chips are cut by
-    the next `align`. What could not be read comes back. The album is open for writing."""
+    the next `align`. What could not be read comes back. The album is open for writing; `make_eyes`, if given, are
+    being opened already."""
     unseen = album.catalog.faces.unseen([TRAINING], album.encoder, decoder(), person)
     failures = _see(album, unseen, make_eyes)
     _choose_one(album, person)
@@ -154,19 +157,17 @@ def remove_stale_chips(album: OpenAlbum) -> None:
 
 
 def _see(
-    album: OpenAlbum, unseen: Sequence[tuple[str, str]], make_eyes: Callable[[], Eyes]
+    album: OpenAlbum, unseen: Sequence[tuple[str, str]], make_eyes: Callable[[], Eyes] | None = None
 ) -> list[tuple[str, PhotoError]]:
     """Sees the photos (sha256, path) and remembers what was seen; what could not be seen comes back, by path.
 
     A photo on which a tool failed is not remembered: the next run sees it again. Photos that were being looked at when
-    an earlier run was stopped come last, one by one and in a process of their own: one of them may have stopped it.
+    an earlier run was stopped come last, one by one and in a process of their own: one of them may have stopped it. So
+    do those that have ended the engine's own processes in this run.
     """
     failures: list[tuple[str, PhotoError]] = []
     faces = album.catalog.faces
-    begun = faces.begun()
-
-    def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
-        return _if_it_is_still(album, photo, eyes.see_file(album.layout.file(photo[1])))
+    engine, begun = album.engine, faces.begun()
 
     def keep(photo: tuple[str, str], seen: SeenPhoto | PhotoError | None, lived: bool = True) -> None:
         sha256, path = photo
@@ -185,9 +186,15 @@ def _see(
 
     album.progress.start("Looking at photos", len(unseen))
     fresh = [photo for photo in unseen if photo[0] not in begun]
-    for photo, seen in threads.run(_marked(album, fresh), make_eyes, look, album.settings.workers):
-        keep(photo, seen)
-    if suspects := [photo for photo in unseen if photo[0] in begun]:
+    suspects = [photo for photo in unseen if photo[0] in begun]
+    see = See(make_eyes or album.opening, Photos(album.folder))
+    coming = fresh if isinstance(engine, Elsewhere) else _marked(album, fresh)  # what happens there stops nobody here
+    for block in engine.run(see, coming, partial(_if_it_is_still, album), suspects.append):
+        with faces.together():
+            for photo, seen in block:
+                keep(photo, seen)
+    if suspects:
+        faces.begin([sha256 for sha256, _ in suspects])
         with EyesApart(album.tools.eyes, album.settings.choice, album.layout.tracebacks) as apart:
             for photo in suspects:
                 found, lived = apart.see_file(album.layout.file(photo[1]))
@@ -339,34 +346,32 @@ def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
     of which photos a tool failed to cut one."""
     keys, chips, size = _keys(album), album.catalog.chips, album.settings.chip_size
     _remove_chips(album, chips.stale(keys, album.encoder))
+    written, failures = 0, list[tuple[str, PhotoError]]()
 
-    def cut(eyes: Eyes, due: DueChip) -> bool | PhotoError:
-        source = album.layout.file(due.path)
-        try:
-            picture = read_picture(source)
-        except PhotoError:
-            return False  # it was readable a moment ago; the next run will see what became of it
-        if picture.photo.sha256 != due.sha256:
-            return False  # and here, too: the face is not in this one
-        try:
-            chip = eyes.chip(picture, due.face, size)
-        except ToolError as error:
-            return PhotoError(str(source), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
-        file = album.layout.chip_file(due.key)
-        make_folder(file.parent)
-        write_atomically(file, encoded(chip, "PNG"))
-        return True
+    def write(due: DueChip, png: bytes | PhotoError | None) -> bool | PhotoError:
+        if png is None:  # it was another photo, or readable, a moment ago; the next run will see what became of it
+            return False
+        if isinstance(png, bytes):
+            file = album.layout.chip_file(due.key)
+            make_folder(file.parent)
+            write_atomically(file, png)
+            return True
+        return png
+
+    def give_up(due: DueChip) -> None:
+        failures.append((due.path, PhotoError(str(album.layout.file(due.path)), PhotoFault.STOPS_MIEN)))
 
     due = list(chips.due(keys, album.encoder, size, album.layout.chips()))
-    written, failures = 0, list[tuple[str, PhotoError]]()
     album.progress.start("Writing chips", len(due))
-    for chip, done in threads.run(due, album.eyes, cut, album.settings.workers):
-        if isinstance(done, PhotoError):
-            album.progress.note(str(done))
-            failures.append((chip.path, done))
-        elif done:
-            chips.written(chip, size)
-            written += 1
-        album.progress.advance()
+    for block in album.engine.run(CutChip(album.opening, Photos(album.folder), size), due, write, give_up):
+        with chips.together():
+            for chip, done in block:
+                if isinstance(done, PhotoError):
+                    album.progress.note(str(done))
+                    failures.append((chip.path, done))
+                elif done:
+                    chips.written(chip, size)
+                    written += 1
+                album.progress.advance()
     album.progress.finish()
     return written, failures
