@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from mien.text.photos import PhotoFault
 from mien.text.retries import is_of_the_photo
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
-from mien.vision.images import decoder, encoded, file_sha256, read_picture
+from mien.vision.images import decoder, encoded
 
 MARKED = 16
 """Photos marked as being looked at by one transaction: as many more are looked at apart after a kill."""
@@ -104,7 +105,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         chips, uncut = _cut_chips(album)
         by_tool += uncut
     seen = album.catalog.faces.on(shelves, album.encoder).files
-    failures = [(one.path, one.error(str(album.layout.file(one.path)))) for one in shelved.closed]
+    failures = [(one.path, one.error(album.layout.where(one.path))) for one in shelved.closed]
     failures += changes.unreadable
     failures += by_tool
     failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
@@ -166,7 +167,8 @@ def _see(
     begun = faces.begun()
 
     def look(eyes: Eyes, photo: tuple[str, str]) -> SeenPhoto | PhotoError | None:
-        return _if_it_is_still(album, photo, eyes.see_file(album.layout.file(photo[1])))
+        seen, _ = _seen_in(album, photo[1], lambda file: (eyes.see_file(file), True))
+        return _if_it_is_still(album, photo, seen)
 
     def keep(photo: tuple[str, str], seen: SeenPhoto | PhotoError | None, lived: bool = True) -> None:
         sha256, path = photo
@@ -190,10 +192,26 @@ def _see(
     if suspects := [photo for photo in unseen if photo[0] in begun]:
         with EyesApart(album.tools.eyes, album.settings.choice, album.layout.tracebacks) as apart:
             for photo in suspects:
-                found, lived = apart.see_file(album.layout.file(photo[1]))
+                found, lived = _seen_in(album, photo[1], apart.see_file)
                 keep(photo, _if_it_is_still(album, photo, found), lived)
     album.progress.finish()
     return failures
+
+
+def _seen_in(
+    album: OpenAlbum, path: str, see: Callable[[Path], tuple[SeenPhoto | PhotoError, bool]]
+) -> tuple[SeenPhoto | PhotoError, bool]:
+    """What `see` says of the photo at an album's path, which it is given as a file of this machine, and whether the
+    process lived to say it."""
+    where = album.layout.where(path)
+    try:
+        with album.layout.photos.as_file(album.layout.file(path)) as file:
+            seen, lived = see(file)
+    except PhotoError as error:
+        return PhotoError(*error.args), True  # without the traceback, which holds the file
+    if isinstance(seen, PhotoError) and seen.about == str(file) != where:
+        return PhotoError(where, seen.fault, seen.figures, seen.sha256), lived
+    return seen, lived
 
 
 def _marked(album: OpenAlbum, photos: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -221,7 +239,7 @@ def _is_still(album: OpenAlbum, path: str, sha256: str) -> bool:
     """Whether the file holds the photo of this hash. One that is gone, replaced or locked by now says nothing about the
     photo, which may lie elsewhere too; the next run will see."""
     try:
-        return file_sha256(album.layout.file(path)) == sha256
+        return album.layout.photos.sha256(album.layout.file(path)) == sha256
     except PhotoError:
         return False
 
@@ -320,7 +338,7 @@ def _rule(album: OpenAlbum) -> str:
 
 def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str, Figure]) -> tuple[str, PhotoError]:
     """A photo that cannot be read, and why."""
-    return path, PhotoError(str(album.layout.file(path)), fault, figures)
+    return path, PhotoError(album.layout.where(path), fault, figures)
 
 
 def _keys(album: OpenAlbum) -> dict[str, str]:
@@ -341,9 +359,9 @@ def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
     _remove_chips(album, chips.stale(keys, album.encoder))
 
     def cut(eyes: Eyes, due: DueChip) -> bool | PhotoError:
-        source = album.layout.file(due.path)
+        layout = album.layout
         try:
-            picture = read_picture(source)
+            picture = layout.photos.picture(layout.file(due.path))
         except PhotoError:
             return False  # it was readable a moment ago; the next run will see what became of it
         if picture.photo.sha256 != due.sha256:
@@ -351,8 +369,8 @@ def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
         try:
             chip = eyes.chip(picture, due.face, size)
         except ToolError as error:
-            return PhotoError(str(source), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
-        file = album.layout.chip_file(due.key)
+            return PhotoError(layout.where(due.path), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
+        file = layout.chip_file(due.key)
         make_folder(file.parent)
         write_atomically(file, encoded(chip, "PNG"))
         return True
