@@ -59,7 +59,7 @@ HOMES = {
     "protego": frozenset({"parsing"}),
     "bs4": frozenset({"parsing"}),
     "feedparser": frozenset({"parsing"}),
-    "fsspec": frozenset({"sources"}),
+    "fsspec": frozenset({"sources", "storage"}),
     "jinja2": frozenset({"report"}),
     "fastapi": frozenset({"server"}),
     "starlette": frozenset({"server"}),

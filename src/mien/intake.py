@@ -21,7 +21,6 @@ from mien.open_album import OpenAlbum
 from mien.records.history import HAND, FailedFetch, Fetch, Outcome
 from mien.records.removals import Removal
 from mien.settings import SourceSettings
-from mien.storage.files import is_file, sync_folder
 from mien.storage.hidden_file import Arrived, remove_hidden
 from mien.storage.layout import REMOVED, TRAINING, intake_of, shelf_of
 from mien.storage.person_folders import PersonFolders
@@ -30,7 +29,6 @@ from mien.text.fetching import SourceFault
 from mien.text.findings import FindingKind
 from mien.text.names import FILE_NAME, valid_person
 from mien.types import Finding
-from mien.vision.images import file_sha256
 
 SYNCERS = 16
 """Folders synced at once."""
@@ -198,8 +196,9 @@ class Intake:
     def __init__(self, album: OpenAlbum, day: date) -> None:
         shelf = intake_of(day)
         self.folder = album.layout.shelf(shelf)
-        if self.folder.is_symlink():
+        if album.layout.photos.is_link(self.folder):
             raise AlbumError(str(self.folder), "is a link", "Put a real folder in its place.")
+        self.arriving = album.layout.photos.arriving(self.folder)
         self._album = album
         self._folders = PersonFolders(album.layout, shelf)
         self._fetches: list[Fetch] = []
@@ -227,7 +226,7 @@ class Intake:
         for one in walk(layout, intakes).files:
             if (one.path, one.size) not in known:
                 with contextlib.suppress(PhotoError):
-                    strays[one.person, file_sha256(layout.file(one.path))] = one.path
+                    strays[one.person, layout.photos.sha256(layout.file(one.path))] = one.path
         return strays
 
     def namesake(self, person: str) -> str | None:
@@ -261,7 +260,7 @@ class Intake:
     def _is_there(self, path: str) -> bool:
         """Whether a photo that came lies in the album still, or may, as its place cannot be looked at."""
         try:
-            return shelf_of(path) != REMOVED and is_file(self._album.layout.file(path))
+            return shelf_of(path) != REMOVED and self._album.layout.photos.is_file(self._album.layout.file(path))
         except StorageError:
             return True
 
@@ -280,7 +279,7 @@ class Intake:
     def write(self) -> None:
         """Remembers what is still to be remembered: of photos that a power cut cannot take away any more."""
         with ThreadPoolExecutor(SYNCERS) as together:  # so they share what the disk does for each: a third of the time
-            deque(together.map(sync_folder, self._unsynced), maxlen=0)
+            deque(together.map(self._album.layout.photos.sync, self._unsynced), maxlen=0)
         ledger, sources = self._album.ledger, self._album.settings.sources
         about = [(one.basis, one.person, one.checked_at) for one in self._fetches]
         about += [(sources[one.source].basis, one.person, one.at) for one in self._failures if one.person]
@@ -293,5 +292,5 @@ class Intake:
 
     def end(self) -> None:
         """Ends a source: removes what was in flight when something broke, and remembers the rest."""
-        remove_hidden(self.folder)  # first, as it frees the disk
+        remove_hidden(self.arriving)  # first, as it frees the disk
         self.write()

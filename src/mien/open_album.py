@@ -228,9 +228,8 @@ class OpenAlbum:
         return self._make_known(shelved)
 
     def _make_known(self, shelved: Shelved) -> Changes:
-        from mien.vision.images import file_sha256
-
-        return self.catalog.files.sync(shelved, lambda path: file_sha256(self.layout.file(path)), self.entry())
+        photos, file = self.layout.photos, self.layout.file
+        return self.catalog.files.sync(shelved, lambda path: photos.sha256(file(path)), self.entry())
 
     def _without_removed(self, shelved: Shelved) -> Shelved:
         """`shelved` without what waits in an intake of people who were removed: it is left out, and not even seen."""

@@ -19,6 +19,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import AlbumError, MienError, UsageError
+from mien.text.buckets import require_bucket
 from mien.text.names import FILE_NAME, nfc, quoted_name
 from mien.text.words import listed
 from mien.types import EncoderChoice
@@ -224,6 +225,11 @@ class Settings(BaseModel):
         le=1_000_000,
         description="Megabytes that they take at most, the oldest go first; 0: none are remembered.",
     )
+    photos: str = Field(
+        default="",
+        description='The bucket in which the photos lie, if not in training-images: "s3://bucket/folder"; see '
+        "docs/photos-in-a-bucket.md.",
+    )
     catalog: Path | None = Field(
         default=None,
         description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
@@ -282,6 +288,11 @@ class Settings(BaseModel):
             raise ValueError(f"it must be one of {', '.join(map(str, VIEWS))}")
         return value
 
+    @field_validator("photos")
+    @classmethod
+    def _a_bucket(cls, value: str) -> str:
+        return require_bucket(value) if value else ""
+
     @field_validator("catalog")
     @classmethod
     def _a_file(cls, value: Path | None) -> Path | None:
@@ -335,7 +346,7 @@ def _validated(
             case "extra_forbidden":
                 what = "is no setting"
             case _:
-                key = f"{key} = {_shown(first['input'])}"
+                key = key if "://" in str(first["input"]) else f"{key} = {_shown(first['input'])}"  # a password, say
                 what = f"will not do: {_lower_first(first['msg'].removeprefix('Value error, '))}"
         raise origin.error(f"{key} {origin.place}", what, f"{where[-1]}: {_description(where)}") from error
 

@@ -19,8 +19,7 @@ from mien.pipeline.correct import Corrected
 from mien.records.access import Access
 from mien.records.replies import Reply
 from mien.registry.folder import load_fitted, load_model
-from mien.stages import correct as stage
-from mien.storage import files
+from mien.storage import files, in_folder
 from mien.storage.layout import TRAINING
 from mien.text.corrections import CorrectionKind, UnlearnedKind
 
@@ -338,7 +337,7 @@ def test_a_name_that_differs_in_case_only_where_the_disk_takes_both_for_one(
     def samefile(one: Path, other: Path) -> bool:
         return str(one).lower() == str(other).lower() or real(one, other)
 
-    monkeypatch.setattr(stage, "is_there", is_there)
+    monkeypatch.setattr(in_folder, "is_there", is_there)
     monkeypatch.setattr(Path, "samefile", samefile)
     trained.open().rename("Ada", "ADA")
     assert sorted(one.name for one in trained.training.iterdir()) == ["ADA", "Bo", "Cy"]
@@ -666,7 +665,7 @@ def test_where_a_file_cannot_go_all_come_back(trained: Painted, monkeypatch: pyt
             raise StorageError(str(other), "could not be written: the disk is full", "Free some space.")
         return real(one, other, sync)
 
-    monkeypatch.setattr(stage, "move_file", fails)
+    monkeypatch.setattr(in_folder, "move_file", fails)
     with pytest.raises(StorageError, match="the disk is full"):
         trained.open().join("Bo", "Ada")
     assert photos(trained) == before

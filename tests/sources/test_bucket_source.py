@@ -15,8 +15,9 @@ from moto.server import ThreadedMotoServer
 from mien.errors import FetchError, MissingExtraError, SourceError
 from mien.protocols import Source
 from mien.sources import bucket
-from mien.sources.bucket import NO_BUCKETS, open_source
+from mien.sources.bucket import open_source
 from mien.testing import FakeSink, FakeWeb, check_source
+from mien.text.buckets import NO_BUCKETS
 from mien.text.fetching import FetchFault, SourceFault
 from mien.types import Offer
 
@@ -133,7 +134,7 @@ def test_s3_is_listed_page_by_page(s3: tuple[dict[str, object], Put], monkeypatc
 
 
 def test_a_large_photo_comes_in_blocks(s3: tuple[dict[str, object], Put], memory: Put, monkeypatch: Any) -> None:
-    monkeypatch.setattr(bucket, "_BLOCK", 1000)
+    monkeypatch.setattr(bucket, "BLOCK", 1000)
     options, put = s3
     data = bytes(range(256)) * 10
     for place in (put, memory):
@@ -148,7 +149,7 @@ def test_a_large_photo_comes_in_blocks(s3: tuple[dict[str, object], Put], memory
 
 
 def test_a_photo_that_changes_is_noticed(memory: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket, "_BLOCK", 2)
+    monkeypatch.setattr(bucket, "BLOCK", 2)
     memory("Ada/1.jpg", b"before")
     source = open_bucket("memory://club")
     (old,) = source.offers()

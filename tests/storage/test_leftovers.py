@@ -11,7 +11,8 @@ import pytest
 from mien.errors import StorageError
 from mien.storage.files import temporary_file
 from mien.storage.layout import Layout
-from mien.storage.leftovers import DAYS, remove_abandoned, remove_old, remove_unfinished, scratch_folder, sweep
+from mien.storage.leftovers import DAYS, remove_abandoned, remove_old, remove_unfinished, sweep
+from mien.storage.scratch import scratch_folder
 
 
 def file_of_age(file: Path, days: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import MissingExtraError
-from mien.storage.leftovers import scratch_folder
+from mien.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -36,7 +36,6 @@ from mien.stages.correct import (
     take,
 )
 from mien.stages.enrol import relearned, renamed
-from mien.storage.files import is_there
 from mien.storage.layout import REMOVED, TRAINING, shown
 from mien.storage.named import located
 from mien.storage.walk import ShelfFile
@@ -113,7 +112,7 @@ def move(album: OpenAlbum, photos: Sequence[Path], person: str) -> Corrected:
     _require_not_removed(album, person)
     entry = album.entry()
     ids = album.ledger.people.enter([*names, person], entry.basis, entry.now, entry.until)
-    known = {path: hashes.get(path) or sha256_of(album.layout.file(path)) for path in going}
+    known = {path: hashes.get(path) or sha256_of(album.layout, album.layout.file(path)) for path in going}
     steps = [Step(path, targets[path], ids[person_of(path)], ids[person], known[path]) for path in going]
     theirs = {hashes[path] for path, file in files.items() if file.person == person and path in hashes}
     correction = album.ledger.corrections.begin("move", entry.now, "", ids[person], steps, _version(album))
@@ -295,10 +294,7 @@ def _is_still(album: OpenAlbum, file: ShelfFile) -> bool:
 
 
 def _ctime(album: OpenAlbum, path: str) -> int | None:
-    try:
-        return album.layout.file(path).lstat().st_ctime_ns
-    except OSError:
-        return None
+    return album.layout.photos.written(album.layout.file(path))
 
 
 def _moves(
@@ -327,8 +323,8 @@ def _removed_since(album: OpenAlbum, correction: Correction) -> list[Step]:
         for step in correction.steps
         if step.sha256
         and (everything or removals.has_photo(person, step.sha256))
-        and not is_there(album.layout.file(step.now))
-        and sha256_of(album.layout.file(step.was)) != step.sha256
+        and not album.layout.photos.is_there(album.layout.file(step.now))
+        and sha256_of(album.layout, album.layout.file(step.was)) != step.sha256
     ]
 
 

@@ -132,7 +132,6 @@ def quantise(album: OpenAlbum, name: str, eyes_with: Callable[[Kept, EncoderChoi
 
 def _chips(view: OpenAlbum) -> NDArray[np.uint8]:
     """(N, side, side, 3) uint8: chips of people's own faces, taken evenly from the album in the order of people."""
-    from mien.vision.images import read_picture
 
     faces, eyes = view.catalog.faces.training_set(view.encoder), view.eyes()
     photos = [(faces.people[person], photo) for person, photo in zip(faces.person.tolist(), faces.sha256, strict=True)]
@@ -149,6 +148,6 @@ def _chips(view: OpenAlbum) -> NDArray[np.uint8]:
     for path, face in places.values():
         view.progress.advance()
         with contextlib.suppress(PhotoError):  # it was there a moment ago; others will do
-            chips.append(eyes.encoder_chips(read_picture(view.layout.file(path)), face))
+            chips.append(eyes.encoder_chips(view.layout.photos.picture(view.layout.file(path)), face))
     view.progress.finish()
     return np.concatenate(chips)

@@ -33,15 +33,14 @@ from mien.settings import text_of
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
-from mien.storage.files import entries, is_there, remove_file
-from mien.storage.layout import TRAINING
+from mien.storage.files import entries, remove_file
+from mien.storage.layout import TRAINING, Layout
 from mien.storage.leftovers import remove_unfinished, sweep
 from mien.storage.walk import has_photo, people_of
 from mien.text.findings import RemovalKind
 from mien.text.names import meant, nfc, quoted_name
 from mien.text.words import Figure
 from mien.types import Finding
-from mien.vision.images import file_sha256
 
 LEAP = 366
 """Days without a run after which nobody's time is taken to be over: a clock that is years ahead would empty the album.
@@ -94,7 +93,7 @@ def remove(
     if model and photos:  # or who stays could not be enrolled anew
         model.require_encoder(album.encoder)
     _enter(album, person)
-    hashes = _hashes(plan) if photos and not may_return else []
+    hashes = _hashes(album, plan) if photos and not may_return else []
     if photos:
         removals.remove_photos(person, hashes, album.clock())
     else:
@@ -134,7 +133,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     removals.begin(person, album.clock(), "everywhere")
     take_out(layout, plan, delete=True)
     for folder in plan.folders:
-        if is_there(folder):
+        if layout.photos.is_there(folder):
             _forget_files(album, person)
             _take_out_of_use(album, person)
             raise StorageError(
@@ -209,15 +208,15 @@ def settle(album: OpenAlbum) -> list[Finding]:
 
 def _back(album: OpenAlbum) -> list[str]:
     """Those who were removed and have a photo in training-images."""
-    people = sorted({nfc(entry.name) for entry in _folders_in(album.layout.training)})
+    people = sorted({nfc(entry.name) for entry in _folders_in(album.layout)})
     there = (person for person in people if album.ledger.removals.of_exactly(person))
     return [person for person in there if has_photo(album.layout, person)]
 
 
-def _folders_in(folder: Path) -> list[Path]:
+def _folders_in(layout: Layout) -> list[Path]:
     try:
-        return [entry for entry in folder.iterdir() if entry.is_dir()]
-    except OSError:  # a drive that is not connected
+        return layout.photos.folders(layout.training)
+    except StorageError:  # a drive that is not connected
         return []
 
 
@@ -244,7 +243,7 @@ def _forget_files(album: OpenAlbum, person: str, only_gone: bool = False) -> Non
 def _may_be_there(album: OpenAlbum, path: str) -> bool:
     """Whether a file is there, or nobody can tell."""
     try:
-        return is_there(album.layout.file(path))
+        return album.layout.photos.is_there(album.layout.file(path))
     except StorageError:
         return True
 
@@ -289,12 +288,12 @@ def _enter(album: OpenAlbum, person: str) -> None:
     album.ledger.people.enter([person], entry.basis, entry.now, entry.until)
 
 
-def _hashes(plan: Leaving) -> list[str]:
+def _hashes(album: OpenAlbum, plan: Leaving) -> list[str]:
     """The photos among the files; what cannot be read has none."""
     hashes = []
     for file in plan.files:
         with contextlib.suppress(PhotoError):
-            hashes.append(file_sha256(file))
+            hashes.append(album.layout.photos.sha256(file))
     return hashes
 
 
@@ -303,7 +302,7 @@ def _photo_hashes(album: OpenAlbum, plan: Leaving) -> set[str]:
     on = album.catalog.files.on([TRAINING, *album.layout.intakes()])
     known = {album.layout.file(file.path): file.sha256 for file in on}
     new = replace(plan, files=tuple(file for file in plan.files if file not in known))
-    return {known[file] for file in plan.files if file in known} | set(_hashes(new))
+    return {known[file] for file in plan.files if file in known} | set(_hashes(album, new))
 
 
 def _take_out_of_use(album: OpenAlbum, person: str) -> None:

@@ -35,8 +35,8 @@ import sqlalchemy as sa
 from mien.errors import AlbumError, BusyError, MienError, StorageError
 from mien.records import checksums
 from mien.storage.files import PRIVATE_FILE
-from mien.storage.leftovers import scratch_folder
 from mien.storage.private import private_file
+from mien.storage.scratch import scratch_folder
 
 BUSY_SECONDS = 10
 """How long one run waits for another's transaction."""

@@ -32,7 +32,6 @@ from mien.stages.train import Trained
 from mien.storage.layout import TRAINING, shown
 from mien.text.findings import OF_NAMES, place_of
 from mien.types import Finding
-from mien.vision.images import read_picture
 from mien.vision.quality import POOR
 from mien.vision.thumbnail import thumbnail
 
@@ -164,7 +163,7 @@ def _faces(album: OpenAlbum, photos: Sequence[tuple[str, str]]) -> list[bytes]:
             return b""
         path, face = own[photo]
         try:
-            picture = read_picture(album.layout.file(path))
+            picture = album.layout.photos.picture(album.layout.file(path))
         except PhotoError:
             return b""
         return thumbnail(picture, face) if picture.photo.sha256 == photo[1] else b""

@@ -15,10 +15,12 @@ from typing import Protocol
 from mien.errors import PhotoError, ToolError
 from mien.seeing.apart import MakeEyes
 from mien.seeing.eyes import Eyes
+from mien.storage.in_folder import IN_FOLDERS
+from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME
 from mien.text.photos import PhotoFault
-from mien.types import EncoderChoice, Face, SeenPhoto
-from mien.vision.images import decoder, encoded, read_picture
+from mien.types import EncoderChoice, Face, Picture, SeenPhoto
+from mien.vision.images import decoder, encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,40 @@ class EyesAs:
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """Where the photos of the album in `folder` are read: by their paths, in a folder that every worker has."""
+    """How a process comes by the photos of the album in `folder`: as its `store` reads them, from a bucket, or by their
+    paths in a folder that every worker has."""
 
     folder: Path
+    store: PhotoStore
 
-    def file(self, path: str) -> Path:
-        """Where the photo of an album's path lies."""
-        return self.folder / path
+    def where(self, path: str) -> str:
+        """Where the photo of an album's path lies, in words."""
+        return self.store.where(self.folder / path)
+
+    def picture(self, path: str) -> Picture:
+        """The photo of an album's path. Raises PhotoError."""
+        return self.store.picture(self.folder / path)
+
+    def seen_in(
+        self, path: str, see: Callable[[Path], tuple[SeenPhoto | PhotoError, bool]]
+    ) -> tuple[SeenPhoto | PhotoError, bool]:
+        """What `see` says of the photo of an album's path, which it is given as a file of this machine, and whether the
+        process lived to say it."""
+        where = self.where(path)
+        try:
+            with self.store.as_file(self.folder / path) as file:
+                seen, lived = see(file)
+        except PhotoError as error:
+            return PhotoError(*error.args), True  # without the traceback, which holds the file
+        if isinstance(seen, PhotoError) and seen.about == str(file) != where:
+            return PhotoError(where, seen.fault, seen.figures, seen.sha256), lived
+        return seen, lived
 
     def facts(self) -> dict[str, str]:
-        """What of it has to be the same for every worker: the folder, by its file of settings."""
+        """What of it has to be the same for every worker: the folder, by its file of settings. A bucket is the same
+        everywhere."""
+        if self.store != IN_FOLDERS:
+            return {}
         try:
             settings = hashlib.sha256((self.folder / FILE_NAME).read_bytes()).hexdigest()[:8]
         except OSError:
@@ -60,7 +86,7 @@ class See:
     photos: Photos
 
     def do(self, tool: Eyes, item: tuple[str, str]) -> SeenPhoto | PhotoError:
-        return tool.see_file(self.photos.file(item[1]))
+        return self.photos.seen_in(item[1], lambda file: (tool.see_file(file), True))[0]
 
     def facts(self) -> dict[str, str]:
         return {**facts_of(self.open()), **self.photos.facts()}
@@ -89,9 +115,8 @@ class CutChip:
     size: int
 
     def do(self, tool: Eyes, item: Cut) -> bytes | PhotoError | None:
-        file = self.photos.file(item.path)
         try:
-            picture = read_picture(file)
+            picture = self.photos.picture(item.path)
         except PhotoError:
             return None
         if picture.photo.sha256 != item.sha256:
@@ -99,7 +124,7 @@ class CutChip:
         try:
             return encoded(tool.chip(picture, item.face, self.size), "PNG")
         except ToolError as error:
-            return PhotoError(str(file), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
+            return PhotoError(self.photos.where(item.path), PhotoFault.TOOL, {"tool": error.about, "said": error.what})
 
     def facts(self) -> dict[str, str]:
         return {**facts_of(self.open()), **self.photos.facts()}

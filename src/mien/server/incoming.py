@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 from mien.album import Added, Album
-from mien.storage.leftovers import scratch_folder
+from mien.storage.scratch import scratch_folder
 from mien.text.photos import FileType
 from mien.vision.sniff import sniff
 

@@ -32,7 +32,7 @@ from mien.server.logs import tell
 from mien.server.problems import Problem
 from mien.server.resident import Resident
 from mien.storage.layout import Layout
-from mien.storage.leftovers import sweep_scratch
+from mien.storage.scratch import sweep_scratch
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from socket import gaierror
 from typing import Any
@@ -17,33 +16,22 @@ import fsspec
 from fsspec import AbstractFileSystem
 from pydantic import Field, field_validator
 
-from mien.errors import FetchError, MissingExtraError
+from mien.errors import FetchError
 from mien.protocols import Sink, Source, Web
 from mien.sources.common import Options, fetch_error, file_name, offered, read_options, source_error
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
+from mien.storage.objects import BLOCK, foreign_errors, missing_package, s3_entries, stamp
+from mien.text.buckets import NO_BUCKETS
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.system_folders import is_of_systems
 from mien.types import Offer, Receipt
 from mien.vision.sniff import kind_of_name
 
-NO_BUCKETS = (
-    frozenset({"file", "local", "asynclocal", "dir", "data", "reference", "zip", "tar", "libarchive", "git"})
-    | frozenset({"http", "https", "ftp", "github", "gist", "jupyter", "jlab"})
-    | frozenset(
-        {"cached", "blockcache", "filecache", "simplecache", "async_wrapper", "asyncwrapper", "generic", "dask"}
-    )
-)
-"""Protocols of fsspec that are refused: those of this machine's disk, which the kind `folder` reads within its limits;
-those of the web, to which `mien.web` is the one way; and those that stand before another protocol."""
-
 SECRETS = frozenset(
     {"secret", "password", "account_key", "sas_token", "connection_string", "client_secret", "aws_secret_access_key"}
 )
 """Options that must come from the environment: people copy and show mien.toml."""
-
-_BLOCK = 8 << 20
-"""Bytes asked for at once: most photos come in one request."""
 
 
 class BucketOptions(Options):
@@ -98,14 +86,10 @@ def _from_environment(name: str, key: str, value: object) -> object:
 
 def _file_system(name: str, url: str, options: Mapping[str, object]) -> tuple[AbstractFileSystem, str]:
     """fsspec's object for a bucket, not shared and without a cache of listings, and the path of `url` in it."""
-    protocol = url.partition("://")[0].lower()
     try:
         files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
     except ImportError as error:
-        package = {"s3": "'mien[s3]'", "s3a": "'mien[s3]'", "gs": "gcsfs", "gcs": "gcsfs"}.get(protocol)
-        remedy = f"python -m pip install {package}" if package else f"Install what fsspec needs for it: {error}"
-        what = f"needs a package that is not installed, for {protocol}://"
-        raise MissingExtraError(f"The source {name}", what, remedy) from error
+        raise missing_package(f"The source {name}", url, error) from error
     except (ValueError, TypeError) as error:  # no such protocol; no such option
         what = f"cannot be opened by fsspec: {str(error).rstrip('.')}"
         raise source_error(name, what, "Correct url or options in mien.toml.", SourceFault.OPTIONS) from error
@@ -131,7 +115,7 @@ class _Bucket:
                     yield found
                 elif offer := self._offer(*found):
                     yield offer
-        except _foreign() as error:
+        except foreign_errors() as error:
             raise source_error(self.name, *_said(self.root, error), SourceFault.UNLISTED) from error
 
     def _tree(self) -> Iterator[tuple[str, str] | FetchError]:
@@ -142,7 +126,7 @@ class _Bucket:
             folder = folders.pop()
             try:
                 entries = sorted(self.files.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
-            except _foreign() as error:
+            except foreign_errors() as error:
                 if folder == self.root:
                     raise
                 yield fetch_error(self.name, *_said(folder, error), _fault(error))
@@ -155,7 +139,7 @@ class _Bucket:
                 if entry["type"] == "directory":
                     below.append(key)
                 else:
-                    yield key, _stamp(entry)
+                    yield key, stamp(entry)
             folders += reversed(below)
 
     def _offer(self, key: str, stamp: str) -> Offer | FetchError | None:
@@ -171,60 +155,32 @@ class _Bucket:
     def fetch(self, offer: Offer, into: Sink, since: str) -> Receipt | None:
         key = f"{self.root}/{offer.location}"
         info = self._ask(key, partial(self.files.info, key))
-        stamp, size = _stamp(info), int(info["size"] or 0)
-        if stamp == since:
+        found, size = stamp(info), int(info["size"] or 0)
+        if found == since:
             return None
-        for start in range(0, size, _BLOCK):
-            end = min(size, start + _BLOCK)
+        for start in range(0, size, BLOCK):
+            end = min(size, start + BLOCK)
             into.write(self._ask(key, partial(self.files.cat_file, key, start=start, end=end)))
-        if size > _BLOCK and _stamp(self._ask(key, partial(self.files.info, key))) != stamp:
+        if size > BLOCK and stamp(self._ask(key, partial(self.files.info, key))) != found:
             what = f"has a photo that changed while it was read: {key}"
             raise fetch_error(self.name, what, FetchFault.CHANGED.remedy, FetchFault.CHANGED)
-        return Receipt(stamp)
+        return Receipt(found)
 
     def _ask(self, key: str, question: Callable[[], Any]) -> Any:
         try:
             return question()
-        except _foreign() as error:
+        except foreign_errors() as error:
             raise fetch_error(self.name, *_said(key, error), _fault(error)) from error
 
 
 def _s3_keys(files: Any, root: str) -> Iterator[tuple[str, str]]:
-    """(key, stamp) of every object below `root`, with a request, and the memory, for a thousand at once; s3fs itself
-    would collect a whole folder first."""
-    bucket, prefix, _ = files.split_path(root)
-    asked = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else "", **files.req_kw}
-    page = files.call_s3("list_objects_v2", **asked)
-    if not page.get("Contents"):
+    """(key, stamp) of every object below `root`."""
+    found = s3_entries(files, f"{root}/")
+    first = next(found, None)
+    if first is None:
         raise FileNotFoundError(root)
-    while True:
-        for entry in page.get("Contents", ()):
-            yield f"{bucket}/{entry['Key']}", _stamp(entry)
-        if not page.get("IsTruncated"):
-            return
-        page = files.call_s3("list_objects_v2", **asked, ContinuationToken=page["NextContinuationToken"])
-
-
-def _stamp(info: Mapping[str, Any]) -> str:
-    """The stamp of an object: its ETag, or where a store has none its size and time, whatever the store calls them."""
-    for key in ("ETag", "etag"):
-        if info.get(key):
-            return str(info[key])
-    times = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-    time = next((info[key] for key in times if info.get(key) is not None), "")
-    return f"{info.get('size')}-{time.timestamp() if isinstance(time, datetime) else time}"
-
-
-def _foreign() -> tuple[type[Exception], ...]:
-    """The errors of a store: of the system, and of those libraries under fsspec that are loaded."""
-    own = (
-        ("botocore.exceptions", "BotoCoreError"),
-        ("aiohttp", "ClientError"),
-        ("google.auth.exceptions", "GoogleAuthError"),
-        ("azure.core.exceptions", "AzureError"),
-    )
-    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
-    return OSError, ValueError, RuntimeError, NotImplementedError, *loaded
+    for key, entry in chain([first], found):
+        yield key, stamp(entry)
 
 
 def _said(where: str, error: Exception) -> tuple[str, str]:

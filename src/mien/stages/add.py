@@ -16,13 +16,13 @@ from mien.errors import PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.history import HAND, Fetch
 from mien.records.removals import Removal
-from mien.storage.files import is_file, is_too_long, make_folder, write_new
+from mien.storage.files import is_too_long
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import TRAINING, Layout
 from mien.storage.walk import people_of
 from mien.text.names import alike_names, is_unicode, quoted_name
 from mien.text.photos import PhotoFault
-from mien.vision.images import file_sha256, read_bytes
+from mien.vision.images import read_bytes
 from mien.vision.sniff import container_of_name, kind_of_name
 
 
@@ -87,7 +87,7 @@ def add_person(album: OpenAlbum, person: str) -> bool:
     if now != person:
         raise UsageError(quoted_name(person), f"is called {now} now", f"Ask for {now}, or give another name.")
     removal = album.removal_of(person)
-    make_folder(album.layout.person_folder(TRAINING, person))
+    album.layout.photos.add_folder(album.layout.person_folder(TRAINING, person))
     if removal:
         album.ledger.removals.bring_back(removal)
     return True
@@ -123,20 +123,13 @@ def copy_in(layout: Layout, person: str, photo: Path) -> tuple[Path, bool]:
 
 def _placed(layout: Layout, person: str, name: str, data: bytes, stat: os.stat_result) -> tuple[Path, bool]:
     """Puts `data` into the person's folder, with the time that `stat` says; see `copy_in`."""
-    folder = layout.person_folder(TRAINING, person)
-    make_folder(folder)
+    folder, photos = layout.person_folder(TRAINING, person), layout.photos
+    photos.make_folder(folder)
     names = FreeNames()
-    while os.path.lexists(target := folder / names.take(name)) or not write_new(target, data, times=stat):
-        if _holds(target, data):
+    while not photos.write_new(target := folder / names.take(name), data, stat):
+        if photos.holds(target, data):
             return target, False
     return target, True
-
-
-def _holds(file: Path, data: bytes) -> bool:
-    try:
-        return is_file(file) and file.stat().st_size == len(data) and file.read_bytes() == data
-    except OSError as error:
-        raise StorageError(str(file), f"cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
 def _fetches(album: OpenAlbum, person: str, placed: Mapping[Path, Path], origin: str) -> list[Fetch]:
@@ -144,7 +137,7 @@ def _fetches(album: OpenAlbum, person: str, placed: Mapping[Path, Path], origin:
     known by."""
     found: list[Fetch] = []
     for target, photo in placed.items():
-        with contextlib.suppress(PhotoError, OSError):
+        with contextlib.suppress(PhotoError, StorageError, OSError):
             found.append(_fetch(album, person, photo, target, origin))
     return found
 
@@ -162,9 +155,9 @@ def _fetch(album: OpenAlbum, person: str, photo: Path, target: Path, origin: str
         source=HAND,
         location=f"{origin}/{photo.name}" if origin else file,
         person=person,
-        sha256=file_sha256(target),
+        sha256=album.layout.photos.sha256(target),
         phash="",
-        bytes=target.stat().st_size,
+        bytes=album.layout.photos.size(target),
         stamp="",
         licence="",
         basis=album.settings.basis,

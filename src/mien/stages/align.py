@@ -35,7 +35,7 @@ from mien.text.photos import PhotoFault
 from mien.text.retries import is_of_the_photo
 from mien.text.words import Figure
 from mien.types import Finding, SeenPhoto
-from mien.vision.images import decoder, file_sha256
+from mien.vision.images import decoder
 
 MARKED = 16
 """Photos marked as being looked at by one transaction: as many more are looked at apart after a kill."""
@@ -106,7 +106,7 @@ def align(album: OpenAlbum, shelves: Sequence[Shelf]) -> Aligned:
         chips, uncut = _cut_chips(album)
         by_tool += uncut
     seen = album.catalog.faces.on(shelves, album.encoder).files
-    failures = [(one.path, one.error(str(album.layout.file(one.path)))) for one in shelved.closed]
+    failures = [(one.path, one.error(album.layout.where(one.path))) for one in shelved.closed]
     failures += changes.unreadable
     failures += by_tool
     failures += [_failed(album, one.path, one.fault, one.figures) for one in seen if one.fault]
@@ -187,7 +187,8 @@ def _see(
     album.progress.start("Looking at photos", len(unseen))
     fresh = [photo for photo in unseen if photo[0] not in begun]
     suspects = [photo for photo in unseen if photo[0] in begun]
-    see = See(make_eyes or album.opening, Photos(album.folder))
+    photos = Photos(album.folder, album.layout.photos)
+    see = See(make_eyes or album.opening, photos)
     coming = fresh if isinstance(engine, Elsewhere) else _marked(album, fresh)  # what happens there stops nobody here
     for block in engine.run(see, coming, partial(_if_it_is_still, album), suspects.append):
         with faces.together():
@@ -197,7 +198,7 @@ def _see(
         faces.begin([sha256 for sha256, _ in suspects])
         with EyesApart(album.tools.eyes, album.settings.choice, album.layout.tracebacks) as apart:
             for photo in suspects:
-                found, lived = apart.see_file(album.layout.file(photo[1]))
+                found, lived = photos.seen_in(photo[1], apart.see_file)
                 keep(photo, _if_it_is_still(album, photo, found), lived)
     album.progress.finish()
     return failures
@@ -228,7 +229,7 @@ def _is_still(album: OpenAlbum, path: str, sha256: str) -> bool:
     """Whether the file holds the photo of this hash. One that is gone, replaced or locked by now says nothing about the
     photo, which may lie elsewhere too; the next run will see."""
     try:
-        return file_sha256(album.layout.file(path)) == sha256
+        return album.layout.photos.sha256(album.layout.file(path)) == sha256
     except PhotoError:
         return False
 
@@ -327,7 +328,7 @@ def _rule(album: OpenAlbum) -> str:
 
 def _failed(album: OpenAlbum, path: str, fault: PhotoFault, figures: Mapping[str, Figure]) -> tuple[str, PhotoError]:
     """A photo that cannot be read, and why."""
-    return path, PhotoError(str(album.layout.file(path)), fault, figures)
+    return path, PhotoError(album.layout.where(path), fault, figures)
 
 
 def _keys(album: OpenAlbum) -> dict[str, str]:
@@ -359,11 +360,13 @@ def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
         return png
 
     def give_up(due: DueChip) -> None:
-        failures.append((due.path, PhotoError(str(album.layout.file(due.path)), PhotoFault.STOPS_MIEN)))
+        failures.append((due.path, PhotoError(album.layout.where(due.path), PhotoFault.STOPS_MIEN)))
 
     due = list(chips.due(keys, album.encoder, size, album.layout.chips()))
     album.progress.start("Writing chips", len(due))
-    for block in album.engine.run(CutChip(album.opening, Photos(album.folder), size), due, write, give_up):
+    for block in album.engine.run(
+        CutChip(album.opening, Photos(album.folder, album.layout.photos), size), due, write, give_up
+    ):
         with chips.together():
             for chip, done in block:
                 if isinstance(done, PhotoError):

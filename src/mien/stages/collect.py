@@ -80,7 +80,7 @@ def collect(
     errors = {name: unfit(name, one) for name, one in settings.items()}  # all of them, before anything is fetched
     if not dry_run:
         for shelf in album.layout.intakes():  # what killed runs were fetching
-            remove_hidden(album.layout.shelf(shelf))
+            remove_hidden(album.layout.photos.arriving(album.layout.shelf(shelf)))
     intake = Intake(album, day)
     fared: dict[str, SourceCollected] = {}
     ends = clock() + album.settings.max_hours * 3600
@@ -385,9 +385,9 @@ class _SourceRun:
         """Fetches one photo and looks whether it is one; None if it is as it was. In a thread of its own."""
         offer = wanted.offer
         since = wanted.before.stamp if wanted.before and wanted.before.outcome != "refused" else ""
-        make_folder(self._intake.folder)
+        make_folder(self._intake.arriving)
         try:
-            with HiddenFile(self._intake.folder, offer.location, self._settings.max_megabytes << 20) as file:
+            with HiddenFile(self._intake.arriving, offer.location, self._settings.max_megabytes << 20) as file:
                 with self._guarded(source):
                     receipt = source.fetch(offer, file, since)
                     if receipt is not None:

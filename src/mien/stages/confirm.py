@@ -15,11 +15,9 @@ from typing import Any
 from mien.errors import UsageError
 from mien.open_album import OpenAlbum
 from mien.records.corrections import Step
-from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
 from mien.storage.named import located, places
 from mien.text.names import meant, nfc, quoted_name
-from mien.vision.images import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def confirm(album: OpenAlbum, named: Sequence[Path]) -> Confirmed:
     paths = list(dict.fromkeys(located(album.layout, photo) for photo in named))
     known = album.ledger.corrections.confirmed().photos
     whose = {path: nfc(path.split("/")[1]) for path in paths}
-    hashes = {path: file_sha256(album.layout.file(path)) for path in paths}
+    hashes = {path: album.layout.photos.sha256(album.layout.file(path)) for path in paths}
     new = [path for path in paths if (whose[path], hashes[path]) not in known]
     if new:
         entry = album.entry()
@@ -65,7 +63,7 @@ def _two_people(album: OpenAlbum, named: Sequence[Path], people: Collection[str]
     if not some:
         return None
     for name, one in zip(names, named, strict=True):
-        if name not in people and not any(map(is_there, places(album.layout, one))):
+        if name not in people and not any(map(album.layout.photos.is_there, places(album.layout, one))):
             what, remedy = (
                 f"is nobody's name in {album.folder}",
                 f"{meant(name, people)}`mien status` names all people.",

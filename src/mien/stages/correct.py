@@ -7,32 +7,19 @@ after a kill, and back.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import AlbumError, PhotoError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.corrections import Step
-from mien.storage.files import (
-    entries,
-    is_folder,
-    is_there,
-    make_folder,
-    move_file,
-    remove_empty,
-    remove_file,
-    same_bytes,
-    storage_error,
-    sync_folder,
-)
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, TRAINING, Layout, Shelf, shelf_of
 from mien.storage.named import text_path
 from mien.storage.person_folders import PersonFolders
+from mien.storage.photo_store import PhotoStore
 from mien.storage.walk import files_below
 from mien.text.names import nfc
-from mien.vision.images import file_sha256
 
 
 def person_of(path: str) -> str:
@@ -54,7 +41,7 @@ class Targets:
         shelf, _, below = path.split("/", 2)
         folder = self._folder(Shelf(shelf)) / Path(below).parent
         if folder not in self._names:
-            self._names[folder] = FreeNames(entry.name for entry in entries(folder))
+            self._names[folder] = FreeNames(entry.name for entry in self._layout.photos.entries(folder))
         return self._layout.path(folder / self._names[folder].take(Path(below).name))
 
     def _folder(self, shelf: Shelf) -> Path:
@@ -82,28 +69,29 @@ def steps_of_join(
     return [
         Step(path, targets.of(path), *ids, known.get(path, ""))
         for folder in folders_of(album.layout, person)
-        for file in _files(folder)
+        for file in _files(album.layout, folder)
         for path in (text_path(album.layout.path(file)),)
     ]
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(layout: Layout, folder: Path) -> Iterator[Path]:
     def closed(error: PhotoError) -> None:
         raise error
 
-    return iter(sorted(files_below(folder, closed)))
+    return iter(sorted(files_below(layout.photos, folder, closed)))
 
 
 def folders_of(layout: Layout, person: str) -> list[Path]:
     """The folders of a person (NFC) on all shelves, in whatever form their names are written. Raises AlbumError for a
     link, as nothing is changed outside the album."""
+    photos = layout.photos
     found = [
         entry
         for shelf in (TRAINING, *layout.intakes(), REMOVED)
-        for entry in entries(layout.shelf(shelf))
-        if nfc(entry.name) == person and (entry.is_symlink() or is_folder(entry))
+        for entry in photos.entries(layout.shelf(shelf))
+        if nfc(entry.name) == person and (photos.is_link(entry) or photos.is_folder(entry))
     ]
-    for link in (entry for entry in found if entry.is_symlink()):
+    for link in filter(photos.is_link, found):
         raise AlbumError(str(link), "is a link", "Put a real folder in its place.")
     return found
 
@@ -116,14 +104,14 @@ def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, st
     for folder in folders_of(layout, person):
         shelf = shelf_of(layout.path(folder))
         target = folder_for(layout, shelf, name, instead=person)
-        is_free = not is_there(target) or target.samefile(folder)
+        is_free = not layout.photos.is_there(target) or layout.photos.is_same(target, folder)
         if shelf not in taken:
             there = folder if is_free else target
-            taken[shelf] = FreeNames(file.relative_to(there).as_posix() for file in _files(there))
+            taken[shelf] = FreeNames(file.relative_to(there).as_posix() for file in _files(layout, there))
             if is_free:
                 steps.append(Step(layout.path(folder), layout.path(target), *ids))
                 continue
-        for file in _files(folder):
+        for file in _files(layout, folder):
             below = taken[shelf].take(file.relative_to(folder).as_posix())
             steps.append(Step(text_path(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
     return steps
@@ -136,15 +124,14 @@ def steps_of_set_aside(
     of `name` are set aside."""
     layout = album.layout
     own, target = layout.person_folder(REMOVED, person), layout.person_folder(REMOVED, name)
-    if not hashes or not is_there(own):
+    if not hashes or not layout.photos.is_there(own):
         return []
-    taken = (
-        FreeNames(file.relative_to(target).as_posix() for file in _files(target)) if is_there(target) else FreeNames()
-    )
+    there = _files(layout, target) if layout.photos.is_there(target) else ()
+    taken = FreeNames(file.relative_to(target).as_posix() for file in there)
     return [
         Step(layout.path(file), f"{layout.path(target)}/{taken.take(file.relative_to(own).as_posix())}", *ids, sha256)
-        for file in _files(own)
-        if (sha256 := sha256_of(file)) in hashes
+        for file in _files(layout, own)
+        if (sha256 := sha256_of(layout, file)) in hashes
     ]
 
 
@@ -156,44 +143,36 @@ def back(steps: Sequence[Step]) -> list[Step]:
 def take(layout: Layout, steps: Iterable[Step]) -> None:
     """Takes the steps, those that were taken already too, and removes folders of people that are empty then. What is
     not there any more is passed over. Raises StorageError where something else lies in a file's place."""
-    left, filled = set[Path](), set[Path]()
+    left, filled, photos = set[Path](), set[Path](), layout.photos
     for step in steps:
         source, target = layout.file(step.was), layout.file(step.now)
-        if is_there(source):
-            make_folder(target.parent)
-            if is_folder(source) and not source.is_symlink():
-                _rename(source, target)
+        if photos.is_there(source):
+            photos.make_folder(target.parent)
+            if photos.is_folder(source) and not photos.is_link(source):
+                _rename(photos, source, target)
             else:
-                _move(source, target)
+                _move(photos, source, target)
             filled.add(target.parent)
         left.add(layout.folder.joinpath(*step.was.split("/")[:2]))
     for folder in filled:
-        sync_folder(folder)
+        photos.sync(folder)
     for folder in left:
-        if not folder.is_symlink():
-            remove_empty(folder)
+        if not photos.is_link(folder):
+            photos.remove_empty(folder)
 
 
-def _rename(folder: Path, target: Path) -> None:
-    """Another name for a folder, in one step; another letter case of its name is none that is taken."""
-    if is_there(target) and not folder.samefile(target):
+def _rename(photos: PhotoStore, folder: Path, target: Path) -> None:
+    """Another name for a folder; another letter case of its name is none that is taken."""
+    if not photos.rename_folder(folder, target):
         raise _in_the_way(target)
-    try:
-        os.rename(folder, target)  # noqa: PTH104 - the call whose atomicity is documented
-    except OSError as error:
-        raise storage_error(target, error) from error
 
 
-def _move(file: Path, target: Path) -> None:
-    if move_file(file, target, sync=False):
+def _move(photos: PhotoStore, file: Path, target: Path) -> None:
+    if photos.move(file, target, sync=False):
         return
-    try:
-        is_same = not target.is_symlink() and (file.samefile(target) or same_bytes(file, target))
-    except OSError as error:
-        raise storage_error(target, error) from error
-    if not is_same:
+    if not photos.is_copy(file, target):
         raise _in_the_way(target)
-    remove_file(file)  # it was killed between its two names
+    photos.remove(file)  # it was killed between its two names
 
 
 def _in_the_way(target: Path) -> StorageError:
@@ -203,13 +182,14 @@ def _in_the_way(target: Path) -> StorageError:
 def hindrance(layout: Layout, steps: Sequence[Step]) -> UsageError | None:
     """Why steps cannot be taken back; None if they can: each file is where it was put, as it was, and nothing is where
     it was."""
+    photos = layout.photos
     for step in steps:
         now, was = layout.file(step.now), layout.file(step.was)
-        if not is_there(now):
+        if not photos.is_there(now):
             return UsageError(str(now), "is not there any more", _BY_HAND)
-        if step.sha256 and sha256_of(now) != step.sha256:
+        if step.sha256 and sha256_of(layout, now) != step.sha256:
             return UsageError(str(now), "has changed since", _BY_HAND)
-        if is_there(was) and not was.samefile(now):
+        if photos.is_there(was) and not photos.is_same(was, now):
             return UsageError(str(was), "is there again", _BY_HAND)
     return None
 
@@ -220,9 +200,9 @@ _BY_HAND = (
 )
 
 
-def sha256_of(file: Path) -> str:
+def sha256_of(layout: Layout, file: Path) -> str:
     """The SHA-256 of a file's bytes (hex), "" where it cannot be read."""
     try:
-        return file_sha256(file)
+        return layout.photos.sha256(file)
     except PhotoError:
         return ""

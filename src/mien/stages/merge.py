@@ -9,7 +9,6 @@ and run again, it ends as if it had not been.
 from __future__ import annotations
 
 import contextlib
-import stat
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,9 +18,9 @@ from typing import Any
 from mien.errors import AlbumError, StorageError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.files import in_groups
-from mien.storage.files import remove_empty, remove_file, same_bytes
 from mien.storage.layout import TRAINING, Shelf, day_of, shelf_of, shown
 from mien.storage.person_folders import PersonFolders
+from mien.storage.photo_store import PhotoStore
 from mien.storage.walk import CLOSED, LeftOut, ShelfFile
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
@@ -99,7 +98,7 @@ def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collecti
             if hindrance := merging.hindrance(photo):
                 left.append(hindrance)
             elif twin := merging.twin(photo):
-                remove_file(album.layout.file(photo.path))
+                album.layout.photos.remove(album.layout.file(photo.path))
                 duplicates.append(Move(photo.path, twin))
                 gone.append(photo.path)
             else:
@@ -109,7 +108,7 @@ def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collecti
         album.catalog.files.move(moves)
         album.catalog.files.drop(gone)
     for shelf in intakes:
-        remove_empty(album.layout.shelf(shelf))
+        album.layout.photos.remove_empty(album.layout.shelf(shelf))
     left.sort(key=lambda one: one.path)
     return Merged(tuple(filter(None, map(day_of, intakes))), tuple(moved), tuple(duplicates), tuple(left))
 
@@ -117,32 +116,23 @@ def merge(album: OpenAlbum, days: Collection[date] | None = None, hold: Collecti
 def _require_apart(album: OpenAlbum, intakes: Iterable[Shelf]) -> None:
     """Raises AlbumError if training-images is a link into an intake, or to a folder around it: each photo would be
     taken for its own duplicate."""
-    training = album.layout.require_training()
-    real = training.resolve()
-    for intake in (album.layout.shelf(shelf).resolve() for shelf in intakes):
+    training, real_of = album.layout.require_training(), album.layout.photos.real
+    real = real_of(training)
+    for intake in (real_of(album.layout.shelf(shelf)) for shelf in intakes):
         if real.is_relative_to(intake) or intake.is_relative_to(real):
             raise AlbumError(str(training), f"is a link to {real}", "Link it to a folder of its own.")
 
 
-def _flaw(path: str, file: Path) -> LeftOut | None:
+def _flaw(path: str, file: Path, photos: PhotoStore) -> LeftOut | None:
     """Why the file is no photo by its first bytes; None if it is one."""
     try:
-        with file.open("rb") as opened:
-            data = opened.read(_FIRST_BYTES)
-    except OSError:
+        data = photos.first_bytes(file, _FIRST_BYTES)
+    except StorageError:
         return LeftOut(path, LeftOutKind.UNREADABLE)
     if not data:
         return LeftOut(path, PhotoFault.EMPTY)
     file_type = sniff(data, file.name)
     return LeftOut(path, file_type.fault, {"file_type": file_type.value}) if file_type.fault else None
-
-
-def _ctime(file: Path) -> int | None:
-    """When the system last wrote the file; None where it does not say."""
-    try:
-        return file.stat().st_ctime_ns
-    except OSError:
-        return None
 
 
 class _Merging:
@@ -169,7 +159,7 @@ class _Merging:
             return LeftOut(path, LeftOutKind.UNREADABLE)
         if self._removals.has_photo(photo.person, self._hashes[path]):
             return LeftOut(path, LeftOutKind.PHOTO_REMOVED, about)
-        if flaw := _flaw(path, self._layout.file(path)):
+        if flaw := _flaw(path, self._layout.file(path), self._layout.photos):
             return flaw
         if other := self._folders.namesake(photo.person):
             return LeftOut(path, LeftOutKind.SAME_IN_LETTERS, {**about, "other": other})
@@ -187,17 +177,17 @@ class _Merging:
         file = self._layout.file(photo.path)
         for path in self._there.get((photo.person, self._hashes[photo.path]), ()):
             other = self._layout.file(path)
-            with contextlib.suppress(OSError):  # one that cannot be read is nobody's twin
-                if stat.S_ISREG(other.lstat().st_mode) and same_bytes(file, other):
+            with contextlib.suppress(StorageError):  # one that cannot be read is nobody's twin
+                if self._layout.photos.is_copy(file, other):
                     return path
         return None
 
     def move_in(self, photo: ShelfFile) -> ShelfFile:
         """Moves a photo into its person's folder, under a name that is free. The photo as it lies there: by a move the
         system writes the file anew, and whoever has changed it since it was hashed is not to be missed for that."""
-        file = self._layout.file(photo.path)
-        is_still = _ctime(file) == photo.ctime_ns
+        file, written = self._layout.file(photo.path), self._layout.photos.written
+        is_still = written(file) == photo.ctime_ns
         target = self._folders.move_in(photo.person, file, file.name)
         path = self._layout.path(target)
         self._there.setdefault((photo.person, self._hashes[photo.path]), []).append(path)
-        return replace(photo, path=path, ctime_ns=_ctime(target) if is_still else None)
+        return replace(photo, path=path, ctime_ns=written(target) if is_still else None)

@@ -18,7 +18,6 @@ from mien.open_album import OpenAlbum
 from mien.registry import versions
 from mien.storage.layout import TRAINING
 from mien.storage.walk import ShelfFile, folders_of_people, of_person
-from mien.vision.images import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def photos(album: OpenAlbum, name: str) -> tuple[OwnPhoto, ...]:
     found: dict[str, list[ShelfFile]] = {}
     for file in of_person(album.layout, name):
         with contextlib.suppress(PhotoError):
-            sha256 = known.get(file.path) or file_sha256(album.layout.file(file.path))
+            sha256 = known.get(file.path) or album.layout.photos.sha256(album.layout.file(file.path))
             found.setdefault(sha256, []).append(file)
     return tuple(
         OwnPhoto(sha256, files[0].size, tuple(album.layout.file(one.path) for one in files))

@@ -7,27 +7,15 @@ command.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import PhotoError, UsageError
-from mien.storage.files import (
-    entries,
-    is_folder,
-    is_there,
-    make_folder,
-    move_file,
-    remove_empty,
-    remove_file,
-    same_bytes,
-    storage_error,
-)
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, Layout
 from mien.storage.named import places
+from mien.storage.photo_store import PhotoStore
 from mien.storage.walk import files_below
 from mien.text.names import nfc
 
@@ -50,23 +38,24 @@ def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere
     file of that person, AlbumError without training-images, and StorageError where a shelf cannot be listed.
 
     `everywhere` are the person's folders in removed-images and aligned-images too."""
-    folders = _folders(layout, person, everywhere)
+    folders, store = _folders(layout, person, everywhere), layout.photos
     if not photos:
         closed: list[PhotoError] = []
-        below = [file for folder in folders for file in files_below(folder, closed.append)]
-        files = [file for file in below if everywhere or not _is_linked_folder(file)]
+        below = [file for folder in folders for file in files_below(store, folder, closed.append)]
+        files = [file for file in below if everywhere or not _is_linked_folder(store, file)]
         if everywhere:
-            files += [entry for entry in _of_name(layout, person, everywhere) if entry.is_symlink()]
+            files += [entry for entry in _of_name(layout, person, everywhere) if store.is_link(entry)]
         return Leaving(person, folders, tuple(sorted(files)), (), tuple(closed))
     found: set[Path] = set()
     missing = []
     for photo in photos:
-        there = [file for file in (*(folder / photo for folder in folders), *places(layout, photo)) if is_there(file)]
+        named = (*(folder / photo for folder in folders), *places(layout, photo))
+        there = [file for file in named if store.is_there(file)]
         if not there:
             missing.append(photo)
             continue
-        real = [Path(os.path.realpath(file.parent), file.name) for file in there if not is_folder(file)]
-        theirs = [file for file in real if any(file.is_relative_to(os.path.realpath(folder)) for folder in folders)]
+        real = [store.real(file.parent) / file.name for file in there if not store.is_folder(file)]
+        theirs = [file for file in real if any(file.is_relative_to(store.real(folder)) for folder in folders)]
         if not theirs:
             raise UsageError(
                 str(photo), f"is no photo of {person} in this album", "Name photos in the person's folder."
@@ -81,11 +70,11 @@ def take_out(layout: Layout, plan: Leaving, delete: bool) -> tuple[Path, ...]:
     now = []
     for file in plan.files:
         if delete:
-            remove_file(file)
+            layout.photos.remove(file)
         else:
-            now.append(_set_aside(file, _place(layout, plan, file)))
+            now.append(_set_aside(layout.photos, file, _place(layout, plan, file)))
     for folder in plan.folders:
-        remove_empty(folder)
+        layout.photos.remove_empty(folder)
     return tuple(now)
 
 
@@ -93,44 +82,43 @@ def _folders(layout: Layout, person: str, everywhere: bool) -> tuple[Path, ...]:
     """A person's folders, where they wait to be merged too, or they would come back: on some disks José and José,
     differently spelt, are two."""
     layout.require_training()
-    return tuple(sorted(entry for entry in _of_name(layout, person, everywhere) if _is_real_folder(entry)))
+    found = _of_name(layout, person, everywhere)
+    return tuple(sorted(entry for entry in found if _is_real_folder(layout.photos, entry)))
 
 
 def _of_name(layout: Layout, person: str, everywhere: bool) -> list[Path]:
     """Folders of the person, and links that have the person's name: where these lead is another matter."""
     tops = [layout.training, *map(layout.shelf, layout.intakes())]
     if everywhere:
-        tops += [top for top in (layout.removed, layout.aligned) if _is_real_folder(top)]
-    return [entry for top in tops for entry in entries(top) if nfc(entry.name) == person]
+        tops += [top for top in (layout.removed, layout.aligned) if _is_real_folder(layout.photos, top)]
+    return [entry for top in tops for entry in layout.photos.entries(top) if nfc(entry.name) == person]
 
 
-def _is_real_folder(entry: Path) -> bool:
-    return not entry.is_symlink() and is_folder(entry)
+def _is_real_folder(store: PhotoStore, entry: Path) -> bool:
+    return not store.is_link(entry) and store.is_folder(entry)
 
 
-def _is_linked_folder(entry: Path) -> bool:
+def _is_linked_folder(store: PhotoStore, entry: Path) -> bool:
     """Whether it is a link to a folder, which stays where the person's files go."""
-    return entry.is_symlink() and entry.is_dir()
+    return store.is_link(entry) and entry.is_dir()
 
 
 def _place(layout: Layout, plan: Leaving, file: Path) -> Path:
     """Where a file goes, its folder made."""
-    folder = next(one for one in plan.folders if Path(os.path.realpath(file.parent)).is_relative_to(one.resolve()))
-    below = Path(os.path.realpath(file.parent)).relative_to(folder.resolve())
+    real = layout.photos.real
+    here = real(file.parent)
+    below = next(here.relative_to(real(one)) for one in plan.folders if here.is_relative_to(real(one)))
     own = layout.person_folder(REMOVED, plan.person)
-    make_folder(own / below)
+    layout.photos.make_folder(own / below)
     return own / below / file.name
 
 
-def _set_aside(file: Path, target: Path) -> Path:
+def _set_aside(store: PhotoStore, file: Path, target: Path) -> Path:
     """Moves `file` to `target`, or beside it under a name that is free; where the same is there already, this one goes.
     A link is never the same: it may lead to `file` itself."""
     names = FreeNames()
-    while not move_file(file, free := target.with_name(names.take(target.name))):
-        try:
-            if stat.S_ISREG(free.lstat().st_mode) and same_bytes(file, free):
-                remove_file(file)
-                break
-        except OSError as error:
-            raise storage_error(free, error) from error
+    while not store.move(file, free := target.with_name(names.take(target.name))):
+        if store.is_copy(file, free):
+            store.remove(file)
+            break
     return free

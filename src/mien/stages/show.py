@@ -27,7 +27,6 @@ from mien.text.findings import FindingKind, LeftOutKind
 from mien.text.names import meant, nfc, quoted_name
 from mien.text.photos import PhotoFault
 from mien.types import Finding, Photo
-from mien.vision.images import file_sha256, read_picture
 from mien.vision.sniff import kind_of_name
 
 
@@ -115,12 +114,13 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
     """What is known of `photo`: the path of a file, also as training-images or the album has it ("Ada/1.jpg"). Raises
     PhotoError if there is no such file, or it cannot be opened; StorageError and AlbumError."""
     file, layout, catalog = _find(album, photo), album.layout, album.catalog
-    sha256 = file_sha256(file)
+    photos = layout.photos
+    sha256 = photos.sha256(file)
     record = catalog.faces.photo(sha256)
     seen, error = record.photo if record else None, None
     if seen is None:
         try:
-            seen = read_picture(file).photo
+            seen = photos.picture(file).photo
         except PhotoError as failed:
             error = failed
     filed = tuple(catalog.files.of_photos([sha256]))
@@ -132,7 +132,7 @@ def show(album: OpenAlbum, photo: Path) -> Shown:
     return Shown(
         file=file,
         sha256=sha256,
-        bytes=file.stat().st_size,
+        bytes=photos.size(file),
         known=record is not None,
         photo=seen,
         error=error,
@@ -187,9 +187,9 @@ def _find(album: OpenAlbum, photo: Path) -> Path:
     """The file that is meant; `photo` itself if there is none. Raises UsageError where a name of a person nearly is."""
     for place in places(album.layout, photo):
         try:
-            if is_file(place):
+            if album.layout.photos.is_file(place):
                 return place
-            if place.is_symlink():
+            if album.layout.photos.is_link(place):
                 raise PhotoError(str(place), PhotoFault.BROKEN_LINK)
         except StorageError:  # whoever reads it will be told
             return place

@@ -14,7 +14,6 @@ from mien.open_album import OpenAlbum
 from mien.storage.layout import TRAINING
 from mien.storage.walk import walk
 from mien.types import Floats
-from mien.vision.images import file_sha256
 
 _NAMESPACE = uuid.UUID("5e9d8c0a-7f55-4c27-9a66-0d5f3f1c2b71")
 
@@ -41,7 +40,7 @@ def stored_photos(album: OpenAlbum) -> tuple[StoredPhoto, ...]:
         if file.person not in ids:
             ids[file.person] = album.ledger.people.id_of(file.person) or file.person
         with contextlib.suppress(PhotoError):
-            sha256 = known.get(file.path) or file_sha256(album.layout.file(file.path))
+            sha256 = known.get(file.path) or album.layout.photos.sha256(album.layout.file(file.path))
             made = str(uuid.uuid5(_NAMESPACE, f"{ids[file.person]} {sha256}"))
             found.append(StoredPhoto(made, file.person, sha256, file.path))
     return tuple(found)

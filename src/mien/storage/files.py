@@ -282,7 +282,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(str(path), f"could not be written: {reason}", remedy)
 
 
-def opening_error(path: Path, error: OSError) -> StorageError:
+def opening_error(path: Path | str, error: OSError) -> StorageError:
     """What to tell somebody whose `path` could not be opened, or even looked at, because of `error`."""
     denied = error.errno in (errno.EACCES, errno.EPERM)
     why = _REASONS[errno.EACCES][0] if denied else error.strerror or str(error)

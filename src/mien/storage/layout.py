@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NewType
 
 from mien.errors import AlbumError, StorageError
-from mien.storage.files import entries, is_file, is_folder, is_there, make_folder, remove_file, write_atomically
+from mien.storage.files import entries, is_file, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
+from mien.storage.in_folder import IN_FOLDERS
+from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
 
@@ -79,12 +81,15 @@ class Layout:
 
     folder: Path
     catalog_file: Path
+    photos: PhotoStore = IN_FOLDERS
+    """What reads and writes the photos, which lie in `folder` or in a bucket."""
 
     @classmethod
     def of(cls, folder: Path, settings: Settings) -> Layout:
         """The layout of an album: the setting `catalog` (relative to the album) names another place for that."""
         folder, chosen = folder.absolute(), settings.catalog
-        return cls(folder, folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite")))
+        catalog_file = folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite"))
+        return cls(folder, catalog_file, photos_at(folder, settings.photos))
 
     @property
     def settings_file(self) -> Path:
@@ -158,20 +163,23 @@ class Layout:
         """The album's path of a file in it."""
         return file.relative_to(self.folder).as_posix()
 
+    def where(self, path: str) -> str:
+        """Where the file of an album's path lies, as people are told: its path on the disk, or its URL."""
+        return self.photos.where(self.file(path))
+
     def intakes(self) -> list[Shelf]:
         """The intakes that there are, oldest first: real folders of exactly that name, no links. Raises AlbumError."""
         try:
-            found = [one for one in os.scandir(self.folder) if day_of(one.name) and is_real_folder(one)]
+            found = [name for name in self.photos.shelves(self.folder) if day_of(name)]
         except OSError as error:
-            raise AlbumError(
-                str(self.folder), f"cannot be opened: {error.strerror}", "Check its permissions."
-            ) from error
-        return sorted(Shelf(one.name) for one in found)
+            where = self.photos.where(self.folder)
+            raise AlbumError(where, f"cannot be opened: {error.strerror}", "Check its permissions.") from error
+        return sorted(map(Shelf, found))
 
     def require_training(self) -> Path:
         """training-images. Raises AlbumError if it is missing, as a network drive that is not connected is not an album
         whose photos were all deleted, and StorageError if nobody can tell."""
-        if not is_folder(self.training):
+        if not self.photos.is_folder(self.training):
             raise AlbumError(
                 str(self.training), "is missing", "Put it back (or connect its drive); for an empty album, create it."
             )
@@ -182,11 +190,11 @@ class Layout:
         AlbumError if it is a link, since nothing is written outside the album, and StorageError if nobody can tell."""
         top = self.shelf(shelf)
         folder = top / person
-        if not is_folder(folder):
-            same = [each for each in entries(top) if nfc(each.name) == person]
-            folder = min(filter(is_folder, same), default=folder)
+        if not self.photos.is_folder(folder):
+            same = [each for each in self.photos.entries(top) if nfc(each.name) == person]
+            folder = min(filter(self.photos.is_folder, same), default=folder)
         for link in (folder, *(() if shelf == TRAINING else (top,))):  # training-images may be a link to another disk
-            if link.is_symlink():
+            if self.photos.is_link(link):
                 raise AlbumError(str(link), "is a link", "Put a real folder in its place.")
         return folder
 
@@ -205,6 +213,21 @@ class Layout:
         remove_file(file)
         with contextlib.suppress(OSError):
             file.parent.rmdir()  # refused while there is something in it
+
+
+def photos_at(folder: Path, url: str) -> PhotoStore:
+    """What reads and writes the photos of the album in `folder` (absolute), which lie in a bucket where `url` names
+    one."""
+    if not url:
+        return IN_FOLDERS
+    from mien.storage.in_bucket import BucketPhotos
+    from mien.storage.objects import Objects
+
+    return BucketPhotos(Objects(url), folder, TRAINING, _is_shelf)
+
+
+def _is_shelf(name: str) -> bool:
+    return name == REMOVED or day_of(name) is not None
 
 
 def require_free(folder: Path, nested: bool = False) -> None:
@@ -316,17 +339,6 @@ def _is_mine(file: Path) -> bool:
 def is_inside(file: Path, folder: Path) -> bool:
     """Whether `file` lies below `folder`, whatever links lead there."""
     return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
-
-
-def is_real_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder and no link to one."""
-    return entry.is_dir(follow_symlinks=False) and not is_junction(entry)
-
-
-def is_junction(entry: os.DirEntry[str]) -> bool:
-    """Whether it is Windows' older kind of link to a folder, which `is_symlink` does not see (but Python 3.12 can)."""
-    test = getattr(entry, "is_junction", None)
-    return bool(test and test())
 
 
 def chip_keys(files: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -11,12 +11,9 @@ import contextlib
 import os
 import re
 import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +26,6 @@ longer, as names of people may stand in such files."""
 
 _UNFINISHED: Final = re.compile(r"\.mien-(new-[0-9-]+|[0-9a-f]{16})(\.tmp)?")
 """What mien alone calls files and folders that are not finished, or half deleted."""
-
-_SCRATCH: Final = "mien-scratch-"
 
 
 def was_killed(layout: Layout) -> bool:
@@ -110,49 +105,3 @@ def remove_old(folder: Path, pattern: str, most: int | None = None) -> None:
         if written < oldest or (most is not None and place >= most):
             with contextlib.suppress(OSError):
                 file.unlink()
-
-
-def sweep_scratch() -> None:
-    """Removes the scratch folders of runs that were killed, in which photos may lie."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        if release := _hold(left):
-            shutil.rmtree(left, ignore_errors=True)
-            release()
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder of this user's alone in the system's for temporary files, gone at the end; those of runs that were
-    killed go before. Raises OSError."""
-    sweep_scratch()
-    held = None
-    while held is None:  # another run took it for an abandoned one in this very moment
-        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-        held = _hold(folder, is_new=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        held()
-
-
-def _hold(folder: Path, is_new: bool = False) -> Callable[[], None] | None:
-    """Holds a folder of this user's against other processes, and returns what lets it go; None if another holds it, or
-    it is not there. Windows cannot lock folders: what is a day old is nobody's there."""
-    if sys.platform == "win32":
-        old = is_new or folder.stat().st_mtime < time.time() - 86_400
-        return (lambda: None) if old else None
-    import fcntl
-
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_uid == os.geteuid() and folder.is_dir():
-            return partial(os.close, handle)
-    except OSError:
-        pass
-    os.close(handle)
-    return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mien.errors import PhotoError, UsageError
-from mien.storage.files import is_folder, is_there
+from mien.storage.files import is_there
 from mien.storage.layout import REMOVED, TRAINING, Layout, shelf_of
 from mien.text.names import is_unicode, quoted_name
 from mien.text.photos import PhotoFault
@@ -21,14 +20,15 @@ def places(layout: Layout, photo: Path) -> tuple[Path, ...]:
 def located(layout: Layout, photo: Path) -> str:
     """The album's path of a file of a person on a shelf, named in one of these ways. Raises UsageError for anything
     else."""
-    found = [path for place in places(layout, photo) if is_there(place) and (path := _path(layout, place))]
+    there = layout.photos.is_there
+    found = [path for place in places(layout, photo) if there(place) and (path := _path(layout, place))]
     if not found:
-        if is_there(photo):
+        if there(photo) or is_there(photo):
             add = command(layout.folder, "add", "<person>", photo)
             raise UsageError(str(photo), "lies outside the folders of this album's people", f"To put it in: {add}")
         raise UsageError(str(photo), "is not there", "`mien check` and `mien status` say what lies where.")
     path = text_path(found[0])
-    if is_folder(layout.file(path)):
+    if layout.photos.is_folder(layout.file(path)):
         remedy = (
             "Name photos in it. A whole person is given to another by `mien join`, or another name by `mien rename`."
         )
@@ -42,10 +42,11 @@ def located(layout: Layout, photo: Path) -> str:
 def _path(layout: Layout, place: Path) -> str | None:
     """The album's path of what lies in, or is, a person's folder on a shelf; None for all else. Where folders above it
     are links, that of where they lead."""
-    real = Path(os.path.realpath(place.parent), place.name)
+    photos = layout.photos
+    real = photos.real(place.parent) / place.name
     for shelf in (TRAINING, *layout.intakes(), REMOVED):
-        top = Path(os.path.realpath(layout.shelf(shelf)))
-        if real.is_relative_to(top) and len(real.relative_to(top).parts) > (0 if is_folder(place) else 1):
+        top = photos.real(layout.shelf(shelf))
+        if real.is_relative_to(top) and len(real.relative_to(top).parts) > (0 if photos.is_folder(place) else 1):
             return f"{shelf}/{real.relative_to(top).as_posix()}"
     return None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mien.errors import AlbumError, StorageError
-from mien.storage.files import entries, is_folder, make_folder, move_file
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import Layout, Shelf
 from mien.storage.leftovers import remove_unfinished
@@ -19,7 +19,7 @@ class PersonFolders:
         """Looks who is on the shelf; there need not be one. Raises AlbumError if it cannot be opened."""
         self._layout, self._shelf = layout, shelf
         top = layout.shelf(shelf)
-        self._people = frozenset(nfc(entry.name) for entry in _entries(top) if _may_be_folder(entry))
+        self._people = frozenset(nfc(entry.name) for entry in _opened(layout.photos.folders, top))
         self._spelt = {key: person for person in sorted(self._people) for key in mistakable(person)}
         self._found: dict[str, tuple[Path, FreeNames]] = {}
 
@@ -38,8 +38,9 @@ class PersonFolders:
         """Moves `file` into the person's folder as `name`, or as "<stem>-2<ending>" and so on; where it lies then.
         Raises as `of` does, and StorageError; `sync` is that of `move_file`."""
         folder, names = self._look(person)
-        make_folder(folder)
-        while not move_file(file, target := folder / names.take(name), sync):
+        photos = self._layout.photos
+        photos.make_folder(folder)
+        while not photos.move(file, target := folder / names.take(name), sync):
             pass  # somebody else took that name just now
         return target
 
@@ -49,21 +50,16 @@ class PersonFolders:
                 valid_person(person)
             folder = self._layout.person_folder(self._shelf, person)
             remove_unfinished(folder)  # of a move from another disk that was killed
-            self._found[person] = folder, FreeNames(entry.name for entry in _entries(folder))
+            self._found[person] = (
+                folder,
+                FreeNames(entry.name for entry in _opened(self._layout.photos.entries, folder)),
+            )
         return self._found[person]
 
 
-def _may_be_folder(entry: Path) -> bool:
-    """Whether it is a folder, or may be one, as it cannot be looked at."""
+def _opened(look: Callable[[Path], list[Path]], folder: Path) -> list[Path]:
+    """What a look into a folder says. Raises AlbumError if it cannot be opened."""
     try:
-        return is_folder(entry)
-    except StorageError:
-        return True
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What lies in a folder; nothing if there is none. Raises AlbumError if it cannot be opened."""
-    try:
-        return entries(folder)
+        return look(folder)
     except StorageError as error:
         raise AlbumError(error.about, error.what, error.remedy) from error

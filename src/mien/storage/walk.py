@@ -9,17 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from mien.errors import PhotoError, UsageError
-from mien.storage.files import entries, is_folder
-from mien.storage.layout import TRAINING, Layout, Shelf, day_of, is_junction, is_real_folder, shown
+from mien.errors import PhotoError, StorageError, UsageError
+from mien.storage.files import entries, is_folder, opening_error
+from mien.storage.in_folder import IN_FOLDERS, is_junction, is_real_folder
+from mien.storage.layout import TRAINING, Layout, Shelf, day_of, shown
+from mien.storage.photo_store import PhotoStore, Stored
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
-from mien.text.names import is_unicode, nfc, quoted_name
+from mien.text.names import folded, is_unicode, nfc, quoted_name
 from mien.text.photos import PhotoFault
 from mien.text.system_folders import is_of_cameras, is_of_systems
 from mien.text.words import Figure
@@ -119,7 +122,7 @@ def walk(layout: Layout, shelves: Sequence[Shelf], person: str = "") -> Shelved:
     """
     if TRAINING in shelves:
         layout.require_training()
-    walks = [_walk(layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None, person) for shelf in shelves]
+    walks = [_walk_of(layout, shelf, person) for shelf in shelves]
     return Shelved(
         tuple(shelves),
         tuple(sorted({person for one in walks for person in one.people})),
@@ -129,40 +132,59 @@ def walk(layout: Layout, shelves: Sequence[Shelf], person: str = "") -> Shelved:
     )
 
 
+def _walk_of(layout: Layout, shelf: Shelf, person: str = "") -> Shelved:
+    """What lies on one shelf, of one person if one is named."""
+    top, start, strict = layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None
+    flat = layout.photos.flat(top, _spellings(person))
+    return _walk(top, start, strict, person) if flat is None else _walk_flat(flat, start, strict, person)
+
+
 def has_photo(layout: Layout, person: str) -> bool:
     """Whether the person of this name (NFC) has a photo in training-images. A folder that cannot be looked into has
     none."""
+    photos = layout.photos
+    flat = photos.flat(layout.training, _spellings(person))
     try:
+        if flat is not None:  # a listing may have what is gone already, and so each photo is asked for
+            files = _walk_flat(flat, f"{TRAINING}/", False, person).files
+            return any(photos.find(layout.file(one.path)) for one in files)
         folders = [one for one in os.scandir(layout.training) if nfc(one.name) == person and is_real_folder(one)]
-    except OSError:
+    except (OSError, StorageError):
         return False
     return any(photo for entry in folders for photo in _photos_in(Path(entry.path), lambda _: None))
 
 
 def people_of(layout: Layout) -> list[str]:
     """The names (NFC) of all who have a folder in training-images, without a look into it. Raises StorageError."""
-    return people_in(layout.training)
+    return people_in(layout.training, layout.photos)
 
 
-def people_in(shelf: Path) -> list[str]:
+def people_in(shelf: Path, photos: PhotoStore = IN_FOLDERS) -> list[str]:
     """`people_of` the folder of any shelf."""
-    found = (entry for entry in entries(shelf) if not is_of_systems(entry.name) and is_unicode(entry.name))
-    return sorted({nfc(entry.name) for entry in found if is_folder(entry)})
+    return sorted({nfc(entry.name) for entry in _folders_of_people(shelf, photos)})
 
 
 def folders_of_people(layout: Layout) -> dict[str, list[Path]]:
     """By name (NFC) the folders of all who have one in training-images: two where a name is written in two ways. Raises
     StorageError."""
     found: dict[str, list[Path]] = {}
-    for entry in entries(layout.training):
-        if not is_of_systems(entry.name) and is_unicode(entry.name) and is_folder(entry) and not entry.is_symlink():
+    for entry in _folders_of_people(layout.training, layout.photos):
+        if not layout.photos.is_link(entry):
             found.setdefault(nfc(entry.name), []).append(entry)
     return found
+
+
+def _folders_of_people(shelf: Path, photos: PhotoStore) -> Iterator[Path]:
+    named = (one for one in photos.folders(shelf) if not is_of_systems(one.name) and is_unicode(one.name))
+    return (one for one in named if photos.is_folder(one))
 
 
 def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None) -> tuple[ShelfFile, ...]:
     """The photos of the person of this name (NFC) in training-images, by path, in these `folders` of theirs if they are
     known already. What cannot be looked at is passed over. Raises StorageError."""
+    flat = layout.photos.flat(layout.training, _spellings(person))
+    if flat is not None:
+        return _walk_flat(flat, f"{TRAINING}/", False, person).files
     mine = folders_of_people(layout).get(person, []) if folders is None else folders
     walks = [_walk(folder, f"{TRAINING}/{folder.name}/", False, whose=person) for folder in mine]
     return tuple(file for each in walks for file in each.files)
@@ -171,7 +193,13 @@ def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None
 def is_empty(layout: Layout) -> bool:
     """Whether nothing lies in training-images, not even an empty folder: so does the place look at which a drive is not
     connected. Raises StorageError if it cannot be listed."""
-    return all(is_of_systems(entry.name) for entry in entries(layout.training))
+    flat = layout.photos.flat(layout.training)
+    if flat is None:
+        return all(is_of_systems(entry.name) for entry in entries(layout.training))
+    try:
+        return all(is_of_systems(one.path.partition("/")[0]) for one in flat)
+    except OSError as error:
+        raise opening_error(layout.photos.where(layout.training), error) from error
 
 
 def people_below(folder: Path) -> tuple[list[tuple[Path, str]], tuple[PhotoError, ...]]:
@@ -226,10 +254,17 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """What the system says of a path at which nothing can be."""
 
 
-def files_below(folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
+def files_below(photos: PhotoStore, folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
     """Everything below a folder that is no folder itself, links to folders among it; `closed` is told of what cannot be
     looked at."""
-    return (Path(entry.path) for entry in _below(folder, closed, lambda _: False))
+    flat = photos.flat(folder)
+    if flat is None:
+        yield from (Path(entry.path) for entry in _below(folder, closed, lambda _: False))
+        return
+    try:
+        yield from (folder / one.path for one in flat if not one.path.endswith("/"))
+    except OSError as error:
+        closed(PhotoError.of_file(photos.where(folder), error))
 
 
 def _photos_in(folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
@@ -312,7 +347,7 @@ def _walk(top: Path, start: str, strict: bool, only: str = "", whose: str = "") 
                     below = person or nfc(entry.name)
                     people.add(below)
                     folders.append((Path(entry.path), f"{path}/", below))
-                elif why := _unfit(entry, person, strict):
+                elif why := _unfit(entry.name, entry.is_symlink(), person, strict):
                     left_out.append(LeftOut(path, why))
                 elif kind_of_name(entry.name) == "photo":
                     stat = entry.stat()
@@ -324,21 +359,73 @@ def _walk(top: Path, start: str, strict: bool, only: str = "", whose: str = "") 
     return Shelved((), tuple(sorted(people)), tuple(sorted(files, key=by_path)), tuple(sorted(left_out, key=by_path)))
 
 
+def _spellings(person: str) -> tuple[str, ...]:
+    """How the folder of a person (NFC) may be spelt."""
+    return tuple(dict.fromkeys((person, unicodedata.normalize("NFD", person)))) if person else ()
+
+
+def _walk_flat(found: Iterator[Stored], start: str, strict: bool, only: str = "") -> Shelved:
+    """`_walk` of a store that has no folders, whose files come in one listing. What is no path that every disk could
+    have is left out, and so is what differs from a file before it in letter case or Unicode form only. A listing that
+    fails on the way says nothing of what it did not come to: the shelf is closed as a whole."""
+    people: set[str] = set()
+    files: list[ShelfFile] = []
+    left_out: dict[str, LeftOut] = {}
+    folded_paths: set[str] = set()
+    try:
+        for one in found:
+            path = start + one.path
+            *folders, name = one.path.split("/")
+            if any(map(is_of_systems, folders)):
+                continue
+            person = nfc(folders[0]) if folders else ""
+            if only and person != only:
+                continue
+            if not _is_path(one.path):
+                written = path.encode("unicode_escape").decode() if not path.isprintable() else path
+                left_out[written] = LeftOut(written, LeftOutKind.NO_PATH)
+            elif person and is_of_cameras(folders[0]):
+                camera = f"{start}{folders[0]}"
+                left_out[camera] = LeftOut(camera, LeftOutKind.NO_PERSON)
+            elif folded(path) in folded_paths:
+                left_out[path] = LeftOut(path, LeftOutKind.ALIKE_NAMES)
+            else:
+                people.update({person} if person else ())
+                if not name or is_of_systems(name):
+                    continue
+                folded_paths.add(folded(path))
+                if why := _unfit(name, False, person, strict):
+                    left_out[path] = LeftOut(path, why)
+                elif kind_of_name(name) == "photo":
+                    files.append(ShelfFile(path, person, one.size, one.version, one.version))
+    except OSError as error:
+        return Shelved((), (), (), (_left_closed(start.rstrip("/"), error),))
+    by_path = attrgetter("path")
+    left = tuple(sorted(left_out.values(), key=by_path))
+    return Shelved((), tuple(sorted(people)), tuple(sorted(files, key=by_path)), left)
+
+
+def _is_path(path: str) -> bool:
+    """Whether it is the path of a file, or with a slash behind it of a folder, and such as every system can have."""
+    parts = path.removesuffix("/").split("/")
+    return path.isprintable() and "\\" not in path and not any(part in ("", ".", "..") for part in parts)
+
+
 def _left_closed(path: str, error: OSError) -> LeftOut:
     if error.errno in (errno.EACCES, errno.EPERM):
         return LeftOut(path, LeftOutKind.UNREADABLE)
     return LeftOut(path, LeftOutKind.AWAY, {"said": error.strerror or str(error)})
 
 
-def _unfit(entry: os.DirEntry[str], person: str, strict: bool) -> LeftOutKind | None:
+def _unfit(name: str, is_link: bool, person: str, strict: bool) -> LeftOutKind | None:
     """Why a file is left out, if it is; a file that is no photo by its name is only left out by a strict walk."""
-    kind = kind_of_name(entry.name)
-    if strict and entry.is_symlink():
+    kind = kind_of_name(name)
+    if strict and is_link:
         return LeftOutKind.LINKED_PHOTO
     if kind == "unsupported":
         return LeftOutKind.UNSUPPORTED
     if kind == "ignored":
-        if container := container_of_name(entry.name):
+        if container := container_of_name(name):
             return LeftOutKind.ARCHIVE if container.fault == PhotoFault.ARCHIVE else LeftOutKind.SHORTCUT
         return LeftOutKind.NO_PHOTO if strict else None
     return None if person else LeftOutKind.NO_PERSON

@@ -241,6 +241,12 @@ class LeftOutKind(Kind):
     BROKEN_LINK = ("broken link", "is a link to nothing", "Connect the drive to which it leads, or remove the link.")
     LINKED_FOLDER = ("linked folder", "is a link to a folder", "Put the folder itself there, or its photos.")
     NOT_UNICODE = ("not unicode", "has a name that is not Unicode", "Rename it.")
+    NO_PATH = ("no path", "has a key that no file could have as its path", "Copy it to a key like Ada/1.jpg.")
+    ALIKE_NAMES = (
+        "alike names",
+        "has a key that differs from another one in letter case or Unicode form only",
+        "Copy it to a key of its own, or remove it.",
+    )
     UNREADABLE = ("unreadable", "cannot be opened", "Check its permissions.")
     AWAY = ("away", "cannot be reached ({said})", _CONNECT)
     EMPTIED = (

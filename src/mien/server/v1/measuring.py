@@ -23,7 +23,7 @@ from mien.server.problems import Problem
 from mien.server.v1.pages import Cursor, Limit, after, cursor_of
 from mien.server.v1.shapes import Shape, problems
 from mien.server.v1.told import READING, FindingShape, without_paths
-from mien.storage.leftovers import scratch_folder
+from mien.storage.scratch import scratch_folder
 from mien.text.access import Scope
 from mien.text.names import valid_person
 

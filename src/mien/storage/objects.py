@@ -1,0 +1,354 @@
+"""What lies below a URL of object storage, at any URL that fsspec knows: s3://, gs://, az://, memory://.
+
+Nothing here retries: the libraries below do, each with growing pauses. s3fs asks again up to five times where a server
+is busy ("SlowDown") or a connection breaks, and botocore below it as often as AWS_MAX_ATTEMPTS says; gcsfs and adlfs
+have their own rules. What is raised after that is an OSError in plain words, without anything secret: FileNotFoundError
+for an object that is not there, PermissionError where the credentials do not allow it, FileExistsError, or EIO with
+what the store said. A bucket that is missing is no object that is missing: it is told as EIO.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from mien.errors import MissingExtraError, StorageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+Result = TypeVar("Result")
+
+PACKAGES: Final[Mapping[str, str]] = {
+    "s3": "'mien[s3]'",
+    "s3a": "'mien[s3]'",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+}
+"""What `pip install` is to be given for a protocol."""
+
+PAGE: Final = 1000
+"""Objects listed at once, the most that S3 gives."""
+BLOCK: Final = 8 << 20
+"""Bytes asked for at once: most photos come in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object by its key below the URL. Its `stamp` is another whenever its bytes are: the ETag, or size and time
+    where a store has no ETag."""
+
+    key: str
+    size: int
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects below `url`, as `mien.text.buckets.require_bucket` gives it. A value: the connection is made where it
+    is needed, once in each process. Every method raises OSError, and MissingExtraError where the protocol needs another
+    package."""
+
+    url: str
+
+    def listed(self, below: str = "", but: str = "", most: int = PAGE) -> Iterator[Object]:
+        """The objects whose keys begin with `below`, in order of their bytes, a page of `most` in memory at a time,
+        without those in the folder `but`."""
+        files, root = self._opened()
+        start = f"{root}/"
+        if hasattr(files, "call_s3"):
+            found = s3_entries(files, start + below, most, start + but if but else "")
+        else:
+            found = _tree(files, root, below, start + but if but else "")
+        with self._plainly():
+            for key, entry in found:
+                yield Object(key.removeprefix(start), int(entry.get("Size", entry.get("size")) or 0), stamp(entry))
+
+    def inside(self, below: str) -> tuple[list[str], list[str]]:
+        """The names of the folders, and of the objects, in the folder `below` ("" or ending in a slash), sorted. What
+        lies deeper is not listed."""
+        files, root = self._opened()
+        start = f"{root}/{below}"
+        folders, objects = list[str](), list[str]()
+        with self._plainly():
+            if hasattr(files, "call_s3"):
+                bucket, _, prefix = start.partition("/")
+                for page in _s3_pages(files, Bucket=bucket, Prefix=prefix, Delimiter="/"):
+                    folders += (one["Prefix"].removeprefix(prefix) for one in page.get("CommonPrefixes", ()))
+                    objects += (one["Key"].removeprefix(prefix) for one in page.get("Contents", ()))
+            else:
+                for one in _ls(files, start.rstrip("/")):
+                    (folders if one["type"] == "directory" else objects).append(str(one["name"]).removeprefix(start))
+        return sorted(one.rstrip("/") for one in folders), sorted(filter(None, objects))
+
+    def find(self, key: str) -> Object | None:
+        """The object of a key, asked for by itself; None where there is none."""
+        files, root = self._opened()
+        try:
+            with self._plainly():
+                if hasattr(files, "call_s3"):
+                    bucket, name, _ = files.split_path(f"{root}/{key}")
+                    entry = files.call_s3("head_object", Bucket=bucket, Key=name, **files.req_kw)
+                    return Object(key, int(entry["ContentLength"]), stamp({**entry, "Size": entry["ContentLength"]}))
+                entry = files.info(f"{root}/{key}")
+                return None if entry["type"] == "directory" else Object(key, int(entry["size"] or 0), stamp(entry))
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, size: int, start: int = 0) -> bytes:
+        """At most `size` bytes of an object, from one place on."""
+        files, root = self._opened()
+        with self._plainly():
+            return bytes(files.cat_file(f"{root}/{key}", start=start, end=start + size)) if size else b""
+
+    def blocks(self, found: Object) -> Iterator[bytes]:
+        """The bytes of an object, a block at a time."""
+        return (self.read(found.key, min(BLOCK, found.size - at), at) for at in range(0, found.size, BLOCK))
+
+    def holds(self, found: Object, data: bytes) -> bool:
+        """Whether an object has these bytes; it is only read where its stamp does not say so."""
+        if found.size != len(data):
+            return False
+        return _md5(found.stamp) == hashlib.md5(data, usedforsecurity=False).hexdigest() or (
+            b"".join(self.blocks(found)) == data
+        )
+
+    def same(self, one: Object, other: Object) -> bool:
+        """Whether two objects have the same bytes; they are only read where their stamps do not say so."""
+        if one.size != other.size:
+            return False
+        return (bool(_md5(one.stamp)) and one.stamp == other.stamp) or all(
+            mine == theirs for mine, theirs in zip(self.blocks(one), self.blocks(other), strict=True)
+        )
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Puts an object whole, and verifies it; False, and nothing done, where the key is taken. Where a store knows
+        conditional writes, that holds against writers of every machine."""
+        if self.find(key) is not None:
+            return False
+        with contextlib.suppress(FileExistsError):  # whose it is, is seen now: an answer may have been lost
+            self._put(key, data, new=True)
+        found = self.find(key)
+        if found is None or not self.holds(found, data):
+            if found is not None:
+                return False
+            raise OSError(errno.EIO, "what was written is not there")
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """Puts an object whole, whatever had the key before."""
+        self._put(key, data, new=False)
+
+    def copy(self, key: str, target: str) -> bool:
+        """Copies an object, within the store, and verifies the copy; False, and nothing done, where `target` is
+        taken."""
+        files, root = self._opened()
+        source = self.find(key)
+        if source is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self.find(target) is not None:
+            return False
+        with self._plainly():
+            if hasattr(files, "call_s3"):
+                bucket, name, _ = files.split_path(f"{root}/{target}")
+                there = {"Bucket": bucket, "Key": files.split_path(f"{root}/{key}")[1]}
+                files.call_s3("copy_object", Bucket=bucket, Key=name, CopySource=there)
+            else:
+                files.cp_file(f"{root}/{key}", f"{root}/{target}")
+        copied = self.find(target)
+        if copied is None or not self.same(source, copied):
+            raise OSError(errno.EIO, "the copy is not what was copied")
+        return True
+
+    def remove(self, key: str) -> None:
+        """Deletes an object; no harm if it is gone."""
+        files, root = self._opened()
+        with contextlib.suppress(FileNotFoundError), self._plainly():
+            files.rm_file(f"{root}/{key}")
+
+    def _put(self, key: str, data: bytes, new: bool) -> None:
+        files, root = self._opened()
+        try:
+            with self._plainly():
+                files.pipe_file(f"{root}/{key}", data, mode="create" if new else "overwrite")
+        except OSError as error:
+            if not new or error.errno != errno.ENOSYS:
+                raise
+            self._put(key, data, new=False)  # a store without conditional writes; it was asked whether the key is free
+
+    def _opened(self) -> tuple[AbstractFileSystem, str]:
+        return _file_system(self.url, os.getpid())
+
+    @contextlib.contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """What a store raises, in plain words."""
+        try:
+            yield
+        except foreign_errors() as error:
+            raise plain(error) from None  # whose own words may hold keys and signed addresses
+
+
+@lru_cache(8)
+def _file_system(url: str, process: int) -> tuple[AbstractFileSystem, str]:
+    """fsspec's object for a bucket, without a cache of listings, and the path of `url` in it; connections are not
+    shared with a process of another number. Raises MissingExtraError, StorageError."""
+    import fsspec
+
+    try:
+        files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
+    except ImportError as error:
+        raise missing_package(url, url, error) from error
+    except (ValueError, TypeError) as error:  # no such protocol
+        what = f"cannot be opened by fsspec: {str(error).rstrip('.')}"
+        raise StorageError(url, what, "Correct it in mien.toml.") from error
+    return files, str(root).rstrip("/")
+
+
+def missing_package(about: str, url: str, error: ImportError) -> MissingExtraError:
+    """What to tell somebody who named a `url` for whose protocol a package is missing."""
+    protocol = url.partition("://")[0].lower()
+    package = PACKAGES.get(protocol)
+    remedy = f"python -m pip install {package}" if package else f"Install what fsspec needs for it: {error}"
+    return MissingExtraError(about, f"needs a package that is not installed, for {protocol}://", remedy)
+
+
+def store_error(about: str, error: OSError) -> StorageError:
+    """What to tell somebody because of an `error` of `Objects`."""
+    if isinstance(error, PermissionError):
+        remedy = "Check the credentials in the environment, and what they allow: docs/photos-in-a-bucket.md."
+        return StorageError(about, f"cannot be used: {error.strerror}", remedy)
+    remedy = "Check the address in mien.toml, the region, and the network; then run the same command again."
+    return StorageError(about, f"cannot be reached: {error.strerror or error}", remedy)
+
+
+# What sources have in common with it
+
+
+def s3_entries(files: Any, start: str, most: int = PAGE, but: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(path, entry) of every object whose path begins with `start`, with a request, and the memory, for `most` at
+    once; s3fs itself would collect a whole folder first. The folder `but` is passed over, without its being listed."""
+    bucket, _, prefix = start.partition("/")
+    asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix} | ({"MaxKeys": most} if most != PAGE else {})
+    passed_over = f"{but}/" if but else ""
+    while True:
+        jumped = False
+        for page in _s3_pages(files, **asked):
+            for entry in page.get("Contents", ()):
+                path = f"{bucket}/{entry['Key']}"
+                if passed_over and path.startswith(passed_over):
+                    jumped = True
+                    break
+                yield path, entry
+            if jumped:
+                break
+        if not jumped:
+            return
+        asked["StartAfter"] = f"{but.partition('/')[2]}0"  # "0" comes after "/"
+        passed_over = ""
+
+
+def _s3_pages(files: Any, **asked: object) -> Iterator[Mapping[str, Any]]:
+    page = files.call_s3("list_objects_v2", **asked, **files.req_kw)
+    while True:
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        if not page.get("NextContinuationToken"):
+            raise OSError(errno.EIO, "its listing breaks off")
+        page = files.call_s3(
+            "list_objects_v2", **asked, **files.req_kw, ContinuationToken=page["NextContinuationToken"]
+        )
+
+
+def _tree(files: AbstractFileSystem, root: str, below: str, but: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(path, entry) of every object whose path in `root` begins with `below`, folder by folder."""
+    wanted = f"{root}/{below}"
+    folders = [wanted.rpartition("/")[0]]
+    while folders:
+        folder = folders.pop()
+        inner = []
+        for entry in _ls(files, folder):
+            path = str(entry["name"])
+            is_folder = entry["type"] == "directory"
+            if not path.startswith(f"{folder}/") or path.rstrip("/") == folder or path.rstrip("/") == but:
+                continue  # the folder itself, which some stores list in itself
+            if is_folder and (f"{path}/".startswith(wanted) or wanted.startswith(f"{path}/")):
+                inner.append(path.rstrip("/"))
+            elif not is_folder and path.startswith(wanted):
+                yield path, entry
+        folders += reversed(inner)
+
+
+def _ls(files: AbstractFileSystem, folder: str) -> list[Mapping[str, Any]]:
+    """What lies in a folder, in order of name; nothing where there is no such folder."""
+    try:
+        return sorted(files.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
+    except FileNotFoundError:
+        return []
+
+
+def stamp(info: Mapping[str, Any]) -> str:
+    """The stamp of an object: its ETag, or where a store has none its size and time, whatever the store calls them."""
+    for key in ("ETag", "etag"):
+        if info.get(key):
+            return str(info[key])
+    times = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+    time = next((info[key] for key in times if info.get(key) is not None), "")
+    return f"{info.get('size')}-{time.timestamp() if isinstance(time, datetime) else time}"
+
+
+def _md5(stamp: str) -> str:
+    """The MD5 that an ETag seems to be; "" for none. Of an object that came in parts, or is encrypted, it is none."""
+    return found[1] if (found := re.fullmatch(r'"?([0-9a-f]{32})"?', stamp)) else ""
+
+
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """The errors of a store: of the system, and of those libraries under fsspec that are loaded."""
+    own = (
+        ("botocore.exceptions", "BotoCoreError"),
+        ("aiohttp", "ClientError"),
+        ("google.auth.exceptions", "GoogleAuthError"),
+        ("azure.core.exceptions", "AzureError"),
+    )
+    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
+    return OSError, ValueError, RuntimeError, NotImplementedError, *loaded
+
+
+_DENIED = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "DefaultCredentialsError")
+_SECRET = re.compile(r"(?i)(//[^/\s@]*@|(signature|token|secret|password|accountkey|credential|sig)=[^&\s]+)")
+
+
+def plain(error: Exception) -> OSError:
+    """An error of a store as one of the system's, in a few words without secrets."""
+    said = _SECRET.sub("***", " ".join(str(error).split()))[:200].rstrip(".") or type(error).__name__
+    if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
+        return PermissionError(errno.EACCES, said)
+    if isinstance(error, FileNotFoundError):
+        if re.search("bucket does not exist|NoSuchBucket", said):
+            return OSError(errno.EIO, said)
+        return FileNotFoundError(errno.ENOENT, said)
+    if isinstance(error, FileExistsError) or "pre-condition" in said:
+        return FileExistsError(errno.EEXIST, said)
+    if isinstance(error, NotImplementedError) or (isinstance(error, OSError) and error.errno == errno.ENOSYS):
+        return OSError(errno.ENOSYS, said)
+    return OSError(errno.EIO, said)
+
+
+def asked(question: Callable[[], Result], about: str) -> Result:
+    """What `question` says of a store. Raises StorageError."""
+    try:
+        return question()
+    except OSError as error:
+        raise store_error(about, error) from error
