@@ -28,7 +28,6 @@ from mien.asking import DECODER, StrPath
 from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Silent
-from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
@@ -526,8 +525,7 @@ class Album:
 
         with self._reading() as album:
             one, other = (versions.load(self._layout.models, version) for version in (before, after))
-            has_catalog = is_there(self._layout.catalog_file)
-            return difference(one, other, compare(album, one, other) if has_catalog else None)
+            return difference(one, other, compare(album, one, other) if album.has_catalog else None)
 
     def promote(self, version: str) -> str:
         """Puts a version into use, whatever it is worth: the version that is in use then. That is another where this
@@ -714,8 +712,15 @@ class Album:
     def revoke_key(self, name: str) -> Key:
         """Has the key of this name be refused from now on, also by a server that runs. Raises UsageError where no key
         has it."""
-        with self.access(writes=is_there(self._layout.access_file)) as access:  # where there is none, none is made
+        with self.access(writes=self._has_access) as access:  # where there is none, none is made
             return access.keys.revoke(name, self._clock())
+
+    @property
+    def _has_access(self) -> bool:
+        from mien.records.access import KIND
+        from mien.records.opening import is_there
+
+        return is_there(KIND, self._layout.access_at)
 
     def access(self, writes: bool = True) -> Access:
         """What is known of who may ask a server, and of what it was asked to do, for whoever closes it: a server has it

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mien.records.database import Database
 from mien.records.history import HAND, FailedFetch, Fetch
 from mien.records.ledger import KIND, Ledger
+from mien.records.sqlite import SqliteFile
 from mien.text.fetching import FetchFault
 from mien.text.findings import FindingKind, StepKind
 from mien.types import Finding
@@ -57,7 +57,7 @@ def test_rows_of_an_older_ledger_may_be_one_person(file: Path) -> None:
     with Ledger.for_writing(file) as ledger:
         first, other = ledger.people.enter(["Ulf Lovelace", "Zoë"], "personal", NOON).values()
         ledger.history.record([replace(FETCH, person="Zoë")])
-    with Database.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
+    with SqliteFile.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
         connection.exec_driver_sql(  # as the first version wrote it
             "UPDATE people SET name = ?, since = ? WHERE id = ?", ("Ulf\u200b Lovelace", "2027", other)
         )
