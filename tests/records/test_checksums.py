@@ -28,6 +28,8 @@ from mien.types import By, Finding
 if TYPE_CHECKING:
     from conftest import Painted, TextAlbum
 
+pytestmark = pytest.mark.of_files
+
 ENCODER, RULE = "resnet-v1-fp32", "the leftmost"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REFUSED = {"people", "removals", "salts"}

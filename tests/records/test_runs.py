@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from mien.records.ledger import Ledger
 from mien.records.runs import Runs
+from mien.storage.layout import Place
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.findings import ErrorKind, FindingKind, StepKind
 from mien.text.kinds import Kind
@@ -31,8 +32,8 @@ KEPT_OUT = Finding(StepKind.KEPT_OUT, figures={"version": "2026-11-23-001", "cha
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.for_writing(tmp_path / "ledger.sqlite") as ledger:
+def ledger(place_of: Callable[[str], Place]) -> Iterator[Ledger]:
+    with Ledger.for_writing(place_of("ledger")) as ledger:
         ledger.people.enter(["Zoë", "bob"], "personal", NOON)
         yield ledger
 

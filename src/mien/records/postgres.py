@@ -20,11 +20,14 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
+from sqlalchemy.ext.compiler import compiles
 
 from mien.errors import AlbumError, BusyError, MienError, MissingExtraError, StorageError
 from mien.records import migrating
@@ -119,8 +122,7 @@ class ServerSchema(Database):
         return _border(self._at, self._kind)
 
     def _close(self) -> None:
-        with contextlib.suppress(sa.exc.DBAPIError):
-            self._connection.close()
+        _let_go(self._connection)
 
     def _begin(self, write: bool) -> None:
         if not write:
@@ -223,7 +225,9 @@ def album_held(server: Server, about: str, command: str) -> Iterator[str]:
     out. Raises BusyError, saying who holds it, and StorageError."""
     place = OnServer(server, "mien_ledger")
     name = f'"{command}" (process {os.getpid()} on {socket.gethostname()})'
-    with _border(place), contextlib.closing(_connected(place, durable=True, name=name)) as connection:
+    with _border(place), ExitStack() as until:
+        connection = _connected(place, durable=True, name=name)
+        until.callback(_let_go, connection)
         if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_ALBUM[0]}, {_ALBUM[1]})").scalar():
             raise BusyError(about, f"is in use by {_holder(connection)}", "Wait until that is done, then try again.")
         lease = _new_key()
@@ -254,6 +258,15 @@ def _new_key() -> str:
 
 def _hold(connection: sa.Connection, key: str) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_lock({int(key, 16)})")
+
+
+def _let_go(connection: sa.Connection) -> None:
+    """Ends a session. What it holds is free at once: left to itself, the server notices a moment later."""
+    with contextlib.suppress(sa.exc.DBAPIError):
+        if not connection.closed:
+            connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+    with contextlib.suppress(sa.exc.DBAPIError):
+        connection.close()
 
 
 def _is_held(connection: sa.Connection, key: str) -> bool:
@@ -347,6 +360,15 @@ def _session(wanted: _Wanted) -> str:
         SET tcp_keepalives_count = 3;
         SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
     """
+
+
+@compiles(OnConflictDoNothing, "postgresql")
+@compiles(OnConflictDoUpdate, "postgresql")
+def _on_conflict(clause: Any, compiler: Any, **given: Any) -> str:
+    """SQLite's ON CONFLICT, for PostgreSQL, where it says the same: so rooms have one statement for both, made by
+    SQLite's `insert`, which costs nobody the import of PostgreSQL's."""
+    clause.constraint_target = None  # which SQLite does not know
+    return str(getattr(compiler, f"visit_{clause.__visit_name__}")(clause, **given))
 
 
 # Errors

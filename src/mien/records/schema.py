@@ -29,6 +29,7 @@ from __future__ import annotations
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 CATALOG = sa.MetaData()
 LEDGER = sa.MetaData()
@@ -44,6 +45,27 @@ TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """A text, which is compared byte by byte on every database: a server would compare names as its country does."""
 NUMBER: Final = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 """A whole number of 64 bits, which SQLite calls INTEGER."""
+
+
+class _Nth(sa.ColumnElement[int]):
+    """In which order the rows of a table without a number came, in a query of that table alone: SQLite numbers them by
+    itself, and on a server such a table has a column for that."""
+
+    inherit_cache = True
+    type = sa.BigInteger()
+
+
+@compiles(_Nth)
+def _rowid(element: _Nth, compiler: object, **given: object) -> str:
+    return "rowid"
+
+
+@compiles(_Nth, "postgresql")
+def _nth(element: _Nth, compiler: object, **given: object) -> str:
+    return "nth"
+
+
+NTH: Final = _Nth()
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
 
@@ -132,6 +154,11 @@ runs = sa.Table(
     sa.Column("state", TEXT, nullable=False),
     sa.Column("pid", NUMBER, nullable=False),
     sa.Column("host", TEXT, nullable=False),
+)
+sa.event.listen(
+    runs,
+    "after_create",
+    sa.DDL("ALTER TABLE runs ADD COLUMN nth BIGINT GENERATED ALWAYS AS IDENTITY").execute_if(dialect="postgresql"),
 )
 steps = sa.Table(
     "steps",
