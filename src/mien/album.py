@@ -33,7 +33,7 @@ from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
 from mien.text.words import listed
-from mien.types import By
+from mien.types import By, Server
 
 if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from mien.stages.compare import Difference
     from mien.stages.compare_encoders import ComparedEncoders
     from mien.stages.confirm import Confirmed
+    from mien.stages.copy_catalog import CopiedCatalog
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
     from mien.stages.find import Found
@@ -726,6 +727,32 @@ class Album:
         """What is known of who may ask a server, and of what it was asked to do, for whoever closes it: a server has it
         open as long as it runs. The album's lock is not needed."""
         return open_album.open_access(self._layout, self._progress, writes)
+
+    # Where it is kept
+
+    @property
+    def catalog(self) -> Path | Server:
+        """Where what is known of the album lies: a file, or a database on a server."""
+        return self._layout.server or self._layout.catalog_file
+
+    def copy_catalog(self, to: StrPath, use: bool = False) -> CopiedCatalog:
+        """Copies catalog, ledger and keys to a place where there are none, and compares every row: to a PostgreSQL
+        server ("postgresql://USER@HOST/DATABASE"), or into a file. With `use`, mien.toml names it then; the next
+        `Album` uses it. What is there stays as it was. Raises UsageError for a place that cannot be one, AlbumError
+        where there is a catalog already, StorageError and BusyError."""
+        from mien.settings import place_of_catalog
+        from mien.stages.copy_catalog import copy_catalog
+
+        try:
+            place = place_of_catalog(os.fspath(to))
+        except ValueError as error:
+            raise UsageError("The place", "cannot be one of a catalog", f"{str(error).capitalize()}.") from error
+        wanted = place if isinstance(place, Server) else Path(to).absolute()
+        layout, progress = self._layout, self._progress
+        with open_album.for_writing(
+            layout, self._settings, self._tools, "catalog copy", self._clock, progress
+        ) as album:
+            return copy_catalog(album, wanted, use)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""

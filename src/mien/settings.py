@@ -41,8 +41,8 @@ def _names_once(value: object) -> object:
     return value
 
 
-def _place_of_catalog(value: object) -> object:
-    """A URL as the server's database, and all else as it is. Raises ValueError for a URL of something else."""
+def place_of_catalog(value: object) -> object:
+    """A URL as the database of a server, and all else as it is. Raises ValueError for a URL of something else."""
     if isinstance(value, str) and "://" in value:
         scheme = value.partition("://")[0].lower()
         if scheme not in Server.SCHEMES:
@@ -218,7 +218,7 @@ class Settings(BaseModel):
         le=1_000_000,
         description="Megabytes that they take at most, the oldest go first; 0: none are remembered.",
     )
-    catalog: Annotated[Path | Server | None, BeforeValidator(_place_of_catalog)] = Field(
+    catalog: Annotated[Path | Server | None, BeforeValidator(place_of_catalog)] = Field(
         default=None,
         description="Where the catalog lies, if not in the album: another file, as is needed on a network drive, or "
         "postgresql://USER@HOST/DATABASE, see docs/catalog-on-postgresql.md. Each album needs its own.",

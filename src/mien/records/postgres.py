@@ -19,7 +19,7 @@ import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
@@ -214,6 +214,33 @@ def _create(connection: sa.Connection, kind: DatabaseKind, schema: str) -> None:
         connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
     kind.schema.create_all(connection, checkfirst=False)
     migrating.stamp(connection, kind)
+
+
+@contextlib.contextmanager
+def filled_at_once(
+    server: Server, schemas: Mapping[DatabaseKind, str]
+) -> Iterator[Callable[[DatabaseKind], contextlib.AbstractContextManager[sa.Connection]]]:
+    """Makes schemas by kind, each empty until it is filled: all are there at the end, or none."""
+    place = OnServer(server, "mien")
+    with _border(place), ExitStack() as until:
+        connection = _connected(place, durable=True)
+        until.callback(_let_go, connection)
+        connection.exec_driver_sql("BEGIN")
+
+        @contextlib.contextmanager
+        def into(kind: DatabaseKind) -> Iterator[sa.Connection]:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMAS}, {kind.application_id})")
+            connection.exec_driver_sql(f"SET LOCAL search_path = {schemas[kind]}")
+            _create(connection, kind, schemas[kind])
+            yield connection
+
+        try:
+            yield into
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sa.exc.DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
 
 
 # The album's lock
