@@ -1,5 +1,5 @@
-"""What is a PostgreSQL server's own: its locks, its errors, connections that break. What holds on files as well is in the
-tests beside this one, which run on both."""
+"""What is a PostgreSQL server's own: its locks, its errors, connections that break. What holds on files as well is in
+the tests beside this one, which run on both."""
 
 from __future__ import annotations
 
@@ -131,10 +131,12 @@ def test_what_is_not_mien_s_or_of_a_later_mien_is_refused_and_left_alone(
 
 
 def test_the_album_is_held_by_one_who_is_told(made: Server) -> None:
-    with album_held(made, "/club", "train"):
-        with pytest.raises(BusyError, match=r'^/club is in use by "train" \(process \d+ on .+\), since \d{4}-'):
-            with album_held(made, "/club", "align"):
-                pass
+    with (
+        album_held(made, "/club", "train"),
+        pytest.raises(BusyError, match=r'^/club is in use by "train" \(process \d+ on .+\), since \d{4}-'),
+        album_held(made, "/club", "align"),
+    ):
+        pass
     with album_held(made, "/club", "align"):
         pass
 
@@ -147,7 +149,8 @@ from mien.storage.layout import OnServer
 from mien.types import Server
 import sqlalchemy as sa
 server = Server.of(sys.argv[1])
-with album_held(server, "/club", "train") as lease, Ledger.for_writing(OnServer(server, "mien_ledger", lease)) as ledger:
+with album_held(server, "/club", "train") as lease:
+    ledger = Ledger.for_writing(OnServer(server, "mien_ledger", lease))
     with ledger._database.transaction(write=True) as connection:
         connection.execute(sa.text("INSERT INTO albums VALUES ('00')"))
         print("begun", flush=True)

@@ -53,9 +53,7 @@ def copy(
     entry("copied", f"{count(done.rows, 'row')}, all of them compared")
     status = command(album.folder, "status")
     if done.used:
-        tell(
-            f"mien.toml names it now. {printable(was)} is used no more: remove that once {status} says that all is well,"
-        )
-        tell("as people who are forgotten later would stay in it.")
+        tell(f"mien.toml names it now. Remove {printable(was)} once {status} says that all is well:")
+        tell("it is used no more, and people who are forgotten later would stay in it.")
     else:
         tell(f"To use it, put this line into mien.toml: {printable(done.line)}")

@@ -81,7 +81,7 @@ class Database(ABC):
                 yield self._connection
                 self._connection.exec_driver_sql("COMMIT")
             except BaseException:
-                with contextlib.suppress(sa.exc.DBAPIError):  # a full disk, or a server that is gone, has done so
+                with contextlib.suppress(sa.exc.SQLAlchemyError):  # a full disk, or a server that is gone, has done so
                     self._connection.exec_driver_sql("ROLLBACK")
                 raise
 

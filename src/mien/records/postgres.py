@@ -141,18 +141,22 @@ class ServerSchema(Database):
                     "Run again: what was finished is kept.",
                 )
         except BaseException:
-            with contextlib.suppress(sa.exc.DBAPIError):
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
                 self._connection.exec_driver_sql("ROLLBACK")
             raise
 
     def _begun_by(self, statement: str) -> sa.CursorResult[Any]:
         """The first statement of some work. Where the connection was lost since the last, and nothing hangs on it, one
         is made anew: a server that was restarted is noticed by the first word to it."""
-        try:
-            return self._connection.exec_driver_sql(statement)
-        except sa.exc.DBAPIError as error:
-            if self._at.lease or not _is_lost(error):
-                raise
+        lost = self._connection.closed or self._connection.invalidated
+        if lost and self._at.lease:
+            raise StorageError(str(self._at.server), _LOST.what, _LOST.remedy)
+        if not lost:
+            try:
+                return self._connection.exec_driver_sql(statement)
+            except sa.exc.DBAPIError as error:
+                if self._at.lease or not _is_lost(error):
+                    raise
         self._close()
         self._connection = _connected(self._at, self._kind.durable)
         if self._reads:
@@ -238,7 +242,7 @@ def filled_at_once(
             yield into
             connection.exec_driver_sql("COMMIT")
         except BaseException:
-            with contextlib.suppress(sa.exc.DBAPIError):
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
                 connection.exec_driver_sql("ROLLBACK")
             raise
 
@@ -289,10 +293,10 @@ def _hold(connection: sa.Connection, key: str) -> None:
 
 def _let_go(connection: sa.Connection) -> None:
     """Ends a session. What it holds is free at once: left to itself, the server notices a moment later."""
-    with contextlib.suppress(sa.exc.DBAPIError):
-        if not connection.closed:
+    with contextlib.suppress(sa.exc.SQLAlchemyError):
+        if not connection.closed and not connection.invalidated:
             connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
-    with contextlib.suppress(sa.exc.DBAPIError):
+    with contextlib.suppress(sa.exc.SQLAlchemyError):
         connection.close()
 
 
@@ -448,13 +452,13 @@ _ERRORS: Final[dict[str, _Words]] = {  # postgresql.org/docs/current/errcodes-ap
 """By the first letters of a code; the longest that fit."""
 
 _SAID: Final[dict[str, _Words]] = {
+    "too many": _FULL,
+    "connection slots": _FULL,
     "password": _DENIED,
     "authentication failed": _DENIED,
     "no pg_hba.conf entry": _DENIED,
     'role "': _DENIED,
     'database "': _NO_DATABASE,
-    "too many": _FULL,
-    "connection slots": _FULL,
     "starting up": _STARTING,
     "shutting down": _STARTING,
 }
