@@ -46,16 +46,17 @@ from mien.registry.folder import Draft, Model
 from mien.seeing.eyes import Eyes, Views
 from mien.settings import Settings
 from mien.storage import weights
-from mien.storage.layout import TRAINING, Layout, Shelf, create_album
+from mien.storage.layout import TRAINING, Layout, OnServer, Shelf, create_album
 from mien.storage.walk import walk
 from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
-from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
+from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto, Server
 
 if TYPE_CHECKING:
     import httpx
     from starlette.testclient import TestClient
 
     from mien.server.house import House
+    from postgres_server import PostgresServer
 
 PEOPLE = ("Amara", "Erik", "Ingrid", "Jun", "Luis", "Nora")
 PHOTOS = 6
@@ -348,17 +349,17 @@ class TextAlbum:
     """An album whose photos are short texts, with its catalog and its ledger open for writing. What an encoder sees in
     a text, it sees in it always."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: Server | None = None) -> None:
         create_album(folder, "personal")
-        self.layout = Layout.of(folder, Settings())
+        self.layout = Layout.of(folder, Settings(catalog=server))
         self.layout.catalog_file.parent.mkdir()
         self.until: dict[str, date] = {}
         self.hashed: list[str] = []
         self.open()
 
     def open(self) -> None:
-        self.ledger = Ledger.for_writing(self.layout.ledger_file)
-        self.catalog = Catalog.for_writing(self.layout.catalog_file, self.ledger.people)
+        self.ledger = Ledger.for_writing(self.layout.ledger_at)
+        self.catalog = Catalog.for_writing(self.layout.catalog_at, self.ledger.people)
 
     def close(self) -> None:
         self.catalog.close()
@@ -431,12 +432,12 @@ class TextAlbum:
 
 
 @pytest.fixture(scope="session")
-def new_text_album() -> Iterator[Callable[[Path], TextAlbum]]:
-    """Makes a `TextAlbum` in a folder that is not there yet."""
+def new_text_album() -> Iterator[Callable[..., TextAlbum]]:
+    """Makes a `TextAlbum` in a folder that is not there yet, with its catalog on a server if one is given."""
     made: list[TextAlbum] = []
 
-    def make(folder: Path) -> TextAlbum:
-        made.append(TextAlbum(folder))
+    def make(folder: Path, server: Server | None = None) -> TextAlbum:
+        made.append(TextAlbum(folder, server))
         return made[-1]
 
     yield make
@@ -444,10 +445,34 @@ def new_text_album() -> Iterator[Callable[[Path], TextAlbum]]:
         one.close()
 
 
+# PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real server, for whoever asks for it."""
+    from postgres_server import PostgresServer  # with its driver, which few tests need
+
+    with closing(PostgresServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def made_database(postgres_server: PostgresServer) -> str:
+    """The name of a database with mien's schemas, all empty, of which others are made in no time."""
+    from mien.records import access, catalog, ledger, opening
+
+    name = postgres_server.new_database()
+    server = Server.of(postgres_server.url(name))
+    for kind in (catalog.KIND, ledger.KIND, access.KIND):
+        opening.for_writing(kind, OnServer(server, f"mien_{kind.revisions}")).close()
+    return name
+
+
 @pytest.fixture
-def text_album(tmp_path: Path) -> Iterator[TextAlbum]:
-    with closing(TextAlbum(tmp_path / "album")) as made:
-        yield made
+def album_server(postgres_server: PostgresServer) -> Server:
+    """An empty database on it."""
+    return Server.of(postgres_server.url(postgres_server.new_database()))
 
 
 # Encoders of a user's own

@@ -1,6 +1,6 @@
 """tests/albums: what an earlier version of mien left behind, today's opens, reads, writes to and brings up to date.
 
-A change of a table appends its step to CATALOG_STEPS or LEDGER_STEPS, and `python tools/make_fixture_album.py` then
+A change of a table adds a revision to src/mien/records/migrations, and `python tools/make_fixture_album.py` then
 adds tests/albums/schema-N, with what that version says of it in schema-N.json: commit both, and never change them.
 
 On another machine the files have the times of their checkout, and so every copy here has new ones.
@@ -25,8 +25,8 @@ import sqlalchemy as sa
 from make_fixture_album import ALBUMS, SCHEMA, tell
 from mien import Album
 from mien.records import catalog, ledger
-from mien.records.database import Database, DatabaseKind
-from mien.records.schema import CATALOG_STEPS, LEDGER_STEPS
+from mien.records.database import DatabaseKind
+from mien.records.sqlite import SqliteFile
 from mien.registry.folder import load_model
 from mien.text.findings import StaleKind
 
@@ -90,7 +90,7 @@ def rows(folder: Path, name: str) -> set[tuple[object, ...]]:
 
 
 def rows_of(kind: DatabaseKind, file: Path) -> set[tuple[object, ...]]:
-    with Database.for_reading(kind, file) as database, database.transaction() as connection:
+    with SqliteFile.for_reading(kind, file) as database, database.transaction() as connection:
         return {
             (table.name, *row) for table in kind.schema.sorted_tables for row in connection.execute(sa.select(table))
         }
@@ -268,9 +268,8 @@ def test_what_the_ledger_holds_is_kept(
 def test_a_writer_brings_it_to_todays_schema(copy: Path, tmp_path: Path, name: str) -> None:
     file, fresh, kind = copy / ".mien" / name, tmp_path / "fresh", DATABASES[name]
     before = rows(copy, name)
-    Database.for_writing(kind, file).close()
-    Database.for_writing(kind, fresh).close()
-    assert kind.version == 1 + len({"catalog": CATALOG_STEPS, "ledger": LEDGER_STEPS}[kind.name])
+    SqliteFile.for_writing(kind, file).close()
+    SqliteFile.for_writing(kind, fresh).close()
     assert shape(file) == shape(fresh)
     assert rows(copy, name) == before and before
     assert sorted(each.name for each in file.parent.glob(f"{name}*")) == [name]
@@ -282,15 +281,18 @@ def test_a_step_that_is_still_to_come_finds_it_as_it_is(copy: Path, name: str) -
     """Schema 1 needs no step today: this is the next one, whichever that will be."""
     file, kind = copy / ".mien" / name, DATABASES[name]
 
-    def step(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("CREATE TABLE later (number)")
-
-    following = replace(kind, steps=(*kind.steps, step))
+    folder = shutil.copytree(kind.migrations, copy / "revisions")
+    last, this = f"{kind.revisions}_{kind.version}", f"{kind.revisions}_{kind.version + 1}"
+    (folder / f"{this}.py").write_text(
+        f"from alembic import op\n\nrevision, down_revision = {this!r}, {last!r}\n\n\n"
+        "def upgrade():\n    op.execute('CREATE TABLE later (number)')\n"
+    )
+    following = replace(kind, version=kind.version + 1, migrations=folder)
     before, data = rows(copy, name), file.read_bytes()
-    with Database.for_reading(following, file) as database, database.transaction() as connection:
+    with SqliteFile.for_reading(following, file) as database, database.transaction() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM later").scalar() == 0
     assert file.read_bytes() == data, "for a reader it is brought up to date in memory"
-    Database.for_writing(following, file).close()
+    SqliteFile.for_writing(following, file).close()
     assert rows_of(following, file) == before
     assert shape(file)["version"] == [(following.version,)]
 

@@ -3,8 +3,9 @@
     python tools/make_fixture_album.py [--to FOLDER]
 
 Five days in the life of an album of sample people, who do not exist. FOLDER.json, beside it, is what this version says
-of that album; tests/test_fixture_albums.py holds later versions to it. N is 1 and one more for each migration step that
-there is. Run this once when a step is appended, before the next is; the albums of earlier versions stay as they are.
+of that album; tests/test_fixture_albums.py holds later versions to it. N is 1 and one more for each revision that
+there is after the first of each database. Run this once when a revision is added, before the next is; the albums of
+earlier versions stay as they are.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from typing import Any
 from PIL import Image
 
 from mien import Album
-from mien.records.database import Database
+from mien.records import opening
 from mien.records.ledger import KIND
 from mien.records.runs import Step
-from mien.records.schema import ACCESS_STEPS, CATALOG_STEPS, LEDGER_STEPS
+from mien.records.schema import ACCESS_VERSION, CATALOG_VERSION, LEDGER_VERSION
 from mien.types import Finding
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "examples/album"
 ALBUMS = ROOT / "tests/albums"
-SCHEMA = 1 + len(CATALOG_STEPS) + len(LEDGER_STEPS) + len(ACCESS_STEPS)
+SCHEMA = CATALOG_VERSION + LEDGER_VERSION + ACCESS_VERSION - 2
 """Of this version, all databases taken together."""
 BASIS = "rendered people, who do not exist"
 SIDE = 256
@@ -163,7 +164,7 @@ def _take_out_this_machine(folder: Path) -> None:
     """Rewrites what the ledger holds of the machine: where `add` took photos from, and where the loop ran. Those are
     true of a folder that is gone and of nobody else's machine, and the album is published."""
     file, hand = folder / ".mien/catalog-ledger.sqlite", (folder.parent / "hand").as_posix()
-    with Database.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
+    with opening.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
         connection.exec_driver_sql(
             "UPDATE fetches SET location = replace(location, ?, '/photos') WHERE source = 'hand'", (hand,)
         )

@@ -29,13 +29,12 @@ from mien.asking import DECODER, StrPath
 from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Elsewhere, Silent
-from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
 from mien.text.words import listed
-from mien.types import By
+from mien.types import By, Server
 
 if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from mien.stages.compare import Difference
     from mien.stages.compare_encoders import ComparedEncoders
     from mien.stages.confirm import Confirmed
+    from mien.stages.copy_catalog import CopiedCatalog
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
     from mien.stages.find import Found
@@ -527,8 +527,7 @@ class Album:
 
         with self._reading() as album:
             one, other = (versions.load(self._layout.models, version) for version in (before, after))
-            has_catalog = is_there(self._layout.catalog_file)
-            return difference(one, other, compare(album, one, other) if has_catalog else None)
+            return difference(one, other, compare(album, one, other) if album.has_catalog else None)
 
     def promote(self, version: str) -> str:
         """Puts a version into use, whatever it is worth: the version that is in use then. That is another where this
@@ -715,13 +714,46 @@ class Album:
     def revoke_key(self, name: str) -> Key:
         """Has the key of this name be refused from now on, also by a server that runs. Raises UsageError where no key
         has it."""
-        with self.access(writes=is_there(self._layout.access_file)) as access:  # where there is none, none is made
+        with self.access(writes=self._has_access) as access:  # where there is none, none is made
             return access.keys.revoke(name, self._clock())
+
+    @property
+    def _has_access(self) -> bool:
+        from mien.records.access import KIND
+        from mien.records.opening import is_there
+
+        return is_there(KIND, self._layout.access_at)
 
     def access(self, writes: bool = True) -> Access:
         """What is known of who may ask a server, and of what it was asked to do, for whoever closes it: a server has it
         open as long as it runs. The album's lock is not needed."""
         return open_album.open_access(self._layout, self._progress, writes)
+
+    # Where it is kept
+
+    @property
+    def catalog(self) -> Path | Server:
+        """Where what is known of the album lies: a file, or a database on a server."""
+        return self._layout.server or self._layout.catalog_file
+
+    def copy_catalog(self, to: StrPath, use: bool = False) -> CopiedCatalog:
+        """Copies catalog, ledger and keys to a place where there are none, and compares every row: to a PostgreSQL
+        server ("postgresql://USER@HOST/DATABASE"), or into a file. With `use`, mien.toml names it then; the next
+        `Album` uses it. What is there stays as it was. Raises UsageError for a place that cannot be one, AlbumError
+        where there is a catalog already, StorageError and BusyError."""
+        from mien.settings import place_of_catalog
+        from mien.stages.copy_catalog import copy_catalog
+
+        try:
+            place = place_of_catalog(os.fspath(to))
+        except ValueError as error:
+            raise UsageError("The place", "cannot be one of a catalog", f"{str(error).capitalize()}.") from error
+        wanted = place if isinstance(place, Server) else Path(to).absolute()
+        layout, progress = self._layout, self._progress
+        with open_album.for_writing(
+            layout, self._settings, self._tools, "catalog copy", self._clock, progress
+        ) as album:
+            return copy_catalog(album, wanted, use)
 
     def encoders(self) -> tuple[ListedEncoder, ...]:
         """Which encoders there are, and which of them this album uses."""

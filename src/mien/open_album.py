@@ -95,13 +95,14 @@ class OpenAlbum:
         """What cannot be made again. Raises StorageError, AlbumError (also where it is another album's), BusyError."""
         from mien.records.ledger import Ledger
 
-        file = self.layout.ledger_file
-        _require_not_emptied(file, self.layout.catalog_file)
-        ledger = self._opened.enter_context(Ledger.for_writing(file) if self.writes else Ledger.for_reading(file))
-        if not is_inside(file, self.folder):
+        place = self.layout.ledger_at
+        if isinstance(place, Path):
+            _require_not_emptied(place, self.layout.catalog_file)
+        ledger = self._opened.enter_context(Ledger.for_writing(place) if self.writes else Ledger.for_reading(place))
+        if not (isinstance(place, Path) and is_inside(place, self.folder)):
             self._claim(ledger)
         if rows := ledger.damage_found:
-            figures: dict[str, Figure] = {"rows": rows, "of": of_records(ledger.damaged()), "file": str(file)}
+            figures: dict[str, Figure] = {"rows": rows, "of": of_records(ledger.damaged()), "file": str(place)}
             self.progress.note(Finding(MemoryKind.LEDGER, figures=figures).line)
         return ledger
 
@@ -112,6 +113,13 @@ class OpenAlbum:
         if owner == self.folder:
             return
         if owner and _still_uses(owner, self.layout):
+            if self.layout.server:
+                raise AlbumError(
+                    str(self.layout.server),
+                    f"is the catalog of another album, {owner}",
+                    f"Each album needs a database of its own: make one by `createdb`, and name it as catalog in "
+                    f"{self.layout.settings_file}.",
+                )
             raise AlbumError(
                 str(self.layout.catalog_file),
                 f"is the catalog of another album, {owner}",
@@ -127,13 +135,18 @@ class OpenAlbum:
         """What can be seen again in the photos. Raises as `ledger` does."""
         from mien.records.catalog import Catalog
 
-        file, people = self.layout.catalog_file, self.ledger.people
+        place, people = self.layout.catalog_at, self.ledger.people
         catalog = self._opened.enter_context(
-            Catalog.for_writing(file, people) if self.writes else Catalog.for_reading(file, people)
+            Catalog.for_writing(place, people) if self.writes else Catalog.for_reading(place, people)
         )
         if rows := catalog.damage_found:
             self.progress.note(MemoryKind.CATALOG.say({"rows": rows}))
         return catalog
+
+    @property
+    def has_catalog(self) -> bool:
+        """Whether there is a catalog. Raises StorageError if nobody can tell."""
+        return _has_catalog(self.layout)
 
     @property
     def folder(self) -> Path:
@@ -207,7 +220,7 @@ class OpenAlbum:
 
     def _is_emptied(self) -> bool:
         """Whether nothing lies in training-images, and photos did of people whose removal is not under way."""
-        if not is_empty(self.layout) or not is_there(self.layout.catalog_file):
+        if not is_empty(self.layout) or not self.has_catalog:
             return False
         leaving = {removal.name for removal in self.ledger.removals.people() if removal.pending}
         return not self.catalog.files.people(TRAINING) <= leaving
@@ -443,12 +456,21 @@ def _require_not_emptied(ledger: Path, catalog: Path) -> None:
             )
 
 
+def _has_catalog(layout: Layout) -> bool:
+    from mien.records.catalog import KIND
+    from mien.records.opening import is_there
+
+    return is_there(KIND, layout.catalog_at)
+
+
 def _still_uses(folder: Path, layout: Layout) -> bool:
     """Whether there is an album in `folder`, other than that of this layout, whose catalog is the same."""
     try:
         if not is_album(folder) or folder.samefile(layout.folder):
             return False
         theirs, _ = read_settings(folder, {})
+        if layout.server or theirs.server:
+            return bool(layout.server and theirs.server and theirs.server.is_same_as(layout.server))
         return theirs.catalog_file.resolve() == layout.catalog_file.resolve()
     except (MienError, OSError):
         return True  # for all that can be seen
@@ -469,7 +491,12 @@ def for_writing(
 
     was_killed = leftovers.was_killed(layout)
     with lock(layout, command), ExitStack() as opened:
-        check_local(layout.catalog_file)
+        if layout.server:
+            from mien.records.postgres import album_held
+
+            layout = replace(layout, lease=opened.enter_context(album_held(layout.server, str(layout.folder), command)))
+        else:
+            check_local(layout.catalog_file)
         make_folder(layout.catalog_file.parent)
         private.mend(layout)
         leftovers.sweep(layout, thorough=was_killed)
@@ -494,8 +521,8 @@ def open_access(layout: Layout, progress: Progress, writes: bool) -> Access:
     from mien.storage.disks import check_local
     from mien.storage.files import PRIVATE_FILE, make_folder, storage_error
 
-    file = layout.access_file
-    if writes:
+    file = layout.access_at
+    if writes and isinstance(file, Path):
         check_local(layout.catalog_file)
         make_folder(file.parent)
         try:

@@ -22,7 +22,7 @@ from mien.errors import AlbumError, MienError, UsageError
 from mien.text.buckets import require_bucket
 from mien.text.names import FILE_NAME, nfc, quoted_name
 from mien.text.words import listed
-from mien.types import EncoderChoice
+from mien.types import EncoderChoice, Server
 
 ENVIRONMENT_PREFIX = "MIEN_"
 _LARGEST_BYTES = 1 << 20
@@ -39,6 +39,16 @@ def _names_once(value: object) -> object:
     for name in value if isinstance(value, dict) else ():
         if (other := first.setdefault(nfc(name), name)) != name:
             raise ValueError(f"{quoted_name(other)} and {quoted_name(name)} are one name")
+    return value
+
+
+def place_of_catalog(value: object) -> object:
+    """A URL as the database of a server, and all else as it is. Raises ValueError for a URL of something else."""
+    if isinstance(value, str) and "://" in value:
+        scheme = value.partition("://")[0].lower()
+        if scheme not in Server.SCHEMES:
+            raise ValueError("it must be the path of a file, or postgresql://USER@HOST/DATABASE")
+        return Server.of(value)
     return value
 
 
@@ -230,9 +240,10 @@ class Settings(BaseModel):
         description='The bucket in which the photos lie, if not in training-images: "s3://bucket/folder"; see '
         "docs/photos-in-a-bucket.md.",
     )
-    catalog: Path | None = Field(
+    catalog: Annotated[Path | Server | None, BeforeValidator(place_of_catalog)] = Field(
         default=None,
-        description="Where the catalog lies, if not in the album: needed on a network drive. Each album needs its own.",
+        description="Where the catalog lies, if not in the album: another file, as is needed on a network drive, or "
+        "postgresql://USER@HOST/DATABASE, see docs/catalog-on-postgresql.md. Each album needs its own.",
     )
 
     contact: str = Field(
@@ -295,8 +306,8 @@ class Settings(BaseModel):
 
     @field_validator("catalog")
     @classmethod
-    def _a_file(cls, value: Path | None) -> Path | None:
-        if value is not None and value.name in ("", ".."):
+    def _a_file(cls, value: Path | Server | None) -> Path | Server | None:
+        if isinstance(value, Path) and value.name in ("", ".."):
             raise ValueError("it must be the path of a file")
         return value
 
@@ -495,6 +506,8 @@ def _nearest(key: str, cutoff: float) -> str | None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, str) and "://" in value:  # which may hold a password
+        value = f"{value.partition('://')[0]}://..."
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

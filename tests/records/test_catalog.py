@@ -44,6 +44,7 @@ with Ledger.for_writing(Path(sys.argv[1])) as ledger, Catalog.for_writing(Path(s
 """
 
 
+@pytest.mark.of_files
 def test_a_kill_while_recording_loses_nothing_finished(text_album: TextAlbum) -> None:
     fill(text_album, 50)
     text_album.close()
@@ -72,17 +73,18 @@ def test_one_reads_while_another_writes(text_album: TextAlbum) -> None:
     layout = text_album.layout
     with (
         text_album.catalog._database.transaction(write=True),
-        Ledger.for_reading(layout.ledger_file) as ledger,
-        Catalog.for_reading(layout.catalog_file, ledger.people) as reader,
+        Ledger.for_reading(layout.ledger_at) as ledger,
+        Catalog.for_reading(layout.catalog_at, ledger.people) as reader,
     ):
         assert reader.files.people(TRAINING) == {"ann"}
 
 
 def test_two_writers_at_once_are_told(text_album: TextAlbum, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.records.database.BUSY_SECONDS", 0)
+    for kind in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"mien.records.{kind}.BUSY_SECONDS", 0.05)
     fill(text_album, 1)
     with (
-        Catalog.for_writing(text_album.layout.catalog_file, text_album.ledger.people) as other,
+        Catalog.for_writing(text_album.layout.catalog_at, text_album.ledger.people) as other,
         text_album.catalog._database.transaction(write=True),
         pytest.raises(BusyError),
     ):
@@ -90,6 +92,7 @@ def test_two_writers_at_once_are_told(text_album: TextAlbum, monkeypatch: pytest
     text_album.record("0")
 
 
+@pytest.mark.of_files
 def test_a_full_disk_loses_nothing_and_says_so(text_album: TextAlbum) -> None:
     fill(text_album, 50)
     text_album.record("0")
@@ -107,19 +110,21 @@ def test_a_full_disk_loses_nothing_and_says_so(text_album: TextAlbum) -> None:
 def test_a_catalog_that_is_open_for_reading_cannot_be_written(text_album: TextAlbum) -> None:
     fill(text_album, 1)
     with (
-        Catalog.for_reading(text_album.layout.catalog_file, text_album.ledger.people) as catalog,
+        Catalog.for_reading(text_album.layout.catalog_at, text_album.ledger.people) as catalog,
         pytest.raises(StorageError, match="cannot be written"),
     ):
         catalog.faces.record(text_album.seen("0"), ENCODER)
     assert text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)
 
 
+@pytest.mark.of_files
 @pytest.mark.parametrize("where", ["no folder/c.sqlite", "."])
 def test_a_catalog_that_cannot_be_opened_says_so(text_album: TextAlbum, tmp_path: Path, where: str) -> None:
     with pytest.raises(StorageError, match="cannot be opened"):
         Catalog.for_writing(tmp_path / where, text_album.ledger.people)
 
 
+@pytest.mark.of_files
 def test_a_file_that_is_no_database_is_refused_and_left_alone(text_album: TextAlbum, tmp_path: Path) -> None:
     file = tmp_path / "c.sqlite"
     file.write_bytes(b"my diary\n" * 1000)
@@ -129,6 +134,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(text_album: TextAl
     assert file.read_bytes() == b"my diary\n" * 1000
 
 
+@pytest.mark.of_files
 def test_a_damaged_catalog_is_refused_with_the_way_out(text_album: TextAlbum) -> None:
     fill(text_album, 50)
     for i in range(50):
@@ -151,6 +157,7 @@ def test_a_damaged_catalog_is_refused_with_the_way_out(text_album: TextAlbum) ->
     assert text_album.sync().new == 50
 
 
+@pytest.mark.of_files
 def test_the_database_of_another_program_is_not_touched(text_album: TextAlbum, tmp_path: Path) -> None:
     file = tmp_path / "c.sqlite"
     with closing(sqlite3.connect(file)) as database, database:
@@ -162,6 +169,7 @@ def test_the_database_of_another_program_is_not_touched(text_album: TextAlbum, t
     assert file.read_bytes() == before
 
 
+@pytest.mark.of_files
 def test_a_newer_catalog_is_refused(text_album: TextAlbum) -> None:
     text_album.catalog._database._connection.exec_driver_sql(f"PRAGMA user_version = {KIND.version + 1}")
     for opened in (Catalog.for_writing, Catalog.for_reading):
@@ -169,6 +177,7 @@ def test_a_newer_catalog_is_refused(text_album: TextAlbum) -> None:
             opened(text_album.layout.catalog_file, text_album.ledger.people)
 
 
+@pytest.mark.of_files
 def test_no_path_of_the_machine_is_kept(text_album: TextAlbum) -> None:
     fill(text_album, 1)
     text_album.record("0")
@@ -181,6 +190,7 @@ def test_no_path_of_the_machine_is_kept(text_album: TextAlbum) -> None:
         assert str(text_album.layout.folder).encode() not in file.read_bytes()
 
 
+@pytest.mark.of_files
 def test_names_stand_in_paths_alone(text_album: TextAlbum) -> None:
     """Who a file is of is said by an id of the ledger."""
     text_album.put(f"{TRAINING}/Ada Lovelace/1.jpg", "one")
@@ -202,6 +212,7 @@ def test_names_stand_in_paths_alone(text_album: TextAlbum) -> None:
     assert named == {("files", "path"), ("chosen", "path"), ("chips", "path"), ("chips", "key")}
 
 
+@pytest.mark.of_files
 def test_who_the_people_are_survives_the_catalog(text_album: TextAlbum) -> None:
     text_album.put(f"{TRAINING}/ann/1.jpg", "one")
     text_album.until = {"ann": date(2030, 1, 1)}

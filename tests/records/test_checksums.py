@@ -17,9 +17,9 @@ from mien.errors import AlbumError
 from mien.records import catalog, checksums, ledger
 from mien.records.catalog import Catalog
 from mien.records.corrections import Step
-from mien.records.database import Database
 from mien.records.history import FailedFetch, Fetch, SourceRun
 from mien.records.ledger import Ledger
+from mien.records.sqlite import SqliteFile
 from mien.storage.layout import TRAINING
 from mien.text.fetching import FetchFault
 from mien.text.findings import FindingKind
@@ -27,6 +27,8 @@ from mien.types import By, Finding
 
 if TYPE_CHECKING:
     from conftest import Painted, TextAlbum
+
+pytestmark = pytest.mark.of_files
 
 ENCODER, RULE = "resnet-v1-fp32", "the leftmost"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -148,7 +150,7 @@ def test_what_mien_writes_by_whatever_way_has_its_checksum(filled: TextAlbum) ->
     filled.close()
     for kind, file in ((catalog.KIND, filled.layout.catalog_file), (ledger.KIND, filled.layout.ledger_file)):
         file.with_suffix(".seal").unlink()
-        with Database.for_reading(kind, file) as database:
+        with SqliteFile.for_reading(kind, file) as database:
             assert database.damaged == {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from mien.records import events
 from mien.records.ledger import Ledger
+from mien.storage.layout import Place
 from mien.types import By
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -18,12 +19,12 @@ DESK = By("desk", "r-1")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
+def file(place_of: Callable[[str], Place]) -> Place:
+    return place_of("ledger")
 
 
 @pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
+def ledger(file: Place) -> Iterator[Ledger]:
     with Ledger.for_writing(file) as ledger:
         ledger.people.enter(["Ada", "Zephyrine"], "personal", NOON)
         yield ledger
@@ -78,6 +79,7 @@ def test_there_are_not_more_than_may_be(ledger: Ledger, monkeypatch: pytest.Monk
     assert [one.verb for one in ledger.events.last()] == ["train", "align"]
 
 
+@pytest.mark.of_files
 def test_of_whoever_is_forgotten_it_is_known_that_something_was_done(ledger: Ledger, file: Path) -> None:
     ledger.events.end(ledger.events.begin(DESK, "add", "Zephyrine", NOON), "Zephyrine", NOON, "done", None)
     event = ledger.events.begin(DESK, "remove", "Zephyrine", NOON)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,8 +92,8 @@ def test_a_face_comes_back_as_it_was(text_album: TextAlbum) -> None:
     text_album.reopen()
     found = text_album.catalog.faces.faces_of("ann", ENCODER)
     assert found.paths == (f"{TRAINING}/ann/1.jpg",)
-    with closing(sqlite3.connect(text_album.layout.catalog_file)) as connection:
-        assert connection.execute("SELECT width, height FROM photos").fetchall() == [(640, 480)]
+    with text_album.catalog._database.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT width, height FROM photos").all() == [(640, 480)]
     np.testing.assert_array_equal(found.photo, [0, 0])
     np.testing.assert_array_equal(found.boxes, np.array([[0, 1, 20, 30], [10.5, 1, 20, 30]], np.float32))
     np.testing.assert_array_equal(found.embeddings, [text_album.vector("one", n) for n in (0, 1)])
@@ -223,11 +221,9 @@ def test_a_fault_of_a_time_that_is_still_to_come_is_not_believed(text_album: Tex
     put(text_album, "ann/1.jpg:one")
     text_album.catalog.faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
     assert not text_album.catalog.faces.unseen([TRAINING], ENCODER, DECODER)
-    text_album.close()
-    with closing(sqlite3.connect(text_album.layout.catalog_file)) as connection, connection:
-        connection.execute("UPDATE sightings SET seen_at = '2999-01-01T00:00:00+00:00'")
-    text_album.open()
     faces = text_album.catalog.faces
+    with text_album.catalog._database.transaction(write=True) as connection:
+        connection.exec_driver_sql("UPDATE sightings SET seen_at = '2999-01-01T00:00:00+00:00'")
     assert faces.unseen([TRAINING], ENCODER, DECODER)
     faces.record_fault(text_album.sha("one"), ENCODER, CUT, DECODER)
     assert not faces.unseen([TRAINING], ENCODER, DECODER)
@@ -549,6 +545,7 @@ def test_photos_that_look_alike(text_album: TextAlbum) -> None:
     assert faces.lookalikes(text_album.seen("flat", phash=hashes["flat"]).photo) == ()
 
 
+@pytest.mark.of_files
 def test_what_is_no_row_of_numbers_is_refused_by_the_file(text_album: TextAlbum) -> None:
     put(text_album, "ann/1.jpg:one")
     text_album.record("one")

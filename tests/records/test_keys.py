@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from mien.errors import UsageError
 from mien.records.access import Access
 from mien.records.keys import Key
+from mien.storage.layout import Place
 from mien.text.access import KeyKind, Scope
 
 NOON = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)
@@ -21,12 +22,12 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "access.sqlite"
+def file(place_of: Callable[[str], Place]) -> Place:
+    return place_of("access")
 
 
 @pytest.fixture
-def access(file: Path) -> Iterator[Access]:
+def access(file: Place) -> Iterator[Access]:
     with Access.for_writing(file) as access:
         yield access
 
@@ -53,6 +54,7 @@ def test_a_key_has_256_random_bits_and_is_known_when_it_is_seen(access: Access) 
     assert secret != add(access, "other")
 
 
+@pytest.mark.of_files
 def test_only_the_hash_of_a_key_is_kept(access: Access, file: Path, tmp_path: Path) -> None:
     secret = add(access)
     access.keys.find(secret, NOON)
@@ -140,6 +142,7 @@ def test_who_revokes_an_unknown_name_is_told_which_was_meant(access: Access) -> 
         access.keys.revoke("frontdesk", NOON)
 
 
+@pytest.mark.of_files
 def test_a_use_is_remembered_to_the_minute_and_written_once_in_it(access: Access, file: Path) -> None:
     add(access)
     with closing(sqlite3.connect(file)) as elsewhere:
@@ -158,6 +161,7 @@ def test_a_use_is_remembered_to_the_minute_and_written_once_in_it(access: Access
     assert key.last_used == datetime(2026, 11, 26, 12, 1, tzinfo=UTC)
 
 
+@pytest.mark.of_files
 def test_a_use_that_cannot_be_written_is_no_error(access: Access, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(access)
     with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mien.records.database import Database
 from mien.records.history import HAND, FailedFetch, Fetch
 from mien.records.ledger import KIND, Ledger
+from mien.records.sqlite import SqliteFile
+from mien.storage.layout import Place
 from mien.text.fetching import FetchFault
 from mien.text.findings import FindingKind, StepKind
 from mien.types import Finding
@@ -43,21 +44,22 @@ FETCH = Fetch(
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
+def file(place_of: Callable[[str], Place]) -> Place:
+    return place_of("ledger")
 
 
 @pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
+def ledger(file: Place) -> Iterator[Ledger]:
     with Ledger.for_writing(file) as ledger:
         yield ledger
 
 
+@pytest.mark.of_files
 def test_rows_of_an_older_ledger_may_be_one_person(file: Path) -> None:
     with Ledger.for_writing(file) as ledger:
         first, other = ledger.people.enter(["Ulf Lovelace", "Zoë"], "personal", NOON).values()
         ledger.history.record([replace(FETCH, person="Zoë")])
-    with Database.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
+    with SqliteFile.for_writing(KIND, file) as database, database.transaction(write=True) as connection:
         connection.exec_driver_sql(  # as the first version wrote it
             "UPDATE people SET name = ?, since = ? WHERE id = ?", ("Ulf\u200b Lovelace", "2027", other)
         )
@@ -111,6 +113,7 @@ def spellings(name: str) -> list[bytes]:
 # Who they are
 
 
+@pytest.mark.of_files
 def test_whoever_is_new_gets_an_id_that_says_nothing(ledger: Ledger, file: Path) -> None:
     ids = ledger.people.enter(["Ann", "Ann Lee", "Ann"], "consent", NOON, {"Ann": date(2027, 1, 31)})
     assert len(set(ids.values())) == 2 and all(len(one) == 16 for one in ids.values())
@@ -184,6 +187,7 @@ def test_the_ids_of_a_reader_are_those_of_the_writer(ledger: Ledger, file: Path)
 # Privacy
 
 
+@pytest.mark.of_files
 def test_names_stand_in_one_table_and_in_paths_of_rows_with_an_id(ledger: Ledger, file: Path) -> None:
     fill(ledger)
     named = {
@@ -205,6 +209,7 @@ def test_names_stand_in_one_table_and_in_paths_of_rows_with_an_id(ledger: Ledger
     assert owned["fetches"] == owned["failures"] == {ledger.people.id_of(name) for name in PEOPLE}
 
 
+@pytest.mark.of_files
 @pytest.mark.parametrize("person", PEOPLE)
 def test_whoever_is_forgotten_leaves_no_trace_and_takes_nobody_along(ledger: Ledger, file: Path, person: str) -> None:
     run = fill(ledger)

@@ -209,6 +209,7 @@ def test_a_file_is_hashed_when_a_later_change_would_have_another_time(
     assert slept[-1] == 1.5
 
 
+@pytest.mark.of_files
 def test_a_deleted_photo_drops_out_with_all_that_was_seen_in_it(text_album: TextAlbum) -> None:
     for path, content in (("ann/1.jpg", "one"), ("ann/2.jpg", "two"), ("bob/1.jpg", "one")):
         text_album.put(f"{TRAINING}/{path}", content)
@@ -559,6 +560,7 @@ def test_dropped_files_are_gone_and_what_was_seen_in_them_goes_with_the_next_syn
 # A ledger that was begun anew
 
 
+@pytest.mark.of_files
 def test_where_the_ledger_was_lost_the_next_sync_says_again_whose_photos_they_are(text_album: TextAlbum) -> None:
     text_album.put(f"{TRAINING}/ann/1.jpg", "one")
     text_album.put(f"{TRAINING}/bob/2.jpg", "two")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
 from mien.records.history import HAND, UNREAD, FailedFetch, Fetch, History, Promotion, SourceRun
 from mien.records.ledger import Ledger
+from mien.storage.layout import Place
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.photos import PhotoFault
 
@@ -43,8 +43,8 @@ FAILED = FailedFetch("club", "https://club.example/x.jpg", "bob", FetchFault.GON
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.for_writing(tmp_path / "ledger.sqlite") as ledger:
+def ledger(place_of: Callable[[str], Place]) -> Iterator[Ledger]:
+    with Ledger.for_writing(place_of("ledger")) as ledger:
         ledger.people.enter(["Zoë", "bob"], "personal", NOON)
         yield ledger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,18 +13,19 @@ import pytest
 
 from mien.records.ledger import Ledger
 from mien.records.removals import common_form
+from mien.storage.layout import Place
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PEOPLE = ("Ada", "Ann Lee", "José", "李小龙", "कमल")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
+def file(place_of: Callable[[str], Place]) -> Place:
+    return place_of("ledger")
 
 
 @pytest.fixture
-def ledger(file: Path) -> Iterator[Ledger]:
+def ledger(file: Place) -> Iterator[Ledger]:
     with Ledger.for_writing(file) as ledger:
         ledger.people.enter(PEOPLE, "personal", NOON)
         yield ledger
@@ -109,6 +110,7 @@ def test_who_is_removed_again_was_removed_then(ledger: Ledger) -> None:
     assert [(one.at - NOON, one.pending) for one in ledger.removals.people()] == [(timedelta(days=1), "deleted")]
 
 
+@pytest.mark.of_files
 def test_who_was_forgotten_is_still_known_and_their_name_is_not_there(ledger: Ledger, file: Path) -> None:
     remove(ledger, "Ann Lee")
     ledger.removals.begin("José", NOON, "everywhere")
@@ -141,6 +143,7 @@ def test_nobody_is_removed_who_has_no_id(ledger: Ledger) -> None:
         ledger.removals.begin("Zoë", NOON, "aside")
 
 
+@pytest.mark.of_files
 def test_the_first_schema_gets_the_tables_and_no_rows(file: Path) -> None:
     Ledger.for_writing(file).close()
     with closing(sqlite3.connect(file)) as database:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from mien.records import access as records
 from mien.records import replies
 from mien.records.access import Access
 from mien.records.replies import MOST_BYTES, Reply, fingerprint
+from mien.storage.layout import Place
 from mien.text.access import KeyKind, RepeatKind, Scope
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -26,12 +27,12 @@ DONE = Reply(201, "application/json", b'{"person": "Ada"}')
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "access.sqlite"
+def file(place_of: Callable[[str], Place]) -> Place:
+    return place_of("access")
 
 
 @pytest.fixture
-def access(file: Path) -> Iterator[Access]:
+def access(file: Place) -> Iterator[Access]:
     with Access.for_writing(file) as access:
         yield access
 
@@ -98,6 +99,7 @@ def killed_after_begin(file: Path) -> None:
     assert done.returncode not in (0, 1)
 
 
+@pytest.mark.of_files
 def test_after_a_kill_nobody_can_say_how_far_it_came(file: Path) -> None:
     killed_after_begin(file)
     assert list(file.parent.glob("*.held"))
@@ -171,16 +173,18 @@ def test_when_somebody_is_forgotten_no_reply_has_a_name_and_what_is_done_is_not_
     access.replies.finish("desk", "r3", DONE)
     assert begin(access, "r3") == DONE, "later replies are kept as before"
     digest = fingerprint("POST /people/Zephyrine").encode()
-    for each in file.parent.iterdir():
+    for each in file.parent.iterdir() if isinstance(file, Path) else ():
         data = each.read_bytes()
         assert b"Zephyrine" not in data and digest not in data, each.name
 
 
+@pytest.mark.of_files
 def test_to_forget_where_there_is_no_file_makes_none(file: Path) -> None:
     records.forget(file)
     assert not file.exists()
 
 
+@pytest.mark.of_files
 def test_the_idempotency_key_itself_is_not_kept(access: Access, file: Path) -> None:
     begin(access, "add-zephyrine-1")
     access.close()
@@ -201,12 +205,14 @@ def test_a_fingerprint_is_of_parts_and_not_of_their_letters_in_a_row() -> None:
     assert len({fingerprint("ab", "c"), fingerprint("a", "bc"), fingerprint("abc"), fingerprint(b"a", "bc", "")}) == 4
 
 
+@pytest.mark.of_files
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 def test_the_files_are_for_their_owner_alone(access: Access, file: Path) -> None:
     begin(access)
     assert {each.stat().st_mode & 0o777 for each in file.parent.iterdir()} == {0o600}
 
 
+@pytest.mark.of_files
 def test_a_damaged_row_is_taken_out_and_its_key_is_unknown(file: Path) -> None:
     with Access.for_writing(file) as access:
         secret, other = (access.keys.add(name, Scope.CLASSIFY, None, NOON) for name in ("desk", "night"))

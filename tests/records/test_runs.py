@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from mien.records.ledger import Ledger
 from mien.records.runs import Runs
+from mien.storage.layout import Place
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.findings import ErrorKind, FindingKind, StepKind
 from mien.text.kinds import Kind
@@ -31,8 +31,8 @@ KEPT_OUT = Finding(StepKind.KEPT_OUT, figures={"version": "2026-11-23-001", "cha
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.for_writing(tmp_path / "ledger.sqlite") as ledger:
+def ledger(place_of: Callable[[str], Place]) -> Iterator[Ledger]:
+    with Ledger.for_writing(place_of("ledger")) as ledger:
         ledger.people.enter(["Zoë", "bob"], "personal", NOON)
         yield ledger
 
@@ -63,7 +63,7 @@ def test_a_run_is_told_with_its_steps(runs: Runs) -> None:
     assert runs.run("no such run") is None
 
 
-def test_a_run_that_was_killed_is_gone_on_with(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_is_gone_on_with(ledger: Ledger, place_of: Callable[[str], Place]) -> None:
     runs = ledger.runs
     assert runs.unfinished("daily") is None
     runs.begin("other", DAY, NOON)
@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_is_gone_on_with(ledger: Ledger, tmp_path: Path) -
     runs.finish_step(run.id, "collect", NOON, "done", {"photos": 3}, [MERGED])
     runs.begin_step(run.id, "align", NOON)
     ledger.close()
-    with Ledger.for_writing(tmp_path / "ledger.sqlite") as opened:
+    with Ledger.for_writing(place_of("ledger")) as opened:
         again = opened.runs
         found = again.unfinished("daily")
         assert found and found.id == run.id
@@ -118,7 +118,7 @@ def test_a_run_that_was_never_begun_is_a_bug(runs: Runs) -> None:
 # What was found
 
 
-def test_findings_come_back_as_they_were_and_in_their_order(ledger: Ledger, tmp_path: Path) -> None:
+def test_findings_come_back_as_they_were_and_in_their_order(ledger: Ledger, place_of: Callable[[str], Place]) -> None:
     run = ledger.runs.begin("daily", DAY, NOON).id
     found = [SUSPECT, MERGED, KEPT_OUT, MERGED]
     for step in ("check", "merge"):
@@ -126,7 +126,7 @@ def test_findings_come_back_as_they_were_and_in_their_order(ledger: Ledger, tmp_
     ledger.runs.finish_step(run, "merge", NOON, "done", {"moved": 2}, found[::-1])
     ledger.runs.finish_step(run, "check", NOON, "done", {"model": None, "sure": True}, found)
     ledger.close()
-    with Ledger.for_reading(tmp_path / "ledger.sqlite") as again:
+    with Ledger.for_reading(place_of("ledger")) as again:
         told = again.runs.run(run)
     assert told and [step.findings for step in told.steps] == [tuple(found), tuple(found[::-1])]
     assert [step.figures for step in told.steps] == [{"model": None, "sure": True}, {"moved": 2}]

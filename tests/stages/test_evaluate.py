@@ -57,7 +57,7 @@ def model(people: tuple[str, ...], threshold: float) -> Model:
     return cast("Model", known)
 
 
-SILENT = cast("OpenAlbum", SimpleNamespace(progress=Silent(), layout=SimpleNamespace(catalog_file=Path("nowhere"))))
+SILENT = cast("OpenAlbum", SimpleNamespace(progress=Silent(), has_catalog=False))
 """All that `evaluate` asks of an album without a catalog."""
 
 

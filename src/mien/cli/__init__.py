@@ -17,7 +17,19 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, collecting, corrections, encoders, finding, keys, learning, models, serving
+from mien.cli import (
+    albums,
+    answers,
+    catalog,
+    collecting,
+    corrections,
+    encoders,
+    finding,
+    keys,
+    learning,
+    models,
+    serving,
+)
 from mien.cli.console import commands_for, of_the_system, tell, tell_error
 from mien.cli.place import NAMED, Place, take_album_anywhere
 from mien.errors import MienError, UsageError
@@ -130,6 +142,7 @@ app.command(name="schedule", short_help="Run daily every day.")(collecting.sched
 app.command(name="runs", short_help="What each daily run did.")(collecting.runs)
 app.add_typer(models.app, name="models", short_help="List, compare and choose models.")
 app.add_typer(encoders.app, name="encoders", short_help="List, add and remove encoders.")
+app.add_typer(catalog.app, name="catalog", short_help="Where the catalog lies; copy it to a server, or back.")
 app.add_typer(keys.app, name="keys", short_help="List, make and revoke keys of the server.")
 app.command(name="serve", short_help="Answer over HTTP: who is in a picture.")(serving.serve)
 app.command(name="show", short_help="Everything that is known of a photo.")(models.show)

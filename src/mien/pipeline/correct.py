@@ -285,7 +285,7 @@ def _take_back(
 def _forget_answers(album: OpenAlbum, correction: Correction) -> None:
     """Has no server repeat an answer that calls somebody by a name that is another now."""
     if correction.verb != "move":
-        access.forget(album.layout.access_file)
+        access.forget(album.layout.access_at)
 
 
 def _is_still(album: OpenAlbum, file: ShelfFile) -> bool:

@@ -174,7 +174,7 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
         versions.drop(models, version)
     remove_unfinished(models)
     asked.forget(album.layout.asked_file)
-    access.forget(album.layout.access_file)
+    access.forget(album.layout.access_at)
     for traceback in entries(album.layout.tracebacks):  # any may name a file of theirs
         remove_file(traceback)
     album.ledger.forget(person)

@@ -1,4 +1,5 @@
-"""The catalog: what mien remembers of an album, so that nothing is computed twice. SQLite through SQLAlchemy Core.
+"""The catalog: what mien remembers of an album, so that nothing is computed twice. SQLAlchemy Core,
+on SQLite or PostgreSQL.
 
 Everything in it can be computed again from the photos: what is found damaged is forgotten, and seen again. Embeddings
 are biometric data, so what is deleted is overwritten. Each method is one transaction, or several that each make sense:
@@ -9,19 +10,19 @@ album's lock; readers need not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import sqlalchemy as sa
 
-from mien.records import checksums
+from mien.records import checksums, opening
 from mien.records.chips import Chips
 from mien.records.database import Database, DatabaseKind
 from mien.records.faces import Faces
 from mien.records.files import Files
 from mien.records.people import People
-from mien.records.schema import CATALOG, CATALOG_STEPS
+from mien.records.schema import CATALOG, CATALOG_VERSION
+from mien.storage.layout import Place
 
 
 def _forget(connection: sa.Connection, found: Mapping[str, int], path: str) -> None:
@@ -56,8 +57,10 @@ KIND: Final = DatabaseKind(
     name="catalog",
     application_id=int.from_bytes(b"mien", "big"),
     schema=CATALOG,
-    steps=CATALOG_STEPS,
+    version=CATALOG_VERSION,
+    revisions="catalog",
     way_out="remove the file and run again: it only holds what can be computed from the photos.",
+    way_out_on_server="drop the schema mien_catalog and run again: it only holds what can be computed from the photos.",
     durable=False,
     heal=_forget,
     sealed=True,
@@ -79,14 +82,14 @@ class Catalog:
         return sum(self._database.damaged.values())
 
     @classmethod
-    def for_writing(cls, path: Path, people: People) -> Self:
-        """Opens the catalog at `path`, or makes it."""
-        return cls(Database.for_writing(KIND, path), people)
+    def for_writing(cls, place: Place, people: People) -> Self:
+        """Opens the catalog at `place`, or makes it."""
+        return cls(opening.for_writing(KIND, place), people)
 
     @classmethod
-    def for_reading(cls, path: Path, people: People) -> Self:
-        """Opens the catalog at `path`, or an empty one that is kept nowhere."""
-        return cls(Database.for_reading(KIND, path), people)
+    def for_reading(cls, place: Place, people: People) -> Self:
+        """Opens the catalog at `place`, or an empty one that is kept nowhere."""
+        return cls(opening.for_reading(KIND, place), people)
 
     def compact(self) -> None:
         """Leaves no copy of what was deleted in the write-ahead log."""

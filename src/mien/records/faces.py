@@ -454,7 +454,8 @@ class Faces:
             found = connection.scalars(query).all()
         for group in in_groups(found, _GROUP):
             with self._catalog.transaction() as connection:
-                rows = connection.scalars(sa.select(faces.c.embedding).where(faces.c.id.in_(group))).all()
+                query = sa.select(faces.c.embedding).where(faces.c.id.in_(group)).order_by(faces.c.id)
+                rows = connection.scalars(query).all()
             yield self._embeddings(b"".join(rows), len(rows))
 
     def _chosen(self, encoder: str, person: str | None) -> sa.Select[str, str]:
@@ -533,12 +534,13 @@ class Faces:
 
     def broken(self, shelves: Collection[Shelf]) -> dict[str, tuple[PhotoFault, Mapping[str, Figure]]]:
         """By path the photos on these shelves that every encoder which tried found unreadable, and why."""
+        seen = sightings.alias()
+        read = sa.exists().where(seen.c.sha256 == files.c.sha256, seen.c.fault.is_(None))
         query = (
-            sa.select(files.c.path, sa.func.max(sightings.c.fault).label("fault"), sightings.c.figures)  # of that one
+            sa.select(files.c.path, sightings.c.fault, sightings.c.figures)
             .join_from(files, sightings, sightings.c.sha256 == files.c.sha256)
-            .where(files.c.shelf.in_(shelves))
-            .group_by(files.c.path)
-            .having(sa.func.count() == sa.func.count(sightings.c.fault))
+            .where(files.c.shelf.in_(shelves), ~read)
+            .order_by(files.c.path, sightings.c.fault, sightings.c.encoder)  # of several faults the last is told
         )
         with self._catalog.transaction() as connection:
             rows = connection.execute(query).all()

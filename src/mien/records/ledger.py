@@ -1,4 +1,5 @@
-"""The ledger: what mien knows of an album that cannot be made again. SQLite through SQLAlchemy Core.
+"""The ledger: what mien knows of an album that cannot be made again. SQLAlchemy Core, on
+SQLite or PostgreSQL.
 
 Who the people are and on what basis, who was removed, where each photo came from, what each run did, which models were
 in use.
@@ -15,7 +16,7 @@ from typing import Final, Self
 import sqlalchemy as sa
 
 from mien.errors import AlbumError
-from mien.records import checksums
+from mien.records import checksums, opening
 from mien.records.corrections import Corrections
 from mien.records.database import Database, DatabaseKind
 from mien.records.events import Events
@@ -23,7 +24,8 @@ from mien.records.history import History
 from mien.records.people import People
 from mien.records.removals import Removals
 from mien.records.runs import Runs
-from mien.records.schema import LEDGER, LEDGER_STEPS, albums, damaged
+from mien.records.schema import LEDGER, LEDGER_VERSION, albums, damaged
+from mien.storage.layout import Place
 from mien.text.words import count
 
 _WAY_OUT: Final = (
@@ -31,6 +33,10 @@ _WAY_OUT: Final = (
     "its place. It holds what cannot be computed again: who the people are, who was removed, where each photo "
     "came from, under which licence, and what each run did. Without it mien begins a new one, and asks the sources "
     "for every photo once more."
+)
+_WAY_OUT_ON_SERVER: Final = (
+    "restore the schema mien_ledger from a backup of the server. It holds what cannot be computed again: who the "
+    "people are, who was removed, where each photo came from."
 )
 
 _INDISPENSABLE: Final = {"people": "who the people are", "removals": "who was removed", "salts": "who was removed"}
@@ -64,8 +70,10 @@ KIND: Final = DatabaseKind(
     name="ledger",
     application_id=int.from_bytes(b"mlgr", "big"),
     schema=LEDGER,
-    steps=LEDGER_STEPS,
+    version=LEDGER_VERSION,
+    revisions="ledger",
     way_out=_WAY_OUT,
+    way_out_on_server=_WAY_OUT_ON_SERVER,
     durable=True,
     heal=_set_aside,
     sealed=True,
@@ -96,14 +104,14 @@ class Ledger:
             return {row.of_table: row.number for row in connection.execute(query)}
 
     @classmethod
-    def for_writing(cls, path: Path) -> Self:
-        """Opens the ledger at `path`, or makes it."""
-        return cls(Database.for_writing(KIND, path))
+    def for_writing(cls, place: Place) -> Self:
+        """Opens the ledger at `place`, or makes it."""
+        return cls(opening.for_writing(KIND, place))
 
     @classmethod
-    def for_reading(cls, path: Path) -> Self:
-        """Opens the ledger at `path`, or an empty one that is kept nowhere."""
-        return cls(Database.for_reading(KIND, path))
+    def for_reading(cls, place: Place) -> Self:
+        """Opens the ledger at `place`, or an empty one that is kept nowhere."""
+        return cls(opening.for_reading(KIND, place))
 
     def album(self) -> Path | None:
         """The folder of the album whose ledger it is; None where nobody said so, or it lies in the album."""

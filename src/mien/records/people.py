@@ -50,7 +50,7 @@ class People:
     def read(self) -> None:
         """Reads them again, as somebody else has written."""
         with self._ledger.transaction() as connection:
-            rows = connection.execute(sa.select(people).order_by(people.c.since)).all()
+            rows = connection.execute(sa.select(people).order_by(people.c.since, people.c.id)).all()
         self._names = {row.id: nfc(row.name) for row in rows}
         self._same_as = {row.id: row.same_as for row in rows if row.same_as}
         self._ids = {self._names[row.id]: row.id for row in reversed(rows)}
@@ -141,7 +141,7 @@ class People:
         for person, called in spelt:
             theirs = removals.c.person == person
             forms = {unicodedata.normalize(form, one) for form in ("NFC", "NFD") for one in (name, called)}
-            naming = sa.or_(*(failures.c.location.contains(one, autoescape=True) for one in sorted(forms)))
+            naming = sa.or_(*(failures.c.location.icontains(one, autoescape=True) for one in sorted(forms)))
             with self._ledger.transaction(write=True) as connection:
                 connection.execute(sa.delete(findings).where(findings.c.people.contains(f'"{person}"')))
                 pages = failures.c.kind == FetchFault.LATER.value  # in whose addresses names may be spelt in any way

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mien.records.database import Database, execute_many
 from mien.records.people import People
-from mien.records.schema import findings, runs, steps
+from mien.records.schema import NTH, findings, runs, steps
 from mien.records.times import text_of, time_of
 from mien.text.findings import kind_of
 from mien.text.words import Figure
@@ -205,7 +205,7 @@ class Runs:
         return Finding(kind_of(row.kind), people, tuple(json.loads(row.photos)), json.loads(row.figures))
 
 
-_newest = sa.text("rowid DESC")
+_newest = NTH.desc()
 """By the order in which they began: clocks are set back."""
 
 

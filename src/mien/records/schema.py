@@ -16,277 +16,222 @@ also where it holds a path, in which the name of a folder is the person's, so th
 rows. No database holds a sentence: what can be said is a kind of `mien.text` and figures. What a server answered may
 hold names, and goes whenever somebody is forgotten.
 
-Beside its columns here each table has one more, a checksum of its row (`mien.records.checksums`).
+Beside its columns here each table of a SQLite file has one more, a checksum of its row (`mien.records.checksums`).
 
-An album of any earlier version of mien opens as well. Whoever changes a table appends a step to `CATALOG_STEPS`,
-`LEDGER_STEPS` or `ACCESS_STEPS`, which brings a file of the version before to the new one, and keeps an album of that
-version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the schema, as the ledger
-keeps them: a kind may get other words, but never another key.
+An album of any earlier version of mien opens as well. Whoever changes a table adds a revision to
+`mien.records.migrations`, which brings a database of the version before to the new one, counts the version here on, and
+keeps an album of that version in tests/albums (`tools/make_fixture_album.py` makes it). Keys of kinds are part of the
+schema, as the ledger keeps them: a kind may get other words, but never another key.
 """
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from typing import Final
 
-from mien.records.database import Migration
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 CATALOG = sa.MetaData()
 LEDGER = sa.MetaData()
 ACCESS = sa.MetaData()
 
 
-def _say_on_what_ground(connection: sa.Connection) -> None:
-    """Of choices that were made person by person nobody knows the ground: the next `align` makes them again."""
-    for column in ("ground TEXT", "centre BLOB", "photos INTEGER"):
-        connection.exec_driver_sql(f"ALTER TABLE choices ADD COLUMN {column}")
-    connection.exec_driver_sql("CREATE INDEX ix_choices_ground ON choices (ground)")
+CATALOG_VERSION: Final = 3
+LEDGER_VERSION: Final = 5
+ACCESS_VERSION: Final = 1
+"""The schemas of the tables below: one more than there are revisions of each in `mien.records.migrations`."""
+
+TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""A text, which is compared byte by byte on every database: a server would compare names as its country does."""
+NUMBER: Final = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+"""A whole number of 64 bits, which SQLite calls INTEGER."""
 
 
-def _know_what_is_sound(connection: sa.Connection) -> None:
-    """3: of files when their contents or names last changed; of photos how many faces were seen in each, by which one
-    that is missing is noticed; of faults what decoder met them and how often; and which photos were being looked at.
-    Each row has a checksum, which `mien.records.database` adds by itself after all steps."""
-    connection.exec_driver_sql("ALTER TABLE files ADD COLUMN ctime_ns INTEGER")
-    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN faces INTEGER")
-    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN decoder TEXT")
-    connection.exec_driver_sql("ALTER TABLE sightings ADD COLUMN times INTEGER")
-    connection.exec_driver_sql(
-        "UPDATE sightings SET faces = (SELECT count(*) FROM faces WHERE faces.sha256 = sightings.sha256 "
-        "AND faces.encoder = sightings.encoder)"
-    )
-    connection.exec_driver_sql(
-        "CREATE TABLE begun (sha256 TEXT NOT NULL, PRIMARY KEY (sha256), "
-        "FOREIGN KEY(sha256) REFERENCES photos (sha256) ON DELETE CASCADE) WITHOUT ROWID"
-    )
+class _Nth(sa.ColumnElement[int]):
+    """In which order the rows of a table without a number came, in a query of that table alone: SQLite numbers them by
+    itself, and on a server such a table has a column for that."""
+
+    inherit_cache = True
+    type = sa.BigInteger()
 
 
-CATALOG_STEPS: tuple[Migration, ...] = (_say_on_what_ground, _know_what_is_sound)
-"""The nth step brings a catalog of schema n to n + 1."""
+@compiles(_Nth)
+def _rowid(element: _Nth, compiler: object, **given: object) -> str:
+    return "rowid"
 
 
-def _remember_who_was_removed(connection: sa.Connection) -> None:
-    """2: who was removed, and which photos were."""
-    connection.exec_driver_sql(
-        "CREATE TABLE removals (key TEXT NOT NULL, photo TEXT NOT NULL, form TEXT NOT NULL, person TEXT, "
-        "at TEXT NOT NULL, pending TEXT, PRIMARY KEY (key, photo), "
-        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE SET NULL) WITHOUT ROWID"
-    )
-    connection.exec_driver_sql("CREATE INDEX ix_removals_person ON removals (person)")
-    connection.exec_driver_sql("CREATE TABLE salts (purpose TEXT NOT NULL, salt TEXT NOT NULL, PRIMARY KEY (purpose))")
+@compiles(_Nth, "postgresql")
+def _nth(element: _Nth, compiler: object, **given: object) -> str:
+    return "nth"
 
 
-def _know_damage_and_album(connection: sa.Connection) -> None:
-    """3: each row has a checksum, likewise; what was found damaged is kept aside; and a ledger that does not lie in its
-    album knows which one it is of."""
-    connection.exec_driver_sql(
-        "CREATE TABLE damaged (id INTEGER NOT NULL, of_table TEXT NOT NULL, row BLOB NOT NULL, PRIMARY KEY (id))"
-    )
-    connection.exec_driver_sql("CREATE TABLE albums (folder TEXT NOT NULL, PRIMARY KEY (folder))")
-
-
-def _remember_corrections(connection: sa.Connection) -> None:
-    """4: which names are other names of somebody; and what `move`, `rename` and `join` did."""
-    same = "ALTER TABLE people ADD COLUMN same_as TEXT REFERENCES people (id) ON DELETE CASCADE"
-    connection.exec_driver_sql(same)
-    connection.exec_driver_sql(
-        "CREATE TABLE corrections (id INTEGER NOT NULL, verb TEXT NOT NULL, at TEXT NOT NULL, person TEXT, "
-        "target TEXT NOT NULL, state TEXT NOT NULL, before TEXT, after TEXT, PRIMARY KEY (id), "
-        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE CASCADE, FOREIGN KEY(target) REFERENCES people (id) "
-        "ON DELETE CASCADE)"
-    )
-    connection.exec_driver_sql(
-        "CREATE TABLE moves (id INTEGER NOT NULL, correction INTEGER NOT NULL, person TEXT NOT NULL, "
-        "target TEXT NOT NULL, sha256 TEXT NOT NULL, was TEXT NOT NULL, now TEXT NOT NULL, PRIMARY KEY (id), "
-        "FOREIGN KEY(correction) REFERENCES corrections (id) ON DELETE CASCADE, FOREIGN KEY(person) REFERENCES people "
-        "(id) ON DELETE CASCADE, FOREIGN KEY(target) REFERENCES people (id) ON DELETE CASCADE)"
-    )
-    for table, column in (("moves", "correction"), ("moves", "sha256")):
-        connection.exec_driver_sql(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
-
-
-def _remember_who_changed_what(connection: sa.Connection) -> None:
-    """5: who asked for each change, and what came of it."""
-    connection.exec_driver_sql(
-        "CREATE TABLE events (id INTEGER NOT NULL, at TEXT NOT NULL, ended TEXT, actor TEXT NOT NULL, "
-        "request TEXT NOT NULL, verb TEXT NOT NULL, person TEXT, outcome TEXT, version TEXT, PRIMARY KEY (id), "
-        "FOREIGN KEY(person) REFERENCES people (id) ON DELETE SET NULL)"
-    )
-    connection.exec_driver_sql("CREATE INDEX ix_events_person ON events (person)")
-
-
-LEDGER_STEPS: tuple[Migration, ...] = (
-    _remember_who_was_removed,
-    _know_damage_and_album,
-    _remember_corrections,
-    _remember_who_changed_what,
-)
-"""The same for ledgers."""
-
-ACCESS_STEPS: tuple[Migration, ...] = ()
-"""The same for what is known of access."""
+NTH: Final = _Nth()
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
 
 people = sa.Table(
     "people",
     LEDGER,
-    sa.Column("id", sa.Text, primary_key=True),  # random
-    sa.Column("name", sa.Text, nullable=False, unique=True),  # NFC
-    sa.Column("basis", sa.Text, nullable=False),
-    sa.Column("until", sa.Text),  # the last day on which they may be recognised, as it was known when they came in
-    sa.Column("since", sa.Text, nullable=False),
+    sa.Column("id", TEXT, primary_key=True),  # random
+    sa.Column("name", TEXT, nullable=False, unique=True),  # NFC
+    sa.Column("basis", TEXT, nullable=False),
+    sa.Column("until", TEXT),  # the last day on which they may be recognised, as it was known when they came in
+    sa.Column("since", TEXT, nullable=False),
     # Whose other name it is, since a `rename` or `join`; null for somebody whose folder is called so.
     sa.Column("same_as", sa.ForeignKey("people.id", ondelete="CASCADE")),
 )
 corrections = sa.Table(
     "corrections",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("verb", sa.Text, nullable=False),  # "move", "rename", "join" or "confirm"
-    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("verb", TEXT, nullable=False),  # "move", "rename", "join" or "confirm"
+    sa.Column("at", TEXT, nullable=False),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE")),  # the other name; null for a move
     sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # how far it has come, "done" in the end
-    sa.Column("before", sa.Text),  # the versions that were in use before and after
-    sa.Column("after", sa.Text),
+    sa.Column("state", TEXT, nullable=False),  # how far it has come, "done" in the end
+    sa.Column("before", TEXT),  # the versions that were in use before and after
+    sa.Column("after", TEXT),
 )
 moves = sa.Table(
     "moves",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they are done
+    sa.Column("id", NUMBER, primary_key=True),  # in the order in which they are done
     sa.Column("correction", sa.ForeignKey("corrections.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
     sa.Column("target", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("sha256", sa.Text, nullable=False, index=True),  # "" for a folder, and for what is no photo
-    sa.Column("was", sa.Text, nullable=False),  # relative to the album; "" once it is too late to undo it
-    sa.Column("now", sa.Text, nullable=False),
+    sa.Column("sha256", TEXT, nullable=False, index=True),  # "" for a folder, and for what is no photo
+    sa.Column("was", TEXT, nullable=False),  # relative to the album; "" once it is too late to undo it
+    sa.Column("now", TEXT, nullable=False),
 )
 fetches = sa.Table(
     "fetches",
     LEDGER,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("location", sa.Text, primary_key=True),
-    sa.Column("sha256", sa.Text, primary_key=True, index=True),
+    sa.Column("source", TEXT, primary_key=True),
+    sa.Column("location", TEXT, primary_key=True),
+    sa.Column("sha256", TEXT, primary_key=True, index=True),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
     sa.Column("current", sa.Boolean, nullable=False),
-    sa.Column("phash", sa.Text, nullable=False),
-    sa.Column("bytes", sa.Integer, nullable=False),
-    sa.Column("stamp", sa.Text, nullable=False),
-    *(sa.Column(name, sa.Text, nullable=False) for name in ("licence", "basis", "robots")),
-    sa.Column("fetched_at", sa.Text, nullable=False),
-    sa.Column("checked_at", sa.Text, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("path", sa.Text, nullable=False, index=True),  # relative to the album
-    sa.Column("fault", sa.Text, nullable=False),  # a kind of `mien.text.photos`, "" for none
+    sa.Column("phash", TEXT, nullable=False),
+    sa.Column("bytes", NUMBER, nullable=False),
+    sa.Column("stamp", TEXT, nullable=False),
+    *(sa.Column(name, TEXT, nullable=False) for name in ("licence", "basis", "robots")),
+    sa.Column("fetched_at", TEXT, nullable=False),
+    sa.Column("checked_at", TEXT, nullable=False),
+    sa.Column("outcome", TEXT, nullable=False),
+    sa.Column("path", TEXT, nullable=False, index=True),  # relative to the album
+    sa.Column("fault", TEXT, nullable=False),  # a kind of `mien.text.photos`, "" for none
     sqlite_with_rowid=False,  # here and below: one tree instead of two, as the key is text
 )
 failures = sa.Table(
     "failures",
     LEDGER,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("source", TEXT, primary_key=True),
+    sa.Column("location", TEXT, primary_key=True),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("times", sa.Integer, nullable=False),  # of the kind "later", a page of a listing, its place among these
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("times", NUMBER, nullable=False),  # of the kind "later", a page of a listing, its place among these
     sqlite_with_rowid=False,
 )
 source_runs = sa.Table(
     "source_runs",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("source", sa.Text, nullable=False, index=True),
-    sa.Column("started", sa.Text, nullable=False),
-    sa.Column("ended", sa.Text, nullable=False),
-    *(sa.Column(name, sa.Integer, nullable=False) for name in ("brought", "duplicates", "known", "refused", "failed")),
-    sa.Column("fault", sa.Text),  # a kind of `mien.text.fetching`; null for a source that was read to its end
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("source", TEXT, nullable=False, index=True),
+    sa.Column("started", TEXT, nullable=False),
+    sa.Column("ended", TEXT, nullable=False),
+    *(sa.Column(name, NUMBER, nullable=False) for name in ("brought", "duplicates", "known", "refused", "failed")),
+    sa.Column("fault", TEXT),  # a kind of `mien.text.fetching`; null for a source that was read to its end
 )
 runs = sa.Table(
     "runs",
     LEDGER,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("command", sa.Text, nullable=False),
-    sa.Column("date", sa.Text, nullable=False),
-    sa.Column("started", sa.Text, nullable=False),
-    sa.Column("ended", sa.Text),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("command", TEXT, nullable=False),
+    sa.Column("date", TEXT, nullable=False),
+    sa.Column("started", TEXT, nullable=False),
+    sa.Column("ended", TEXT),
+    sa.Column("state", TEXT, nullable=False),
+    sa.Column("pid", NUMBER, nullable=False),
+    sa.Column("host", TEXT, nullable=False),
+)
+sa.event.listen(
+    runs,
+    "after_create",
+    sa.DDL("ALTER TABLE runs ADD COLUMN nth BIGINT GENERATED ALWAYS AS IDENTITY").execute_if(dialect="postgresql"),
 )
 steps = sa.Table(
     "steps",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", NUMBER, primary_key=True),
     sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("started", sa.Text, nullable=False),
-    sa.Column("ended", sa.Text),
-    sa.Column("outcome", sa.Text),
-    sa.Column("figures", sa.Text, nullable=False),  # JSON: numbers and names of versions
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("started", TEXT, nullable=False),
+    sa.Column("ended", TEXT),
+    sa.Column("outcome", TEXT),
+    sa.Column("figures", TEXT, nullable=False),  # JSON: numbers and names of versions
     sa.UniqueConstraint("run", "name"),
 )
 findings = sa.Table(
     "findings",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they are told
+    sa.Column("id", NUMBER, primary_key=True),  # in the order in which they are told
     sa.Column("step", sa.ForeignKey("steps.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("people", sa.Text, nullable=False),  # JSON: ids, the person it is about first
-    sa.Column("photos", sa.Text, nullable=False),  # JSON: paths relative to the album, of these people
-    sa.Column("figures", sa.Text, nullable=False),  # JSON
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("people", TEXT, nullable=False),  # JSON: ids, the person it is about first
+    sa.Column("photos", TEXT, nullable=False),  # JSON: paths relative to the album, of these people
+    sa.Column("figures", TEXT, nullable=False),  # JSON
 )
 promotions = sa.Table(
     "promotions",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("version", sa.Text, nullable=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("how", sa.Text, nullable=False),
-    sa.Column("before", sa.Text),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("version", TEXT, nullable=False),
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("how", TEXT, nullable=False),
+    sa.Column("before", TEXT),
 )
 events = sa.Table(
     "events",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they began
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("ended", sa.Text),
-    sa.Column("actor", sa.Text, nullable=False),  # the name of a server's key, "" for the command line
-    sa.Column("request", sa.Text, nullable=False),  # the server's id of the request, "" for none
-    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("id", NUMBER, primary_key=True),  # in the order in which they began
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("ended", TEXT),
+    sa.Column("actor", TEXT, nullable=False),  # the name of a server's key, "" for the command line
+    sa.Column("request", TEXT, nullable=False),  # the server's id of the request, "" for none
+    sa.Column("verb", TEXT, nullable=False),
     sa.Column("person", sa.ForeignKey("people.id", ondelete="SET NULL"), index=True),  # null for none, or forgotten
-    sa.Column("outcome", sa.Text),  # "done", "failed" or "interrupted"; null until it is known
-    sa.Column("version", sa.Text),  # that it put into use
+    sa.Column("outcome", TEXT),  # "done", "failed" or "interrupted"; null until it is known
+    sa.Column("version", TEXT),  # that it put into use
 )
 removals = sa.Table(
     "removals",
     LEDGER,
-    sa.Column("key", sa.Text, primary_key=True),  # a keyed hash of the person's name
-    sa.Column("photo", sa.Text, primary_key=True),  # SHA-256; "" for the person as a whole
-    sa.Column("form", sa.Text, nullable=False),  # a keyed hash of what all spellings of the name have in common
+    sa.Column("key", TEXT, primary_key=True),  # a keyed hash of the person's name
+    sa.Column("photo", TEXT, primary_key=True),  # SHA-256; "" for the person as a whole
+    sa.Column("form", TEXT, nullable=False),  # a keyed hash of what all spellings of the name have in common
     sa.Column("person", sa.ForeignKey("people.id", ondelete="SET NULL"), index=True),  # null once they are forgotten
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("pending", sa.Text),  # how, while it is not finished
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("pending", TEXT),  # how, while it is not finished
     sqlite_with_rowid=False,
 )
 salts = sa.Table(
     "salts",
     LEDGER,
-    sa.Column("purpose", sa.Text, primary_key=True),
-    sa.Column("salt", sa.Text, nullable=False),  # random, of this album alone
+    sa.Column("purpose", TEXT, primary_key=True),
+    sa.Column("salt", TEXT, nullable=False),  # random, of this album alone
 )
 damaged = sa.Table(
     "damaged",
     LEDGER,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("of_table", sa.Text, nullable=False),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("of_table", TEXT, nullable=False),
     sa.Column("row", sa.LargeBinary, nullable=False),  # as it was found, for a human: nothing in it can be believed
 )
 albums = sa.Table(
     "albums",
     LEDGER,
-    sa.Column(
-        "folder", sa.Text, primary_key=True
-    ),  # its bytes as hex; one row, none for a ledger that lies in its album
+    sa.Column("folder", TEXT, primary_key=True),  # its bytes as hex; one row, none for a ledger that lies in its album
 )
 
 # The catalog. `person` is an id of the ledger's `people`.
@@ -294,37 +239,37 @@ albums = sa.Table(
 photos = sa.Table(
     "photos",
     CATALOG,
-    sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Column("bytes", sa.Integer, nullable=False),
-    sa.Column("width", sa.Integer),  # these four are unknown until it was decoded
-    sa.Column("height", sa.Integer),
-    sa.Column("format", sa.Text),
-    sa.Column("phash", sa.Text),
+    sa.Column("sha256", TEXT, primary_key=True),
+    sa.Column("bytes", NUMBER, nullable=False),
+    sa.Column("width", NUMBER),  # these four are unknown until it was decoded
+    sa.Column("height", NUMBER),
+    sa.Column("format", TEXT),
+    sa.Column("phash", TEXT),
     sqlite_with_rowid=False,
 )
 files = sa.Table(
     "files",
     CATALOG,
-    sa.Column("path", sa.Text, primary_key=True),  # relative to the album, forward slashes, as on disk
-    sa.Column("shelf", sa.Text, nullable=False, index=True),  # the first part of the path
-    sa.Column("person", sa.Text, nullable=False, index=True),
+    sa.Column("path", TEXT, primary_key=True),  # relative to the album, forward slashes, as on disk
+    sa.Column("shelf", TEXT, nullable=False, index=True),  # the first part of the path
+    sa.Column("person", TEXT, nullable=False, index=True),
     sa.Column("sha256", sa.ForeignKey("photos.sha256"), nullable=False, index=True),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("mtime_ns", sa.Integer, nullable=False),  # this and the next as far as 64 bits hold it
-    sa.Column("ctime_ns", sa.Integer),  # when the system last wrote it; null where nobody knows, and it is hashed anew
+    sa.Column("size", NUMBER, nullable=False),
+    sa.Column("mtime_ns", NUMBER, nullable=False),  # this and the next as far as 64 bits hold it
+    sa.Column("ctime_ns", NUMBER),  # when the system last wrote it; null where nobody knows, and it is hashed anew
     sqlite_with_rowid=False,
 )
 sightings = sa.Table(
     "sightings",
     CATALOG,
     sa.Column("sha256", sa.ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True),
-    sa.Column("encoder", sa.Text, primary_key=True),
-    sa.Column("seen_at", sa.Text, nullable=False),
-    sa.Column("fault", sa.Text),  # a kind of `mien.text.photos`; null for a photo that could be read
-    sa.Column("figures", sa.Text),  # JSON, of the fault
-    sa.Column("faces", sa.Integer),  # how many
-    sa.Column("decoder", sa.Text),  # what met the fault, see `mien.vision.images.decoder`; null for no fault
-    sa.Column("times", sa.Integer),  # that it met this fault
+    sa.Column("encoder", TEXT, primary_key=True),
+    sa.Column("seen_at", TEXT, nullable=False),
+    sa.Column("fault", TEXT),  # a kind of `mien.text.photos`; null for a photo that could be read
+    sa.Column("figures", TEXT),  # JSON, of the fault
+    sa.Column("faces", NUMBER),  # how many
+    sa.Column("decoder", TEXT),  # what met the fault, see `mien.vision.images.decoder`; null for no fault
+    sa.Column("times", NUMBER),  # that it met this fault
     sqlite_with_rowid=False,
 )
 begun = sa.Table(
@@ -337,15 +282,15 @@ begun = sa.Table(
 faces = sa.Table(
     "faces",
     CATALOG,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("encoder", sa.Text, nullable=False),
-    sa.Column("number", sa.Integer, nullable=False),  # from the left, 0 first
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("sha256", TEXT, nullable=False),
+    sa.Column("encoder", TEXT, nullable=False),
+    sa.Column("number", NUMBER, nullable=False),  # from the left, 0 first
     *(sa.Column(side, sa.Float, nullable=False) for side in ("x0", "y0", "x1", "y1")),
     sa.Column("landmarks", sa.LargeBinary, nullable=False),  # 5x2 little-endian float32
-    sa.Column("detector", sa.Text, nullable=False),
+    sa.Column("detector", TEXT, nullable=False),
     sa.Column("detector_score", sa.Float, nullable=False),
-    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("turn", NUMBER, nullable=False),
     *(sa.Column(part, sa.Float, nullable=False) for part in ("size", "sharpness", "pose", "exposure", "overall")),
     sa.Column("embedding", sa.LargeBinary, nullable=False),  # little-endian float32, as many as the encoder gives
     sa.CheckConstraint("length(landmarks) = 40"),
@@ -358,28 +303,28 @@ chosen = sa.Table(
     "chosen",
     CATALOG,
     sa.Column("path", sa.ForeignKey("files.path", ondelete="CASCADE", onupdate="CASCADE"), primary_key=True),
-    sa.Column("encoder", sa.Text, primary_key=True),  # each encoder's own face of the person in the photo is kept
+    sa.Column("encoder", TEXT, primary_key=True),  # each encoder's own face of the person in the photo is kept
     sa.Column("face", sa.ForeignKey("faces.id", ondelete="CASCADE"), nullable=False, index=True),
     sqlite_with_rowid=False,
 )
 choices = sa.Table(
     "choices",
     CATALOG,
-    sa.Column("person", sa.Text, primary_key=True),
-    sa.Column("encoder", sa.Text, primary_key=True),
-    sa.Column("rule", sa.Text, nullable=False),  # by which the faces were chosen; no row once something has changed
-    sa.Column("ground", sa.Text, index=True),  # a `mien.learning.own_face.Ground`; null before there were any
+    sa.Column("person", TEXT, primary_key=True),
+    sa.Column("encoder", TEXT, primary_key=True),
+    sa.Column("rule", TEXT, nullable=False),  # by which the faces were chosen; no row once something has changed
+    sa.Column("ground", TEXT, index=True),  # a `mien.learning.own_face.Ground`; null before there were any
     sa.Column("centre", sa.LargeBinary),  # little-endian float32, the unit mean of their faces; null without one
-    sa.Column("photos", sa.Integer),  # of which the centre is made
+    sa.Column("photos", NUMBER),  # of which the centre is made
     sqlite_with_rowid=False,
 )
 chips = sa.Table(
     "chips",
     CATALOG,
-    sa.Column("key", sa.Text, primary_key=True),  # relative to aligned-images; written, of this face, at this size
+    sa.Column("key", TEXT, primary_key=True),  # relative to aligned-images; written, of this face, at this size
     sa.Column("path", sa.ForeignKey("files.path", ondelete="SET NULL", onupdate="CASCADE"), index=True),
     sa.Column("face", sa.ForeignKey("faces.id", ondelete="SET NULL"), index=True),
-    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("size", NUMBER, nullable=False),
 )
 
 # Access. Names of keys are no people's.
@@ -387,49 +332,49 @@ chips = sa.Table(
 keys = sa.Table(
     "keys",
     ACCESS,
-    sa.Column("name", sa.Text, primary_key=True),  # NFC
-    sa.Column("sha256", sa.Text, nullable=False, unique=True),  # of the key
-    sa.Column("scope", sa.Text, nullable=False),
-    sa.Column("created", sa.Text, nullable=False),
-    sa.Column("until", sa.Text),  # the last day on which it is good
-    sa.Column("revoked", sa.Text),
-    sa.Column("last_used", sa.Text),  # to the minute
+    sa.Column("name", TEXT, primary_key=True),  # NFC
+    sa.Column("sha256", TEXT, nullable=False, unique=True),  # of the key
+    sa.Column("scope", TEXT, nullable=False),
+    sa.Column("created", TEXT, nullable=False),
+    sa.Column("until", TEXT),  # the last day on which it is good
+    sa.Column("revoked", TEXT),
+    sa.Column("last_used", TEXT),  # to the minute
     sqlite_with_rowid=False,
 )
 replies = sa.Table(
     "replies",
     ACCESS,
-    sa.Column("id", sa.Integer, primary_key=True),  # in the order in which they were begun
-    sa.Column("key", sa.Text, nullable=False),  # the name of the key
-    sa.Column("request", sa.Text, nullable=False),  # SHA-256 of the idempotency key
-    sa.Column("fingerprint", sa.Text, nullable=False),  # SHA-256 of what was asked; "" once somebody was forgotten
-    sa.Column("at", sa.Text, nullable=False, index=True),
-    sa.Column("holder", sa.Text, nullable=False),  # which process carries it out
+    sa.Column("id", NUMBER, primary_key=True),  # in the order in which they were begun
+    sa.Column("key", TEXT, nullable=False),  # the name of the key
+    sa.Column("request", TEXT, nullable=False),  # SHA-256 of the idempotency key
+    sa.Column("fingerprint", TEXT, nullable=False),  # SHA-256 of what was asked; "" once somebody was forgotten
+    sa.Column("at", TEXT, nullable=False, index=True),
+    sa.Column("holder", TEXT, nullable=False),  # which process carries it out
     sa.Column("forgotten", sa.Boolean, nullable=False),  # whether somebody was since
-    sa.Column("status", sa.Integer),  # of HTTP; null until it is done
-    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("status", NUMBER),  # of HTTP; null until it is done
+    sa.Column("type", TEXT, nullable=False),
     sa.Column("body", sa.LargeBinary),  # null for one that is not kept
     sa.UniqueConstraint("key", "request"),
 )
 jobs = sa.Table(
     "jobs",
     ACCESS,
-    sa.Column("number", sa.Integer, primary_key=True),  # in the order in which they were asked for
-    sa.Column("id", sa.Text, nullable=False, unique=True),  # random
-    sa.Column("verb", sa.Text, nullable=False),
-    sa.Column("key", sa.Text, nullable=False),  # the name of the key
-    sa.Column("options", sa.Text, nullable=False),  # JSON; no person's name
-    sa.Column("asked", sa.Text, nullable=False),
-    sa.Column("started", sa.Text),
-    sa.Column("ended", sa.Text),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("number", NUMBER, primary_key=True),  # in the order in which they were asked for
+    sa.Column("id", TEXT, nullable=False, unique=True),  # random
+    sa.Column("verb", TEXT, nullable=False),
+    sa.Column("key", TEXT, nullable=False),  # the name of the key
+    sa.Column("options", TEXT, nullable=False),  # JSON; no person's name
+    sa.Column("asked", TEXT, nullable=False),
+    sa.Column("started", TEXT),
+    sa.Column("ended", TEXT),
+    sa.Column("state", TEXT, nullable=False),
     sa.Column("cancel", sa.Boolean, nullable=False),  # whether somebody wants it to end
-    sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("holder", sa.Text, nullable=False),  # which process runs it, "" for none
-    sa.Column("pid", sa.Integer),
-    sa.Column("host", sa.Text),
+    sa.Column("tries", NUMBER, nullable=False),
+    sa.Column("holder", TEXT, nullable=False),  # which process runs it, "" for none
+    sa.Column("pid", NUMBER),
+    sa.Column("host", TEXT),
     sa.Column("forgotten", sa.Boolean, nullable=False),  # whether somebody was while it ran
-    sa.Column("code", sa.Integer),
-    sa.Column("result", sa.Text),  # JSON
-    sa.Column("run", sa.Text),  # of the ledger
+    sa.Column("code", NUMBER),
+    sa.Column("result", TEXT),  # JSON
+    sa.Column("run", TEXT),  # of the ledger
 )

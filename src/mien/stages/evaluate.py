@@ -29,7 +29,6 @@ from mien.learning.figures import SHARES, Share, counted, counted_at_fpir, expec
 from mien.open_album import OpenAlbum
 from mien.recogniser import Recogniser
 from mien.registry.folder import Model
-from mien.storage.files import is_there
 from mien.storage.layout import TRAINING
 from mien.text.answers import EvaluateKind
 from mien.text.names import alike_names
@@ -204,7 +203,7 @@ def _learned(album: OpenAlbum, model: Model) -> LearnedPhotos:
     copies are known as well."""
     seen: dict[tuple[str, str], FiledPhoto] = {}
     cosines = None
-    if is_there(album.layout.catalog_file):
+    if album.has_catalog:
         shelf = album.catalog.faces.on([TRAINING], model.encoder_id)
         for file in shelf.files:
             if file.own >= 0:

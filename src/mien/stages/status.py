@@ -17,7 +17,6 @@ from mien.records.faces import SeenFile
 from mien.records.files import Drift
 from mien.records.removals import Removal
 from mien.registry.folder import Model
-from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, shown
 from mien.storage.walk import LeftOut, Shelved
 from mien.text.findings import LeftOutCount, LeftOutKind, MemoryKind, StaleKind, of_records
@@ -195,7 +194,7 @@ def _damage(album: OpenAlbum) -> tuple[Finding, ...]:
     tables = album.ledger.damaged()
     if not tables:
         return ()
-    rows, file = sum(tables.values()), str(album.layout.ledger_file)
+    rows, file = sum(tables.values()), str(album.layout.ledger_at)
     return (Finding(MemoryKind.LEDGER, figures={"rows": rows, "of": of_records(tables), "file": file}),)
 
 
@@ -223,7 +222,7 @@ def _behind(album: OpenAlbum, model: Model) -> list[Finding]:
     if model.enrolled_since_fit:
         kind = StaleKind.ENROLLED if model.is_trained else StaleKind.NEVER_TRAINED
         found.append(Finding(kind, figures={"photos": model.enrolled_since_fit}))
-    if not is_there(album.layout.catalog_file):
+    if not album.has_catalog:
         return found  # without a catalog nobody can tell which photos have a face to learn from
     used = {(person, photo) for person, photos in model.card.photos.items() for photo in photos}
     chosen = album.catalog.faces.training_photos(album.encoder)

@@ -33,6 +33,7 @@ from mien.storage.in_folder import IN_FOLDERS
 from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
+from mien.types import Server
 
 if TYPE_CHECKING:  # settings load pydantic, which `mien --help` can do without
     from mien.settings import Settings
@@ -76,20 +77,58 @@ def shown(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class OnServer:
+    """A database of mien's on a PostgreSQL server: the `schema` of the server's database. A writer who holds the album
+    gives its `lease`, by which every transaction proves that the album is still held: see `mien.records.postgres`."""
+
+    server: Server
+    schema: str
+    lease: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.server} ({self.schema})"
+
+
+Place = Path | OnServer
+"""Where a database of mien's is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The places in the album `folder` (absolute), whose catalog is at `catalog_file`."""
+    """The places in the album `folder` (absolute), whose catalog is at `catalog_file`; or on a `server`, and then that
+    file is not there, and beside it lies what is local in any case. `lease` is as in `OnServer`."""
 
     folder: Path
     catalog_file: Path
     photos: PhotoStore = IN_FOLDERS
     """What reads and writes the photos, which lie in `folder` or in a bucket."""
+    server: Server | None = None
+    lease: str = ""
 
     @classmethod
     def of(cls, folder: Path, settings: Settings) -> Layout:
         """The layout of an album: the setting `catalog` (relative to the album) names another place for that."""
         folder, chosen = folder.absolute(), settings.catalog
-        catalog_file = folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite"))
-        return cls(folder, catalog_file, photos_at(folder, settings.photos))
+        photos = photos_at(folder, settings.photos)
+        if isinstance(chosen, Server):
+            return cls(folder, folder / _MEMORY / "catalog.sqlite", photos, chosen)
+        return cls(folder, folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite")), photos)
+
+    @property
+    def catalog_at(self) -> Place:
+        """Where the catalog is."""
+        return OnServer(self.server, "mien_catalog", self.lease) if self.server else self.catalog_file
+
+    @property
+    def ledger_at(self) -> Place:
+        """Where the ledger is: beside the catalog."""
+        return OnServer(self.server, "mien_ledger", self.lease) if self.server else self.ledger_file
+
+    @property
+    def access_at(self) -> Place:
+        """Where it is known who may ask a server, and what it was asked to do: beside the catalog. No lock of the album
+        is needed for that, and no lease."""
+        return OnServer(self.server, "mien_access") if self.server else self.access_file
 
     @property
     def settings_file(self) -> Path:
