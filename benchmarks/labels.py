@@ -36,7 +36,7 @@ from mien.learning.crossval import split as folds
 from mien.learning.head import Fit, Ints
 from mien.learning.labels import Labels, find
 from mien.seeing.eyes import Eyes
-from mien.text.names import alike
+from mien.text.names import alike_pairs
 from mien.types import Cosines, Floats
 from mien.wiring import HEADS, make_eyes
 from protocol import DATA, add_encoder, chosen, described, machine, split
@@ -294,8 +294,8 @@ def cleanlab(embeddings: Floats, album: Drawn, cosines: Cosines) -> Bools:
 # One person in two folders
 
 
-def _by_names(names: list[str]) -> Callable[[int, int], bool]:
-    return lambda one, other: alike(names[one], names[other])
+def _by_names(names: list[str]) -> list[tuple[int, int]]:
+    return [(names.index(one), names.index(other)) for one, other in alike_pairs(names)]
 
 
 def halves(photos: int) -> int:
@@ -345,7 +345,7 @@ def folder_line(
             person,
             len(names),
             cosines,
-            alike=_by_names(names),
+            namesakes=_by_names(names),
         )
         told = {(min(one.person, one.other), max(one.person, one.other)) for one in found.same}
         planted, right, wrong = planted + len(pairs), right + len(told & pairs), wrong + len(told - pairs)

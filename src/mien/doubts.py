@@ -16,7 +16,7 @@ from mien.learning.labels import FEW, Bools, Folder, Part, Same, find
 from mien.records.corrections import Confirmed
 from mien.records.faces import TrainingSet
 from mien.text.findings import DOUBTS, FindingKind
-from mien.text.names import alike
+from mien.text.names import alike_pairs
 from mien.text.words import Figure
 from mien.types import Cosines, Finding, Floats
 
@@ -37,7 +37,7 @@ class Waiting:
 def in_album(known: TrainingSet, cosines: Cosines, paths: Paths) -> Iterator[Finding]:
     """What is odd about the faces chosen in training-images. A photo that is not in `paths` is not spoken of."""
     names, sizes = known.people, np.bincount(known.person)
-    found = find(known.embeddings, known.person, len(names), cosines, alike=_alike(names))
+    found = find(known.embeddings, known.person, len(names), cosines, namesakes=_namesakes(names))
 
     def photos(rows: Ints) -> tuple[str, ...]:
         places = (paths.get((names[known.person[row]], known.sha256[row]), ()) for row in rows)
@@ -91,8 +91,10 @@ def _in_two(same: Same, names: Sequence[str], sizes: Ints, photos: tuple[str, ..
     return Finding(FindingKind.ONE_IN_TWO, (names[one], names[other]), photos, figures)
 
 
-def _alike(names: Sequence[str]) -> Callable[[int, int], bool]:
-    return lambda one, other: alike(names[one], names[other])
+def _namesakes(names: Sequence[str]) -> list[tuple[int, int]]:
+    """The pairs of different `names`, by number, that are nearly the same."""
+    number = {name: place for place, name in enumerate(names)}
+    return [(number[one], number[other]) for one, other in alike_pairs(names)]
 
 
 def unconfirmed(finding: Finding, photos: Mapping[str, tuple[str, str]], confirmed: Confirmed) -> Finding | None:
@@ -129,7 +131,7 @@ def in_intakes(known: TrainingSet, waiting: Waiting, cosines: Cosines) -> Iterat
     faces = np.concatenate([known.embeddings.reshape(-1, waiting.faces.shape[1]), waiting.faces])
     there: Bools = np.arange(len(person)) < before
     sizes = np.bincount(person[there], minlength=len(names))
-    found = find(faces, person, len(names), cosines, there, _alike(names))
+    found = find(faces, person, len(names), cosines, there, _namesakes(names))
 
     def photos(rows: Ints) -> tuple[str, ...]:
         return tuple(sorted(waiting.paths[row - before] for row in rows if row >= before))

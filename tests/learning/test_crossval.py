@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.learning import best
 from mien.learning import crossval as validation
 from mien.learning.crossval import FOLDS, HeldOut, held_out, held_out_among, log_loss, pictures, split
 from mien.learning.head import FittedHead, Ints
@@ -147,9 +148,10 @@ def slow_held_out(faces: Floats, owner: Ints, fold: Ints, weight: Floats) -> lis
     return found
 
 
-@pytest.mark.parametrize("chunk", [validation._CHUNK, 7])
+@pytest.mark.parametrize("chunk", [best.BLOCK, 7])
 def test_own_and_rival_scores_are_those_of_heads_without_the_fold(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "_CHUNK", chunk)
+    monkeypatch.setattr(best, "BLOCK", chunk)
+    monkeypatch.setattr(best, "ROWS", 1)
     faces, owner, fold, weight = album()
     held = held_out(fit_prototypes, faces, owner, 6, weight, fold)
     for row, scores in enumerate(slow_held_out(faces, owner, fold, weight)):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mien.learning import false_alarms
+from mien.learning import best
 from mien.learning.crossval import HeldOut
 from mien.learning.false_alarms import count_bystanders, count_masked
 from mien.learning.head import FittedHead
@@ -42,7 +42,8 @@ def test_bystanders_are_counted_for_whom_they_would_be_taken() -> None:
 @pytest.mark.parametrize("exemplars", [0, 30])
 def test_one_part_at_a_time_is_held_and_scored_in_bounds(exemplars: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many bystanders there are, and however large a part is."""
-    monkeypatch.setattr(false_alarms, "_CHUNK", 300)
+    monkeypatch.setattr(best, "BLOCK", 300)
+    monkeypatch.setattr(best, "ROWS", 1)
     asked: list[int] = []
     scores = FittedHead.scores
 

@@ -144,8 +144,8 @@ def test_names_that_are_nearly_the_same_make_it_surer() -> None:
     younger = unit(ada + 0.3 * unit(rng.normal(size=256)))
     folders = [[photos(rng, ada, 6)], [photos(rng, younger, 2)], [photos(rng, bo, 6)]]
     assert found(folders).same == ()
-    assert [one[:2] for one in found(folders, alike=lambda one, other: {one, other} == {0, 1}).same] == [(0, 1)]
-    assert found(folders, alike=lambda one, other: {one, other} == {0, 2}).same == (), "names alone say nothing"
+    assert [one[:2] for one in found(folders, namesakes=[(0, 1)]).same] == [(0, 1)]
+    assert found(folders, namesakes=[(2, 0)]).same == (), "names alone say nothing"
 
 
 def test_people_whom_the_encoder_tells_apart_badly_are_not_one() -> None:

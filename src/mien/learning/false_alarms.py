@@ -16,12 +16,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mien.learning.best import blocks
 from mien.learning.crossval import HeldOut
 from mien.learning.head import FittedHead, Ints
 from mien.types import Floats
-
-_CHUNK = 1 << 22
-"""Scores held at a time: 16 MB."""
 
 
 def count_masked(held: HeldOut, people: int, threshold: float) -> Ints:
@@ -34,11 +32,10 @@ def count_bystanders(head: FittedHead, bystanders: Iterable[Floats], threshold: 
     `bystanders` come in any number of parts, (n, D) float32 each, of which one at a time is held."""
     people = len(head.vectors)
     named, seen = np.zeros(people, np.int64), 0
-    step = max(1, _CHUNK // max(people, len(head.exemplars)))
     for part in bystanders:
         seen += len(part)
-        for start in range(0, len(part), step):
-            scores = head.scores(part[start : start + step])
+        for some in blocks(len(part), max(people, len(head.exemplars))):
+            scores = head.scores(part[some])
             best = scores.argmax(axis=1)
             reached = scores[np.arange(len(scores)), best].astype(np.float64) >= threshold
             named += np.bincount(best[reached], minlength=people)

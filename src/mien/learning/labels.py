@@ -9,7 +9,8 @@ left is of somebody else: of another person of the album, whose group it agrees 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.learning.best import EXACT, nearest
 from mien.learning.cosines import CROWD, MISLABELLED, SAME_FACE
 from mien.learning.head import Ints
 from mien.learning.openset import default_threshold
@@ -56,6 +58,9 @@ reach 0.965 to 0.969 with dlib-resnet."""
 
 _CHUNK = 1 << 22
 """Cosines held at a time: 32 MB."""
+
+_FACES = 1 << 16
+"""Faces held at a time in float64."""
 
 
 class Levels(NamedTuple):
@@ -168,38 +173,61 @@ def find(
     people: int,
     cosines: Cosines,
     known: Bools | None = None,
-    alike: Callable[[int, int], bool] | None = None,
+    namesakes: Collection[tuple[int, int]] = (),
 ) -> Labels:
     """What is odd about (N, D) unit embeddings filed under the people `person` (N,), numbers below `people`.
 
     `known` (N,) are faces that were there before: where a folder has any, its own group is the one with most of these.
-    `alike` says of two people whether their names are nearly the same; then less agreement makes them one.
+    `namesakes` are pairs of people whose names are nearly the same; less agreement makes them one.
 
-    The result does not depend on the order of the faces. O(N * `LARGE`) within folders, and O(N * people) between.
+    The result does not depend on the order of the faces. O(N * `LARGE`) within folders, and N * people products
+    between, of which some 2^22 are held at a time; from `EXACT` on they are of float32.
     """
     if not len(person):
         return Labels(0, (), ())
-    levels, faces = Levels.of(cosines), np.asarray(embeddings, np.float64)
-    before = np.zeros(len(faces), bool) if known is None else np.asarray(known, bool)
+    levels, faces = Levels.of(cosines), _Faces(np.asarray(embeddings), len(person) * people <= EXACT)
+    before = np.zeros(len(person), bool) if known is None else np.asarray(known, bool)
     sorted_ = [_sorted(faces, rows, before, levels) for rows in _by_person(faces, np.asarray(person, np.int64))]
     owner = np.array([person[one.groups[0][0]] for one in sorted_], np.int64)
-    own = _own_groups(faces, sorted_, owner, levels)
-    centres = np.array([faces[rows].mean(axis=0) for rows in own]).reshape(-1, faces.shape[1])
-    folders = [
-        _folder(faces, one, rows, number, owner, centres, levels)
-        for number, (one, rows) in enumerate(zip(sorted_, own, strict=True))
-    ]
+    own = _own_groups(faces, sorted_, levels)
+    centres = faces.means(own)
+    folders = _folders(faces, sorted_, own, owner, centres, levels)
     # Of two photos nobody can say which is wrong, so both are asked whether they lie in another folder as well.
     whole = [np.concatenate(one.groups) for one in sorted_]
     asked = [rows if len(rows) <= FEW else mine for rows, mine in zip(whole, own, strict=True)]
-    same = tuple(_same(faces, owner, asked, levels, alike))
-    folders = [_without_twins(folder, same) for folder in folders]
-    return Labels(len(faces), tuple(folder for folder in folders if folder.parts), same)
+    same = tuple(_same(faces, owner, asked, levels, namesakes))
+    twins: dict[int, set[int]] = defaultdict(set)
+    for one, other, _ in same:
+        twins[one].add(other)
+        twins[other].add(one)
+    folders = [_without_twins(folder, twins.get(folder.person, set())) for folder in folders]
+    return Labels(len(person), tuple(folder for folder in folders if folder.parts), same)
 
 
-def _without_twins(folder: Folder, same: Sequence[Same]) -> Folder:
-    """A folder in which what agrees with its person's other folder is the person's own."""
-    twins = {one for pair in same for one in pair[:2] if folder.person in pair[:2]}
+@dataclass(frozen=True, slots=True, eq=False)
+class _Faces:
+    """All faces (N, D), and whether every product between them is to be `exact`, which is of float64."""
+
+    all: NDArray[np.floating]
+    exact: bool
+
+    def __getitem__(self, rows: Ints) -> Matrix:
+        """These faces (n, D), in float64."""
+        return np.asarray(self.all[rows], np.float64)
+
+    def means(self, groups: Sequence[Ints]) -> Matrix:
+        """(G, D) the mean of each group of rows."""
+        return np.array([self[rows].mean(axis=0) for rows in groups]).reshape(-1, self.all.shape[1])
+
+    def most(self, vectors: Matrix, centres: Matrix, but: Ints) -> tuple[Matrix, Ints]:
+        """How much each of (n, D) vectors agrees with one of the `centres` at most, that of the number `but` (n,)
+        apart, and with which: -inf and any where there is no other."""
+        found = nearest(vectors, centres, but, self.exact)
+        return found.values[:, 0], found.columns[:, 0]
+
+
+def _without_twins(folder: Folder, twins: Collection[int]) -> Folder:
+    """A folder in which what agrees with its person's other folders, those of the `twins`, is the person's own."""
     theirs = [part for part in folder.parts if part.other in twins]
     if not theirs:
         return folder
@@ -219,16 +247,16 @@ class _Sorted(NamedTuple):
         return not others or own >= max(2, 2 * max(others), sum(others) / 2)
 
 
-def _by_person(faces: Matrix, person: Ints) -> Iterator[Ints]:
+def _by_person(faces: _Faces, person: Ints) -> Iterator[Ints]:
     """The rows of each person who occurs, in the order of what the faces are."""
-    bytes_of = np.ascontiguousarray(faces).view(f"V{faces.shape[1] * 8}").ravel()
-    order = np.argsort(bytes_of, kind="stable")
-    order = order[np.argsort(person[order], kind="stable")]
+    order = np.argsort(person, kind="stable")
     for start, end in pairwise(np.flatnonzero(np.diff(person[order], prepend=-1, append=-1))):
-        yield order[start:end]
+        rows = order[start:end]
+        mine = np.ascontiguousarray(faces[rows])
+        yield rows[np.argsort(mine.view(f"V{mine.shape[1] * 8}").ravel(), kind="stable")]
 
 
-def _sorted(faces: Matrix, rows: Ints, known: Bools, levels: Levels) -> _Sorted:
+def _sorted(faces: _Faces, rows: Ints, known: Bools, levels: Levels) -> _Sorted:
     """The folder of these rows in groups."""
     mine = faces[rows]
     label = _linked(mine, levels.together)
@@ -310,84 +338,108 @@ def _average_linkage(cosines: Matrix, least: float) -> Ints:
         label[label == other] = one
 
 
-def _own_groups(faces: Matrix, folders: Sequence[_Sorted], owner: Ints, levels: Levels) -> list[Ints]:
+def _own_groups(faces: _Faces, folders: Sequence[_Sorted], levels: Levels) -> list[Ints]:
     """The own group of each folder. Where a folder leaves it open, a group that is another folder's person is not."""
     own = [one.groups[0] for one in folders]
-    sure = [number for number, one in enumerate(folders) if one.clear]
-    centres = np.array([faces[own[number]].mean(axis=0) for number in sure]).reshape(-1, faces.shape[1])
-    for number, one in enumerate(folders):
-        if one.clear or not sure:
-            continue
-        large = [group for group in one.groups if 2 * len(group) > len(one.groups[0])]
-        free = [group for group in large if (centres @ faces[group].mean(axis=0)).max() < levels.same]
-        if free and len(free) < len(large):
-            own[number] = free[0]
+    centres = faces.means([rows for rows, one in zip(own, folders, strict=True) if one.clear])
+    open_ = [number for number, one in enumerate(folders) if not one.clear]
+    if not (len(centres) and open_):
+        return own
+    large = [[group for group in folders[at].groups if 2 * len(group) > len(own[at])] for at in open_]
+    means = faces.means([group for groups in large for group in groups])
+    agreement, _ = faces.most(means, centres, np.full(len(means), -1))
+    ends = np.cumsum([len(groups) for groups in large])[:-1]
+    for at, groups, most in zip(open_, large, np.split(agreement, ends), strict=True):
+        free = [group for group, one in zip(groups, most, strict=True) if one < levels.same]
+        if free and len(free) < len(groups):
+            own[at] = free[0]
     return own
 
 
-def _folder(
-    faces: Matrix, found: _Sorted, own: Ints, number: int, owner: Ints, centres: Matrix, levels: Levels
-) -> Folder:
-    """What is in a folder besides its own faces, and whose these are."""
-    parts = [_part(faces, group, number, owner, centres, levels) for group in found.groups if group is not own]
-    # Among its own faces there may be one that agrees with them, as somebody who looks alike does, and much better with
-    # another person.
-    total = centres[number] * len(own)
-    stays = []
-    for part in np.array_split(own, len(own) * len(centres) // _CHUNK + 1):
-        agreement = faces[part] @ centres.T
-        agreement[:, number] = -np.inf
-        rival = agreement.max(axis=1)
-        mine = (faces[part] @ total - 1) / max(len(own) - 1, 1)
-        away = (rival >= levels.together) & (rival > mine + levels.margin)
-        for at in np.flatnonzero(away):  # but for a turned face beside which there is another
-            near = faces[own[own != part[at]]] @ faces[part[at]]
-            away[at] = len(near) and near.max() < rival[at] + 2 * levels.margin
-        if len(own) == 1 or away.all():
-            away[:] = False
-        stays.append(part[~away])
-        parts += [_part(faces, np.array([row]), number, owner, centres, levels, True) for row in part[away]]
-    return Folder(int(owner[number]), np.sort(np.concatenate(stays)), tuple(parts), found.clear)
+def _folders(
+    faces: _Faces, found: Sequence[_Sorted], own: Sequence[Ints], owner: Ints, centres: Matrix, levels: Levels
+) -> list[Folder]:
+    """What is in each folder besides its own faces, and whose these are."""
+    stays, away = _apart(faces, own, centres, levels)
+    groups, number, taken = list[Ints](), list[int](), list[bool]()
+    for at, one in enumerate(found):
+        others = [group for group in one.groups if group is not own[at]]
+        groups += [*others, *(np.array([row]) for row in away[at])]
+        number += [at] * (len(others) + len(away[at]))
+        taken += [*[False] * len(others), *[True] * len(away[at])]
+    parts: dict[int, list[Part]] = defaultdict(list)
+    for some in (slice(at, at + _FACES) for at in range(0, len(groups), _FACES)):
+        mine = np.array(number[some])
+        means = faces.means(groups[some])
+        own_agreement = np.einsum("nd,nd->n", means, centres[mine])
+        rivals, best = faces.most(means, centres, mine)
+        for rows, at, gone, agreement, rival, whose in zip(
+            groups[some], mine, taken[some], own_agreement.tolist(), rivals.tolist(), owner[best].tolist(), strict=True
+        ):
+            other = whose if gone or rival >= levels.same else -1
+            parts[at].append(Part(np.sort(rows), other, agreement, rival if len(centres) > 1 else math.nan))
+    return [
+        Folder(int(owner[at]), np.sort(stays[at]), tuple(parts.get(at, ())), one.clear) for at, one in enumerate(found)
+    ]
 
 
-def _part(
-    faces: Matrix, group: Ints, number: int, owner: Ints, centres: Matrix, levels: Levels, taken: bool = False
-) -> Part:
-    """A group of a folder that is not its own, with whom it agrees: `taken` where it agrees better with somebody else
-    than with its own."""
-    agreement = centres @ faces[group].mean(axis=0)
-    own, agreement[number] = float(agreement[number]), -np.inf
-    best = int(agreement.argmax())
-    rival = float(agreement[best])
-    other = int(owner[best]) if taken or rival >= levels.same else -1
-    return Part(np.sort(group), other, own, rival if len(centres) > 1 else math.nan)
+def _apart(
+    faces: _Faces, own: Sequence[Ints], centres: Matrix, levels: Levels
+) -> tuple[list[Ints], list[Sequence[int]]]:
+    """Of the own faces of each folder those that stay, and those that agree with them, as somebody does who looks
+    alike, and much better with another person."""
+    stays, gone = list(own), [tuple[int, ...]()] * len(own)
+    sizes = np.array([len(rows) for rows in own])
+    every, number = np.concatenate(own), np.repeat(np.arange(len(own)), sizes)
+    doubtful: list[Ints] = []
+    rival = np.empty(len(every))
+    for some in (slice(at, at + _FACES) for at in range(0, len(every), _FACES)):
+        mine, at = faces[every[some]], number[some]
+        rival[some], _ = faces.most(mine, centres, at)
+        total = centres[at] * sizes[at, None]
+        agreement = (np.einsum("nd,nd->n", mine, total) - 1) / np.maximum(sizes[at] - 1, 1)
+        away = (rival[some] >= levels.together) & (rival[some] > agreement + levels.margin) & (sizes[at] > 1)
+        doubtful.append(np.flatnonzero(away) + some.start)
+    asked = np.concatenate(doubtful)
+    for rows in np.split(asked, np.flatnonzero(np.diff(number[asked])) + 1) if len(asked) else ():
+        at = int(number[rows[0]])
+        away = [
+            row
+            for row in rows.tolist()  # but for a turned face beside which there is another
+            if (faces[own[at][own[at] != every[row]]] @ faces[every[row : row + 1]][0]).max()
+            < rival[row] + 2 * levels.margin
+        ]
+        if len(away) < len(own[at]):
+            gone[at] = tuple(every[away].tolist())
+            stays[at] = own[at][~np.isin(own[at], every[away])]
+    return stays, gone
 
 
 def _same(
-    faces: Matrix,
-    owner: Ints,
-    own: Sequence[Ints],
-    levels: Levels,
-    alike: Callable[[int, int], bool] | None,
+    faces: _Faces, owner: Ints, own: Sequence[Ints], levels: Levels, namesakes: Collection[tuple[int, int]]
 ) -> Iterator[Same]:
     """The pairs of folders, of `own` faces (k,) each, that are one person's."""
     count = len(own)
-    centres = np.array([faces[rows].mean(axis=0) for rows in own]).reshape(-1, faces.shape[1])
-    crowd = np.full(count, -np.inf)  # what many folders reach is no sign
-    near: list[tuple[int, int, float]] = []
-    for part in np.array_split(np.arange(count), count**2 // _CHUNK + 1):
-        agreement = centres[part] @ centres.T
-        agreement[np.arange(len(part)), part] = -np.inf
-        if count > FOLDERS:
-            crowd[part] = -np.partition(-agreement, FOLDERS - 1, axis=1)[:, FOLDERS - 1]
-        rows, others = np.nonzero(agreement >= levels.together)
-        found = zip(part[rows].tolist(), others.tolist(), agreement[rows, others].tolist(), strict=True)
-        near += [(one, other, cosine) for one, other, cosine in found if one < other]
-    for one, other, cosine in near:
+    centres = faces.means(own)
+    found = nearest(centres, centres, np.arange(count), faces.exact, FOLDERS)
+    crowd = found.values[:, -1]  # what many folders reach is no sign
+    called = _numbered(owner, namesakes)
+    pairs = {pair: float(centres[pair[0]] @ centres[pair[1]]) for pair in called}
+    for one, (others, cosines) in enumerate(zip(found.columns.tolist(), found.values.tolist(), strict=True)):
+        pairs |= {(min(one, o), max(one, o)): c for o, c in zip(others, cosines, strict=True) if c > -np.inf}
+    for (one, other), cosine in sorted(pairs.items()):
+        if cosine < levels.together:
+            continue
         stands_out = cosine >= max(crowd[one], crowd[other]) + levels.margin
-        namesakes = alike is not None and alike(int(owner[one]), int(owner[other]))
-        if namesakes or (stands_out and _are_of_one(faces[own[one]], faces[own[other]], levels)):
+        if (one, other) in called or (stands_out and _are_of_one(faces[own[one]], faces[own[other]], levels)):
             yield Same(int(owner[one]), int(owner[other]), cosine)
+
+
+def _numbered(owner: Ints, pairs: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """The pairs of people as pairs of folders, the lower number first; those of whom one has no folder are none."""
+    place = {person: at for at, person in enumerate(owner.tolist())}
+    both = ((place[one], place[other]) for one, other in pairs if one in place and other in place)
+    return {(min(pair), max(pair)) for pair in both}
 
 
 def _are_of_one(some: Matrix, others: Matrix, levels: Levels) -> bool:

@@ -111,11 +111,18 @@ class Calibration:
 
 
 def fit_open_set(
-    held: HeldOut, person: ArrayLike, people: int, fpir: float, scale: Scale, cosines: Cosines
+    held: HeldOut,
+    person: ArrayLike,
+    people: int,
+    fpir: float,
+    scale: Scale,
+    cosines: Cosines,
+    photos: float | None = None,
 ) -> tuple[Threshold, Calibration]:
-    """The threshold and the calibration of a gallery of `people`, from held-out scores of the N faces it is made of."""
+    """The threshold and the calibration of a gallery of `people`, from held-out scores of the N faces it is made of, or
+    of a sample of them; then `photos` is the harmonic mean of how many each of all people has."""
     owner, best = np.asarray(person, dtype=np.intp), held.best_rival
-    threshold = choose_threshold(best, owner, people, fpir, cosines, held.own, scale)
+    threshold = choose_threshold(best, owner, people, fpir, cosines, held.own, scale, photos)
     kept = ~mislabelled(best, held.own, cosines)
     return threshold, calibrate(
         held.own[kept],
@@ -194,21 +201,23 @@ def choose_threshold(
     cosines: Cosines,
     own: ArrayLike | None = None,
     scale: Scale = PLAIN,
+    photos: float | None = None,
 ) -> Threshold:
     """The threshold for a gallery of `people` at `fpir` (above 0, at most one half), from its own faces as strangers.
 
     `non_mated` (N,) are the masked scores, `own` (N,) the held-out scores for the own person by which wrong labels are
     told (None: no label is doubted). People count alike, however many photos each has. `scale` is that of the head's
-    scores. Raises ValueError for another `fpir`.
+    scores, `photos` the harmonic mean of people's photos where these faces are not all. Raises ValueError for another
+    `fpir`.
     """
     if not 0 < fpir <= 0.5:
         raise ValueError(f"an FPIR of {fpir}")
     scores, owner = np.asarray(non_mated, dtype=np.float64), np.asarray(person, dtype=np.intp)
     doubted = np.zeros(len(scores), dtype=bool) if own is None else mislabelled(scores, own, cosines)
-    photos = people / float(np.sum(1 / np.bincount(owner, minlength=people)))
+    of_each = usual_photos(owner, people) if photos is None else photos
 
     def usual(share: float, enrolled: int = people) -> float:
-        return scale.offset + scale.spread * default_threshold(enrolled, photos, share, cosines)
+        return scale.offset + scale.spread * default_threshold(enrolled, of_each, share, cosines)
 
     default = usual(fpir)
     usable = np.isfinite(scores) & ~doubted
@@ -233,6 +242,11 @@ def choose_threshold(
         faces=int(usable.sum()),
         mislabelled=int(doubted.sum()),
     )
+
+
+def usual_photos(person: ArrayLike, people: int) -> float:
+    """The harmonic mean of how many faces of N each of `people` has, each of whom has one."""
+    return people / float(np.sum(1 / np.bincount(np.asarray(person, dtype=np.intp), minlength=people)))
 
 
 def _stranger_quantile(scores: Vector, person: NDArray[np.intp], level: float) -> float:

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -244,7 +245,7 @@ def _labels(people: Sequence[str]) -> bytes:
         if name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name):
             raise AlbumError(f"The name {name!r}", "is not one line of text", "Rename the person's folder.")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(names).items() if times > 1)
         raise AlbumError("Two people", f"are called {twice}", "Rename one of their folders, or merge the two.")
     return "".join(f"{name}\n" for name in names).encode()
 

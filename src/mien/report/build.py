@@ -71,17 +71,22 @@ def report_data(
     def path(row: int) -> str:
         return shown(places.get(photo(row), faces.sha256[row][:12]))
 
-    def person_row(number: int, person: str) -> PersonRow:
-        mine = faces.person == number
-        return PersonRow(
-            person,
-            photos=int(mine.sum()),
-            first=_share(right & mine, mated & mine),
-            named=_share(named & mine, mated & mine),
-            masked=_share(misnamed & mine, masked & mine),
-            low_quality=int(np.sum((faces.overall < POOR) & mine)),
-        )
+    def of_each(some: Bools) -> list[int]:
+        found: list[int] = np.bincount(faces.person[some], minlength=len(names)).tolist()
+        return found
 
+    counts = map(of_each, (np.ones(len(own), bool), right, named, mated, misnamed, masked, faces.overall < POOR))
+    rows = tuple(
+        PersonRow(
+            person,
+            photos=photos,
+            first=Share(first, asked),
+            named=Share(called, asked),
+            masked=Share(taken, strange),
+            low_quality=poor,
+        )
+        for person, photos, first, called, asked, taken, strange, poor in zip(names, *counts, strict=True)
+    )
     portraits = {person: path(row) for person, row in _portraits(names, faces.person, own).items()}
     pairs = _pairs(names, faces.person, held.rival, rival, mated & ~right, portraits, path)
     # Wrong names first, then people who were not recognised, each from the surest mistake on.
@@ -118,7 +123,7 @@ def report_data(
         ),
         histogram=_histogram(own[mated], rival[masked]),
         roc=_curve(own[mated], right[mated], rival[masked]),
-        rows=tuple(person_row(number, person) for number, person in enumerate(names)),
+        rows=rows,
         minimum_photos=album.settings.minimum,
         false_alarms=worst_first(trained.draft.false_alarms),
         bystanders=trained.bystanders,
@@ -179,10 +184,6 @@ def _guessed(guess: Guess) -> Guessed:
 
 def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _share(hits: Bools, of: Bools) -> Share:
-    return Share(int(hits.sum()), int(of.sum()))
 
 
 def _bins(probability: Scores, correct: Bools, person: NDArray[np.int64]) -> tuple[Bin, ...]:

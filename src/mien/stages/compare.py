@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learning.crossval import HeldOut, held_out_among, pictures, split
+from mien.learning.crossval import HeldOut, asked_about, held_out_among, pictures, split
 from mien.learning.figures import SHARES, Share, counted
 from mien.learning.gate import ENOUGH, Decision, PairedAnswers, decide, gone
 from mien.learning.head import HeadOption, Ints, weights
 from mien.learning.labels import find
-from mien.learning.openset import choose_threshold, mislabelled, scale_for
+from mien.learning.openset import choose_threshold, mislabelled, scale_for, usual_photos
 from mien.open_album import OpenAlbum
 from mien.registry.folder import Model
 from mien.storage.layout import TRAINING, shown
@@ -238,13 +238,16 @@ def compare_on(
     both = learned & _people_of(faces, of_old & seen)
     picture = pictures(faces.person, faces.embeddings, challenger.cosines)
     fold = split(faces.sha256, faces.person, faces.embeddings, challenger.cosines)
-    old = _Asked.about(replace(champion, faces=view), fold[rows], of_old[rows], both, old_head, heads[0], fpir)
+    drawn = asked_about(faces.sha256, faces.person)
+    old = _Asked.about(
+        replace(champion, faces=view), fold[rows], of_old[rows], both, old_head, heads[0], fpir, drawn[rows]
+    )
     old = old.placed(rows, len(of_new))
-    new = _Asked.about(challenger, fold, of_new, both, new_head, heads[0], fpir)
+    new = _Asked.about(challenger, fold, of_new, both, new_head, heads[0], fpir, drawn)
 
     # What the champion has learned is asked about, though the challenger takes it for somebody else's: a stranger who
     # came with more photos than a person had would take the name.
-    own = (of_new | (of_old & photos)) & both[faces.person]
+    own = (of_new | (of_old & photos)) & both[faces.person] & drawn
     asked = own & seen
     doubted = asked & mislabelled(old.held.best_rival, old.held.own, champion.cosines)
     certain = asked & ~doubted
@@ -276,7 +279,7 @@ def compare_on(
         top1=(share(old.held.right, mated), share(new.held.right, mated)),
         flips=_flips(faces, old, new, mated),
         newcomers=tuple(faces.people[one] for one in np.flatnonzero(newcomer)),
-        recognised=share(recognised, of_new & newcomer[faces.person] & new.held.mated),
+        recognised=share(recognised, of_new & drawn & newcomer[faces.person] & new.held.mated),
         taken_for_newcomers=_taken_for(faces, new, own, newcomer),
         doubted=int(doubted.sum()) + int(np.sum(aside & seen & ~own)),
         unasked=int(np.sum(certain & ~mated)),
@@ -323,23 +326,25 @@ class _Asked:
         head: HeadOption,
         plain: HeadOption,
         fpir: float,
+        drawn: Bools,
     ) -> _Asked:
-        """Asks about the people (P,) whom `both` models know; of `photos` (N,) the model was made. `plain` is the head
-        whose scores are cosines to one mean a person."""
+        """Asks about the people (P,) whom `both` models know; of `photos` (N,) the model was made, and `drawn` (N,) are
+        those that may be asked about. `plain` is the head whose scores are cosines to one mean a person."""
         faces, cosines = contender.faces, contender.cosines
 
         def ask(option: HeadOption, *sides: Bools) -> list[HeldOut]:
             given = faces.embeddings, faces.person, len(faces.people), weights(faces.overall)
-            return held_out_among(option.fit_for(cosines), *given, fold, photos, *sides)
+            return held_out_among(option.fit_for(cosines), *given, fold, photos, *sides, asked=drawn)
 
         held, beside = ask(head, both, ~both)
-        own = photos & both[faces.person]
+        own = photos & both[faces.person] & drawn
         _, owner = np.unique(faces.person[own], return_inverse=True)
         if not len(owner):
             return cls(held, beside, np.inf)
         rival, people = held.best_rival[own], int(both.sum())
+        of_each = usual_photos(np.unique(faces.person[photos & both[faces.person]], return_inverse=True)[1], people)
         scale = scale_for(head, plain, cosines, rival, lambda: ask(plain, both)[0].best_rival[own], owner)
-        threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], scale)
+        threshold = choose_threshold(rival, owner, people, fpir, cosines, held.own[own], scale, of_each)
         return cls(held, beside, threshold.value)
 
     def placed(self, rows: Ints, count: int) -> _Asked:

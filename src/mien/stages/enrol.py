@@ -215,7 +215,8 @@ def _draft(
 
 def _still(left_out: Mapping[str, Sequence[str]], photos: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Which photos do not count, of those that are known."""
-    still = {person: [one for one in some if one in {*photos.get(person, ())}] for person, some in left_out.items()}
+    known = {person: {*photos.get(person, ())} for person in left_out}
+    still = {person: [one for one in some if one in known[person]] for person, some in left_out.items()}
     return {person: some for person, some in still.items() if some}
 
 

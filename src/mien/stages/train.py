@@ -13,17 +13,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from mien.errors import NoFaceError, UsageError
-from mien.learning.crossval import HeldOut, held_out, log_loss, split
+from mien.learning.crossval import HeldOut, asked_about, held_out, log_loss, split
 from mien.learning.false_alarms import count_bystanders, count_masked
 from mien.learning.figures import ModelFigures, measure
 from mien.learning.head import FittedHead, HeadOption, Scale, weights
 from mien.learning.labels import find
-from mien.learning.openset import Threshold, fit_open_set, scale_for
+from mien.learning.openset import Calibration, Threshold, fit_open_set, scale_for, usual_photos
 from mien.open_album import OpenAlbum
 from mien.registry.card import FalseAlarms, HeadCard, worst_first
 from mien.registry.folder import Draft, Model
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from mien.learning.cosines import Measured
     from mien.learning.head import Ints
     from mien.records.faces import TrainingSet
+
+ASKED: Final = "asked"
+"""Among a card's counts, where its figures are of a sample: how many faces were asked about."""
 
 STANDARD_ERRORS = 2.0
 """A head is passed over if it costs more than a simpler one by more than this many standard errors of the difference.
@@ -54,7 +57,8 @@ class Trained:
 
     `faces` is what it was made of. `left_out` are the photos that did not count: those under a wrong name, which are
     not among `faces` (`mien.learning.labels`), and those that contradict their person's others. `held` are the scores
-    of heads fitted without the faces asked about, and `measured` what they come to. `bystanders` is how many faces of
+    of heads fitted without the faces asked about, and `measured` what they come to; faces of people who were not asked
+    about (`mien.learning.crossval.asked_about`) have none. `bystanders` is how many faces of
     the album are nobody's own. `own_cosines` is what the album showed of an encoder whose cosines nobody had measured,
     None for another.
     """
@@ -97,6 +101,11 @@ class Trained:
         findings = self.threshold.findings
         if self.own_cosines:  # of this encoder nobody has measured strangers beforehand
             findings = (Finding(ThresholdKind.OWN, figures=findings[0].figures), *findings[1:])
+        if asked := self.draft.counts.get(ASKED):
+            findings = (
+                *findings,
+                Finding(ThresholdKind.SAMPLE, figures={"asked": asked, "faces": len(self.faces.sha256)}),
+            )
         return " ".join(finding.why for finding in findings)
 
     def to_json(self) -> dict[str, Any]:
@@ -127,7 +136,7 @@ def train(album: OpenAlbum) -> Trained:
     """Chooses a head and fits a model of the chosen faces, as the settings say; those that lie under a wrong name for
     sure are set aside, unless a human has confirmed them. Raises NoFaceError if no photo shows a face, UsageError if
     the head wanted cannot be had."""
-    every, settings = album.catalog.faces.training_set(album.encoder), album.settings
+    every = album.catalog.faces.training_set(album.encoder)
     if not every.sha256:
         raise NoFaceError(
             str(album.folder),
@@ -140,11 +149,8 @@ def train(album: OpenAlbum) -> Trained:
     wrong = find(every.embeddings, every.person, len(every.people), cosines).wrong
     wrong &= ~every.among(album.ledger.corrections.confirmed().photos)
     faces = _those(every, ~wrong)
-    people, weight = len(faces.people), weights(faces.overall)
-    option, scale, tried, held = choose_head(faces, weight, cosines, album.tools.heads, settings.head)
-    threshold, calibration = fit_open_set(held, faces.person, people, settings.fpir, scale, cosines)
-    measured = measure(held, faces.person, threshold, calibration)
-    head = option.fit_for(cosines)(faces.embeddings, faces.person, people, weight)
+    fitted = fit(faces, cosines, album.tools.heads, album.settings.head, album.settings.fpir)
+    head, held, threshold, measured = fitted.head, fitted.held, fitted.threshold, fitted.measured
 
     photos: dict[str, list[str]] = defaultdict(list)
     for person, sha256 in zip(every.person, every.sha256, strict=True):
@@ -159,9 +165,9 @@ def train(album: OpenAlbum) -> Trained:
         people=faces.people,
         head=head,
         threshold=threshold,
-        calibration=calibration,
+        calibration=fitted.calibration,
         encoder=album.encoder_card,
-        chosen=HeadCard(name=option.name, tried=tried),
+        chosen=HeadCard(name=fitted.option.name, tried=fitted.tried),
         photos=photos,
         left_out=left_out,
         counts={
@@ -169,6 +175,7 @@ def train(album: OpenAlbum) -> Trained:
             "left_out": int(np.sum(~counted)),
             "bystanders": bystanders,
             **measured.counts(),
+            **({} if fitted.asked is None else {ASKED: fitted.asked}),
         },
         metrics=measured.figures(),
         created=album.clock(),
@@ -176,6 +183,45 @@ def train(album: OpenAlbum) -> Trained:
         cosines=None if known else cosines,
     )
     return Trained(draft, cosines, faces, _paths(album, left_out), held, measured, bystanders, own)
+
+
+class Fitted(NamedTuple):
+    """A head fitted to all faces of an album, and what is known of it: `option` is which it is, `tried` what each that
+    was tried costs a face, `held` the held-out scores of each face, `measured` what they come to. `asked` is how many
+    faces were asked about, None where it was all."""
+
+    head: FittedHead
+    option: HeadOption
+    tried: dict[str, float]
+    held: HeldOut
+    threshold: Threshold
+    calibration: Calibration
+    measured: ModelFigures
+    asked: int | None
+
+
+def fit(faces: TrainingSet, cosines: Cosines, heads: Sequence[HeadOption], wanted: str, fpir: float) -> Fitted:
+    """Chooses a head (see `choose_head`) and its open-set rule at an `fpir`, measures it, and fits it to all faces.
+
+    A million faces of 100,000 people take 4 GB (docs/benchmarks.md, "How learning grows"). Raises UsageError if the
+    head wanted cannot be had.
+    """
+    people, weight = len(faces.people), weights(faces.overall)
+    asked = asked_about(faces.sha256, faces.person)
+    whose = faces.person[asked]
+    option, scale, tried, held = choose_head(faces, weight, cosines, heads, wanted, asked)
+    photos = usual_photos(faces.person, people)
+    threshold, calibration = fit_open_set(held, whose, people, fpir, scale, cosines, photos)
+    return Fitted(
+        head=option.fit_for(cosines)(faces.embeddings, faces.person, people, weight),
+        option=option,
+        tried=tried,
+        held=held if asked.all() else held.placed(np.flatnonzero(asked), len(asked)),
+        threshold=threshold,
+        calibration=calibration,
+        measured=measure(held, whose, threshold, calibration),
+        asked=None if asked.all() else int(asked.sum()),
+    )
 
 
 def _those(faces: TrainingSet, rows: NDArray[np.bool_]) -> TrainingSet:
@@ -210,7 +256,7 @@ def _false_alarms(
 
 class Choice(NamedTuple):
     """A head that was chosen: which it is, the `scale` of its scores, what each head that was `tried` costs a face in
-    nats, by name, and the held-out scores of the chosen one."""
+    nats, by name, and the held-out scores of the chosen one for the faces that were asked about."""
 
     option: HeadOption
     scale: Scale
@@ -219,30 +265,37 @@ class Choice(NamedTuple):
 
 
 def choose_head(
-    faces: TrainingSet, weight: Floats, cosines: Cosines, heads: Sequence[HeadOption], wanted: str
+    faces: TrainingSet,
+    weight: Floats,
+    cosines: Cosines,
+    heads: Sequence[HeadOption],
+    wanted: str,
+    asked: NDArray[np.bool_] | None = None,
 ) -> Choice:
     """Chooses among `heads`, of which the first scores plain cosines, or takes the one `wanted`.
 
     The last one that can be had is chosen unless cross-validation finds it worse than an earlier one beyond chance.
-    `weight` (N,) is what each face of the album counts. Raises UsageError if the head wanted cannot be had.
+    `weight` (N,) is what each face of the album counts, and `asked` (N,) says about which it is asked: about all where
+    it is not given. Raises UsageError if the head wanted cannot be had.
     """
+    whose = faces.person if asked is None else faces.person[asked]
     fold = split(faces.sha256, faces.person, faces.embeddings, cosines)
     people, count = len(faces.people), len(faces.sha256)
 
     def judge(option: HeadOption) -> HeldOut:
-        return held_out(option.fit_for(cosines), faces.embeddings, faces.person, people, weight, fold)
+        return held_out(option.fit_for(cosines), faces.embeddings, faces.person, people, weight, fold, asked)
 
     options = _available(heads, count, people) if wanted == "auto" else [_named(heads, wanted, count, people)]
     plain = judge(heads[0])  # by which the scale of another head is known, too
     held = {option.name: plain if option is heads[0] else judge(option) for option in options}
-    costs = {name: log_loss(one, faces.person) for name, one in held.items()}
+    costs = {name: log_loss(one, whose) for name, one in held.items()}
     best = options[0]
     for option in options[1:]:
-        if not costs_more(costs[option.name], costs[best.name], faces.person):
+        if not costs_more(costs[option.name], costs[best.name], whose):
             best = option
     return Choice(
         option=best,
-        scale=scale_for(best, heads[0], cosines, held[best.name].best_rival, lambda: plain.best_rival, faces.person),
+        scale=scale_for(best, heads[0], cosines, held[best.name].best_rival, lambda: plain.best_rival, whose),
         tried={name: round(float(cost.mean()), 6) for name, cost in costs.items()},
         held=held[best.name],
     )

@@ -160,6 +160,11 @@ class ThresholdKind(Kind):
         "mislabelled",
         "Left out of that: {faces:face} more like somebody else than like the person filed under.",
     )
+    SAMPLE = (
+        "sample",
+        "Measured on {asked:face} of {faces:,}: on those of people drawn by lot, as more would take long and say little"
+        " more.",
+    )
 
 
 class HeadKind(Kind):

@@ -20,6 +20,9 @@ Vectors = NDArray[np.float64]
 MOST_LEFT_OUT = 3
 """At most one face in three is left out, so one of two photos never is: nobody can say which of them is wrong."""
 
+FACES = 1 << 17
+"""Faces held at a time in float64, with what is computed of them."""
+
 _ROUNDS = 4
 """Leaving out one face may bring back another; after a few rounds nothing changes any more."""
 
@@ -36,13 +39,39 @@ def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats
     median of that person's faces, and no other face that counts agrees with it as two photos of the person usually do.
 
     The result depends neither on the order of the faces nor on the other people: sums run in float64 in an order that
-    the faces themselves give. O(N * D). Raises ValueError if somebody has no face.
+    the faces themselves give. O(N * D), `FACES` at a time: nobody's faces have a part in anybody else's mean. Raises
+    ValueError if somebody has no face.
     """
     faces, owner = np.asarray(embeddings, dtype=np.float32), np.asarray(person, dtype=np.intp)
     given = np.asarray(weight, dtype=np.float64)
     photos = np.bincount(owner, minlength=people)
     if len(photos) > people or not photos.all():
         raise ValueError("every person needs a face")
+    vectors, counted = np.empty((people, faces.shape[1]), np.float32), np.empty(len(faces), bool)
+    ends = np.cumsum(photos)
+    by_person = None if ends[-1] <= FACES else np.argsort(owner, kind="stable")
+    first = 0
+    while first < people:  # whole people, so many that their faces are not too many
+        before = int(ends[first] - photos[first])
+        last = max(int(np.searchsorted(ends, before + FACES, side="right")), first + 1)
+        rows = slice(None) if by_person is None else by_person[before : ends[last - 1]]
+        some = faces[rows], owner[rows] - first, given[rows]
+        vectors[first:last], counted[rows] = _means(*some, last - first, contradicted)
+        first = last
+    return FittedHead(
+        vectors=vectors,
+        transform=None,
+        exemplars=np.empty((0, faces.shape[1]), np.float32),
+        owner=np.empty(0, np.int64),
+        share=1.0,
+        counted=counted,
+    )
+
+
+def _means(
+    faces: Floats, owner: NDArray[np.intp], given: Vectors, people: int, contradicted: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The prototypes (people, D) of these faces, and which of the faces count, (n,) bool."""
     order = _canonical_order(faces, owner, given)
     rows, owner, given = faces[order].astype(np.float64), owner[order], given[order]
     starts = np.searchsorted(owner, np.arange(people))
@@ -55,15 +84,8 @@ def fit_prototypes(embeddings: Floats, person: Ints, people: int, weight: Floats
             break
     used = given * counted
     sums = np.add.reduceat(used[:, None] * rows, starts, axis=0)
-
-    return FittedHead(
-        vectors=(sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32),
-        transform=None,
-        exemplars=np.empty((0, faces.shape[1]), np.float32),
-        owner=np.empty(0, np.int64),
-        share=1.0,
-        counted=counted[np.argsort(order)],
-    )
+    vectors = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
+    return vectors, counted[np.argsort(order)]
 
 
 def _canonical_order(faces: Floats, owner: NDArray[np.intp], weight: Vectors) -> NDArray[np.intp]:
@@ -89,10 +111,13 @@ def _agreement(rows: Vectors, owner: NDArray[np.intp], starts: NDArray[np.intp],
 def _contradicted(rows: Vectors, agreement: Vectors, starts: NDArray[np.intp], margin: float) -> NDArray[np.bool_]:
     """(N,) bool: the faces to leave out, the worst third of a person's at most."""
     out = np.zeros(len(agreement), dtype=bool)
-    for start, end in zip(starts, [*starts[1:], len(agreement)], strict=True):
+    ends = np.append(starts[1:], len(agreement))
+    # Somebody whose worst face lies near the best has none to leave out, and most people are so.
+    least, highest = np.minimum.reduceat(agreement, starts), np.maximum.reduceat(agreement, starts)
+    asked = np.flatnonzero((ends - starts >= MOST_LEFT_OUT) & ~(least >= highest - margin))
+    for start, end in zip(starts[asked].tolist(), ends[asked].tolist(), strict=True):
         own, faces = agreement[start:end], rows[start:end]
-        if (most := len(own) // MOST_LEFT_OUT) == 0:
-            continue
+        most = len(own) // MOST_LEFT_OUT
         usual = float(np.median(own))
         worst = np.argsort(own, kind="stable")[:most]
         worst = worst[own[worst] < usual - margin]
