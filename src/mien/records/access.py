@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from mien.records import jobs, replies
 from mien.records.database import Database, DatabaseKind
+from mien.records.hits import Hits
 from mien.records.jobs import Jobs
 from mien.records.keys import Keys
 from mien.records.replies import Replies
@@ -47,6 +48,9 @@ class Access:
         self.keys = Keys(database, self._asking, writes)
         self.replies = Replies(database, self._here, self._lives)
         self.jobs = Jobs(database, self._here, self._lives)
+        self.hits = Hits(database)
+        self.is_shared = False
+        """Whether servers of other machines use it as well."""
 
     @classmethod
     def for_writing(cls, path: Path) -> Self:

@@ -122,7 +122,17 @@ LEDGER_STEPS: tuple[Migration, ...] = (
 )
 """The same for ledgers."""
 
-ACCESS_STEPS: tuple[Migration, ...] = ()
+
+def _share_between_servers(connection: sa.Connection) -> None:
+    """2: how far a job is that runs, and how many requests each key sent in a minute, for several servers."""
+    connection.exec_driver_sql("ALTER TABLE jobs ADD COLUMN progress TEXT")
+    connection.exec_driver_sql(
+        "CREATE TABLE hits (key TEXT NOT NULL, minute INTEGER NOT NULL, requests INTEGER NOT NULL, "
+        "PRIMARY KEY (key, minute)) WITHOUT ROWID"
+    )
+
+
+ACCESS_STEPS: tuple[Migration, ...] = (_share_between_servers,)
 """The same for what is known of access."""
 
 # The ledger. Times are ISO 8601 in UTC, to the second.
@@ -432,4 +442,13 @@ jobs = sa.Table(
     sa.Column("code", sa.Integer),
     sa.Column("result", sa.Text),  # JSON
     sa.Column("run", sa.Text),  # of the ledger
+    sa.Column("progress", sa.Text),  # JSON, while it runs
+)
+hits = sa.Table(
+    "hits",
+    ACCESS,
+    sa.Column("key", sa.Text, primary_key=True),  # the limit, with the name of a key
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False),  # since 1970
+    sa.Column("requests", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
