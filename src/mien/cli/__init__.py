@@ -17,7 +17,19 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.cli import albums, answers, collecting, corrections, encoders, finding, keys, learning, models, serving
+from mien.cli import (
+    albums,
+    answers,
+    collecting,
+    corrections,
+    doctor,
+    encoders,
+    finding,
+    keys,
+    learning,
+    models,
+    serving,
+)
 from mien.cli.console import commands_for, of_the_system, tell, tell_error
 from mien.cli.place import NAMED, Place, take_album_anywhere
 from mien.errors import MienError, UsageError
@@ -134,6 +146,7 @@ app.add_typer(keys.app, name="keys", short_help="List, make and revoke keys of t
 app.command(name="serve", short_help="Answer over HTTP: who is in a picture.")(serving.serve)
 app.command(name="show", short_help="Everything that is known of a photo.")(models.show)
 app.command(name="convert", short_help="PNG to JPEG and back.")(models.convert)
+app.command(name="doctor", short_help="What is set up and reachable, and what is not.")(doctor.doctor)
 app.command(name="status", short_help="What is in the album, and what is stale.")(albums.status)
 
 
