@@ -1,6 +1,7 @@
 # mien as a container image: see docs/containers.md.
 #
 #   docker build -t mien .                                        the server, and every verb of mien
+#   docker build -t mien-scale --build-arg LOCK=scale .           the same for many machines: docs/scale.md
 #   docker build -t label-image --target label-image .            a command of 2017
 #   docker build --build-arg BASE=python:3.13-slim-trixie@sha256:... .     its base by digest
 #
@@ -9,15 +10,17 @@
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
+# "server", or "scale", which also has the drivers for PostgreSQL, buckets, Dask and large galleries: docs/scale.md.
+ARG LOCK=server
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 # Two environments: one that builds mien, and one that is kept, which has neither pip nor what builds.
-COPY requirements/build.txt requirements/server.txt requirements/
+COPY requirements/build.txt requirements/server.txt requirements/scale.txt requirements/
 RUN python3 -m venv tools \
  && python3 -m venv --without-pip /opt/mien \
  && tools/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
  && tools/bin/python -m pip --python /opt/mien/bin/python install --quiet --no-compile \
-      --require-hashes --only-binary :all: -r requirements/server.txt
+      --require-hashes --only-binary :all: -r "requirements/${LOCK}.txt"
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 COPY containers/start containers/start

@@ -139,6 +139,7 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "schedule": "runs daily again and again, in the same process",
     "runs": (Case("-C {album} runs"),),
     "show": (Case("-C {album} show {album}/training-images/Ada/ada-1.png"),),
+    "doctor": (Case("-C {album} doctor"),),
     "status": (Case("-C {album} status"),),
     "convert": (Case("convert {world}/photos {world}/out --to jpg"),),
     "models": (Case("-C {album} models"),),

@@ -143,6 +143,8 @@ def test_on_a_read_only_album_what_reads_does_its_work_and_what_writes_says_why_
             result = mien(*_words(command, album, tmp_path))
             if command in READING:
                 assert (result.exit_code, result.stdout) == (usual[command].exit_code, usual[command].stdout), command
+            elif command == "doctor":
+                assert "may not be written" in result.stdout, result.output
             elif not command.startswith("encoders "):
                 assert result.exit_code == StorageError.exit_code, (command, result.output)
                 assert "permission denied" in result.stderr and "Give yourself write access" in result.stderr, command

@@ -106,11 +106,14 @@ def test_there_is_one_of_every_schema_up_to_todays() -> None:
 @each
 def test_it_has_the_schema_that_its_name_says(fixture: Path) -> None:
     versions = {}
-    for name in DATABASES:
+    for name in (*DATABASES, "catalog-access.sqlite"):
+        if not (fixture / ".mien" / name).exists():  # albums of the first schemas have no key
+            versions[name] = 1
+            continue
         data = (fixture / ".mien" / name).read_bytes()
         assert data[18:20] == b"\x01\x01", "it lies as one plain file, without a write-ahead log"
         versions[name] = int.from_bytes(data[60:64], "big")  # user_version: sqlite.org/fileformat.html, 1.3
-    assert sum(versions.values()) - 1 == int(fixture.name.removeprefix("schema-"))
+    assert sum(versions.values()) - 2 == int(fixture.name.removeprefix("schema-"))
     if fixture.name == "schema-1":
         assert set(versions.values()) == {1}
 

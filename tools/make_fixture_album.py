@@ -58,6 +58,7 @@ def make(target: Path) -> None:
         with (folder / "mien.toml").open("a", encoding="utf-8") as file:
             file.write(SETTINGS)
 
+        Album(folder).add_key("desk")
         album = _on(20, folder)  # by hand, and from a source without the loop
         album.add("Amara", [_photo(hand, "Amara", number) for number in (1, 2, 3, 4)])
         album.add("Erik", [_photo(hand, "Erik", number) for number in (1, 2, 3)])

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from mien.stages.compare_encoders import ComparedEncoders
     from mien.stages.confirm import Confirmed
     from mien.stages.copy_catalog import CopiedCatalog
+    from mien.stages.doctor import Checkup
     from mien.stages.enrol import Enrolled
     from mien.stages.evaluate import Evaluated, Pick
     from mien.stages.find import Found
@@ -777,6 +778,14 @@ class Album:
             except OSError:
                 return None
         return found
+
+    def doctor(self) -> Checkup:
+        """What of the album's set-up can be reached and is set up: this machine, the disk, the catalog, buckets, the
+        engine, the model in use; and what to do where it is not. Changes nothing, but that an object is put into a
+        bucket and removed again."""
+        from mien.stages.doctor import doctor
+
+        return doctor(self.folder, self._tools, self._clock, self._given)
 
     def status(self) -> Status:
         """What is in the album, what model is in use, and what is stale. Changes nothing."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+import sqlalchemy as sa
 
 from mien.records import jobs
 from mien.records.access import Access
@@ -48,10 +49,42 @@ def test_jobs_start_in_the_order_in_which_they_were_asked_for(access: Access) ->
     other = access.jobs.ask("train", "night", NOON)
     assert (one.verb, one.key, one.options, one.asked) == ("align", "desk", {"keep_encoder": True}, NOON)
     assert (one.state, one.started, one.tries, one.is_over) == ("waiting", None, 0, False)
-    first, second = access.jobs.start_next(LATER), access.jobs.start_next(LATER)
-    assert first and second and (first.id, second.id) == (one.id, other.id)
+    first = access.jobs.start_next(LATER)
+    assert first and first.id == one.id
     assert (first.state, first.started, first.tries) == ("running", LATER, 1) and first.pid
-    assert access.jobs.start_next(LATER) is None
+    assert access.jobs.start_next(LATER) is None, "while it runs"
+    access.jobs.finish(first.id, LATER, "done", 0)
+    second = access.jobs.start_next(LATER)
+    assert second and second.id == other.id
+    access.jobs.finish(second.id, LATER, "done", 0)
+    assert access.jobs.start_next(LATER) is None, "none waits"
+
+
+def test_others_are_told_how_far_a_job_is_while_it_runs(access: Access, file: Path) -> None:
+    job = started(access)
+    assert job.progress is None
+    access.jobs.tell(job.id, {"step": "align", "done": 2, "of": 9})
+    with Access.for_writing(file) as elsewhere:
+        assert again(elsewhere, job).progress == {"step": "align", "done": 2, "of": 9}
+        elsewhere.jobs.tell(job.id, {"step": "not mine"})
+    assert again(access, job).progress == {"step": "align", "done": 2, "of": 9}
+    access.jobs.give_back(job.id)
+    assert again(access, job).progress is None
+    assert access.jobs.start_next(LATER)
+    access.jobs.tell(job.id, {"step": "align", "done": 3, "of": 9})
+    access.jobs.finish(job.id, LATER, "done", 0)
+    assert again(access, job).progress is None
+
+
+def test_a_list_of_jobs_reads_no_result(access: Access) -> None:
+    job = started(access)
+    access.jobs.finish(job.id, LATER, "done", 0, {"people": ["Ada"]})
+    read: list[str] = []
+    with access._database.transaction() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: read.append(given[2]))
+    assert [one.id for one in access.jobs.last()] == [job.id]
+    assert [query for query in read if "FROM jobs" in query] and not any("result" in query for query in read)
+    assert access.jobs.result(job.id) == {"people": ["Ada"]} and access.jobs.result("none") is None
 
 
 def test_what_came_of_a_job_is_kept(access: Access, file: Path) -> None:
@@ -61,14 +94,15 @@ def test_what_came_of_a_job_is_kept(access: Access, file: Path) -> None:
     with Access.for_reading(file) as elsewhere:
         found = again(elsewhere, job)
     assert (found.state, found.ended, found.code, found.is_over) == ("done", LATER, 0, True)
-    assert (found.result, found.run) == ({"version": "2026-11-26-001"}, "2026-11-26-001")
+    assert access.jobs.result(job.id) == {"version": "2026-11-26-001"}
+    assert found.run == "2026-11-26-001"
 
 
 def test_a_result_that_is_too_long_is_not_kept(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MOST_BYTES", 20)
     job = started(access)
     access.jobs.finish(job.id, LATER, "failed", 11, {"why": "x" * 20})
-    assert (again(access, job).state, again(access, job).result) == ("failed", None)
+    assert (again(access, job).state, access.jobs.result(job.id)) == ("failed", None)
 
 
 def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_is_asked_to_end(access: Access) -> None:
@@ -96,8 +130,8 @@ def test_there_are_not_more_jobs_than_may_be_and_none_goes_that_is_not_over(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MOST_JOBS", 2)
-    running, over = started(access), started(access)
-    access.jobs.finish(over.id, NOON, "done", 0)
+    access.jobs.finish(started(access).id, NOON, "done", 0)
+    running = started(access)
     later = [access.jobs.ask("train", "desk", NOON).id for _ in range(2)]
     assert [job.id for job in access.jobs.last()] == [*reversed(later), running.id]
 
@@ -110,8 +144,10 @@ def test_no_two_processes_start_one_job(access: Access, file: Path) -> None:
     def run() -> None:
         with Access.for_writing(file) as elsewhere:
             gate.wait()
-            while job := elsewhere.jobs.start_next(NOON):
-                found.append(job.id)
+            while not all(job.is_over for job in elsewhere.jobs.last()):
+                if job := elsewhere.jobs.start_next(NOON):
+                    found.append(job.id)
+                    elsewhere.jobs.finish(job.id, NOON, "done", 0)
 
     threads = [Thread(target=run) for _ in range(2)]
     for thread in threads:
@@ -122,16 +158,22 @@ def test_no_two_processes_start_one_job(access: Access, file: Path) -> None:
 
 
 def test_a_job_whose_process_is_gone_waits_again(access: Access, file: Path) -> None:
-    mine = started(access)
     with Access.for_writing(file) as elsewhere:
-        theirs, to_end = started(elsewhere, "daily"), started(elsewhere, "align")
-        elsewhere.jobs.cancel(to_end.id, NOON)
-        assert access.jobs.take_over(LATER) == (), "both processes live"
-    taken = access.jobs.take_over(LATER)
-    assert [(job.id, job.state) for job in taken] == [(theirs.id, "waiting"), (to_end.id, "cancelled")]
-    assert taken[1].ended == LATER and again(access, mine).state == "running"
+        theirs = started(elsewhere, "daily")
+        assert access.jobs.take_over(LATER) == (), "its process lives"
+    assert [(job.id, job.state) for job in access.jobs.take_over(LATER)] == [(theirs.id, "waiting")]
     job = access.jobs.start_next(LATER)
     assert job and (job.id, job.tries) == (theirs.id, 2)
+    assert access.jobs.take_over(LATER) == (), "it runs here by now"
+
+
+def test_a_job_that_was_to_end_is_cancelled_when_its_process_is_gone(access: Access, file: Path) -> None:
+    with Access.for_writing(file) as elsewhere:
+        job = started(elsewhere, "align")
+        elsewhere.jobs.cancel(job.id, NOON)
+    (taken,) = access.jobs.take_over(LATER)
+    assert (taken.id, taken.state, taken.ended) == (job.id, "cancelled", LATER)
+    assert access.jobs.start_next(LATER) is None
 
 
 def test_a_job_that_takes_its_process_down_each_time_fails_in_the_end(access: Access, file: Path) -> None:
@@ -155,14 +197,15 @@ def test_a_job_that_was_taken_over_is_not_ended_by_who_had_it(access: Access, fi
 
 
 def test_when_somebody_is_forgotten_no_result_has_a_name(access: Access, file: Path) -> None:
-    done, running = started(access), started(access)
+    done = started(access)
     access.jobs.finish(done.id, NOON, "done", 0, {"people": ["Zephyrine"]})
+    running = started(access)
     waiting = access.jobs.ask("daily", "desk", NOON)
     with Access.for_writing(file) as elsewhere:
         elsewhere.forget()
     access.jobs.finish(running.id, LATER, "done", 0, {"people": ["Zephyrine"]})
     assert access.jobs.start_next(LATER)
     access.jobs.finish(waiting.id, LATER, "done", 0, {"people": ["Ada"]})
-    assert [again(access, job).result for job in (done, running, waiting)] == [None, None, {"people": ["Ada"]}]
+    assert [access.jobs.result(job.id) for job in (done, running, waiting)] == [None, None, {"people": ["Ada"]}]
     for each in file.parent.iterdir() if isinstance(file, Path) else ():
         assert b"Zephyrine" not in each.read_bytes(), each.name

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,42 @@ def test_a_job_is_asked_for_followed_and_its_model_answers(jobs: Served) -> None
     answer = jobs.post("/v1/classify", files={"picture": jobs.photo("Ada")}).json()
     assert answer["answers"][0]["faces"][0]["person"] == "Ada"
     assert jobs.get(f"/v1/jobs/{done['id']}").json() == done
+
+
+def test_the_log_says_by_which_key_a_job_was_asked_for(jobs: Served) -> None:
+    job = ended(jobs, jobs.post("/v1/jobs", json={"verb": "align"}).json()["id"])["id"]
+    (event,) = jobs.painted.open().log()
+    assert (event.verb, event.by.key, event.by.request, event.outcome) == ("align", "admin", job, "done")
+
+
+def test_a_stream_ends_when_its_key_is_revoked(jobs: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.server.v1.jobs.LOOK_SECONDS", 0.05)
+    with lock(Layout.of(jobs.painted.folder, jobs.house.resident.settings), "somebody else"):
+        job = jobs.post("/v1/jobs", json={"verb": "align"}).json()["id"]
+        told: list[tuple[str, dict[str, Any]]] = []
+        listener = threading.Thread(target=lambda: told.extend(events(jobs, job)))
+        listener.start()
+        while not jobs.house.listeners:
+            time.sleep(0.01)
+        jobs.house.access.keys.revoke("review", datetime.now(UTC))
+        listener.join(60)
+        assert not listener.is_alive() and "end" not in [event for event, _ in told]
+    assert jobs.get(f"/v1/jobs/{job}/events", "review").status_code == 401
+
+
+def test_so_many_listen_and_no_more(jobs: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.server.v1.jobs.MOST_LISTENERS", 1)
+    with lock(Layout.of(jobs.painted.folder, jobs.house.resident.settings), "somebody else"):
+        job = jobs.post("/v1/jobs", json={"verb": "align"}).json()["id"]
+        listener = threading.Thread(target=lambda: list(events(jobs, job)))
+        listener.start()
+        while not jobs.house.listeners:
+            time.sleep(0.01)
+        refused = jobs.get(f"/v1/jobs/{job}/events", "review")
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:mien:problem:full")
+    listener.join(60)
+    assert jobs.house.listeners == 0
+    assert ended(jobs, job)["state"] == "done"
 
 
 def test_daily_is_a_run_of_the_ledger(jobs: Served) -> None:
@@ -161,7 +198,7 @@ def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
 
 def test_a_job_ends_with_its_server(painted: Painted) -> None:
     painted.photo("Ada/ada-1.png")
-    asked = json.dumps({"folder": str(painted.folder), "verb": "align", "options": {}}) + "\n"
+    asked = json.dumps({"folder": str(painted.folder), "verb": "align", "options": {}, "by": {}}) + "\n"
     slow = os.environ | {"MIEN_TEST_SLOW": "1000"}
     with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=slow) as job:
         assert job.stdin and job.stdout

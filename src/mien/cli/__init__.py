@@ -23,6 +23,7 @@ from mien.cli import (
     catalog,
     collecting,
     corrections,
+    doctor,
     encoders,
     finding,
     keys,
@@ -147,6 +148,7 @@ app.add_typer(keys.app, name="keys", short_help="List, make and revoke keys of t
 app.command(name="serve", short_help="Answer over HTTP: who is in a picture.")(serving.serve)
 app.command(name="show", short_help="Everything that is known of a photo.")(models.show)
 app.command(name="convert", short_help="PNG to JPEG and back.")(models.convert)
+app.command(name="doctor", short_help="What is set up and reachable, and what is not.")(doctor.doctor)
 app.command(name="status", short_help="What is in the album, and what is stale.")(albums.status)
 
 

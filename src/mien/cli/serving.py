@@ -9,7 +9,7 @@ import typer
 
 from mien.cli.console import tell
 from mien.cli.place import opened, place
-from mien.errors import MissingExtraError
+from mien.errors import MissingExtraError, UsageError
 from mien.text.access import Scope
 from mien.text.shell import command
 
@@ -60,6 +60,9 @@ def make_first_key(access: Access) -> None:
         if not any(key.scope is Scope.ADMIN and key.refused(now) is None for key in keys):
             tell(f"No key may change the album: {command(None, 'keys', 'add', 'NAME', '--scope', 'admin')} makes one.")
         return
-    key = access.keys.add(FIRST_KEY, Scope.ADMIN, None, now)
+    try:
+        key = access.keys.add(FIRST_KEY, Scope.ADMIN, None, now)
+    except UsageError:  # another server of the album began in this moment, and tells its key
+        return
     tell(f"The first key, which may do everything. It is shown now and never again:\n\n    {key}\n")
     tell(f"{command(None, 'keys', 'add', 'NAME')} makes others, which may do less.")

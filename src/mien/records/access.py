@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from mien.records import jobs, opening, replies
 from mien.records.database import Database, DatabaseKind
+from mien.records.hits import Hits
 from mien.records.jobs import Jobs
 from mien.records.keys import Keys
 from mien.records.replies import Replies
@@ -45,6 +46,9 @@ class Access:
         self.keys = Keys(database, self._asking, writes)
         self.replies = Replies(database, database.here, database.lives)
         self.jobs = Jobs(database, database.here, database.lives)
+        self.hits = Hits(database)
+        self.is_shared = isinstance(place, OnServer)
+        """Whether servers of other machines use it as well."""
 
     @classmethod
     def for_writing(cls, place: Place) -> Self:

@@ -36,8 +36,8 @@ Outcome = Literal["done", "failed", "cancelled"]
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job, asked for by the key of the name `key`. `cancel` says that somebody wants it to end. `pid` and `host` say
-    who runs it, or ran it last; `code` is the exit code that the command would have had, `result` what it prints with
-    --json, None for one that is not kept; `run` is its run in the ledger, None for none."""
+    who runs it, or ran it last; `code` is the exit code that the command would have had; `run` is its run in the
+    ledger, None for none; `progress` is what its process last told of it, None before that and in the end."""
 
     id: str
     verb: str
@@ -52,13 +52,18 @@ class Job:
     pid: int | None
     host: str | None
     code: int | None
-    result: Any
     run: str | None
+    progress: Mapping[str, Any] | None
 
     @property
     def is_over(self) -> bool:
         """Whether it has ended, in whatever way."""
         return self.ended is not None
+
+
+_OF_A_JOB: Final = tuple(column for column in jobs.c if column is not jobs.c.result)
+"""The columns of a `Job`: what came of it may be long, and is read by itself."""
+_RUNS_NO_MORE: Final = {"holder": "", "progress": None}
 
 
 class Jobs:
@@ -80,17 +85,25 @@ class Jobs:
             return _of(connection, job)
 
     def start_next(self, now: datetime) -> Job | None:
-        """Starts the job that has waited longest, in this process; None where none waits. No two processes start
-        one."""
+        """Starts the job that has waited longest, in this process; None where none waits, or one runs, in whatever
+        process: jobs are carried out one after the other."""
         here = {"holder": self._here(), "host": socket.gethostname()}
         start = sa.update(jobs).values(**here, pid=os.getpid(), state="running", started=text_of(now), forgotten=False)
         with self._access.transaction(write=True) as connection:
+            if connection.scalar(sa.select(jobs.c.id).where(jobs.c.state == "running").limit(1)) is not None:
+                return None
             waiting = sa.select(jobs.c.id).where(jobs.c.state == "waiting").order_by(jobs.c.number).limit(1)
             job = connection.scalar(waiting)
             if job is None:
                 return None
             connection.execute(start.where(jobs.c.id == job).values(tries=jobs.c.tries + 1))
             return _of(connection, job)
+
+    def tell(self, job: str, progress: Mapping[str, Any]) -> None:
+        """Tells other processes how far a job is that runs in this one; `progress` is plain JSON."""
+        mine = (jobs.c.id == job, jobs.c.state == "running", jobs.c.holder == self._here())
+        with self._access.transaction(write=True) as connection:
+            connection.execute(sa.update(jobs).where(*mine).values(progress=json.dumps(progress)))
 
     def is_run(self, job: str, run: str) -> None:
         """Remembers which run of the ledger a job is."""
@@ -105,14 +118,14 @@ class Jobs:
             text = None
         mine = (jobs.c.id == job, jobs.c.state == "running", jobs.c.holder == self._here())
         kept = sa.case((jobs.c.forgotten, None), else_=text)
-        values = {"state": outcome, "ended": text_of(now), "code": code, "result": kept}
+        values = {"state": outcome, "ended": text_of(now), "code": code, "result": kept, "progress": None}
         with self._access.transaction(write=True) as connection:
             connection.execute(sa.update(jobs).where(*mine).values(values))
 
     def give_back(self, job: str) -> None:
         """Has a job that runs in this process wait again, as if it had not been started: the process ends in order."""
         mine = (jobs.c.id == job, jobs.c.state == "running", jobs.c.holder == self._here())
-        again = {"state": "waiting", "holder": "", "tries": jobs.c.tries - 1}
+        again = {"state": "waiting", **_RUNS_NO_MORE, "tries": jobs.c.tries - 1}
         with self._access.transaction(write=True) as connection:
             connection.execute(sa.update(jobs).where(*mine).values(again))
 
@@ -124,19 +137,26 @@ class Jobs:
             waits = {"state": "cancelled", "ended": text_of(now), "cancel": True}
             connection.execute(sa.update(jobs).where(of, jobs.c.state == "waiting").values(waits))
             connection.execute(sa.update(jobs).where(of, jobs.c.state == "running").values(cancel=True))
-            row = connection.execute(sa.select(jobs).where(of)).one_or_none()
+            row = connection.execute(sa.select(*_OF_A_JOB).where(of)).one_or_none()
         return None if row is None else _job(row)
 
     def job(self, job: str) -> Job | None:
         """The job of this id; None if there is none."""
         with self._access.transaction() as connection:
-            row = connection.execute(sa.select(jobs).where(jobs.c.id == job)).one_or_none()
+            row = connection.execute(sa.select(*_OF_A_JOB).where(jobs.c.id == job)).one_or_none()
         return None if row is None else _job(row)
+
+    def result(self, job: str) -> Any:
+        """What came of the job of this id: what its command prints with --json. None before it is over, and for what is
+        not kept."""
+        with self._access.transaction() as connection:
+            text = connection.scalar(sa.select(jobs.c.result).where(jobs.c.id == job))
+        return None if text is None else json.loads(text)
 
     def last(self, limit: int = 20, before: str | None = None) -> tuple[Job, ...]:
         """The last jobs, the newest first; with `before`, those that were asked for before the job of that id, which
         are none if there is none of it."""
-        query = sa.select(jobs).order_by(jobs.c.number.desc()).limit(limit)
+        query = sa.select(*_OF_A_JOB).order_by(jobs.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(jobs.c.number < sa.select(jobs.c.number).where(jobs.c.id == before).scalar_subquery())
         with self._access.transaction() as connection:
@@ -146,11 +166,12 @@ class Jobs:
         """Has those jobs wait again whose process is gone; those come out. One that was to end is cancelled, and one
         that was started `MOST_TRIES` times has failed."""
         with self._access.transaction(write=True) as connection:
-            running = connection.execute(sa.select(jobs).where(jobs.c.state == "running").order_by(jobs.c.number)).all()
+            ran = sa.select(*_OF_A_JOB).where(jobs.c.state == "running").order_by(jobs.c.number)
+            running = connection.execute(ran).all()
             left = [row for row in running if not self._lives(row.holder)]
             for row in left:
                 state = "cancelled" if row.cancel else "failed" if row.tries >= MOST_TRIES else "waiting"
-                values = {"state": state, "holder": "", "ended": None if state == "waiting" else text_of(now)}
+                values = {"state": state, **_RUNS_NO_MORE, "ended": None if state == "waiting" else text_of(now)}
                 connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(values))
             return tuple(_of(connection, row.id) for row in left)
 
@@ -161,7 +182,7 @@ def empty(connection: sa.Connection) -> None:
 
 
 def _of(connection: sa.Connection, job: str) -> Job:
-    return _job(connection.execute(sa.select(jobs).where(jobs.c.id == job)).one())
+    return _job(connection.execute(sa.select(*_OF_A_JOB).where(jobs.c.id == job)).one())
 
 
 def _job(row: sa.Row[*tuple[object, ...]]) -> Job:
@@ -179,6 +200,6 @@ def _job(row: sa.Row[*tuple[object, ...]]) -> Job:
         row.pid,
         row.host,
         row.code,
-        None if row.result is None else json.loads(row.result),
         row.run,
+        None if row.progress is None else json.loads(row.progress),
     )

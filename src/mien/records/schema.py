@@ -38,7 +38,7 @@ ACCESS = sa.MetaData()
 
 CATALOG_VERSION: Final = 3
 LEDGER_VERSION: Final = 5
-ACCESS_VERSION: Final = 1
+ACCESS_VERSION: Final = 2
 """The schemas of the tables below: one more than there are revisions of each in `mien.records.migrations`."""
 
 TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -377,4 +377,13 @@ jobs = sa.Table(
     sa.Column("code", NUMBER),
     sa.Column("result", TEXT),  # JSON
     sa.Column("run", TEXT),  # of the ledger
+    sa.Column("progress", TEXT),  # JSON, while it runs
+)
+hits = sa.Table(
+    "hits",
+    ACCESS,
+    sa.Column("key", TEXT, primary_key=True),  # the limit, with the name of a key
+    sa.Column("minute", NUMBER, primary_key=True, autoincrement=False),  # since 1970
+    sa.Column("requests", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
 )

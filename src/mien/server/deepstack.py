@@ -128,7 +128,7 @@ async def _asked(request: Request, scope: Scope) -> tuple[House, Key, Body]:
     """
     house = house_of(request)
     secret = key_of(request)
-    key = house.door.admit(request, scope, secret) if secret else None
+    key = await house.door.admit(request, scope, secret) if secret else None
     has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
     bounds = house.bounds
     if key is None:  # whoever may be anybody shares what one request may bring
@@ -138,7 +138,7 @@ async def _asked(request: Request, scope: Scope) -> tuple[House, Key, Body]:
     if key is None:
         from_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
         instead = "" if from_browser else house.resident.settings.server.deepstack_key
-        key = house.door.admit(request, scope, body.fields.get("api_key", "").strip(), instead)
+        key = await house.door.admit(request, scope, body.fields.get("api_key", "").strip(), instead)
     house.door.remember(key)
     request.state.key = key.name
     return house, key, body

@@ -55,6 +55,8 @@ class House:
     unknown: Held
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    listeners: int = 0
+    """Streams of events that are being sent."""
     told: str = ""
     """The version that the metrics name."""
     jobs: Runner = field(init=False)
@@ -71,7 +73,7 @@ class House:
             resident,
             access,
             Bounds(server.max_megabytes << 20, server.max_pictures, server.seconds, held),
-            Door(access.keys, server.per_minute, _now),
+            Door(access, server.per_minute, _now),
             Turns("looks", resident.workers, server.waiting),
             Turns("writes", 1, server.waiting),
             Turns("reads", 2, server.waiting),
@@ -160,6 +162,7 @@ class House:
         """Waits for what is being done, and closes everything."""
         for turns in (self.looking, self.writing, self.reading, self.measuring):
             turns.close()
+        self.door.close()
         self.resident.close()
         self.access.close()
 
@@ -192,7 +195,7 @@ class Asks:
         if before is not None and before.scope.allows(self.scope):  # one request is counted once
             return before
         door = house_of(request).door
-        key = door.admit(request, self.scope)
+        key = await door.admit(request, self.scope)
         door.remember(key)
         request.state.key, request.state.admitted = key.name, key
         return key

@@ -1,8 +1,8 @@
 """A job as a process of its own: `python -m mien.server.job`, which a server starts and talks to through pipes.
 
-In comes one line of JSON (the album's folder, the verb, its options), and later perhaps "cancel"; when the pipe ends,
-so does the job, for the server is gone. Out come lines of JSON: how far it is, and in the end what came of it. Whatever
-else is printed goes nowhere. A killed job costs nothing: each verb goes on where it was stopped.
+In comes one line of JSON (the album's folder, the verb, its options, who asks), and later perhaps "cancel"; when the
+pipe ends, so does the job, for the server is gone. Out come lines of JSON: how far it is, and in the end what came of
+it. Whatever else is printed goes nowhere. A killed job costs nothing: each verb goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 from mien.album import Album
 from mien.errors import NEEDS_HUMAN, BusyError, FetchError, MienError, PhotoError, SourceError
 from mien.open_album import EyesFor
+from mien.types import By
 
 BUSY_PAUSE: Final = 0.5
 """Seconds after which an album that another run holds is tried again."""
@@ -115,7 +116,7 @@ def main(eyes: EyesFor | None = None) -> int:
     try:
         while True:
             try:
-                album = Album(Path(asked["folder"]), eyes=eyes, progress=told)
+                album = Album(Path(asked["folder"]), eyes=eyes, progress=told, by=By(**asked["by"]))
                 code, result = VERBS[asked["verb"]](album, asked["options"])
                 told.say(code=code, result=result)
                 return 0

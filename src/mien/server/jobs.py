@@ -24,13 +24,15 @@ from mien.server.logs import tell
 
 LOOK_SECONDS: Final = 5.0
 """How often is looked for jobs that other processes asked for, or left."""
+TELL_SECONDS: Final = 1.0
+"""How often other servers are told how far the job is that runs here."""
 CANCEL_SECONDS: Final = 1.0
 """How often is looked whether somebody else wants the job to end."""
 GRACE_SECONDS: Final = 10.0
 """Seconds in which a job that is to end may do so by itself."""
 LONGEST: Final = 64 << 20
 """Bytes of a line that a job says: its result is one."""
-CHILD: Final = (sys.executable, "-P", "-m", "mien.server.job")
+CHILD: tuple[str, ...] = (sys.executable, "-P", "-m", "mien.server.job")
 INTERRUPTED: Final = 130
 
 
@@ -142,12 +144,16 @@ class Runner:
             limit=LONGEST,
             start_new_session=True,  # Ctrl-C in the server's terminal is told to the job by the server
         )
-        ending = asyncio.create_task(self._end_when_asked(job, process))
+        beside = [
+            asyncio.create_task(self._end_when_asked(job, process)),
+            asyncio.create_task(self._tell_others(self.progress)),
+        ]
         try:
             last = await self._listen(job, process)
             await process.wait()
         finally:
-            ending.cancel()
+            for task in beside:
+                task.cancel()
             await _end(process)
             self.progress = None
         code = int(last.get("code", INTERRUPTED if process.returncode is None else process.returncode))
@@ -166,7 +172,8 @@ class Runner:
     async def _listen(self, job: Job, process: asyncio.subprocess.Process) -> dict[str, Any]:
         """Tells the process what to do, and follows what it says; its last word, {} where it ended without."""
         assert process.stdin and process.stdout and self.progress
-        asked = {"folder": str(self._folder), "verb": job.verb, "options": dict(job.options)}
+        by = {"key": job.key, "request": job.id}
+        asked = {"folder": str(self._folder), "verb": job.verb, "options": dict(job.options), "by": by}
         process.stdin.write(json.dumps(asked).encode() + b"\n")
         async for said in _lines(process.stdout):
             if "code" in said:
@@ -193,6 +200,17 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await self._cancelled.wait()
+
+    async def _tell_others(self, progress: Progress) -> None:
+        """Has the other servers of the album know how far the job is."""
+        told: dict[str, Any] = {}
+        while True:
+            now_at = progress.to_json()
+            if now_at["step"] and now_at != told:
+                told = now_at
+                with contextlib.suppress(MienError):  # it is news for a second
+                    await asyncio.to_thread(self._jobs.tell, progress.job, told)
+            await asyncio.sleep(TELL_SECONDS)
 
     def _touch(self) -> None:
         """Wakes whoever waits for a change."""

@@ -131,7 +131,7 @@ async def static(request: Request, key: str, image_id: str) -> Response:
             f"GET {PREFIX}/recognition/faces/{image_id}/img has it; key_in_path of [server] in mien.toml allows it."
         )
         raise Problem(404, "no-such-address", "No picture is served at an address with a key in it.", remedy)
-    request.state.key = house.door.admit(request, Scope.REVIEW, key).name
+    request.state.key = (await house.door.admit(request, Scope.REVIEW, key)).name
     return await _image(request, image_id)
 
 

@@ -18,7 +18,7 @@ from mien.records.keys import Key
 from mien.server.house import Asks, House, house_of
 from mien.server.jobs import now
 from mien.server.once import Once, idempotent
-from mien.server.problems import Problem
+from mien.server.problems import Problem, later
 from mien.server.v1.pages import Cursor, Limit, after, cursor_of
 from mien.server.v1.shapes import Shape, problems
 from mien.server.v1.told import CHANGING, READING, about_json, said, without_paths
@@ -32,7 +32,9 @@ SOME_SECONDS = 0.2
 HEARTBEAT_SECONDS = 15.0
 """Seconds after which a stream says that it lives, for proxies that end what is silent."""
 LOOK_SECONDS = 2.0
-"""Seconds after which a job is looked at that another process may carry out."""
+"""Seconds after which a job is looked at that another process may carry out, and whether its listener's key holds."""
+MOST_LISTENERS = 100
+"""Streams of events at a time: each looks into the database every `LOOK_SECONDS`."""
 
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$", min_length=16, max_length=16, description="The job's id.")]
 
@@ -140,7 +142,7 @@ async def ask(request: Request, response: Response, key: Annotated[Key, Depends(
     job = await asyncio.to_thread(house.access.jobs.ask, wanted.verb, key.name, now(), options)
     house.jobs.wake()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return JobShape.model_validate(_said(house, job))
+    return await _whole(house, job)
 
 
 @router.get("/jobs", responses=problems(*READING))
@@ -151,15 +153,14 @@ async def jobs(
     house = house_of(request)
     found = await asyncio.to_thread(house.access.jobs.last, limit + 1, after("jobs", cursor) or None)
     further = cursor_of("jobs", found[limit - 1].id) if len(found) > limit else None
-    lines = [{name: one for name, one in _said(house, job).items() if name in JobLine.model_fields} for job in found]
-    return JobsShape.model_validate({"jobs": lines[:limit], "next": further})
+    return JobsShape.model_validate({"jobs": [_line(house, job) for job in found[:limit]], "next": further})
 
 
 @router.get("/jobs/{job}", responses=problems(404, *READING))
 async def job(request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))], job: JobId) -> JobShape:
     """A job, how far it is, and what came of it."""
     house = house_of(request)
-    return JobShape.model_validate(_said(house, await _require(house, job)))
+    return await _whole(house, await _require(house, job))
 
 
 @changing.post("/jobs/{job}/cancel", responses=problems(404, *CHANGING))
@@ -170,7 +171,7 @@ async def cancel(request: Request, _: Annotated[Key, Depends(Asks(Scope.ADMIN))]
     if found is None:
         raise _no_job()
     house.jobs.wake()
-    return JobShape.model_validate(_said(house, found))
+    return await _whole(house, found)
 
 
 @router.get(
@@ -184,21 +185,34 @@ async def cancel(request: Request, _: Annotated[Key, Depends(Asks(Scope.ADMIN))]
         },
     },
 )
-async def events(request: Request, _: Annotated[Key, Depends(Asks(Scope.REVIEW))], job: JobId) -> Response:
+async def events(request: Request, key: Annotated[Key, Depends(Asks(Scope.REVIEW))], job: JobId) -> Response:
     """How a job goes on, as server-sent events. The first says how it is now, so that whoever comes back misses
-    nothing; `end` is the last. Where the stream ends without, the server does: ask again."""
+    nothing; `end` is the last. Where the stream ends without, the server does, or the key was revoked: ask again."""
     house = house_of(request)
     await _require(house, job)
-    return StreamingResponse(_events(house, job), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    if house.listeners >= MOST_LISTENERS:
+        raise later("full", "As many listen to jobs as may.")
+    told = _counted(house, _events(house, key, job))
+    return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(house: House, job_id: str) -> AsyncIterator[str]:
+async def _counted(house: House, told: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The same events, by one listener more while there are any."""
+    house.listeners += 1
+    try:
+        async for each in told:
+            yield each
+    finally:
+        house.listeners -= 1
+
+
+async def _events(house: House, key: Key, job_id: str) -> AsyncIterator[str]:
     told, number, silent = "", 0, 0.0
-    while not house.closing.is_set():
+    while not house.closing.is_set() and await house.door.holds(key):
         job = await asyncio.to_thread(house.access.jobs.job, job_id)
         if job is None:
             return
-        shape = JobShape.model_validate(_said(house, job)).model_dump_json()
+        shape = (await _whole(house, job)).model_dump_json()
         if shape != told or silent >= HEARTBEAT_SECONDS:
             number, told, silent = number + 1, shape, 0.0
             yield f"id: {number}\nevent: {'end' if job.is_over else 'progress'}\ndata: {shape}\n\n"
@@ -220,10 +234,17 @@ def _no_job() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "no-job", "There is no such job.", "GET /v1/jobs names the last.")
 
 
-def _said(house: House, job: Job) -> dict[str, Any]:
-    progress, result = house.jobs.progress, job.result
-    mine = progress.to_json() if progress and progress.job == job.id and not job.is_over else None
+async def _whole(house: House, job: Job) -> JobShape:
+    """A job with what came of it."""
+    result = await asyncio.to_thread(house.access.jobs.result, job.id) if job.is_over else None
     error = result.get("error") if isinstance(result, dict) and set(result) == {"error"} else None
+    came = {"result": None if error else result, "error": error}
+    return JobShape.model_validate(_line(house, job) | without_paths(came, house.resident.folder))
+
+
+def _line(house: House, job: Job) -> dict[str, Any]:
+    here = house.jobs.progress
+    told = here.to_json() if here and here.job == job.id and not job.is_over else job.progress
     return {
         "id": job.id,
         "verb": job.verb,
@@ -237,7 +258,5 @@ def _said(house: House, job: Job) -> dict[str, Any]:
         "tries": job.tries,
         "code": job.code,
         "run": job.run,
-        "progress": mine,
-        "result": None if error else without_paths(result, house.resident.folder),
-        "error": without_paths(error, house.resident.folder),
+        "progress": told,
     }
