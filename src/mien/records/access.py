@@ -19,7 +19,7 @@ from mien.records.jobs import Jobs
 from mien.records.keys import Keys
 from mien.records.replies import Replies
 from mien.records.schema import ACCESS, ACCESS_VERSION
-from mien.storage.layout import Place
+from mien.storage.layout import OnServer, Place
 
 KIND: Final = DatabaseKind(
     name="list of keys",
