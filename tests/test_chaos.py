@@ -37,6 +37,28 @@ def test_a_difference_is_seen(chaos: Any) -> None:
     assert len(chaos.differences(calm, {"files": {"a": "1"}, "faces": [(1,), (2,)]})) == 2
 
 
+def test_of_the_versions_the_one_in_use_can_be_compared_alone(chaos: Any, tmp_path: Path) -> None:
+    verbs = importlib.import_module("chaos_verbs")
+
+    def world(name: str, versions: dict[str, str], in_use: str) -> Any:
+        """Versions, each with what its labels say, and the one in use."""
+        made = verbs.World(tmp_path / name)
+        for version, labels in versions.items():
+            (made.album / "models" / version).mkdir(parents=True)
+            (made.album / "models" / version / "card.json").write_text("{}")
+            (made.album / "models" / version / "labels.txt").write_text(labels)
+        (made.album / "models/current").write_text(f"{in_use}\n")
+        return made
+
+    calm = world("calm", {"2026-03-02-002": "Ada", "2026-03-02-003": "Bo"}, "2026-03-02-003")
+    one_less = world("one less", {"2026-03-02-002": "Bo"}, "2026-03-02-002")
+    other = world("other", {"2026-03-02-002": "Ada"}, "2026-03-02-002")
+    of_calm, of_one_less, of_other = (verbs.outcome(each, in_use=True) for each in (calm, one_less, other))
+    assert verbs.differences(of_calm, of_one_less) == []
+    assert verbs.differences(of_calm, of_other) != []
+    assert verbs.differences(verbs.outcome(calm), verbs.outcome(one_less)) != []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no fork")
 def test_commands_end_the_same_wherever_they_are_killed_or_the_disk_is_full() -> None:
     words = [sys.executable, str(ROOT / "benchmarks/chaos_verbs.py"), "--seed", "478", "--cases", "4", "--each", "5"]

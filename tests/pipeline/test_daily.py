@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -671,6 +673,29 @@ def test_a_person_whose_time_is_over_leaves_everything(grown: Club) -> None:
     again = grown.day()
     assert again.exit_code == 0 and lines(again)["expire"] == "nothing has expired"
     assert lines(again)["collect"] == "0 new photos from 1 source", "nor is Cy collected again"
+
+
+@pytest.mark.parametrize("shelf", ["training-images", "aligned-images"])
+def test_a_folder_that_cannot_be_removed_yet_goes_with_the_next_command(
+    grown: Club, monkeypatch: pytest.MonkeyPatch, shelf: str
+) -> None:
+    grown.say(f'[people."Cy"]\nuntil = {grown.now.date()}')
+    remove_folder = os.rmdir
+
+    def full(path: str, **more: Any) -> None:
+        if Path(path).name == "Cy" and Path(path).parent.name == shelf:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a disk that writes what it deletes
+        remove_folder(path, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", full)
+        done = grown.day()
+    assert done.exit_code == 14 and "1 removal that cannot be finished" in lines(done)["expire"]
+    assert "Cy" not in load_model(grown.folder / "models" / str(grown.in_use())).people
+    assert lines(grown.day())["expire"] == "1 removal finished that had been interrupted"
+    assert not (grown.folder / shelf / "Cy").exists()
+    with closing(grown.ledger()) as ledger:
+        assert not ledger.people.id_of("Cy")
 
 
 def test_a_clock_that_is_years_ahead_removes_nobody_on_its_first_day(grown: Club) -> None:

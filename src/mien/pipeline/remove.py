@@ -33,7 +33,7 @@ from mien.settings import text_of
 from mien.stages.align import remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
-from mien.storage.files import entries, remove_file
+from mien.storage.files import entries, is_hollow, remove_empty, remove_file
 from mien.storage.layout import TRAINING, Layout
 from mien.storage.leftovers import remove_unfinished, sweep
 from mien.storage.walk import has_photo, people_of
@@ -82,8 +82,8 @@ def remove(
     a human brings them; photos may if it is said that they `may_return`. Raises UsageError, and as
     `OpenAlbum.require_training` does.
 
-    A person some of whose files cannot be looked at leaves the model all the same; then StorageError is raised, and the
-    removal is finished by the next command that writes and can look."""
+    A person some of whose files cannot be looked at, or whose empty folder cannot be removed, leaves the model all the
+    same; then StorageError is raised, and the removal is finished by the next command that writes and can do it."""
     album.require_training()
     model, removals = album.model(), album.ledger.removals
     plan = leaving(album.layout, person, photos)
@@ -114,6 +114,11 @@ def remove(
         remedy = f"{why.remedy} Then the next command takes it out; the model in use does not know {person} any more."
         raise StorageError(why.about, why.what, remedy)
     if not photos:
+        chips = album.layout.aligned / person
+        remove_empty(chips)
+        if hollow := next(filter(is_hollow, (*plan.folders, chips)), None):  # a full disk may refuse this too
+            remedy = "Check the permissions of the folder in which it lies. Then the next command removes it."
+            raise StorageError(str(hollow), "is empty and could not be removed", remedy)
         removals.finish(person)
     version = album.version
     older = tuple(one for one in versions.knowing(album.layout.models, person) if one != version)

@@ -358,3 +358,11 @@ def remove_empty(folder: Path) -> None:
     for here, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(here)  # noqa: PTH106 - refused while there is something in it
+
+
+def is_hollow(folder: Path) -> bool:
+    """Whether `folder` is there, and nothing but folders is in it."""
+    below = os.walk(folder)
+    return is_there(folder) and not any(
+        files or any(Path(here, name).is_symlink() for name in folders) for here, folders, files in below
+    )
