@@ -44,12 +44,13 @@ from mien.records.ledger import Ledger
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model
 from mien.seeing.eyes import Eyes, Views
+from mien.servers import Server
 from mien.settings import Settings
 from mien.storage import weights
 from mien.storage.layout import TRAINING, Layout, OnServer, Place, Shelf, create_album
 from mien.storage.walk import walk
 from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
-from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto, Server
+from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
     import httpx

@@ -17,7 +17,7 @@ from mien import Album
 from mien.errors import AlbumError, BusyError, StorageError, UsageError
 from mien.records.database import execute_many
 from mien.records.postgres import album_held
-from mien.types import Server
+from mien.servers import Server
 
 if TYPE_CHECKING:
     from conftest import Painted

@@ -34,7 +34,7 @@ def copy(
     context: typer.Context,
     to: Annotated[
         str,
-        typer.Argument(metavar="PLACE", help="postgresql://USER@HOST/DATABASE, or a file in which there is nothing."),
+        typer.Argument(metavar="PLACE", help="postgresql://USER@HOST/DATABASE, or a file that is not there yet."),
     ],
     use: Annotated[bool, typer.Option("--use", help="Name it in mien.toml then, so that mien uses it.")] = False,
     as_json: Json = False,
