@@ -148,6 +148,8 @@ CASES: dict[str, tuple[Case, ...] | str] = {
     "models rollback": (Case("-C {album} models rollback", "grown twice", once=True),),
     "models drop": (Case("-C {album} models drop 2026-03-02-001", "grown twice"),),
     "models prune": (Case("-C {album} models prune --keep 1", "grown twice"),),
+    "catalog": (Case("-C {album} catalog"),),
+    "catalog copy": (Case("-C {album} catalog copy {album}/.mien/copy.sqlite", once=True),),
     "keys": (Case("-C {album} keys"),),
     "keys add": (Case("-C {album} keys add desk --scope review"),),
     "keys log": (Case("-C {album} keys log"),),

@@ -44,12 +44,13 @@ from mien.records.ledger import Ledger
 from mien.registry.card import EncoderCard, HeadCard
 from mien.registry.folder import Draft, Model
 from mien.seeing.eyes import Eyes, Views
+from mien.servers import Server
 from mien.settings import Settings
 from mien.storage import weights
-from mien.storage.layout import TRAINING, Layout, OnServer, Shelf, create_album
+from mien.storage.layout import TRAINING, Layout, OnServer, Place, Shelf, create_album
 from mien.storage.walk import walk
 from mien.testing import COSINES, Colour, FakeDetector, FakeEncoder, FakeLandmarker, draw_photo
-from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto, Server
+from mien.types import Box, Embedding, EncoderChoice, Face, Floats, Photo, Quality, SeenFace, SeenPhoto
 
 if TYPE_CHECKING:
     import httpx
@@ -473,6 +474,39 @@ def made_database(postgres_server: PostgresServer) -> str:
 def album_server(postgres_server: PostgresServer) -> Server:
     """An empty database on it."""
     return Server.of(postgres_server.url(postgres_server.new_database()))
+
+
+# Either kind of database
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of records run on both kinds of database: in SQLite files, and in a database of their own on a server. One
+    that is about files says so by the mark `of_files`."""
+    if "kept_in" in metafunc.fixturenames:
+        about_files = metafunc.definition.get_closest_marker("of_files")
+        metafunc.parametrize("kept_in", ["sqlite"] if about_files else ["sqlite", "postgresql"])
+
+
+@pytest.fixture
+def server(kept_in: str, request: pytest.FixtureRequest) -> Server | None:
+    """The database on a server in which a test keeps what it keeps; None where it does so in files."""
+    if kept_in == "sqlite":
+        return None
+    running: PostgresServer = request.getfixturevalue("postgres_server")
+    return Server.of(running.url(running.new_database(request.getfixturevalue("made_database"))))
+
+
+@pytest.fixture
+def place_of(tmp_path: Path, server: Server | None) -> Callable[[str], Place]:
+    """Where the database of a kind is: place_of("ledger")."""
+    return lambda kind: OnServer(server, f"mien_{kind}") if server else tmp_path / f"{kind}.sqlite"
+
+
+@pytest.fixture
+def text_album(tmp_path: Path, server: Server | None, new_text_album: Callable[..., TextAlbum]) -> Iterator[TextAlbum]:
+    """An album whose photos are short texts."""
+    with closing(new_text_album(tmp_path / "album", server)) as made:
+        yield made
 
 
 # Encoders of a user's own

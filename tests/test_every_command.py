@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conftest import Painted
 
 READING = (
+    "catalog",
     "check",
     "classify",
     "encoders",
@@ -82,6 +83,7 @@ def _words(command: str, album: Path, outside: Path) -> list[object]:
         "NAME": ["tiny"],
         "NAME...": ["tiny"],
         "NAME|FILE.toml": [outside / "tiny.toml"],
+        "PLACE": [album / "copied/c.sqlite"],
         "DUMP|URL": [outside / "dump.sql"],
     }
     options = {

@@ -94,7 +94,7 @@ class PostgresServer:
     def execute(self, statement: str, database: str = OWNER) -> list[tuple[Any, ...]]:
         """What a statement answers."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            done = connection.execute(statement)  # type: ignore[call-overload]  # which is no literal
+            done = connection.execute(statement)
             return list(done.fetchall()) if done.description else []
 
     def new_database(self, template: str = "template0") -> str:

@@ -29,12 +29,13 @@ from mien.asking import DECODER, StrPath
 from mien.errors import AlbumError, MienError, ModelError, PhotoError, UsageError
 from mien.open_album import Clock, EyesFor, OpenAlbum, Tools, read_settings
 from mien.protocols import Elsewhere, Silent
+from mien.servers import Server
 from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
 from mien.text.shell import command
 from mien.text.words import listed
-from mien.types import By, Server
+from mien.types import By
 
 if TYPE_CHECKING:
     from mien.encoders.listing import ListedEncoder

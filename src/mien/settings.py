@@ -19,10 +19,11 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import AlbumError, MienError, UsageError
+from mien.servers import Server
 from mien.text.buckets import require_bucket
 from mien.text.names import FILE_NAME, nfc, quoted_name
 from mien.text.words import listed
-from mien.types import EncoderChoice, Server
+from mien.types import EncoderChoice
 
 ENVIRONMENT_PREFIX = "MIEN_"
 _LARGEST_BYTES = 1 << 20

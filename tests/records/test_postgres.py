@@ -20,8 +20,8 @@ from mien.records.access import Access
 from mien.records.database import DatabaseKind
 from mien.records.ledger import Ledger
 from mien.records.postgres import ServerSchema, album_held
+from mien.servers import Server
 from mien.storage.layout import OnServer
-from mien.types import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ import os, sys
 from mien.records.postgres import album_held
 from mien.records.ledger import Ledger
 from mien.storage.layout import OnServer
-from mien.types import Server
+from mien.servers import Server
 import sqlalchemy as sa
 server = Server.of(sys.argv[1])
 with album_held(server, "/club", "train") as lease:

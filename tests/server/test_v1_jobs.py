@@ -189,7 +189,7 @@ def test_a_stream_ends_when_the_server_does_and_the_job_goes_on_in_the_next(
     jobs.house.jobs.program = PROGRAM
     jobs.client.__exit__()
     monkeypatch.delenv("MIEN_TEST_SLOW")
-    house = House.of(Resident(jobs.painted.folder, jobs.painted.eyes), Access.for_writing(jobs.house.access._path))
+    house = House.of(Resident(jobs.painted.folder, jobs.painted.eyes), Access.for_writing(jobs.house.access._place))
     house.jobs.program = PROGRAM
     with TestClient(make_app(house)) as client:
         done = ended(replace(jobs, house=house, client=client), job)

@@ -33,7 +33,8 @@ def catalog(context: typer.Context, as_json: Json = False) -> None:
 def copy(
     context: typer.Context,
     to: Annotated[
-        str, typer.Argument(metavar="TO", help="postgresql://USER@HOST/DATABASE, or a file in which there is nothing.")
+        str,
+        typer.Argument(metavar="PLACE", help="postgresql://USER@HOST/DATABASE, or a file that is not there yet."),
     ],
     use: Annotated[bool, typer.Option("--use", help="Name it in mien.toml then, so that mien uses it.")] = False,
     as_json: Json = False,

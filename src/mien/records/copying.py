@@ -7,10 +7,10 @@ names when everything in them has been compared. Rows go through in parts, so th
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,16 @@ from mien.records.database import DatabaseKind, execute_many
 from mien.records.schema import NTH, faces, people, runs
 from mien.storage.files import make_folder, storage_error, temporary_file
 from mien.storage.layout import Layout, OnServer, Place
+from mien.storage.leftovers import remove_unfinished
 
 _PART: Final = 1000
 """Rows that are held at once; a thousand faces are 2 MB."""
+
+_THERE: Final = {
+    "catalog": "is a catalog already",
+    "ledger": "is a ledger already",
+    "access": "is a list of keys already",
+}
 
 Into = Callable[[DatabaseKind], AbstractContextManager[sa.Connection]]
 """A new, empty database of a kind, in the transaction in which it is filled."""
@@ -61,10 +68,12 @@ def copy(source: Layout, target: Layout) -> tuple[CopiedTable, ...]:
 
 
 def _require_empty(there: Mapping[DatabaseKind, Place]) -> None:
+    first = there[ledger.KIND]
+    if isinstance(first, Path) and first.is_file() and first.stat().st_size == 0:
+        return  # a copy was stopped while its files got their names
     for kind, place in there.items():
-        half = isinstance(place, Path) and kind is ledger.KIND and place.exists() and place.stat().st_size == 0
-        if not half and opening.is_there(kind, place):
-            raise AlbumError(str(place), f"is a {kind.name} already", "Name a place where there is none.")
+        if opening.is_there(kind, place):
+            raise AlbumError(str(place), _THERE[kind.revisions], "Name a place where there is none.")
 
 
 def _copied(kind: DatabaseKind, read: sa.Connection, written: sa.Connection) -> Iterator[CopiedTable]:
@@ -88,23 +97,29 @@ def _copied(kind: DatabaseKind, read: sa.Connection, written: sa.Connection) -> 
 def _compared(table: sa.Table, read: sa.Connection, written: sa.Connection) -> int:
     """How many rows a table has in both. Raises StorageError where one is another."""
     number = 0
-    both = itertools.zip_longest(*(itertools.chain.from_iterable(_parts(one, table)) for one in (read, written)))
-    for was, now in both:
-        if was is None or now is None or tuple(was) != tuple(now):
-            raise StorageError(
-                f"The table {table.name}",
-                f"is not what it was after its row {number}: the copy is given up",
-                "Check disk and memory of both machines, and run again.",
-            )
-        number += 1
+    with closing(_rows(read, table)) as before, closing(_rows(written, table)) as after:
+        for was, now in itertools.zip_longest(before, after):
+            if was is None or now is None or tuple(was) != tuple(now):
+                raise StorageError(
+                    f"The table {table.name}",
+                    f"is not what it was after its row {number}: the copy is given up",
+                    "Check disk and memory of both machines, and run again.",
+                )
+            number += 1
     return number
 
 
-def _parts(connection: sa.Connection, table: sa.Table) -> Iterator[list[sa.Row[*tuple[object, ...]]]]:
+def _rows(connection: sa.Connection, table: sa.Table) -> Generator[sa.Row[*tuple[object, ...]], None, None]:
+    for part in _parts(connection, table):
+        yield from part
+
+
+def _parts(connection: sa.Connection, table: sa.Table) -> Generator[list[sa.Row[*tuple[object, ...]]], None, None]:
     """The rows of a table in their order, a part at a time."""
     order = (NTH,) if table is runs else tuple(table.primary_key)
     query = sa.select(table).order_by(*order).execution_options(yield_per=_PART)
-    yield from (list(part) for part in connection.execute(query).partitions())
+    with connection.execute(query) as found:
+        yield from (list(part) for part in found.partitions())
 
 
 def _go_on_counting(kind: DatabaseKind, read: sa.Connection, written: sa.Connection) -> None:
@@ -134,19 +149,19 @@ def _go_on_counting(kind: DatabaseKind, read: sa.Connection, written: sa.Connect
 @contextmanager
 def _made(target: Layout, there: Mapping[DatabaseKind, Place]) -> Iterator[Into]:
     """New databases at these places, which are there at the end, all of them or none."""
+    schemas = {kind: place.schema for kind, place in there.items() if isinstance(place, OnServer)}
+    files = {kind: place for kind, place in there.items() if isinstance(place, Path)}
     if target.server:
         from mien.records.postgres import album_held, filled_at_once
 
-        schemas = {kind: place.schema for kind, place in there.items() if isinstance(place, OnServer)}
-        with (
-            album_held(target.server, str(target.server), "catalog copy"),
-            filled_at_once(target.server, schemas) as into,
-        ):
-            yield into
+        held = album_held(target.server, str(target.server), "catalog copy")
+        with held, filled_at_once(target.server, schemas) as fill:
+            yield fill
         return
-    files = {kind: place for kind, place in there.items() if isinstance(place, Path)}
     make_folder(target.catalog_file.parent)
-    new = {kind: temporary_file(file) for kind, file in files.items()}
+    remove_unfinished(target.catalog_file.parent)
+    folder = temporary_file(target.catalog_file)
+    new = {kind: folder / file.name for kind, file in files.items()}
 
     @contextmanager
     def into(kind: DatabaseKind) -> Iterator[sa.Connection]:
@@ -154,15 +169,11 @@ def _made(target: Layout, there: Mapping[DatabaseKind, Place]) -> Iterator[Into]
             yield connection
 
     try:
+        make_folder(folder)
         yield into
         _name(new, files)
     finally:
-        for file in new.values():
-            for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
-                with contextlib.suppress(OSError):
-                    each.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                file.with_suffix(".seal").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name(new: Mapping[DatabaseKind, Path], files: Mapping[DatabaseKind, Path]) -> None:

@@ -32,8 +32,8 @@ from sqlalchemy.ext.compiler import compiles
 from mien.errors import AlbumError, BusyError, MienError, MissingExtraError, StorageError
 from mien.records import migrating
 from mien.records.database import BUSY_SECONDS, Database, DatabaseKind
+from mien.servers import Server
 from mien.storage.layout import OnServer
-from mien.types import Server
 
 if TYPE_CHECKING:
     import psycopg

@@ -158,7 +158,9 @@ runs = sa.Table(
 sa.event.listen(
     runs,
     "after_create",
-    sa.DDL("ALTER TABLE runs ADD COLUMN nth BIGINT GENERATED ALWAYS AS IDENTITY").execute_if(dialect="postgresql"),
+    sa.DDL("ALTER TABLE runs ADD COLUMN nth BIGINT GENERATED ALWAYS AS IDENTITY").execute_if(  # type: ignore[no-untyped-call]
+        dialect="postgresql"
+    ),
 )
 steps = sa.Table(
     "steps",

@@ -14,11 +14,11 @@ from typing import Any
 from mien.errors import AlbumError, UsageError
 from mien.open_album import OpenAlbum
 from mien.records.copying import CopiedTable, copy
+from mien.servers import Server
 from mien.settings import text_of, with_value
 from mien.storage.disks import check_local
 from mien.storage.files import write_atomically
 from mien.storage.layout import Layout
-from mien.types import Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NewType
 
 from mien.errors import AlbumError, StorageError
+from mien.servers import Server
 from mien.storage.files import entries, is_file, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
 from mien.storage.in_folder import IN_FOLDERS
 from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
-from mien.types import Server
 
 if TYPE_CHECKING:  # settings load pydantic, which `mien --help` can do without
     from mien.settings import Settings
