@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import hashlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -111,6 +112,69 @@ def album(trained_album: Path, tmp_path: Path) -> Path:
 def _with_one_view(folder: Path) -> None:
     with (folder / "mien.toml").open("a", encoding="utf-8") as file:
         file.write("\nviews = 1\n")
+
+
+# Buckets, on a server of S3
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of its own for a test, and what lies in it."""
+
+    url: str
+    files: Any
+
+    def put(self, key: str, data: bytes) -> None:
+        self.files.call_s3("put_object", Bucket=self.name, Key=key, Body=data)
+
+    def get(self, key: str) -> bytes:
+        return bytes(self.files.cat_file(f"{self.name}/{key}"))
+
+    def remove(self, key: str) -> None:
+        self.files.call_s3("delete_object", Bucket=self.name, Key=key)
+
+    @property
+    def name(self) -> str:
+        return self.url.partition("://")[2]
+
+    def md5s(self, below: str = "") -> dict[str, str]:
+        """The MD5 of each object, by its key."""
+        found = self.files.call_s3("list_objects_v2", Bucket=self.name, Prefix=below)
+        return {one["Key"]: one["ETag"].strip('"') for one in found.get("Contents", ())}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on a free port, which is started once."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+    cast("Any", server)._server.server_close()
+
+
+_buckets = count(1)
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, and an environment by which mien reaches it."""
+    import fsspec
+
+    from mien.storage import objects
+
+    given = {"ACCESS_KEY_ID": "mien", "SECRET_ACCESS_KEY": "unchecked", "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**given, "ENDPOINT_URL": s3_server, "MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    objects._file_system.cache_clear()
+    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    made = Bucket(f"s3://bucket-{next(_buckets)}", files)
+    files.call_s3("create_bucket", Bucket=made.name)
+    return made
 
 
 # Painted albums: each person a colour

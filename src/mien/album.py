@@ -33,6 +33,7 @@ from mien.servers import Server
 from mien.storage.layout import TRAINING, create_album, is_album, shown
 from mien.storage.walk import people_below, photos_below
 from mien.text.names import nfc, valid_person
+from mien.text.photos import PhotoFault
 from mien.text.shell import command
 from mien.text.words import listed
 from mien.types import By
@@ -269,6 +270,15 @@ class Album:
 
         with self._reading() as album:
             return photos(album, nfc(person))
+
+    def photo_bytes(self, photo: StrPath, most: int = 1 << 29) -> bytes:
+        """The bytes of a photo of the album, by its path in one of the tuples of `photos_of`, or as mien writes it
+        ("Ada/1.jpg"), wherever the photos lie: at `most` so many. Raises PhotoError, StorageError."""
+        store, there = self._layout.photos, self._layout.training / photo
+        if (size := store.size(there)) > most:
+            figures = {"megabytes": size / 2**20, "limit": most / 2**20}
+            raise PhotoError(store.where(there), PhotoFault.TOO_LARGE, figures)
+        return store.read(there)
 
     def photo_ids(self) -> dict[str, str]:
         """The hash of each photo's bytes by its path, as mien writes that ("Ada/1.jpg"), as far as `align` has looked,
@@ -585,7 +595,7 @@ class Album:
                 f"The model {model.version}", "was made by enrolling alone, so nothing was measured of it", remedy
             )
         if page is None:
-            missing = self._layout.models / model.version / REPORT
+            missing = versions.folder(self._layout.models, model.version, [REPORT]) / REPORT
             raise ModelError(str(missing), "is missing", f"Make a new model: {command(self.folder, 'train')}")
         return page
 

@@ -24,7 +24,7 @@ from mien.protocols import Elsewhere, Engine, Progress
 from mien.settings import Settings, SourceSettings
 from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
-from mien.storage.walk import LeftOut, has_photo, is_empty, walk
+from mien.storage.walk import LeftOut, has_photo, is_empty, walk, with_unlisted
 from mien.text.findings import LeftOutKind, MemoryKind, of_records
 from mien.text.words import Figure
 from mien.types import By, EncoderChoice, Finding
@@ -216,7 +216,18 @@ class OpenAlbum:
         shelved = walk(self.layout, shelves)
         if TRAINING in shelves and not shelved.hidden([TRAINING]) and self._is_emptied():
             return replace(shelved, left_out=(*shelved.left_out, LeftOut(TRAINING, LeftOutKind.EMPTIED)))
-        return shelved
+        return self._with_unlisted(shelved)
+
+    def _with_unlisted(self, shelved: Shelved) -> Shelved:
+        """`shelved` with what the catalog knows and a listing does not have, which may be late: each such photo is
+        asked for by itself. Folders are never late."""
+        if self.layout.photos.in_folders or not is_there(self.layout.catalog_file):
+            return shelved
+        known = {one.path: one.person for one in self.catalog.files.on(shelved.shelves)}
+        listed = {one.path for one in shelved.files} | {one.path for one in shelved.left_out}
+        missing = [path for path, person in known.items() if path not in listed and shelved.person in ("", person)]
+        hidden = shelved.hidden(missing)
+        return with_unlisted(self.layout, shelved, {path: known[path] for path in missing if path not in hidden})
 
     def _is_emptied(self) -> bool:
         """Whether nothing lies in training-images, and photos did of people whose removal is not under way."""
@@ -237,8 +248,8 @@ class OpenAlbum:
         shelved = walk(self.layout, [TRAINING], person)
         for one in shelved.closed:
             if one.path == TRAINING:
-                raise one.error(str(self.layout.training))
-        return self._make_known(shelved)
+                raise one.error(self.layout.where(TRAINING))
+        return self._make_known(self._with_unlisted(shelved))
 
     def _make_known(self, shelved: Shelved) -> Changes:
         photos, file = self.layout.photos, self.layout.file

@@ -241,6 +241,11 @@ class Settings(BaseModel):
         description='The bucket in which the photos lie, if not in training-images: "s3://bucket/folder"; see '
         "docs/photos-in-a-bucket.md.",
     )
+    models: str = Field(
+        default="",
+        description='The bucket in which the models are, if not in the folder models: "s3://bucket/folder", for this '
+        "album alone; see docs/photos-in-a-bucket.md.",
+    )
     catalog: Annotated[Path | Server | None, BeforeValidator(place_of_catalog)] = Field(
         default=None,
         description="Where the catalog lies, if not in the album: another file, as is needed on a network drive, or "
@@ -300,7 +305,7 @@ class Settings(BaseModel):
             raise ValueError(f"it must be one of {', '.join(map(str, VIEWS))}")
         return value
 
-    @field_validator("photos")
+    @field_validator("photos", "models")
     @classmethod
     def _a_bucket(cls, value: str) -> str:
         return require_bucket(value) if value else ""

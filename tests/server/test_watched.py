@@ -33,7 +33,7 @@ def test_it_is_not_ready_while_it_ends_and_still_answers_what_has_begun(served: 
 
 def test_a_model_that_cannot_be_had_is_told_while_the_one_before_answers(served: Served) -> None:
     resident = served.house.resident
-    models = Layout.of(served.painted.folder, resident.settings).models
+    models = Layout.of(served.painted.folder, resident.settings).models_folder
     before, damaged = str(resident.version), "2030-01-01-001"
     shutil.copytree(models / before, models / damaged)
     (models / damaged / "model.onnx").write_bytes(b"damaged")

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mien.errors import FetchError, MissingExtraError, SourceError
 from mien.protocols import Source
@@ -24,29 +23,18 @@ from mien.types import Offer
 Put = Callable[[str, bytes], None]
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """An S3 server on a free port."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    cast("Any", server)._server.server_close()
-
-
 @pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict[str, object], Put]]:
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict[str, object], Put]]:
     """The options of the source, and what puts an object into its bucket "club"."""
     monkeypatch.setenv("CLUB_SECRET", "not checked")
     told = {"key": "club", "secret": {"env": "CLUB_SECRET"}, "client_kwargs": {"region_name": "us-east-1"}}
-    files = fsspec.filesystem("s3", endpoint_url=endpoint, skip_instance_cache=True, **{**told, "secret": "x"})
+    files = fsspec.filesystem("s3", endpoint_url=s3_server, skip_instance_cache=True, **{**told, "secret": "x"})
     files.call_s3("create_bucket", Bucket="club")
 
     def put(key: str, data: bytes) -> None:
         files.call_s3("put_object", Bucket="club", Key=key, Body=data)
 
-    yield {"options": {"endpoint_url": endpoint, **told}}, put
+    yield {"options": {"endpoint_url": s3_server, **told}}, put
     files.rm("club", recursive=True)
 
 

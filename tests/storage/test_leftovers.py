@@ -65,7 +65,7 @@ def test_only_what_mien_calls_so_goes_and_through_no_link(tmp_path: Path) -> Non
 
 def test_an_album_is_swept_where_mien_writes(tmp_path: Path) -> None:
     layout = Layout(tmp_path, tmp_path / ".mien/catalog.sqlite")
-    near = [tmp_path, tmp_path / ".mien", layout.models, layout.models / "2026-11-23-001"]
+    near = [tmp_path, tmp_path / ".mien", layout.models_folder, layout.models_folder / "2026-11-23-001"]
     far = [
         *(layout.aligned / "Ada", layout.training / "Ada", layout.removed / "Ada/2019"),
         *(tmp_path / "2026-11-23-training-images", tmp_path / "2026-11-23-training-images/Ada"),

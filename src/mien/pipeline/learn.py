@@ -15,8 +15,7 @@ from mien.errors import EmptyAlbumError, ModelError, PhotoError
 from mien.open_album import OpenAlbum
 from mien.pipeline.use import keep_out, put_into_use
 from mien.registry import versions
-from mien.registry.folder import REPORT, Model
-from mien.storage.files import is_file
+from mien.registry.folder import Model
 from mien.storage.layout import TRAINING
 from mien.text.findings import FindingKind
 
@@ -95,7 +94,7 @@ def learn(album: OpenAlbum, aside: Collection[str] = ()) -> Learned:
     for version in [*([before] if before else []), *there[-1:], *(one for one in aside if one in there)]:
         with contextlib.suppress(ModelError):  # a damaged one is not what anybody wants again
             model = versions.load(album.layout.models, version)
-            if is_up_to_date(album, model) and is_file(album.layout.models / version / REPORT):
+            if is_up_to_date(album, model) and versions.has_page(album.layout.models, version):
                 return Learned(aligned, version, None, before, needs, few)
     trained = train(album)
     told = tuple(finding for finding in found if finding.needs_human or finding.kind == FindingKind.UNREADABLE)

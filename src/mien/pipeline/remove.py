@@ -35,7 +35,7 @@ from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
 from mien.storage.files import entries, is_hollow, remove_empty, remove_file
 from mien.storage.layout import TRAINING, Layout
-from mien.storage.leftovers import remove_unfinished, sweep
+from mien.storage.leftovers import sweep
 from mien.storage.walk import has_photo, people_of
 from mien.text.findings import RemovalKind
 from mien.text.names import meant, nfc, quoted_name
@@ -177,7 +177,7 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
     dropped = sorted({version for name in names for version in versions.knowing(models, name, damaged_too=True)})
     for version in dropped:
         versions.drop(models, version)
-    remove_unfinished(models)
+    versions.remove_unfinished(models)
     asked.forget(album.layout.asked_file)
     access.forget(album.layout.access_at)
     for traceback in entries(album.layout.tracebacks):  # any may name a file of theirs

@@ -102,7 +102,8 @@ class Files:
                 try:
                     sha256 = before.sha256 if before and _looks_same(before, file) else hash_file(file.path)
                 except PhotoError as error:
-                    unreadable.append((file.path, error))
+                    if before or error.fault is not PhotoFault.NO_SUCH_FILE:  # else it came and went
+                        unreadable.append((file.path, error))
                     continue
                 if before is None:
                     came[sha256] += 1

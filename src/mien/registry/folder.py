@@ -57,7 +57,15 @@ REPORT: Final = "report.html"
 CURRENT: Final = "current"
 LAST: Final = "last"
 """Names a version that was dropped, so that no other gets its name."""
-LARGEST = {NETWORK: 1 << 30, LABELS: 1 << 26, THRESHOLDS: 1 << 16, CARD: 1 << 28, CURRENT: 64, LAST: 64}
+LARGEST = {
+    NETWORK: 1 << 30,
+    LABELS: 1 << 26,
+    THRESHOLDS: 1 << 16,
+    CARD: 1 << 28,
+    REPORT: 1 << 28,
+    CURRENT: 64,
+    LAST: 64,
+}
 """Bytes, above what a model of a hundred thousand people and a million photos needs. More is not read."""
 
 _PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "pillow")

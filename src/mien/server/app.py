@@ -32,7 +32,6 @@ from mien.server.house import House, id_of
 from mien.server.logs import tell
 from mien.server.metrics import method_name
 from mien.server.problems import Problem, as_problem
-from mien.server.resident import LOOK_SECONDS
 from mien.server.v1 import answers, jobs, measuring, models, people, photos
 from mien.server.v1.shapes import ProblemShape
 
@@ -192,7 +191,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
 
 async def _follow(house: House) -> None:
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(house.resident.look_seconds)
         try:
             await house.follow()
         except Exception as error:  # the server goes on with the model that it has

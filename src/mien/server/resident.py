@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LOOK_SECONDS = 1.0
-"""How often the name of the model in use is looked at."""
+LOOK_SECONDS, LOOK_SECONDS_BUCKET = 1.0, 5.0
+"""How often the name of the model in use is looked at: in a folder, and in a bucket, where each look is a request."""
 BUSY_PAUSE = 0.1
 """Seconds after which an album that another run holds is tried again."""
 
@@ -55,6 +55,11 @@ class Resident:
         self.trouble: MienError | None = None
         """Why the model in use could not be had when it was last looked for."""
         self.refresh()
+
+    @property
+    def look_seconds(self) -> float:
+        """How often `refresh` is to be called."""
+        return LOOK_SECONDS if isinstance(self._models, Path) else LOOK_SECONDS_BUCKET
 
     def album(self, **given: object) -> Album:
         """The album for one change, or one look; `given` are further arguments of `Album`."""

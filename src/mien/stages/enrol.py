@@ -64,7 +64,7 @@ def enrol(album: OpenAlbum, model: Model | None, person: str) -> Enrolled:
     changed = len({*faces.sha256} ^ {*model.card.photos.get(person, ())})
     if not changed:
         return Enrolled(model.version, len(faces.sha256), 0, model.is_trained)
-    head = load_fitted(album.layout.models / model.version, model)
+    head = load_fitted(versions.folder(album.layout.models, model.version), model)
     people, head = _placed(model.people, head, person, _own(album, head, faces))
     photos = {**model.card.photos, person: faces.sha256}
     draft = _draft(album, model, people, head, photos, changed)
@@ -124,7 +124,7 @@ def relearned(album: OpenAlbum, model: Model, some: Sequence[str]) -> Draft | No
     """`model` (made by the encoder in use) as it knows these people if it knows of them what the catalog does, as it
     would be written: whoever has no face any more is out of it. None if it would know nobody. Raises
     DamagedModelError."""
-    people, head = [*model.people], load_fitted(album.layout.models / model.version, model)
+    people, head = [*model.people], load_fitted(versions.folder(album.layout.models, model.version), model)
     photos: dict[str, Sequence[str]] = dict(model.card.photos)
     there, changed = album.catalog.files.people(TRAINING), 0
     for person in some:
@@ -142,7 +142,7 @@ def relearned(album: OpenAlbum, model: Model, some: Sequence[str]) -> Draft | No
 def renamed(album: OpenAlbum, model: Model, person: str, name: str) -> Draft:
     """`model` with another name for one of its people, as it would be written: all else is as it was, figures too.
     Raises DamagedModelError."""
-    head = load_fitted(album.layout.models / model.version, model)
+    head = load_fitted(versions.folder(album.layout.models, model.version), model)
     at = model.people.index(person)
     mine = head.owner == at
     own = replace(
@@ -176,7 +176,7 @@ def without(album: OpenAlbum, model: Model, some: Collection[str]) -> Draft | No
     DamagedModelError."""
     if len(model.people) == len(some):
         return None
-    people, head = [*model.people], load_fitted(album.layout.models / model.version, model)
+    people, head = [*model.people], load_fitted(versions.folder(album.layout.models, model.version), model)
     for person in some:
         people, head = _placed(people, head, person, None)
     photos = {name: theirs for name, theirs in model.card.photos.items() if name not in some}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError, ModelError
 from mien.learning.figures import Share
 from mien.registry import versions
 from mien.registry.card import Card
+from mien.storage.bucket_models import Models
 
 _NOTHING = Share(0, 0)
 
@@ -44,7 +44,7 @@ class Version:
         }
 
 
-def models(folder: Path, promotions: Sequence[tuple[str, str]]) -> tuple[Version, ...]:
+def models(folder: Models, promotions: Sequence[tuple[str, str]]) -> tuple[Version, ...]:
     """All versions in `folder`, oldest first; `promotions` says what became of each: (version, how), in order."""
     try:
         current = versions.current(folder)

@@ -16,7 +16,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -49,8 +49,12 @@ class BucketPhotos:
     training: str
     shelf: Callable[[str], bool]
 
+    @property
+    def in_folders(self) -> bool:
+        return False
+
     def where(self, path: Path) -> str:
-        key = self._key(path)
+        key = "" if path == self.folder else self._key(path)
         return str(path) if key is None else f"{self.objects.url}/{key}".rstrip("/")
 
     def is_there(self, path: Path) -> bool:
@@ -63,8 +67,7 @@ class BucketPhotos:
         key = self._key(path)
         if key is None:
             return IN_FOLDERS.is_folder(path)
-        found = self._asked(path, lambda: next(self.objects.listed(_inside(key), most=1), None))
-        return key == "" or found is not None
+        return key == "" or self._asked(path, lambda: any(self.objects.listed(_inside(key), most=1)))
 
     def is_file(self, path: Path) -> bool:
         if self._key(path) is None:
@@ -106,8 +109,25 @@ class BucketPhotos:
             return None
         inside = _inside(key)
         parts = [f"{inside}{name}/" for name in names] or [inside]
-        found = (one for part in parts for one in self.objects.listed(part, "" if key else HIDDEN))
+        found = (one for part in parts for one in self._listed_now(part, "" if key else HIDDEN))
         return (_stored(one, one.key.removeprefix(inside)) for one in found if one.key != inside)
+
+    def _listed_now(self, below: str, but: str) -> Iterator[Object]:
+        """What lies below a key, by a listing that may be late: what this process has put and does not find in it, and
+        what it has deleted and does find, is asked for by itself."""
+        recent = _recent(self.objects.url)
+        put = {key for key in recent.put.copy() if key.startswith(below) and not (but and key.startswith(f"{but}/"))}
+        deleted = {key for key in recent.deleted.copy() if key.startswith(below)}
+        for one in self.objects.listed(below, but):
+            put.discard(one.key)
+            recent.put.discard(one.key)
+            if one.key not in deleted:
+                yield one
+            elif again := self.objects.find(one.key):
+                yield again
+        for key in sorted(put):
+            if found := self.objects.find(key):
+                yield found
 
     def find(self, path: Path) -> Stored | None:
         key = self._key(path)
@@ -214,12 +234,13 @@ class BucketPhotos:
             IN_FOLDERS.add_folder(folder)
         else:
             self._asked(folder, lambda: self.objects.put(f"{key}/{MARKER}", b""))
+            self._has_put(f"{key}/{MARKER}")
 
     def write_new(self, path: Path, data: bytes, times: os.stat_result | None = None) -> bool:
         key = self._key(path)
         if key is None:
             return IN_FOLDERS.write_new(path, data, times)
-        return self._asked(path, lambda: self.objects.put_new(key, data))
+        return self._has_put(key, self._asked(path, lambda: self.objects.put_new(key, data)))
 
     def move(self, source: Path, target: Path, sync: bool = True) -> bool:
         mine, theirs = self._key(source), self._key(target)
@@ -230,11 +251,11 @@ class BucketPhotos:
                 data = source.read_bytes()
             except OSError as error:
                 raise StorageError(str(source), f"cannot be read: {error.strerror}", "Check the disk.") from error
-            if self._asked(target, lambda: self.objects.put_new(theirs, data)):
+            if self._has_put(theirs, self._asked(target, lambda: self.objects.put_new(theirs, data))):
                 remove_file(source)
                 return True
             return False
-        if not self._asked(target, lambda: self.objects.copy(mine, theirs)):
+        if not self._has_put(theirs, self._asked(target, lambda: self.objects.copy(mine, theirs))):
             return False
         self.remove(source)
         return True
@@ -262,6 +283,9 @@ class BucketPhotos:
             IN_FOLDERS.remove(path)
         else:
             self._asked(path, lambda: self.objects.remove(key))
+            recent = _recent(self.objects.url)
+            recent.put.discard(key)
+            recent.deleted.add(key)
 
     def remove_empty(self, folder: Path) -> None:
         """Takes away what made a folder be there, where nothing else is in it."""
@@ -278,6 +302,14 @@ class BucketPhotos:
     def sync(self, folder: Path) -> None:
         if self._key(folder) is None:
             IN_FOLDERS.sync(folder)
+
+    def _has_put(self, key: str, done: bool = True) -> bool:
+        """Remembers for a while that this process has put an object, if it is `done`; whether it is."""
+        if done:
+            recent = _recent(self.objects.url)
+            recent.deleted.discard(key)
+            recent.put.add(key)
+        return done
 
     def _parts(self, path: Path) -> tuple[str, ...] | None:
         """The shelf of a path and its parts below; None for a path that is on no shelf of the album."""
@@ -316,6 +348,19 @@ class BucketPhotos:
 
     def _asked(self, path: Path, question: Callable[[], Result]) -> Result:
         return asked(question, self.where(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """Keys that this process has put, until a listing has them, and keys that it has deleted."""
+
+    put: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+
+
+@lru_cache(8)
+def _recent(url: str) -> _Recent:
+    return _Recent()
 
 
 @lru_cache(1)

@@ -36,6 +36,10 @@ from mien.types import Picture
 class FolderPhotos:
     """The `PhotoStore` of an album whose photos lie in its folder."""
 
+    @property
+    def in_folders(self) -> bool:
+        return True
+
     def where(self, path: Path) -> str:
         return str(path)
 
@@ -86,7 +90,10 @@ class FolderPhotos:
             return None
 
     def size(self, path: Path) -> int:
-        return path.stat().st_size
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise opening_error(path, error) from error
 
     def read(self, path: Path) -> bytes:
         from mien.vision.images import read_bytes

@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING, Final, NewType
 
 from mien.errors import AlbumError, StorageError
 from mien.servers import Server
+from mien.storage.bucket_models import BucketModels, Models
 from mien.storage.files import entries, is_file, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
 from mien.storage.in_folder import IN_FOLDERS
+from mien.storage.objects import Objects
 from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
@@ -102,6 +104,8 @@ class Layout:
     catalog_file: Path
     photos: PhotoStore = IN_FOLDERS
     """What reads and writes the photos, which lie in `folder` or in a bucket."""
+    models_url: str = ""
+    """The bucket in which the models are; "" where they are in `folder`."""
     server: Server | None = None
     lease: str = ""
 
@@ -109,10 +113,11 @@ class Layout:
     def of(cls, folder: Path, settings: Settings) -> Layout:
         """The layout of an album: the setting `catalog` (relative to the album) names another place for that."""
         folder, chosen = folder.absolute(), settings.catalog
-        photos = photos_at(folder, settings.photos)
+        photos, models = photos_at(folder, settings.photos), settings.models
         if isinstance(chosen, Server):
-            return cls(folder, folder / _MEMORY / "catalog.sqlite", photos, chosen)
-        return cls(folder, folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite")), photos)
+            return cls(folder, folder / _MEMORY / "catalog.sqlite", photos, models, chosen)
+        catalog_file = folder / (chosen.expanduser() if chosen else Path(_MEMORY, "catalog.sqlite"))
+        return cls(folder, catalog_file, photos, models)
 
     @property
     def catalog_at(self) -> Place:
@@ -167,8 +172,16 @@ class Layout:
         return self.folder / _ALIGNED
 
     @property
-    def models(self) -> Path:
-        return self.folder / _MODELS
+    def models(self) -> Models:
+        """Where the models are: the folder `models`, or a bucket."""
+        if not self.models_url:
+            return self.models_folder
+        return BucketModels(Objects(self.models_url), self.models_folder, "card.json")
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder of the models, or of copies of some where they are in a bucket."""
+        return self.folder / _MEMORY / _MODELS if self.models_url else self.folder / _MODELS
 
     @property
     def journals(self) -> Path:
@@ -260,7 +273,6 @@ def photos_at(folder: Path, url: str) -> PhotoStore:
     if not url:
         return IN_FOLDERS
     from mien.storage.in_bucket import BucketPhotos
-    from mien.storage.objects import Objects
 
     return BucketPhotos(Objects(url), folder, TRAINING, _is_shelf)
 

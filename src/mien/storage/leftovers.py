@@ -37,11 +37,12 @@ def was_killed(layout: Layout) -> bool:
 def sweep(layout: Layout, thorough: bool) -> None:
     """Removes what killed runs left half-written in an album, for who holds its lock; `thorough`, also in the folders
     of people, of which there may be many. Raises StorageError."""
-    for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models)):
+    for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models_folder)):
         remove_unfinished(folder)
     _remove_journals(layout)
     if thorough:
-        for top in (layout.aligned, *map(layout.shelf, (TRAINING, REMOVED, *layout.intakes()))):
+        shelves = [TRAINING, REMOVED, *layout.intakes()] if layout.photos.in_folders else []
+        for top in (layout.aligned, *map(layout.shelf, shelves)):
             for here, _, _ in os.walk(top):
                 remove_unfinished(Path(here))
 

@@ -332,7 +332,8 @@ _SECRET = re.compile(r"(?i)(//[^/\s@]*@|(signature|token|secret|password|account
 
 def plain(error: Exception) -> OSError:
     """An error of a store as one of the system's, in a few words without secrets."""
-    said = _SECRET.sub("***", " ".join(str(error).split()))[:200].rstrip(".") or type(error).__name__
+    own = (isinstance(error, OSError) and error.strerror) or str(error)
+    said = _SECRET.sub("***", " ".join(own.split()))[:200].rstrip(".") or type(error).__name__
     if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
         return PermissionError(errno.EACCES, said)
     if isinstance(error, FileNotFoundError):

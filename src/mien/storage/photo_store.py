@@ -33,6 +33,11 @@ class PhotoStore(Protocol):
     """Where photos lie. Each verb takes paths below the album's folder; unless it says otherwise it raises StorageError
     where the store cannot be reached, or refuses: what cannot be looked at is never taken for gone."""
 
+    @property
+    def in_folders(self) -> bool:
+        """Whether the photos are files in folders. Elsewhere a listing may be late: lack what was written a moment ago,
+        and have what was deleted."""
+
     # Looking
 
     def where(self, path: Path) -> str:

@@ -17,12 +17,13 @@ def mend(layout: Layout) -> None:
     to another user, or lies on a disk that knows no permissions."""
     if os.name == "nt":
         return
-    for top in (layout.lock_file.parent, layout.models):
+    for top in (layout.lock_file.parent, layout.models_folder):
         if _closed(top):
             for here, folders, files in os.walk(top):
                 for name in (*folders, *files):
                     _close(Path(here, name))
-    for top in (layout.aligned, layout.shelf(REMOVED), *map(layout.shelf, layout.intakes())):
+    shelves = [REMOVED, *layout.intakes()] if layout.photos.in_folders else []
+    for top in (layout.aligned, *map(layout.shelf, shelves)):
         _closed(top)
 
 

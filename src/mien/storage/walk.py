@@ -11,7 +11,8 @@ import os
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -86,6 +87,9 @@ class Shelved:
         return {path for path in paths if closed and not closed.isdisjoint(_with_folders(path))}
 
 
+_ASKED_AT_ONCE = 16
+"""Photos asked for at once where a listing may be late."""
+
 CLOSED = frozenset({LeftOutKind.UNREADABLE, LeftOutKind.AWAY, LeftOutKind.BROKEN_LINK, LeftOutKind.EMPTIED})
 """Why something cannot be looked at."""
 
@@ -137,6 +141,31 @@ def _walk_of(layout: Layout, shelf: Shelf, person: str = "") -> Shelved:
     top, start, strict = layout.shelf(shelf), f"{shelf}/", day_of(shelf) is not None
     flat = layout.photos.flat(top, _spellings(person))
     return _walk(top, start, strict, person) if flat is None else _walk_flat(flat, start, strict, person)
+
+
+def with_unlisted(layout: Layout, shelved: Shelved, missing: Mapping[str, str]) -> Shelved:
+    """`shelved` with those of the `missing` photos (the person of each path) that are there although a listing has not
+    got them. One that cannot be asked for is closed."""
+
+    def ask(path: str) -> ShelfFile | LeftOut | None:
+        try:
+            found = layout.photos.find(layout.file(path))
+        except StorageError as error:
+            return _left_closed(path, error.__cause__ if isinstance(error.__cause__, OSError) else OSError(error.what))
+        return ShelfFile(path, missing[path], found.size, found.version, found.version) if found else None
+
+    if not missing:
+        return shelved
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as together:
+        found = [one for one in together.map(ask, missing) if one]
+    files = [one for one in found if isinstance(one, ShelfFile)]
+    by_path = attrgetter("path")
+    return replace(
+        shelved,
+        people=tuple(sorted({*shelved.people, *(one.person for one in files)})),
+        files=tuple(sorted([*shelved.files, *files], key=by_path)),
+        left_out=tuple(sorted([*shelved.left_out, *(one for one in found if isinstance(one, LeftOut))], key=by_path)),
+    )
 
 
 def has_photo(layout: Layout, person: str) -> bool:
@@ -376,10 +405,10 @@ def _walk_flat(found: Iterator[Stored], start: str, strict: bool, only: str = ""
         for one in found:
             path = start + one.path
             *folders, name = one.path.split("/")
-            if any(map(is_of_systems, folders)):
-                continue
             person = nfc(folders[0]) if folders else ""
             if only and person != only:
+                continue
+            if not any(part in ("", "..") for part in folders) and any(map(is_of_systems, folders)):
                 continue
             if not _is_path(one.path):
                 written = path.encode("unicode_escape").decode() if not path.isprintable() else path

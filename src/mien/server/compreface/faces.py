@@ -38,7 +38,6 @@ from mien.server.problems import Problem
 from mien.stages.stored import StoredPhoto
 from mien.text.access import Scope
 from mien.text.names import valid_person
-from mien.vision.images import read_bytes
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
@@ -138,7 +137,7 @@ async def static(request: Request, key: str, image_id: str) -> Response:
 async def _image(request: Request, image_id: str) -> Response:
     def work(album: Album) -> bytes:
         photo = find(album, image_id)
-        return read_bytes(album.folder / photo.path)
+        return album.photo_bytes(album.folder / photo.path)
 
     data = await house_of(request).ask(work)
     return Response(data, media_type=incoming.media_type_of(data))

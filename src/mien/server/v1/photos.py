@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mien.album import Added, Album
-from mien.errors import PhotoError
+from mien.errors import PhotoError, StorageError
 from mien.pipeline.correct import Corrected
 from mien.pipeline.remove import Removed
 from mien.records.keys import Key
@@ -169,9 +169,8 @@ def _bytes(album: Album, person: str, photo: str) -> bytes:
     """The bytes of a person's photo, if they still are those of its id."""
     for file in files_of(album, person, photo):
         try:
-            with file.open("rb") as opened:
-                data = opened.read(LARGEST_SHOWN + 1)
-        except OSError:
+            data = album.photo_bytes(file, LARGEST_SHOWN)
+        except (PhotoError, StorageError):
             continue
         if hashlib.sha256(data).hexdigest() == photo:
             return data
