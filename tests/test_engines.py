@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from PIL import Image
 
-from mien import Album
+from mien import Album, wiring
+from mien.errors import PhotoError
+from mien.seeing.apart import EyesApart
 from mien.seeing.eyes import Eyes
+from mien.text.photos import PhotoFault
 from mien.types import EncoderChoice, SeenPhoto
 from mien.vision.images import decode
 
@@ -34,7 +37,7 @@ BY_THE_WAY = {"id", "face", "own", "seen_at", "checksum", "person"}
 
 def eyes_for(here: int) -> Callable[[EncoderChoice], Eyes]:
     """Eyes for painted photos that another process can be sent, and that end it, if it is not `here`, when they see
-    Deadly/1.png."""
+    deadly.png."""
 
     def eyes(choice: EncoderChoice) -> Eyes:
         from mien.testing import fake_eyes
@@ -57,7 +60,7 @@ def content(album: Path) -> dict[str, list[str]]:
     with closing(sqlite3.connect(album / ".mien/catalog.sqlite")) as catalog:
         for (table,) in catalog.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             columns = [row[1] for row in catalog.execute(f"PRAGMA table_info({table})")]
-            wanted = ", ".join(f'"{one}"' for one in columns if one not in BY_THE_WAY and not one.endswith("time"))
+            wanted = ", ".join(f'"{one}"' for one in columns if one not in BY_THE_WAY and "time" not in one)
             if wanted and table != "sqlite_sequence":
                 found[table] = sorted(map(repr, catalog.execute(f"SELECT {wanted} FROM {table}")))
     return found
@@ -74,8 +77,7 @@ def files(folder: Path, *names: str) -> dict[str, str]:
 
 @pytest.fixture
 def twice(three_people: Painted, new_painted: Callable[[Path], Painted], tmp_path: Path) -> tuple[Path, Path]:
-    """An album, and a copy of it, with a photo that is broken and one that ends workers."""
-    three_people.photo("Ada/deadly.png")
+    """An album, and a copy of it, with a photo that is broken."""
     (three_people.training / "Bo/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     other = tmp_path / "other/album"
     shutil.copytree(three_people.folder, other)
@@ -91,7 +93,7 @@ def test_an_album_is_the_same_on_dask_and_a_new_photo_alone_is_looked_at(
     dask = Album(there, eyes=eyes, engine="dask", scheduler=scheduler.address)
     for album in (local, dask):
         learned = album.train()
-        assert learned.aligned.computed == 11
+        assert learned.aligned.computed == 10
         assert [path for path, _ in learned.aligned.failures] == ["training-images/Bo/broken.jpg"]
     assert content(here) == content(there)
     assert files(here / "aligned-images") == files(there / "aligned-images")
@@ -102,7 +104,43 @@ def test_an_album_is_the_same_on_dask_and_a_new_photo_alone_is_looked_at(
         painted.paint(folder / "training-images/Cy/cy-9.png", "Cy")
     assert [album.align().computed for album in (local, dask)] == [1, 1]
     assert content(here) == content(there)
-    assert "deadly.png" not in scheduler.logs and "Ada" not in scheduler.logs, "logs name nobody"
+    assert "Ada" not in scheduler.logs, "logs name nobody"
+
+
+class GivesUp:
+    """An engine elsewhere that loses its processes on deadly.png."""
+
+    def run(self, task: Any, items: Any, then: Any, give_up: Any) -> Any:
+        for item in items:
+            if "deadly" in str(item):
+                give_up(item)
+            else:
+                yield [(item, then(item, task.do(task.open(), item)))]
+
+    def places(self) -> int:
+        return 1
+
+    def ask(self, task: Any, item: Any) -> tuple[()]:
+        return ()
+
+    def close(self) -> None: ...
+
+
+def test_a_photo_that_ends_workers_is_looked_at_apart(three_people: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    three_people.photo("Ada/deadly.png")
+    monkeypatch.setattr(wiring, "open_engine", lambda settings: GivesUp())
+    apart: list[str] = []
+    seen = EyesApart.see_file
+
+    def see_file(self: EyesApart, file: Path) -> tuple[SeenPhoto | PhotoError, bool]:
+        apart.append(file.name)
+        return seen(self, file)
+
+    monkeypatch.setattr(EyesApart, "see_file", see_file)
+    aligned = three_people.open().align()
+    assert (aligned.computed, aligned.enrolled, apart) == (10, 10, ["deadly.png"])
+    assert [error.fault for _, error in aligned.failures] == [PhotoFault.STOPS_MIEN], "its chip, which was given up"
+    assert three_people.open().align().computed == 0
 
 
 def test_photos_that_are_asked_about_get_the_same_answers(
@@ -116,11 +154,9 @@ def test_photos_that_are_asked_about_get_the_same_answers(
     broken = tmp_path / "asked/broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 and no more")
     pixels = np.asarray(Image.open(photo).convert("RGB"))
-    asked = [photo, photo.read_bytes(), pixels, Image.fromarray(pixels), broken, deadly]
-    answers = [
-        [answer.to_json() for answer in Album(here, eyes=eyes, **settings).classify(asked, forget=True)]
-        for settings in ({}, {"engine": "dask", "scheduler": scheduler.address})
-    ]
+    asked: list[Any] = [photo, photo.read_bytes(), pixels, Image.fromarray(pixels), broken, deadly]
+    albums = (Album(here, eyes=eyes), Album(here, eyes=eyes, engine="dask", scheduler=scheduler.address))
+    answers = [[answer.to_json() for answer in album.classify(asked, forget=True)] for album in albums]
     assert answers[0] == answers[1]
     assert answers[0][0]["faces"][0]["person"] == "Ada"
 

@@ -45,7 +45,20 @@ SHARED = frozenset({"mien.sources.common", "mien.sources.lists", "mien.sources.p
 """Files of such rooms that hold what the others there have in common, and may be imported by them."""
 
 LATE = frozenset(
-    {"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "jinja2", "pi_heif", "s3fs"}
+    {
+        "sklearn",
+        "ray",
+        "matplotlib",
+        "fastapi",
+        "scipy",
+        "onnx",
+        "sqlalchemy",
+        "jinja2",
+        "pi_heif",
+        "s3fs",
+        "dask",
+        "distributed",
+    }
 )
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
 
@@ -61,6 +74,8 @@ HOMES = {
     "feedparser": frozenset({"parsing"}),
     "fsspec": frozenset({"sources"}),
     "jinja2": frozenset({"report"}),
+    "dask": frozenset({"engines"}),
+    "distributed": frozenset({"engines"}),
     "fastapi": frozenset({"server"}),
     "starlette": frozenset({"server"}),
     "uvicorn": frozenset({"server"}),
