@@ -137,7 +137,7 @@ class Dask:
         """Ends the workers that were started here; those of a scheduler close the tools that were opened for it."""
         with self._opening:
             client, self._client = self._client, None
-            if client and self._scheduler:
+            if client and client.status == "running" and self._scheduler:
                 for job in self._jobs.values():
                     with contextlib.suppress(Exception):  # whoever cannot be told any more keeps them for the next time
                         client.run(let_go, job.key, on_error="ignore")
