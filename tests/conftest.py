@@ -18,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -401,6 +402,61 @@ def mien(request: pytest.FixtureRequest) -> Callable[..., Any]:
         )
 
     return run
+
+
+# Dask
+
+
+@dataclass
+class Scheduler:
+    """A scheduler of Dask in a process of its own, without photos of anybody in its logs; `start_worker` starts
+    workers, which are called worker-1 and so on, each of which may do one thing at a time and offers a LAMP."""
+
+    folder: Path
+    address: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start_worker(self) -> None:
+        name = f"worker-{len(self.processes)}"
+        words = [self.address, "--name", name, "--nthreads", "1", "--host", "127.0.0.1", "--resources", "LAMP=1"]
+        self.processes.append(_dask("worker", self.folder, *words, "--no-dashboard", "--death-timeout", "60"))
+
+    @property
+    def logs(self) -> str:
+        return "".join(file.read_text("utf-8", "replace") for file in self.folder.glob("*.log"))
+
+
+def _dask(part: str, folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    here = str(Path(__file__).resolve().parent.parent / "src")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([here, *filter(None, sys.path)]),
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        "DASK_TEMPORARY_DIRECTORY": str(folder),
+    }
+    number = len(list(folder.glob("*.log")))
+    with (folder / f"{part}-{number}.log").open("wb") as log:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *words]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A scheduler with one worker; tests may start others."""
+    folder = tmp_path_factory.mktemp("dask")
+    words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(folder / "scheduler.json")]
+    process = _dask("scheduler", folder, *words)
+    while not (folder / "scheduler.json").is_file() or not (folder / "scheduler.json").stat().st_size:
+        assert process.poll() is None, (folder / "scheduler-0.log").read_text("utf-8", "replace")
+        time.sleep(0.05)
+    found = Scheduler(folder, json.loads((folder / "scheduler.json").read_text("utf-8"))["address"], [process])
+    try:
+        found.start_worker()
+        yield found
+    finally:
+        for one in reversed(found.processes):
+            one.kill()  # what they have started ends by itself
+            one.wait()
 
 
 # Albums whose photos are short texts

@@ -23,6 +23,9 @@ HOSTS = {
     "keepachangelog.com",
     "semver.org",
     "example.org",
+    "distributed.dask.org",
+    "jobqueue.dask.org",
+    "kubernetes.dask.org",
 }
 """Hosts the documentation may link to: never a package registry's, as which one is used is the user's affair."""
 

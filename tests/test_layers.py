@@ -57,6 +57,7 @@ LATE = frozenset(
         "pi_heif",
         "s3fs",
         "psycopg",
+        "dask",
         "distributed",
     }
 )
@@ -74,8 +75,9 @@ HOMES = {
     "feedparser": frozenset({"parsing"}),
     "fsspec": frozenset({"sources", "storage"}),
     "psycopg": frozenset({"records"}),
-    "distributed": frozenset({"engines"}),
     "jinja2": frozenset({"report"}),
+    "dask": frozenset({"engines"}),
+    "distributed": frozenset({"engines"}),
     "fastapi": frozenset({"server"}),
     "starlette": frozenset({"server"}),
     "uvicorn": frozenset({"server"}),

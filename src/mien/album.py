@@ -868,8 +868,11 @@ class Album:
         engine = album.tools.engine(self.settings)
         if not isinstance(engine, Elsewhere):
             return Recogniser(model, album.eyes_of, self.settings.workers, sight)
-        eyes_of = partial(album.eyes_elsewhere, engine)
-        return Recogniser(model, eyes_of, engine.places(), sight, engine)
+        try:
+            return Recogniser(model, partial(album.eyes_elsewhere, engine), engine.places(), sight, engine)
+        except BaseException:
+            engine.close()
+            raise
 
     def _model(self, album: OpenAlbum, folder: StrPath | None) -> Model:
         """The model in `folder`, or the current one. Raises ModelError if there is none."""

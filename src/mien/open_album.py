@@ -19,6 +19,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.engines.threads import Threads
 from mien.errors import AlbumError, EncoderError, MienError, ModelError
 from mien.protocols import Elsewhere, Engine, Progress
 from mien.settings import Settings, SourceSettings
@@ -295,10 +296,11 @@ class OpenAlbum:
         return engine
 
     def seen_by(self, choice: EncoderChoice, tools: Tools | None = None) -> OpenAlbum:
-        """The same album as another encoder sees it, by these `tools` if any are given; both share their databases."""
+        """The same album as another encoder sees it, by these `tools` if any are given, which this process alone may
+        have; both share their databases."""
         other = self._set({"encoder": choice.name, "precision": choice.precision, "views": choice.views})
         if tools is not None:
-            other.__dict__["tools"] = tools
+            other.__dict__.update(tools=tools, engine=Threads(self.settings.workers))
         return other
 
     def with_source(self, name: str, source: SourceSettings) -> OpenAlbum:

@@ -1,8 +1,9 @@
 """Dask: blocks of items go to processes on any number of machines, or on this one, which is then theirs alone.
 
 A block is worked on where its worker is, and comes back whole. Its size follows from what items cost: some seconds of
-work, so that neither the messages nor a lost worker cost much. Blocks of lost workers are given to others, a bounded
-number of times; then their items go one by one, and the one that ends its worker again is given up.
+work, so that neither the messages nor a lost worker cost much. The items of a block whose worker is lost go again one
+by one, those that are lost once more go again when nothing else is on its way, and one that is lost then, too, has
+ended its workers itself, and is given up.
 
 Without a scheduler's address, a scheduler and workers are started on 127.0.0.1, with keys (TLS) of their own, as Dask's
 messages are pickles: whoever could connect could run anything. They end with this process, however it ends.
@@ -17,7 +18,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from importlib import metadata
@@ -51,13 +52,13 @@ TICK = 2.0
 
 _WAY_OUT = 'To look at photos here instead, set engine = "local", or give --engine local.'
 _SETTINGS = {
-    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.memory.target": False,  # nothing of anybody's photos is written to a disk
     "distributed.worker.memory.spill": False,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # photos that were given as bytes
     "distributed.diagnostics.nvml": False,
 }
-"""Settings of Dask, of which the first is for a scheduler of our own: the workers that may die of a block."""
+"""Settings of Dask. The first is for a scheduler of our own, and has it tell at once when a worker is lost."""
 
 
 class Dask:
@@ -93,27 +94,32 @@ class Dask:
         if not first:
             return
         source, job, size = chain(first, source), self._job(task), 1
-        waiting: dict[Future[bytes], list[Item]] = {}
-        again: deque[list[Item]] = deque()
+        waiting: dict[Future[bytes], tuple[list[Item], int]] = {}
+        once, twice = deque[Item](), deque[Item]()  # items whose worker was lost so often
+
+        def following() -> tuple[list[Item], int]:
+            if once:
+                return [once.popleft()], 1
+            if block := list(islice(source, size)):
+                return block, 0
+            return ([twice.popleft()], 2) if twice and not waiting else ([], 0)
+
         try:
             while True:
-                while len(waiting) < AHEAD * self._width:
-                    block = again.popleft() if again else list(islice(source, size))
-                    if not block:
-                        break
-                    waiting[self._sent(job, block)] = block
+                while len(waiting) < AHEAD * self._width and (coming := following())[0]:
+                    waiting[self._sent(job, coming[0])] = coming
                 if not waiting:
                     return
                 for future in self._finished(waiting):
-                    block = waiting.pop(future)
+                    block, lost = waiting.pop(future)
                     done = self._came(future)
                     if done:
                         size = max(1, min(LARGEST_BLOCK, round(BLOCK_SECONDS / max(done.seconds, 1e-9))))
                         yield [(item, then(item, made)) for item, made in zip(block, done.results, strict=True)]
-                    elif len(block) == 1:
-                        give_up(block[0])
+                    elif lost < 2:
+                        (twice if lost else once).extend(block)
                     else:
-                        again.extend([item] for item in block)
+                        give_up(block[0])
         finally:
             self._stop(waiting)
 
@@ -131,7 +137,7 @@ class Dask:
         """Ends the workers that were started here; those of a scheduler close the tools that were opened for it."""
         with self._opening:
             client, self._client = self._client, None
-            if client and self._scheduler:
+            if client and client.status == "running" and self._scheduler:
                 for job in self._jobs.values():
                     with contextlib.suppress(Exception):  # whoever cannot be told any more keeps them for the next time
                         client.run(let_go, job.key, on_error="ignore")
@@ -237,12 +243,10 @@ class Dask:
                 facts = dict(task.facts())
                 key = hashlib.sha256(dumps((task.open, facts))).hexdigest()
                 job = Job(task, facts, key)
-                versions = client.run(metadata.version, "mien", on_error="return")
-                for worker, version in versions.items():
-                    if version != metadata.version("mien"):
-                        theirs = version if isinstance(version, str) else ""
-                        raise _differs(worker, ("mien", metadata.version("mien"), theirs))
-                for worker, data in client.run(work, dumps((job, ())), on_error="return").items():
+                for worker, version in _asked(client, metadata.version, "mien"):
+                    if version != (ours := _version()):
+                        raise _differs(worker, ("mien", ours, version if isinstance(version, str) else ""))
+                for worker, data in _asked(client, work, dumps((job, ()))):
                     _checked(data, worker)
                 self._jobs[task] = job
             return self._jobs[task]
@@ -292,6 +296,17 @@ class Dask:
         if futures and self._client and self._client.status == "running":
             with contextlib.suppress(Exception):  # whoever cannot be told any more is lost
                 self._client.cancel(futures, force=True)
+
+
+def _asked(client: Client, function: Callable[[Any], Any], about: object) -> Iterator[tuple[str, object]]:
+    """What each worker says, or the error that it meets; nothing of one that is lost meanwhile."""
+    for worker, said in client.run(function, about, on_error="return").items():
+        if not isinstance(said, OSError):  # of the connection
+            yield worker, said
+
+
+def _version() -> str:
+    return metadata.version("mien")
 
 
 def resources_in(text: str) -> dict[str, float]:

@@ -16,6 +16,7 @@ from mien.errors import (
     BusyError,
     EmptyAlbumError,
     EncoderError,
+    EngineError,
     MienError,
     MissingExtraError,
     ModelError,
@@ -78,6 +79,7 @@ _OF_ERRORS: tuple[tuple[type[MienError], HTTPStatus, str], ...] = (
     (ModelError, HTTPStatus.CONFLICT, "model"),
     (EncoderError, HTTPStatus.CONFLICT, "encoder"),
     (MissingExtraError, HTTPStatus.NOT_IMPLEMENTED, "not-installed"),
+    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "engine"),
     (StorageError, HTTPStatus.INSUFFICIENT_STORAGE, "storage"),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY, "refused"),
 )
