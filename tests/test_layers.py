@@ -45,7 +45,7 @@ SHARED = frozenset({"mien.sources.common", "mien.sources.lists", "mien.sources.p
 """Files of such rooms that hold what the others there have in common, and may be imported by them."""
 
 LATE = frozenset(
-    {"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "jinja2", "pi_heif", "s3fs"}
+    {"sklearn", "ray", "matplotlib", "fastapi", "scipy", "onnx", "sqlalchemy", "jinja2", "pi_heif", "s3fs", "faiss"}
 )
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
 
@@ -64,6 +64,7 @@ HOMES = {
     "fastapi": frozenset({"server"}),
     "starlette": frozenset({"server"}),
     "uvicorn": frozenset({"server"}),
+    "faiss": frozenset({"learning"}),
 }
 """Libraries that few rooms know."""
 
