@@ -326,11 +326,10 @@ def test_faces_of_made_people_are_learned_and_found(benchmarks: Any, tmp_path: P
     real = growth.unit(growth.unit(random.normal(size=(30, 32)))[whose] + 0.05 * random.normal(size=(120, 32)))
     people = growth.People(real, whose)
     sizes = [60, 120]
-    learned = [
-        growth.learn(people, size, COSINES, tmp_path / str(size))
-        for size in sizes
-        if not (tmp_path / str(size)).mkdir()
-    ]
+    folders = [tmp_path / str(size) for size in sizes]
+    for folder in folders:
+        folder.mkdir()
+    learned = [growth.learn(people, size, COSINES, folder) for size, folder in zip(sizes, folders, strict=True)]
     sought = [growth.seek(people, size, COSINES) for size in sizes]
     assert learned[1]["people"] == 12 and learned[1]["asked"] == 120
     assert all(row["ms"]["mien"]["known"] == 1 and row["off"] < 1e-9 for row in sought)
