@@ -28,7 +28,8 @@ from mien.learning.head import Ints
 from mien.learning.openset import Calibration, choose_threshold
 from mien.records.faces import TrainingSet
 from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
-from mien.registry.folder import Model, OnnxHead
+from mien.registry.folder import Model
+from mien.registry.gallery import OnnxHead
 from mien.stages.compare import Compared, Contender, compare_on
 from mien.testing import COSINES
 from mien.types import EncoderChoice

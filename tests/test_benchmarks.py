@@ -316,3 +316,23 @@ def test_wrong_labels_are_planted_and_those_of_the_set_set_apart(
     for story, doubled in labels.FOLDERS.items():
         told = labels.folder_line(story, doubled, 0.05, faces, odd, COSINES, 5)
         assert told.split()[-4:] == ["100.0", "%", "100.0", "%"]
+
+
+def test_faces_of_made_people_are_learned_and_found(benchmarks: Any, tmp_path: Path) -> None:
+    from mien.testing import COSINES
+
+    growth, random = benchmarks("growth_faces"), np.random.default_rng(0)
+    whose = np.repeat(np.arange(30), 4)
+    real = growth.unit(growth.unit(random.normal(size=(30, 32)))[whose] + 0.05 * random.normal(size=(120, 32)))
+    people = growth.People(real, whose)
+    sizes = [60, 120]
+    folders = [tmp_path / str(size) for size in sizes]
+    for folder in folders:
+        folder.mkdir()
+    learned = [growth.learn(people, size, COSINES, folder) for size, folder in zip(sizes, folders, strict=True)]
+    sought = [growth.seek(people, size, COSINES) for size in sizes]
+    assert learned[1]["people"] == 12 and learned[1]["asked"] == 120
+    assert all(row["ms"]["mien"]["known"] == 1 and row["off"] < 1e-9 for row in sought)
+    assert {"labels", "fit", "MB", "disk MB"} <= growth.slopes(sizes, learned).keys()
+    assert "ms, numpy" in growth.slopes(sizes, sought)
+    assert growth.slope([(10, 5.0), (100, 50.0)]) == pytest.approx(1)

@@ -59,6 +59,7 @@ LATE = frozenset(
         "psycopg",
         "dask",
         "distributed",
+        "faiss",
     }
 )
 """Slow to import or optional: imported inside the function that needs them, so that every command starts at once."""
@@ -81,6 +82,7 @@ HOMES = {
     "fastapi": frozenset({"server"}),
     "starlette": frozenset({"server"}),
     "uvicorn": frozenset({"server"}),
+    "faiss": frozenset({"learning"}),
 }
 """Libraries that few rooms know."""
 

@@ -27,6 +27,7 @@ from mien.storage.files import is_there
 from mien.storage.layout import TRAINING, Layout, is_album, is_inside, shelf_of
 from mien.storage.walk import LeftOut, has_photo, is_empty, walk, with_unlisted
 from mien.text.findings import LeftOutKind, MemoryKind, of_records
+from mien.text.models import SearchKind
 from mien.text.words import Figure
 from mien.types import By, EncoderChoice, Finding
 
@@ -440,7 +441,19 @@ class OpenAlbum:
         from mien.registry import versions
 
         version = self.version
-        return None if version is None else versions.load(self.layout.models, version)
+        if version is None:
+            return None
+        model = versions.load(self.layout.models, version)
+        if model.head.slow and version not in self._told_slow:
+            self._told_slow.add(version)
+            figures: dict[str, Figure] = {"version": version, "people": len(model.people)}
+            self.progress.note(Finding(SearchKind.ALL_COMPARED, figures=figures).line)
+        return model
+
+    @cached_property
+    def _told_slow(self) -> set[str]:
+        """The versions of which it was said that they answer slowly."""
+        return set()
 
     def sound_model(self) -> Model | None:
         """The model in use; None also for a damaged one, which training replaces."""

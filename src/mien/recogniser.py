@@ -227,8 +227,8 @@ class _InUse:
         if not faces:
             return ()
         embeddings: Floats = np.stack([one.embedding.vector for one in faces])
-        scores = model.head.scores(embeddings)
-        found = identify(scores, model.people, model.threshold, model.calibration, max(top, 2))
+        best = model.head.best(embeddings, max(top, 2), model.calibration.temperature)
+        found = identify(best, model.people, model.threshold, model.calibration, max(top, 2))
         answers = [
             told(prediction, model.calibration, one.quality, least, seen.scale)
             for one, prediction in zip(faces, found, strict=True)

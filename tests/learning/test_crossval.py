@@ -334,3 +334,25 @@ def test_the_logistic_curve_is_the_best_there_is(apart: float) -> None:
 def test_the_least_of_a_valley_is_found() -> None:
     assert validation.golden_section(lambda x: (x - 1.3) ** 2, -2, 7) == pytest.approx(1.3, abs=1e-5)
     assert validation.golden_section(lambda x: x, -2, 7) == pytest.approx(-2, abs=1e-5)
+
+
+def test_of_many_faces_those_of_whole_people_are_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = np.random.default_rng(0).integers(50, size=400)
+    assert validation.asked_about(hashes(400), owner).all()
+    monkeypatch.setattr(validation, "MOST_ASKED", 100)
+    asked = validation.asked_about(hashes(400), owner)
+    assert 80 < asked.sum() <= 100
+    assert not {*owner[asked]} & {*owner[~asked]}
+    order = np.random.default_rng(1).permutation(400)
+    shuffled = validation.asked_about([hashes(400)[row] for row in order], 49 - owner[order])
+    np.testing.assert_array_equal(shuffled, asked[order])  # neither order nor names move the lot
+
+
+def test_who_is_asked_about_is_judged_as_if_all_were() -> None:
+    faces, owner, fold, weight = album()
+    every = held_out(fit_prototypes, faces, owner, 6, weight, fold)
+    asked = owner < 3
+    some = held_out(fit_prototypes, faces, owner, 6, weight, fold, asked)
+    np.testing.assert_allclose(some.own, every.own[asked], atol=1e-6)
+    np.testing.assert_array_equal(some.rival, every.rival[asked])
+    np.testing.assert_allclose(some.rivals, every.rivals[asked], atol=1e-6)

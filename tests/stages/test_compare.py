@@ -27,7 +27,8 @@ from mien.open_album import OpenAlbum
 from mien.protocols import Silent
 from mien.records.faces import TrainingSet
 from mien.registry.card import Card, EncoderCard, FileCard, HeadCard, RunCard
-from mien.registry.folder import Model, OnnxHead, load_model
+from mien.registry.folder import Model, load_model
+from mien.registry.gallery import OnnxHead
 from mien.stages.compare import Compared, Contender, Flip, Incomparable, compare, compare_on, difference
 from mien.storage.layout import Shelf
 from mien.testing import COSINES

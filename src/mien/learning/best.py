@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.learning.head import Ints
+from mien.types import Floats
 
 WIDE = 1 << 14
 """Columns from which on the best are found by groups: a row of 100,000 takes ten times as long
@@ -23,18 +24,32 @@ GROUP = 64
 BLOCK = 1 << 22
 """Scores held at a time: 16 MB, or 32 MB in float64."""
 
-ROWS = 256
-"""The fewest rows of a block: a product of fewer takes up to twice as long a row, as the vectors pass through the
-processor's cache once a block."""
+ROWS, MORE = 256, 16
+"""The fewest rows of a block, where it does not take more than so many times the memory for it: a product of fewer
+takes up to twice as long a row, as the vectors pass through the processor's cache once a block."""
 
 EXACT = 1 << 32
-"""Cosines, up to which all are computed in float64; of more (LFW, with 4,416 faces of 2,086 people, has 2^23) in
-float32, which takes a third of the time, and those that are looked at once more in float64."""
+"""Products, up to which all are computed, in float64. LFW has 2^23: 4,416 faces of 2,086 people."""
+
+LISTS, ROUNDS, SAMPLE, SEED = 3.0, 8, 64, 0
+"""Beyond that vectors lie in lists around so many times the root of their number of centres (Lloyd's k-means, these
+rounds over this many vectors a list, drawn with this seed)."""
+
+LOOKED_INTO = 0.15
+"""The part of the lists that a row looks into, those whose centres are nearest. Of the faces of 100,000 made people
+(`benchmarks/growth_faces.py`) 99.9 % find the person whom they are most like if it is their own, in a tenth of the
+time."""
+
+
+FEWEST = 8
+"""Lists that it looks into at least, if there are as many."""
 
 
 def blocks(rows: int, columns: int) -> list[slice]:
-    """All of `rows`, as many at once as there may be scores of so many columns, and `ROWS` at least."""
-    step = max(ROWS, BLOCK // max(columns, 1))
+    """All of `rows`, as many at once as there may be scores of so many columns; a few more, if these are too few for a
+    quick product."""
+    fit = max(BLOCK // max(columns, 1), 1)
+    step = max(fit, min(ROWS, MORE * fit))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
@@ -53,6 +68,9 @@ def best_of(scores: NDArray[np.floating], count: int) -> Best:
     these reaches, so that nothing below it can be among the best.
     """
     rows, width = scores.shape
+    if count == 1:
+        first = scores.argmax(axis=1)[:, None]
+        return Best(np.take_along_axis(scores, first, axis=1), first)
     if width < max(WIDE, 2 * GROUP * count):
         columns = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return Best(np.take_along_axis(scores, columns, axis=1), columns)
@@ -67,29 +85,100 @@ def best_of(scores: NDArray[np.floating], count: int) -> Best:
     return Best(found[taken], column[taken])
 
 
-def nearest(rows: NDArray[np.floating], vectors: NDArray[np.floating], but: Ints, exact: bool, count: int = 1) -> Best:
-    """The `count` vectors of (P, D) with which each of (N, D) rows agrees best, by their products in float64; the
-    vector of the number `but` (N,) is none of these, -1 for none. With fewer than so many others, -inf and any column.
+class Among:
+    """Many vectors (P, D), of which those are asked for with which others agree best.
 
-    Unless it is to be `exact` they are chosen by products in float32: of two that differ by less than 1e-6 either may
-    come first.
+    Where it is to be `exact` all products are computed, in float64. Otherwise each row looks into the nearest lists
+    alone (`LOOKED_INTO`), by products in float32: of two that differ by less than 1e-6 either may come first.
     """
-    kind = np.float64 if exact else np.float32
-    among = np.ascontiguousarray(vectors, kind)
-    found = Best(np.empty((len(rows), count)), np.empty((len(rows), count), np.int64))
-    for some in blocks(len(rows), len(among)):
-        given = np.asarray(rows[some], kind)
-        products = given @ among.T
-        masked = np.flatnonzero(but[some] >= 0)
-        products[masked, but[some][masked]] = -np.inf
-        if count == 1:
-            column = products.argmax(axis=1)[:, None]
-            values = np.take_along_axis(products, column, axis=1)
-        else:
-            values, column = best_of(products, min(count, len(among)))
+
+    def __init__(self, vectors: NDArray[np.floating], exact: bool) -> None:
+        self._vectors, self._exact = vectors, exact
         if not exact:
-            again = np.einsum("nd,nkd->nk", np.asarray(rows[some], np.float64), np.asarray(vectors[column], np.float64))
-            values = np.where(np.isfinite(values), again, values)
-        found.values[some, : values.shape[1]], found.columns[some, : values.shape[1]] = values, column
-        found.values[some, values.shape[1] :], found.columns[some, values.shape[1] :] = -np.inf, 0
-    return found
+            self._lists = _Lists(np.asarray(vectors, np.float32))
+
+    def nearest(self, rows: NDArray[np.floating], but: Ints, count: int = 1) -> Best:
+        """The `count` vectors with which each of (N, D) rows agrees best, by their products in float64; the vector of
+        the number `but` (N,) is none of these, -1 for none. Where so many are not found, -inf and any column."""
+        found = Best(np.full((len(rows), count), -np.inf), np.zeros((len(rows), count), np.int64))
+        if not self._exact:
+            self._lists.look(np.asarray(rows, np.float32), but, found)
+            there = np.isfinite(found.values)
+            vectors = np.asarray(self._vectors[found.columns], np.float64)
+            found.values[there] = np.einsum("nd,nkd->nk", np.asarray(rows, np.float64), vectors)[there]
+            order = np.argsort(-found.values, axis=1, kind="stable")
+            values, columns = found
+            return Best(np.take_along_axis(values, order, axis=1), np.take_along_axis(columns, order, axis=1))
+        most = min(count, len(self._vectors))
+        for some in blocks(len(rows), len(self._vectors)):
+            products = rows[some] @ self._vectors.T
+            _mask(products, but[some], np.arange(len(self._vectors)))
+            found.values[some, :most], found.columns[some, :most] = best_of(products, most)
+        return found
+
+
+class _Lists:
+    """Vectors (P, D) float32 in lists, each around a centre."""
+
+    def __init__(self, vectors: Floats) -> None:
+        self._count = max(min(int(LISTS * len(vectors) ** 0.5), len(vectors)), 1)
+        random = np.random.default_rng(SEED)
+        some = vectors[random.permutation(len(vectors))[: SAMPLE * self._count]]
+        self._centres = some[: self._count].copy()
+        for _ in range(ROUNDS):
+            whose = self._listed(some, 1)[:, 0]
+            there, number = np.unique(whose, return_inverse=True)
+            sums = np.zeros((len(there), some.shape[1]), np.float64)
+            np.add.at(sums, number, some)
+            self._centres[there] = sums / np.bincount(number)[:, None]
+        whose = self._listed(vectors, 1)[:, 0]
+        self._members = np.argsort(whose, kind="stable")
+        self._ends = np.searchsorted(whose[self._members], np.arange(self._count + 1))
+        self._vectors = vectors[self._members]
+
+    def _listed(self, rows: Floats, count: int) -> Ints:
+        """(N, count) the lists whose centres are nearest to each row."""
+        far = (self._centres**2).sum(axis=1) / 2
+        found = np.empty((len(rows), count), np.int64)
+        for some in blocks(len(rows), self._count):
+            near = rows[some] @ self._centres.T - far
+            found[some] = _few(near, count)
+        return found
+
+    def look(self, rows: Floats, but: Ints, found: Best) -> None:
+        """Writes into `found` what each row finds in the lists that it looks into, best first."""
+        probed = self._listed(rows, max(int(LOOKED_INTO * self._count), min(FEWEST, self._count)))
+        row, which = np.repeat(np.arange(len(rows)), probed.shape[1]), probed.ravel()
+        order = np.argsort(which, kind="stable")
+        row, ends = row[order], np.searchsorted(which[order], np.arange(self._count + 1))
+        count = found.values.shape[1]
+        for at in range(self._count):
+            asking, mine = row[ends[at] : ends[at + 1]], slice(self._ends[at], self._ends[at + 1])
+            members = self._members[mine]
+            most = min(count, len(members))
+            if not (most and len(asking)):
+                continue
+            products = rows[asking] @ self._vectors[mine].T
+            _mask(products, but[asking], members)
+            top = _few(products, most)
+            values = np.hstack([found.values[asking], np.take_along_axis(products, top, axis=1)])
+            columns = np.hstack([found.columns[asking], members[top]])
+            best = np.argsort(-values, axis=1, kind="stable")[:, :count]
+            found.values[asking] = np.take_along_axis(values, best, axis=1)
+            found.columns[asking] = np.take_along_axis(columns, best, axis=1)
+
+
+def _few(products: NDArray[np.floating], count: int) -> Ints:
+    """(N, count) the columns of the highest products, in any order."""
+    if count == 1:
+        return np.asarray(products.argmax(axis=1)[:, None], np.int64)
+    if count == products.shape[1]:
+        return np.tile(np.arange(count), (len(products), 1))
+    return np.argpartition(-products, count - 1, axis=1)[:, :count]
+
+
+def _mask(products: NDArray[np.floating], but: Ints, members: Ints) -> None:
+    """Sets the product of each row with the vector `but` (N,), if it is one of the `members` (sorted), to -inf."""
+    at = np.minimum(np.searchsorted(members, but), len(members) - 1)
+    rows = np.flatnonzero(members[at] == but)
+    products[rows, at[rows]] = -np.inf

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learning.best import EXACT, nearest
+from mien.learning.best import EXACT, Among
 from mien.learning.cosines import CROWD, MISLABELLED, SAME_FACE
 from mien.learning.head import Ints
 from mien.learning.openset import default_threshold
@@ -180,8 +180,9 @@ def find(
     `known` (N,) are faces that were there before: where a folder has any, its own group is the one with most of these.
     `namesakes` are pairs of people whose names are nearly the same; less agreement makes them one.
 
-    The result does not depend on the order of the faces. O(N * `LARGE`) within folders, and N * people products
-    between, of which some 2^22 are held at a time; from `EXACT` on they are of float32.
+    The result does not depend on the order of the faces. O(N * `LARGE`) within folders. Between them faces and people
+    are compared: all with all, a block at a time, or in an album with more than `EXACT` pairs of these only those that
+    may be alike (`mien.learning.best`).
     """
     if not len(person):
         return Labels(0, (), ())
@@ -219,11 +220,9 @@ class _Faces:
         """(G, D) the mean of each group of rows."""
         return np.array([self[rows].mean(axis=0) for rows in groups]).reshape(-1, self.all.shape[1])
 
-    def most(self, vectors: Matrix, centres: Matrix, but: Ints) -> tuple[Matrix, Ints]:
-        """How much each of (n, D) vectors agrees with one of the `centres` at most, that of the number `but` (n,)
-        apart, and with which: -inf and any where there is no other."""
-        found = nearest(vectors, centres, but, self.exact)
-        return found.values[:, 0], found.columns[:, 0]
+    def among(self, centres: Matrix) -> Among:
+        """The centres, to be asked how much faces and means agree with them."""
+        return Among(centres, self.exact)
 
 
 def _without_twins(folder: Folder, twins: Collection[int]) -> Folder:
@@ -347,7 +346,7 @@ def _own_groups(faces: _Faces, folders: Sequence[_Sorted], levels: Levels) -> li
         return own
     large = [[group for group in folders[at].groups if 2 * len(group) > len(own[at])] for at in open_]
     means = faces.means([group for groups in large for group in groups])
-    agreement, _ = faces.most(means, centres, np.full(len(means), -1))
+    agreement = faces.among(centres).nearest(means, np.full(len(means), -1)).values[:, 0]
     ends = np.cumsum([len(groups) for groups in large])[:-1]
     for at, groups, most in zip(open_, large, np.split(agreement, ends), strict=True):
         free = [group for group, one in zip(groups, most, strict=True) if one < levels.same]
@@ -360,7 +359,8 @@ def _folders(
     faces: _Faces, found: Sequence[_Sorted], own: Sequence[Ints], owner: Ints, centres: Matrix, levels: Levels
 ) -> list[Folder]:
     """What is in each folder besides its own faces, and whose these are."""
-    stays, away = _apart(faces, own, centres, levels)
+    among = faces.among(centres)
+    stays, away = _apart(faces, own, centres, among, levels)
     groups, number, taken = list[Ints](), list[int](), list[bool]()
     for at, one in enumerate(found):
         others = [group for group in one.groups if group is not own[at]]
@@ -372,7 +372,7 @@ def _folders(
         mine = np.array(number[some])
         means = faces.means(groups[some])
         own_agreement = np.einsum("nd,nd->n", means, centres[mine])
-        rivals, best = faces.most(means, centres, mine)
+        rivals, best = (one[:, 0] for one in among.nearest(means, mine))
         for rows, at, gone, agreement, rival, whose in zip(
             groups[some], mine, taken[some], own_agreement.tolist(), rivals.tolist(), owner[best].tolist(), strict=True
         ):
@@ -384,8 +384,8 @@ def _folders(
 
 
 def _apart(
-    faces: _Faces, own: Sequence[Ints], centres: Matrix, levels: Levels
-) -> tuple[list[Ints], list[Sequence[int]]]:
+    faces: _Faces, own: Sequence[Ints], centres: Matrix, among: Among, levels: Levels
+) -> tuple[list[Ints], list[tuple[int, ...]]]:
     """Of the own faces of each folder those that stay, and those that agree with them, as somebody does who looks
     alike, and much better with another person."""
     stays, gone = list(own), [tuple[int, ...]()] * len(own)
@@ -395,23 +395,24 @@ def _apart(
     rival = np.empty(len(every))
     for some in (slice(at, at + _FACES) for at in range(0, len(every), _FACES)):
         mine, at = faces[every[some]], number[some]
-        rival[some], _ = faces.most(mine, centres, at)
+        rival[some] = among.nearest(mine, at).values[:, 0]
         total = centres[at] * sizes[at, None]
         agreement = (np.einsum("nd,nd->n", mine, total) - 1) / np.maximum(sizes[at] - 1, 1)
         away = (rival[some] >= levels.together) & (rival[some] > agreement + levels.margin) & (sizes[at] > 1)
         doubtful.append(np.flatnonzero(away) + some.start)
     asked = np.concatenate(doubtful)
     for rows in np.split(asked, np.flatnonzero(np.diff(number[asked])) + 1) if len(asked) else ():
-        at = int(number[rows[0]])
-        away = [
+        folder = int(number[rows[0]])
+        theirs = own[folder]
+        leaving = [
             row
             for row in rows.tolist()  # but for a turned face beside which there is another
-            if (faces[own[at][own[at] != every[row]]] @ faces[every[row : row + 1]][0]).max()
+            if (faces[theirs[theirs != every[row]]] @ faces[every[row : row + 1]][0]).max()
             < rival[row] + 2 * levels.margin
         ]
-        if len(away) < len(own[at]):
-            gone[at] = tuple(every[away].tolist())
-            stays[at] = own[at][~np.isin(own[at], every[away])]
+        if len(leaving) < len(theirs):
+            gone[folder] = tuple(every[leaving].tolist())
+            stays[folder] = theirs[~np.isin(theirs, every[leaving])]
     return stays, gone
 
 
@@ -421,7 +422,7 @@ def _same(
     """The pairs of folders, of `own` faces (k,) each, that are one person's."""
     count = len(own)
     centres = faces.means(own)
-    found = nearest(centres, centres, np.arange(count), faces.exact, FOLDERS)
+    found = faces.among(centres).nearest(centres, np.arange(count), FOLDERS)
     crowd = found.values[:, -1]  # what many folders reach is no sign
     called = _numbered(owner, namesakes)
     pairs = {pair: float(centres[pair[0]] @ centres[pair[1]]) for pair in called}

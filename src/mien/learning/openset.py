@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mien.learning.best import best_of
 from mien.learning.crossval import HeldOut, golden_section
 from mien.learning.head import PLAIN, HeadOption, Scale
 from mien.text.answers import AnswerKind
@@ -327,25 +328,50 @@ def probabilities(scores: ArrayLike, threshold: Threshold, calibration: Calibrat
     return Probabilities(named, each, np.where(named, each.max(axis=1, initial=0), 1 - known))
 
 
+class Ranked(NamedTuple):
+    """The K best of P people for each of N faces: their `scores` (N, K), the highest first, and their `columns` (N, K)
+    among the people. `total` (N,) is the sum over all people of exp((score - best) / temperature), by which one
+    person's share among them is known."""
+
+    scores: NDArray[np.float64]
+    columns: NDArray[np.int64]
+    total: NDArray[np.float64]
+
+
+def ranked(scores: ArrayLike, temperature: float, top: int) -> Ranked:
+    """The `top` best of a table of scores (N, P), P and `top` at least 1; of equal scores the earlier column first."""
+    table = np.asarray(scores, dtype=np.float64)
+    found = best_of(table, min(top, table.shape[1]))
+    total = np.exp((table - table.max(axis=1, keepdims=True)) / temperature).sum(axis=1)
+    return Ranked(np.asarray(found.values, np.float64), found.columns, total)
+
+
 def identify(
-    scores: Floats, people: Sequence[str], threshold: Threshold, calibration: Calibration, top: int
+    scores: Floats | Ranked, people: Sequence[str], threshold: Threshold, calibration: Calibration, top: int
 ) -> list[Prediction]:
-    """The answer for each of N faces: `scores` (N, P) in the order of `people`, P and `top` at least 1.
+    """The answer for each of N faces: `scores` (N, P) in the order of `people`, P and `top` at least 1, or the best of
+    these, `top` if there are as many.
 
     The best score decides: a name if it reaches the threshold, else unknown. `top` candidates come ranked; of equal
     scores the earlier person goes first. Over all people and unknown the probabilities sum to 1.
     """
-    table = np.asarray(scores, dtype=np.float64)
-    sure = probabilities(table, threshold, calibration)
+    best = scores if isinstance(scores, Ranked) else ranked(scores, calibration.temperature, top)
+    highest = best.scores[:, 0]
+    named = highest >= threshold.value
+    known = logistic(calibration.slope * (highest - threshold.value))
+    share = np.exp((best.scores - highest[:, None]) / calibration.temperature)
+    probability = known[:, None] * share / best.total[:, None]
+    answer = np.where(named, probability[:, 0], 1 - known)
     answers = []
-    for row, ranked in enumerate(np.argsort(-table, axis=1, kind="stable")[:, :top]):
-        each, found = sure.each[row, ranked].tolist(), table[row, ranked].tolist()
-        candidates = tuple(map(Candidate, (people[i] for i in ranked), each, found))
+    for row in range(len(highest)):
+        names = (people[column] for column in best.columns[row, :top].tolist())
+        each, found = probability[row, :top].tolist(), best.scores[row, :top].tolist()
+        candidates = tuple(map(Candidate, names, each, found))
         first = candidates[0]
         answers.append(
             Prediction(
-                person=first.person if sure.named[row] else None,
-                probability=float(sure.answer[row]),
+                person=first.person if named[row] else None,
+                probability=float(answer[row]),
                 score=first.score,
                 threshold=threshold.value,
                 candidates=candidates,

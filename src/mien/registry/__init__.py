@@ -5,7 +5,8 @@
         model.onnx        "embedding" (N, D) float32 -> "scores" (N, P) float32, cosines
         labels.txt        the P people in that order, one a line, UTF-8 in NFC
         thresholds.json   the open-set rule: `Threshold` and `Calibration`
-        card.json         what the model is and was made of, and size and SHA-256 of the three above; sealed
+        search.npy        of more than 50,000 people, where faiss was there: how their prototypes are found
+        card.json         what the model is and was made of, and size and SHA-256 of the files above; sealed
         report.html       the page about it, of a version that was trained; for people, and never read by mien
       current             the name of the version in use
 
@@ -15,6 +16,7 @@ equal models differ, and a version that came of enrolling has none.
 
     card        the card: types, seal, JSON
     graph       a fitted head as an ONNX network, and back
+    gallery     the heads of loaded models: everybody compared, or few found by an index
     folder      one version's folder, written and read; believes nothing
     versions    all versions: which there are, the one in use, put into use, deleted
     history     what became of versions, and what follows for a rollback

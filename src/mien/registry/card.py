@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import DamagedModelError
 from mien.types import Cosines, EncoderChoice
@@ -98,6 +98,15 @@ class RunCard(Part):
     seal: _Sha256 | Literal[""]
 
 
+_File = TypeVar("_File", bound=str)
+
+
+def _all_there(files: dict[_File, FileCard]) -> dict[_File, FileCard]:
+    if missing := {"model.onnx", "labels.txt", "thresholds.json"} - files.keys():
+        raise ValueError(f"without {sorted(missing)[0]}")
+    return files
+
+
 class Card(Part):
     """card.json. `photos` are the SHA-256 of the photos known, by person, and `left_out` of those among them that did
     not count, as they lie under a wrong name or contradict their person's others; `counts` and `metrics` what training
@@ -116,7 +125,9 @@ class Card(Part):
     cosines: Cosines | None = None
     false_alarms: dict[_Name, FalseAlarms] = {}
     packages: dict[str, str]
-    files: Annotated[dict[Literal["model.onnx", "labels.txt", "thresholds.json"], FileCard], Field(min_length=3)]
+    files: Annotated[
+        dict[Literal["model.onnx", "labels.txt", "thresholds.json", "search.npy"], FileCard], AfterValidator(_all_there)
+    ]
     run: RunCard
 
     def share(self, name: str) -> Share:

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
+from typing import Final
 
 from mien.errors import AlbumError, DamagedModelError, EncoderMismatchError, ModelError
+from mien.learning import search
 from mien.learning.head import FittedHead
 from mien.learning.openset import Calibration, Threshold
+from mien.learning.search import Index
 from mien.networks.sessions import open_session
 from mien.registry.card import (
     CHANGED,
@@ -41,32 +41,33 @@ from mien.registry.card import (
     parse_card,
     sealed,
 )
+from mien.registry.gallery import Gallery, LargeHead, OnnxHead
 from mien.registry.graph import head_graph, head_of_graph
 from mien.storage.files import PRIVATE_FOLDER, is_folder, opening_error, storage_error, write_atomically
 from mien.text.names import nfc
-from mien.types import Cosines, Floats
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+from mien.types import Cosines
 
 NETWORK: Final = "model.onnx"
 LABELS: Final = "labels.txt"
 THRESHOLDS: Final = "thresholds.json"
+SEARCH: Final = "search.npy"
 CARD: Final = "card.json"
 REPORT: Final = "report.html"
 CURRENT: Final = "current"
 LAST: Final = "last"
 """Names a version that was dropped, so that no other gets its name."""
 LARGEST = {
-    NETWORK: 1 << 30,
+    NETWORK: 1 << 31,
     LABELS: 1 << 26,
     THRESHOLDS: 1 << 16,
+    SEARCH: 1 << 26,
     CARD: 1 << 28,
     REPORT: 1 << 28,
     CURRENT: 64,
     LAST: 64,
 }
-"""Bytes, above what a model of a hundred thousand people and a million photos needs. More is not read."""
+"""Bytes, above what a model of a million people and two million photos needs. More is not read; of a network the format
+itself allows 2 GB."""
 
 _PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
 
@@ -97,27 +98,8 @@ class Draft:
     false_alarms: Mapping[str, FalseAlarms] = field(default_factory=dict)
     cosines: Cosines | None = None
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OnnxHead:
-    """The `Head` of a model's folder."""
-
-    people: tuple[str, ...]
-    session: InferenceSession
-    columns: tuple[int, ...] | None = None
-    """Of the network's scores those that are of `people`; None for all."""
-
-    @property
-    def dimensions(self) -> int:
-        """Numbers in the embeddings that it scores."""
-        return int(self.session.get_inputs()[0].shape[1])
-
-    def scores(self, embeddings: Floats) -> Floats:
-        """(N, P) float32 for (N, D) float32; see `mien.protocols.Head`."""
-        (found,) = self.session.run(["scores"], {"embedding": np.ascontiguousarray(embeddings, dtype=np.float32)})
-        scores = np.asarray(found, dtype=np.float32)
-        return scores if self.columns is None else scores[:, list(self.columns)]
+    index: Index | None = None
+    """That by which these people are found, if it is known; that of many people is built when it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +107,7 @@ class Model:
     """A model as loaded and checked."""
 
     people: tuple[str, ...]
-    head: OnnxHead
+    head: Gallery
     threshold: Threshold
     calibration: Calibration
     card: Card
@@ -156,15 +138,15 @@ class Model:
     def without(self, some: Collection[str]) -> Model:
         """The same model, which answers as if it did not know `some` of its people. Raises ModelError where it knows
         nobody else."""
-        columns = tuple(number for number, person in enumerate(self.people) if person not in some)
-        if not columns:
+        gone = [number for number, person in enumerate(self.people) if person in some]
+        if len(gone) == len(self.people):
             raise ModelError(
                 f"The model {self.version}",
                 "knows nobody but people who were removed",
                 "`mien add` brings a person back.",
             )
-        people = tuple(self.people[number] for number in columns)
-        return replace(self, people=people, head=OnnxHead(people, self.head.session, columns))
+        head = self.head.without(gone)
+        return replace(self, people=head.people, head=head)
 
     def require_encoder(self, encoder_id: str, can_answer: bool = False, dimensions: int | None = None) -> None:
         """Raises EncoderMismatchError unless the model was made from this encoder's embeddings, or, as whoever knows
@@ -188,14 +170,16 @@ class Model:
 
 
 def packed(draft: Draft, version: str) -> tuple[Card, dict[str, bytes]]:
-    """The card of the version of this name, and the model's four files by name; the same draft gives the same but for
-    "run" in the card. Raises AlbumError for a name that cannot stand in labels.txt, ValueError for a figure that is no
-    number."""
+    """The card of the version of this name, and the model's files by name, with the index where there are many people;
+    the same draft gives the same but for "run" in the card. Raises AlbumError for a name that cannot stand in
+    labels.txt, ValueError for a figure that is no number."""
     files = {
         NETWORK: head_graph(draft.head),
         LABELS: _labels([nfc(person) for person in draft.people]),
         THRESHOLDS: json_bytes(_Rule(threshold=draft.threshold, calibration=draft.calibration)),
     }
+    if index := draft.index or _index(draft.head):
+        files[SEARCH] = index.to_bytes()
     bare = Card.model_validate(
         {
             "encoder": draft.encoder,
@@ -271,14 +255,14 @@ def load_model(folder: Path) -> Model:
     if not is_folder(folder):
         raise ModelError(str(folder), "holds no model", REMEDY)
     card = load_card(folder)
-    files = {name: read_as(folder / name, expected) for name, expected in card.files.items()}
+    files = {str(name): read_as(folder / name, expected) for name, expected in card.files.items()}
     rule = parse(_Rule, folder / THRESHOLDS, files[THRESHOLDS])
     if not (rule.calibration.slope > 0 and rule.calibration.temperature > 0):
         raise damaged(folder / THRESHOLDS, "has a slope or a temperature that is not above 0")
     people = parse_labels(folder / LABELS, files[LABELS])
     if len(people) != card.people:
         raise damaged(folder / LABELS, f"names {len(people)} people, and the card says {card.people}")
-    head = _head(folder / NETWORK, files[NETWORK], people)
+    head = _head(folder, files, people)
     return Model(people, head, rule.threshold, rule.calibration, card)
 
 
@@ -344,14 +328,39 @@ def read_plain(file: Path, size: int | None = None) -> bytes:
         raise opening_error(file, error) from error
 
 
-def _head(file: Path, data: bytes, people: tuple[str, ...]) -> OnnxHead:
+def load_index(folder: Path, model: Model) -> Index | None:
+    """The index of `model`, which was loaded from `folder`; None where it has none. Raises DamagedModelError."""
+    expected = model.card.files.get(SEARCH)
+    if expected is None:
+        return None
+    return _index_of(folder / SEARCH, read_as(folder / SEARCH, expected), len(model.people), model.head.dimensions)
+
+
+def _index(head: FittedHead) -> Index | None:
+    """The index of a head of many people, where faiss is here to build it."""
+    few = len(head.vectors) <= search.LARGE or head.vectors.shape[1] < search.AXES or len(head.exemplars)
+    return None if few or not search.is_there() else search.build(head.vectors)
+
+
+def _index_of(file: Path, data: bytes, people: int, dimensions: int) -> Index:
+    try:
+        return Index.of_bytes(data, people, dimensions)
+    except ValueError as error:
+        raise damaged(file, "is not an index that mien wrote") from error
+
+
+def _head(folder: Path, files: Mapping[str, bytes], people: tuple[str, ...]) -> Gallery:
     """The head of these people, if the network is one that mien writes: no other is run."""
+    file, data = folder / NETWORK, files[NETWORK]
     try:
         head = head_of_graph(data)
     except ValueError as error:
         raise damaged(file, str(error)) from error
     if len(head.vectors) != len(people):
         raise damaged(file, f"does not score {len(people)} people")
+    if len(people) > search.LARGE:
+        index = _index_of(folder / SEARCH, files[SEARCH], *head.vectors.shape) if SEARCH in files else None
+        return LargeHead(people, head, index if search.is_there() else None)
     try:
         return OnnxHead(people, open_session(data))
     except DamagedModelError as error:

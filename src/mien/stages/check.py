@@ -248,9 +248,10 @@ def _suspects(album: OpenAlbum, waiting: SeenShelf, model: Model) -> Iterator[Fi
     column = {person: number for number, person in enumerate(model.people)}
     margin = album.cosines.mislabelled
     for file in (file for file in waiting.files if file.all_faces and file.person in column):
-        scores = model.head.scores(waiting.embeddings[file.all_faces.start : file.all_faces.stop])
-        answers = identify(scores, model.people, model.threshold, model.calibration, top=1)
-        own = scores[:, column[file.person]]
+        faces = waiting.embeddings[file.all_faces.start : file.all_faces.stop]
+        best_of_all = model.head.best(faces, 1, model.calibration.temperature)
+        answers = identify(best_of_all, model.people, model.threshold, model.calibration, top=1)
+        own = model.head.scores_of(faces, column[file.person])
         best = int(np.argmax(own))
         answer, mine = answers[best], float(own[best])
         if answer.person is None or answer.probability < DECISIVE or answer.score - mine < margin:

@@ -24,11 +24,12 @@ from mien.errors import EncoderError, NoFaceError
 from mien.learning.head import FittedHead, transformed, weights
 from mien.learning.labels import find
 from mien.learning.openset import Calibration, Threshold, choose_threshold
+from mien.learning.search import Index
 from mien.open_album import OpenAlbum
 from mien.records.faces import TrainingSet
 from mien.registry import versions
 from mien.registry.card import ENROLLED_SINCE_FIT, HeadCard
-from mien.registry.folder import Draft, Model, load_fitted
+from mien.registry.folder import Draft, Model, load_fitted, load_index
 from mien.storage.layout import TRAINING
 from mien.types import Cosines
 
@@ -64,10 +65,11 @@ def enrol(album: OpenAlbum, model: Model | None, person: str) -> Enrolled:
     changed = len({*faces.sha256} ^ {*model.card.photos.get(person, ())})
     if not changed:
         return Enrolled(model.version, len(faces.sha256), 0, model.is_trained)
-    head = load_fitted(versions.folder(album.layout.models, model.version), model)
-    people, head = _placed(model.people, head, person, _own(album, head, faces))
+    folder = versions.folder(album.layout.models, model.version)
+    head, index = load_fitted(folder, model), load_index(folder, model)
+    people, head, index = _placed(model.people, head, index, person, _own(album, head, faces))
     photos = {**model.card.photos, person: faces.sha256}
-    draft = _draft(album, model, people, head, photos, changed)
+    draft = _draft(album, model, people, head, index, photos, changed)
     return Enrolled(versions.write(album.layout.models, draft), len(faces.sha256), changed, model.is_trained)
 
 
@@ -124,7 +126,7 @@ def relearned(album: OpenAlbum, model: Model, some: Sequence[str]) -> Draft | No
     """`model` (made by the encoder in use) as it knows these people if it knows of them what the catalog does, as it
     would be written: whoever has no face any more is out of it. None if it would know nobody. Raises
     DamagedModelError."""
-    people, head = [*model.people], load_fitted(versions.folder(album.layout.models, model.version), model)
+    people, head, index = _loaded(album, model)
     photos: dict[str, Sequence[str]] = dict(model.card.photos)
     there, changed = album.catalog.files.people(TRAINING), 0
     for person in some:
@@ -133,28 +135,29 @@ def relearned(album: OpenAlbum, model: Model, some: Sequence[str]) -> Draft | No
         came_or_went = {*learned} ^ {*photos.pop(person, ())}
         changed += len(came_or_went)
         if came_or_went and (learned or person in people):
-            people, head = _placed(people, head, person, _own(album, head, faces) if learned else None)
+            own = _own(album, head, faces) if learned else None
+            people, head, index = _placed(people, head, index, person, own)
         if learned:
             photos[person] = learned
-    return _draft(album, model, people, head, photos, changed) if people else None
+    return _draft(album, model, people, head, index, photos, changed) if people else None
 
 
 def renamed(album: OpenAlbum, model: Model, person: str, name: str) -> Draft:
     """`model` with another name for one of its people, as it would be written: all else is as it was, figures too.
     Raises DamagedModelError."""
-    head = load_fitted(versions.folder(album.layout.models, model.version), model)
+    _, head, index = _loaded(album, model)
     at = model.people.index(person)
     mine = head.owner == at
     own = replace(
         head, vectors=head.vectors[at : at + 1], exemplars=head.exemplars[mine], owner=np.zeros(mine.sum(), np.int64)
     )
-    others, head = _placed(model.people, head, person, None)
-    people, head = _placed(others, head, name, own)
+    others, head, index = _placed(model.people, head, index, person, None)
+    people, head, index = _placed(others, head, index, name, own)
 
     def again(by_name: Mapping[str, Any]) -> dict[str, Any]:
         return {name if one == person else one: of_it for one, of_it in by_name.items()}
 
-    draft = _draft(album, model, people, head, again(model.card.photos), 0)
+    draft = _draft(album, model, people, head, index, again(model.card.photos), 0)
     counts, alarms = model.card.counts, again(model.card.false_alarms)
     return replace(draft, left_out=again(model.card.left_out), counts=counts, false_alarms=alarms)
 
@@ -176,12 +179,18 @@ def without(album: OpenAlbum, model: Model, some: Collection[str]) -> Draft | No
     DamagedModelError."""
     if len(model.people) == len(some):
         return None
-    people, head = [*model.people], load_fitted(versions.folder(album.layout.models, model.version), model)
+    people, head, index = _loaded(album, model)
     for person in some:
-        people, head = _placed(people, head, person, None)
+        people, head, index = _placed(people, head, index, person, None)
     photos = {name: theirs for name, theirs in model.card.photos.items() if name not in some}
     changed = sum(len(model.card.photos.get(person, ())) for person in some)
-    return _draft(album, model, people, head, photos, changed)
+    return _draft(album, model, people, head, index, photos, changed)
+
+
+def _loaded(album: OpenAlbum, model: Model) -> tuple[list[str], FittedHead, Index | None]:
+    """The people of `model`, its head, and its index if it has one, to be changed."""
+    folder = versions.folder(album.layout.models, model.version)
+    return [*model.people], load_fitted(folder, model), load_index(folder, model)
 
 
 def _draft(
@@ -189,6 +198,7 @@ def _draft(
     model: Model,
     people: Sequence[str],
     head: FittedHead,
+    index: Index | None,
     photos: Mapping[str, Sequence[str]],
     changed: int,
 ) -> Draft:
@@ -210,6 +220,7 @@ def _draft(
         metrics=model.card.metrics,
         created=album.clock(),
         cosines=model.card.cosines,
+        index=index,
     )
 
 
@@ -221,18 +232,25 @@ def _still(left_out: Mapping[str, Sequence[str]], photos: Mapping[str, Sequence[
 
 
 def _placed(
-    people: Sequence[str], head: FittedHead, person: str, own: FittedHead | None
-) -> tuple[list[str], FittedHead]:
-    """The sorted `people` and their head with `own`, a head of `person` alone, in the place of that person's rows, or
-    between those of the neighbours; without these rows where there is no `own`."""
+    people: Sequence[str], head: FittedHead, index: Index | None, person: str, own: FittedHead | None
+) -> tuple[list[str], FittedHead, Index | None]:
+    """The sorted `people`, their head and their index with `own`, a head of `person` alone, in the place of that
+    person's rows, or between those of the neighbours; without these rows where there is no `own`."""
     at = bisect_left(people, person)
     after = at + (person in people[at : at + 1])
     first, last = np.searchsorted(head.owner, [at, after])
     new = [] if own is None else [own]
+    if index is not None:
+        index = index.without_rows(np.arange(at, after))
+        index = index if own is None else index.with_row(at, own.vectors[0])
     shift = at + len(new) - after
-    return [*people[:at], *[person] * len(new), *people[after:]], replace(
-        head,
-        vectors=np.concatenate([head.vectors[:at], *[one.vectors for one in new], head.vectors[after:]]),
-        exemplars=np.concatenate([head.exemplars[:first], *[one.exemplars for one in new], head.exemplars[last:]]),
-        owner=np.concatenate([head.owner[:first], *[one.owner + at for one in new], head.owner[last:] + shift]),
+    return (
+        [*people[:at], *[person] * len(new), *people[after:]],
+        replace(
+            head,
+            vectors=np.concatenate([head.vectors[:at], *[one.vectors for one in new], head.vectors[after:]]),
+            exemplars=np.concatenate([head.exemplars[:first], *[one.exemplars for one in new], head.exemplars[last:]]),
+            owner=np.concatenate([head.owner[:first], *[one.owner + at for one in new], head.owner[last:] + shift]),
+        ),
+        index,
     )

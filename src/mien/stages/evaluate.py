@@ -37,6 +37,9 @@ from mien.types import Answer, Box, Face, Finding, Floats, NamedFace, Photo
 
 Pick = Literal["largest", "centre"]
 
+MOST_RANKED = 100
+"""Candidates that are asked for: figures are of the first three, and equals of these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -179,7 +182,9 @@ def evaluate(
 
     progress = album.progress
     progress.start("Evaluating", len(probes))
-    with closing(recogniser.seen_answers((path for path, _ in probes), top=len(model.people))) as answers:
+    with closing(
+        recogniser.seen_answers((path for path, _ in probes), top=min(len(model.people), MOST_RANKED))
+    ) as answers:
         for (path, person), (answer, embeddings) in zip(probes, answers, strict=True):
             progress.advance()
             if answer.error:

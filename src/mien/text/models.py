@@ -167,6 +167,16 @@ class ThresholdKind(Kind):
     )
 
 
+class SearchKind(Kind):
+    """What is said of a model when it is loaded."""
+
+    ALL_COMPARED = (
+        "all compared",
+        "The model {version} knows {people:person|people} and compares each face with all of them, which takes long",
+        "Install what finds them sooner, `pip install 'mien[scale]'`, and train.",
+    )
+
+
 class HeadKind(Kind):
     """Why a head cannot be had for an album."""
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.learning.head import FittedHead, Ints
-from mien.learning.heads.prototypes import MOST_LEFT_OUT, Vectors, _agreement, prototypes
+from mien.learning.heads import prototypes as module
+from mien.learning.heads.prototypes import MOST_LEFT_OUT, Vectors, _agreement, fit_prototypes, prototypes
 from mien.testing import COSINES
 from mien.types import Floats
 
@@ -137,3 +138,17 @@ def test_everybody_needs_a_face() -> None:
     faces, _ = faces_of(2, 1)
     with pytest.raises(ValueError, match="every person needs a face"):
         fit(faces, [0, 2], 3)
+
+
+def test_how_many_faces_are_held_at_a_time_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(5)
+    person = random.permutation(np.repeat(np.arange(40), 9))
+    rows = random.normal(size=(40, 16))[person] + 0.8 * random.normal(size=(360, 16))
+    faces = np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+    weight = random.uniform(0.2, 1, 360).astype(np.float32)
+    whole = fit_prototypes(faces, person, 40, weight, 0.05)
+    monkeypatch.setattr(module, "FACES", 20)
+    parts = fit_prototypes(faces, person, 40, weight, 0.05)
+    np.testing.assert_array_equal(parts.vectors, whole.vectors)
+    np.testing.assert_array_equal(parts.counted, whole.counted)
+    assert not whole.counted.all()

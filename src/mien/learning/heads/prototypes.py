@@ -20,7 +20,7 @@ Vectors = NDArray[np.float64]
 MOST_LEFT_OUT = 3
 """At most one face in three is left out, so one of two photos never is: nobody can say which of them is wrong."""
 
-FACES = 1 << 17
+FACES = 1 << 14
 """Faces held at a time in float64, with what is computed of them."""
 
 _ROUNDS = 4

@@ -112,8 +112,8 @@ async def recognise_embeddings(request: Request, key: Classifies) -> Response:
         given = _embeddings(json_of(data), "embeddings", album.eyes(model).encoder.dimensions)
         near: list[list[tuple[str, float]]] = [[] for _ in given]
         if model:
-            scores = model.head.scores(given)
-            found = identify(scores, model.people, model.threshold, model.calibration, max(most, 2))
+            best = model.head.best(given, max(most, 2), model.calibration.temperature)
+            found = identify(best, model.people, model.threshold, model.calibration, max(most, 2))
             near = [similarities(one, model.calibration.slope, most) for one in found]
         told = [
             {
