@@ -23,6 +23,10 @@ HOSTS = {
     "keepachangelog.com",
     "semver.org",
     "example.org",
+    "distributed.dask.org",
+    "kubernetes.dask.org",
+    "helm.dask.org",
+    "filesystem-spec.readthedocs.io",
 }
 """Hosts the documentation may link to: never a package registry's, as which one is used is the user's affair."""
 
