@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -115,7 +115,7 @@ def test_the_scheduler_is_reached_by_whoever_has_work_for_it_and_by_its_workers(
         "bucket",
     }
     assert "outside" not in services["worker"]["networks"], "photos come from the bucket alone"
-    assert services["scheduler"]["environment"] == {}, "it needs no password"
+    assert all(name.startswith("DASK_") for name in services["scheduler"]["environment"]), "it needs no password"
 
 
 def test_whoever_opens_the_album_has_the_same_settings(compose: Any) -> None:

@@ -26,6 +26,8 @@ HOSTS = {
     "distributed.dask.org",
     "jobqueue.dask.org",
     "kubernetes.dask.org",
+    "helm.dask.org",
+    "filesystem-spec.readthedocs.io",
 }
 """Hosts the documentation may link to: never a package registry's, as which one is used is the user's affair."""
 

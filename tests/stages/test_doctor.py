@@ -199,7 +199,7 @@ def test_what_the_workers_of_a_scheduler_are(monkeypatch: pytest.MonkeyPatch) ->
     from distributed import LocalCluster
 
     with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, resources={"GPU": 1}
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", resources={"GPU": 1}
     ) as cluster:
         settings: Any = SimpleNamespace(engine="dask", scheduler=cluster.scheduler_address, resources="GPU=1")
         (check,) = stage._engine(settings, 20.0)

@@ -6,6 +6,7 @@ lies there for two minutes.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -48,6 +49,7 @@ class Hits:
         return found.get(minute - 1, 0), found.get(minute, 0)
 
 
+@cache
 def _take(dialect: str) -> sa.Executable:
     """Counts a request in a database of this dialect, and gives the count, or no row for one too many."""
     first = sa.select(

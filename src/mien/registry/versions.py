@@ -25,6 +25,7 @@ from mien.registry.folder import (
     LAST,
     NETWORK,
     REPORT,
+    SEARCH,
     THRESHOLDS,
     Draft,
     Model,
@@ -58,7 +59,7 @@ def names(models: Models) -> list[str]:
     return sorted(found, key=_age)
 
 
-def folder(models: Models, version: str, wanted: Collection[str] = (NETWORK, LABELS, THRESHOLDS, CARD)) -> Path:
+def folder(models: Models, version: str, wanted: Collection[str] = (NETWORK, LABELS, THRESHOLDS, SEARCH, CARD)) -> Path:
     """The folder of this machine in which the `wanted` files of a version lie, as far as it has them. Raises
     StorageError where they cannot be had."""
     if isinstance(models, BucketModels):

@@ -25,7 +25,7 @@ from mien.errors import NEEDS_HUMAN, MienError
 from mien.open_album import OpenAlbum, for_reading, open_access, read_settings
 from mien.protocols import Silent
 from mien.storage.disks import check_local
-from mien.storage.files import is_there
+from mien.storage.files import entries, is_folder, is_there
 from mien.storage.layout import Layout, require_album
 from mien.text.doctor import DoctorKind, Part, State
 from mien.text.urls import told
@@ -122,7 +122,7 @@ def doctor(
         looks += [
             (Part.EXTRAS, partial(_extras, layout, settings)),
             (Part.ENCODER, reading(_encoder)),
-            (Part.PHOTOS, _in_bucket(Part.PHOTOS, settings) or reading(_photos)),
+            (Part.PHOTOS, _in_bucket(Part.PHOTOS, settings) or partial(_photos, layout.training)),
             (Part.CATALOG, reading(_catalog)),
             (Part.MODELS, reading(_models)),
             (Part.ENGINE, partial(_engine, settings, seconds)),
@@ -228,9 +228,8 @@ def _encoder(album: OpenAlbum) -> Iterator[Check]:
 # What the album holds
 
 
-def _photos(album: OpenAlbum) -> Iterator[Check]:
-    folder = album.require_training()
-    people = sum(one.is_dir() for one in folder.iterdir())
+def _photos(folder: Path) -> Iterator[Check]:
+    people = sum(is_folder(one) for one in entries(folder))
     kind = DoctorKind.IN_FOLDER if people else DoctorKind.NO_PHOTOS
     yield Check(Part.PHOTOS, kind, {"folder": str(folder), "people": people})
 
