@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,8 +37,8 @@ class Server:
         parts = urlsplit(self.url)
         user, at, hosts = parts.netloc.rpartition("@")
         shown = [(key, value) for key, value in parse_qsl(parts.query) if "password" not in key.lower()]
-        netloc = f"{user.partition(':')[0]}{at}{hosts}"
-        return urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="/"), ""))
+        query = f"?{urlencode(shown, safe='/,')}" if shown else ""
+        return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}{query}"
 
     __repr__ = __str__
 

@@ -533,6 +533,18 @@ def test_what_is_made_has_the_schema_of_this_version(file: Path, kind: DatabaseK
     assert version(file) == kind.version == len(list(kind.migrations.glob(f"{kind.revisions}_*.py")))
 
 
+def test_who_opens_a_file_of_today_does_not_wait_for_alembic_nor_for_postgresql(file: Path) -> None:
+    made(file, "one")
+    program = (
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[2])\n"
+        "from test_sqlite import DIARY, SqliteFile\n"
+        "for opened in (SqliteFile.for_writing, SqliteFile.for_reading): opened(DIARY, Path(sys.argv[1])).close()\n"
+        "print(sorted({'alembic', 'psycopg', 'sqlalchemy.dialects.postgresql'} & sys.modules.keys()))"
+    )
+    words = [sys.executable, "-c", program, str(file), str(Path(__file__).parent)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_the_two_databases_are_told_apart() -> None:
     assert catalog.KIND.application_id != ledger.KIND.application_id
     assert (catalog.KIND.durable, ledger.KIND.durable) == (False, True)
