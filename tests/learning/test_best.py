@@ -12,7 +12,7 @@ from mien.learning.best import Among, best_of, blocks
 @pytest.mark.parametrize("width", [1, 40, 1000])
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_best_come_first_and_of_equals_the_earlier(width: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(best, "WIDE", 100)
+    monkeypatch.setattr(best, "SORTED", 100)
     scores = np.random.default_rng(0).integers(0, 30, (50, width)).astype(np.float32)  # with many equals
     scores[:5, ::2] = -np.inf
     count = min(count, width)

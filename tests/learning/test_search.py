@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def packed(parts: list[np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[list[np.ndarray]], list[np.ndarray]]] = {
     "nothing": lambda parts: parts[:0],
     "one missing": lambda parts: parts[:5],
     "one more": lambda parts: [*parts, parts[0]],
@@ -100,6 +101,6 @@ def test_bytes_that_are_no_arrays(data: bytes) -> None:
 def test_an_array_that_claims_to_be_huge_is_not_made(index: Index) -> None:
     file = io.BytesIO()
     header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
-    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(ValueError):
         Index.of_bytes(file.getvalue() + index.to_bytes(), PEOPLE, 96)

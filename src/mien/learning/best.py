@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mien.learning.head import Ints
 from mien.types import Floats
 
-WIDE = 1 << 14
-"""Columns from which on the best are found by groups: a row of 100,000 takes ten times as long
-to sort out as a whole."""
+WIDE, SORTED = 1 << 14, 1 << 10
+"""Columns from which on held-out scores are sorted out by groups, and up to which a row is sorted as a whole: one of
+100,000 takes ten times as long so."""
 
 GROUP = 64
 """Columns of a group, of which only the highest is compared at first."""
@@ -71,7 +71,7 @@ def best_of(scores: NDArray[np.floating], count: int) -> Best:
     if count == 1:
         first = scores.argmax(axis=1)[:, None]
         return Best(np.take_along_axis(scores, first, axis=1), first)
-    if width < max(WIDE, 2 * GROUP * count):
+    if width < max(SORTED, 2 * GROUP * count):
         columns = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return Best(np.take_along_axis(scores, columns, axis=1), columns)
     whole = width - width % GROUP

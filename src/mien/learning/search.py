@@ -160,9 +160,9 @@ def _array(data: bytes, at: int) -> tuple[NDArray[Any], int]:
     not all the bytes that it says."""
     file = io.BytesIO(data)
     file.seek(at)
-    if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
+    if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("not an array as mien writes it")
-    shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+    shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
     start, count = file.tell(), math.prod(shape)
     end = start + count * kind.itemsize
     if in_columns or kind.hasobject or count < 0 or end > len(data):
