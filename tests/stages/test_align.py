@@ -440,7 +440,7 @@ class Striker:
         """Trains `folder` and sends the signal `by` at the call number `at`: what was said, and how it ended."""
         assert self._process.stdin and self._process.stdout
         print(json.dumps([str(folder), at, by]), file=self._process.stdin, flush=True)
-        said = []
+        said = list[str]()
         while not said or not said[-1].startswith("ended"):
             said.append(self._process.stdout.readline().strip())
             assert said[-1], "it ended altogether"
