@@ -198,7 +198,7 @@ def test_a_scheduler_that_is_not_there_is_a_problem() -> None:
 def test_what_the_workers_of_a_scheduler_are(monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import LocalCluster
 
-    with LocalCluster(  # type: ignore[no-untyped-call]
+    with LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", resources={"GPU": 1}
     ) as cluster:
         settings: Any = SimpleNamespace(engine="dask", scheduler=cluster.scheduler_address, resources="GPU=1")

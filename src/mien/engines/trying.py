@@ -22,7 +22,7 @@ def try_scheduler(address: str, seconds: float) -> TriedWorkers:
     does not, and ImportError without distributed."""
     from distributed import Client
 
-    with Client(address, timeout=seconds, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    with Client(address, timeout=seconds, set_as_default=False) as client:
         workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
         said = client.run(_version, on_error="return") if workers else {}
     resources: dict[str, float] = {}
