@@ -15,6 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from mien.settings import load
+
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
@@ -122,9 +124,9 @@ def test_whoever_opens_the_album_has_the_same_settings(compose: Any) -> None:
     mounted = "./mien.toml:/album/mien.toml:ro"
     for name in OURS:
         assert mounted in compose["services"][name]["volumes"], name
-    settings = tomllib.loads((DEPLOY / "mien.toml").read_text("utf-8"))
-    assert settings["catalog"].endswith("@postgres/mien") and settings["scheduler"] == "tcp://scheduler:8786"
-    assert settings["server"]["trusted_proxies"] == [compose["services"]["proxy"]["networks"]["inside"]["ipv4_address"]]
+    settings = load(DEPLOY)
+    assert str(settings.catalog).endswith("@postgres/mien") and settings.scheduler == "tcp://scheduler:8786"
+    assert [*settings.server.trusted_proxies] == [compose["services"]["proxy"]["networks"]["inside"]["ipv4_address"]]
     caddy = (DEPLOY / "Caddyfile").read_text("utf-8")
     assert "serve-1:8000 serve-2:8000" in caddy and "health_uri /readyz" in caddy and "respond /metrics* 404" in caddy
     assert compose["services"]["serve-1"] == compose["services"]["serve-2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,13 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from mien.records.access import Access
 from mien.records.schema import hits
 from mien.server.counted import CountedByAll
+from mien.storage.layout import Place
 
 
 @pytest.fixture
-def accesses(tmp_path: Path) -> Iterator[tuple[Access, Access]]:
-    """The same file, open at two servers."""
-    file = tmp_path / "access.sqlite"
-    with Access.for_writing(file) as one, Access.for_writing(file) as other:
+def accesses(place_of: Callable[[str], Place]) -> Iterator[tuple[Access, Access]]:
+    """The same database, open at two servers."""
+    with Access.for_writing(place_of("access")) as one, Access.for_writing(place_of("access")) as other:
         yield one, other
 
 

@@ -107,8 +107,13 @@ def _close(process: subprocess.Popen[str]) -> None:
     process.stderr.close()
 
 
-@pytest.fixture
-def servers(three_people: Painted) -> Iterator[Servers]:
+@pytest.fixture(params=["files", "server"])
+def servers(three_people: Painted, request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """With the catalog in files, and on a PostgreSQL server."""
+    if request.param == "server":
+        settings = three_people.folder / "mien.toml"
+        url = request.getfixturevalue("album_server").url
+        settings.write_text(f'catalog = "{url}"\n{settings.read_text("utf-8")}', "utf-8")
     with ExitStack() as stack:
         yield Servers(three_people, stack)
 

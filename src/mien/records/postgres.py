@@ -185,8 +185,12 @@ class ServerSchema(Database):
         """The version of the schema; None where there is none. Raises AlbumError for a schema of another program, or of
         a later version of mien."""
         schema, execute = self._at.schema, self._connection.exec_driver_sql
-        if execute(f"SELECT to_regclass('{schema}.{migrating.VERSION_TABLE}')").scalar() is None:
-            if execute(f"SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('{schema}') LIMIT 1").first():
+        tables = execute(  # in one question: between two, somebody else may make the schema
+            f"SELECT count(*), count(*) FILTER (WHERE relname = '{migrating.VERSION_TABLE}') FROM pg_class "
+            f"WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{schema}')"
+        ).one()
+        if not tables[1]:
+            if tables[0]:
                 raise self._is_foreign()
             return None
         found = execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").scalars().all()

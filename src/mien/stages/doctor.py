@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mien.errors import NEEDS_HUMAN, MienError
 from mien.open_album import OpenAlbum, for_reading, open_access, read_settings
 from mien.protocols import Silent
+from mien.servers import Server
 from mien.storage.disks import check_local
 from mien.storage.files import entries, is_folder, is_there
 from mien.storage.layout import Layout, require_album
@@ -210,7 +211,7 @@ def _asked_for(layout: Layout, settings: Settings) -> Iterator[tuple[tuple[str, 
     """The extras, each with a module of it, and the settings that ask for them."""
     if _server_of(settings):
         yield ("scale", "psycopg"), "catalog"
-    if getattr(settings, "engine", "local") == "dask":
+    if settings.engine == "dask":
         yield ("scale", "distributed"), "engine"
     for part in (Part.PHOTOS, Part.MODELS):
         scheme = _url_of(settings, part).partition("://")[0]
@@ -296,13 +297,12 @@ def _runs(album: OpenAlbum) -> Iterator[Check]:
 
 def _server_of(settings: Settings) -> str:
     """The URL of the catalog's server; "" where the catalog is files."""
-    return str(getattr(settings.catalog, "url", ""))
+    return settings.catalog.url if isinstance(settings.catalog, Server) else ""
 
 
 def _url_of(settings: Settings, part: Part) -> str:
     """The URL at which photos or models are; "" where they lie in the album's folder."""
-    url = str(getattr(settings, part.value, None) or "")
-    return url if "://" in url else ""
+    return settings.photos if part is Part.PHOTOS else settings.models
 
 
 def _server(url: str, seconds: float) -> Iterator[Check]:
@@ -356,8 +356,8 @@ def _bucket(part: Part, url: str) -> Iterator[Check]:
 def _engine(settings: Settings, seconds: float) -> Iterator[Check]:
     from mien.engines.threads import threads_for
 
-    address = getattr(settings, "scheduler", "")
-    if getattr(settings, "engine", "local") == "local" or not address:
+    address = settings.scheduler
+    if settings.engine == "local" or not address:
         yield Check(Part.ENGINE, DoctorKind.LOCAL, {"workers": threads_for(settings.workers)})
         return
     from mien.engines.trying import try_scheduler
@@ -371,8 +371,9 @@ def _engine(settings: Settings, seconds: float) -> Iterator[Check]:
         versions = ", ".join(sorted(set(others)))
         different: dict[str, Figure] = {"workers": len(others), "url": address, "mien": mine, "versions": versions}
         yield Check(Part.ENGINE, DoctorKind.OTHER_MIEN, different)
-    wanted = getattr(settings, "resources", "")
-    if lacking := [one for one in wanted.replace(",", " ").split() if one.partition("=")[0] not in tried.resources]:
+    if lacking := [
+        one for one in settings.resources.replace(",", " ").split() if one.partition("=")[0] not in tried.resources
+    ]:
         yield Check(Part.ENGINE, DoctorKind.LACKS, {"url": address, "resources": " ".join(lacking)})
     named = "".join(f", {name}={amount:g}" for name, amount in sorted(tried.resources.items()))
     memory, workers = _bytes(tried.memory), len(tried.versions)
