@@ -440,10 +440,8 @@ def _dask(part: str, folder: Path, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
-@pytest.fixture(scope="session")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler with one worker; tests may start others."""
-    folder = tmp_path_factory.mktemp("dask")
+@contextlib.contextmanager
+def _scheduler(folder: Path) -> Iterator[Scheduler]:
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(folder / "scheduler.json")]
     process = _dask("scheduler", folder, *words)
     while not (folder / "scheduler.json").is_file() or not (folder / "scheduler.json").stat().st_size:
@@ -457,6 +455,21 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
         for one in reversed(found.processes):
             one.kill()  # what they have started ends by itself
             one.wait()
+
+
+@pytest.fixture(scope="session")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A scheduler with one worker; tests may start others."""
+    with _scheduler(tmp_path_factory.mktemp("dask")) as found:
+        yield found
+
+
+@pytest.fixture
+def new_scheduler(tmp_path: Path) -> Callable[[], AbstractContextManager[Scheduler]]:
+    """Starts one of a test's own, whose worker has the environment of that moment."""
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    return lambda: _scheduler(folder)
 
 
 # Albums whose photos are short texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,11 @@ import httpx
 import pytest
 
 from mien import Album
+from mien.storage.layout import TRAINING
 
 if TYPE_CHECKING:
-    from conftest import Painted
+    from conftest import Bucket, Painted, Scheduler
+    from mien.servers import Server as OnServer
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("painted_server.py")))
 SECONDS = 60.0
@@ -204,6 +207,101 @@ def test_one_that_is_killed_takes_nothing_with_it(servers: Servers) -> None:
     until(lambda: other.version() == added.headers["x-mien-model"], "what was answered holds")
     again = other.ask("POST", "/v1/people/Freya/photos", files={"photo": photo}, headers={"idempotency-key": "x"})
     assert again.text == added.text and again.headers["idempotent-replay"] == "true"
+
+
+def test_many_machines_end_with_the_model_that_one_makes(
+    new_painted: Callable[[Path], Painted],
+    bucket: Bucket,
+    album_server: OnServer,
+    new_scheduler: Callable[[], AbstractContextManager[Scheduler]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Photos and models in a bucket, the catalog on a server, photos looked at by workers of Dask; a worker, whoever
+    gave them their work, and a server are killed on the way."""
+    near, far = (_with_source(new_painted(tmp_path / name / "album")) for name in ("near", "far"))
+    settings = far.folder / "mien.toml"
+    text = f'catalog = "{album_server.url}"\nphotos = "{bucket.url}/photos"\nmodels = "{bucket.url}/models"\n'
+    settings.write_text(text + 'engine = "dask"\n' + settings.read_text("utf-8"), "utf-8")
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # where workers find the eyes
+    with ExitStack() as stack:
+        one_machine, many = Servers(near, stack), Servers(far, stack)
+        with monkeypatch.context() as slow:
+            slow.setenv("MIEN_TEST_SLOW", "0.2")
+            scheduler = stack.enter_context(new_scheduler())
+            scheduler.start_worker()
+        monkeypatch.setenv("MIEN_SCHEDULER", scheduler.address)
+
+        for each in (one_machine, many):
+            each.command("collect")
+            each.command("merge")
+        begun = subprocess.Popen([*PROGRAM, "-C", str(far.folder), "train"], stderr=subprocess.DEVNULL)
+        until(lambda: _seen(far), "the workers bring the first faces")
+        scheduler.processes[-1].kill()
+        begun.kill()
+        begun.wait()
+        assert 0 < _seen(far) < 12, "it was in the middle"
+        for each in (one_machine, many):
+            each.command("align")
+            each.command("train")
+        assert _model(near) == _model(far, bucket)
+
+        photo = near.paint(tmp_path / "freya.png", "Freya")
+        photo = photo.rename(photo.with_name(f"{hashlib.sha256(photo.read_bytes()).hexdigest()[:16]}.png"))
+        one, other = many.start(2)
+        assert one.ask("POST", "/v1/people/Freya/photos", files={"photo": photo.read_bytes()}).status_code == 201
+        one.kill()
+        until(lambda: other.ask("GET", "/v1/people/Freya").json()["known"], "the other knows her")
+        until(lambda: other.version() == _version(far, bucket), "and has the model")
+        found = other.ask("POST", "/v1/classify", files={"picture": photo.read_bytes()}).json()
+        assert [face["person"] for face in found["answers"][0]["faces"]] == ["Freya"]
+        one_machine.command("add", "Freya", str(photo), "--enrol")
+        assert _model(near) == _model(far, bucket)
+        assert other.ask("DELETE", "/v1/people/Bo").status_code == 200
+        one_machine.command("remove", "Bo")
+        assert _model(near) == _model(far, bucket)
+
+        for painted in (near, far):
+            painted.paint(painted.folder / "source/Cy/cy-9.png", "Cy")
+        assert "promoted" in one_machine.command("daily") and "promoted" in many.command("daily")
+        assert _model(near) == _model(far, bucket)
+        assert b"Cy" in _model(near)["labels.txt"] and b"Bo" not in _model(near)["labels.txt"]
+        until(lambda: other.version() == _version(far, bucket), "the server follows the day's model")
+
+
+def _with_source(painted: Painted) -> Painted:
+    """An album without photos, and a folder of them as its source."""
+    for person in ("Ada", "Bo", "Cy"):
+        for number in range(1, 5):
+            painted.paint(painted.folder / f"source/{person}/{person.lower()}-{number}.png", person)
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write('[sources.club]\nkind = "folder"\npath = "source"\nbasis = "consent"\nlicence = "own"\n')
+    return painted
+
+
+def _seen(painted: Painted) -> int:
+    """How many photos the catalog has seen."""
+    with painted.reading() as album:
+        return sum(bool(one.phash) for one in album.catalog.faces.on([TRAINING], album.encoder).files)
+
+
+def _version(painted: Painted, bucket: Bucket | None) -> str:
+    """The version in use."""
+    return (_object(bucket, "current") if bucket else (painted.folder / "models/current").read_bytes()).decode().strip()
+
+
+def _model(painted: Painted, bucket: Bucket | None = None) -> dict[str, bytes]:
+    """The files of the model in use."""
+    version = _version(painted, bucket)
+    names = ("model.onnx", "labels.txt", "thresholds.json")
+    if bucket:
+        return {name: _object(bucket, f"{version}/{name}") for name in names}
+    return {name: (painted.folder / "models" / version / name).read_bytes() for name in names}
+
+
+def _object(bucket: Bucket, key: str) -> bytes:
+    data: bytes = bucket.files.cat_file(f"{bucket.name}/models/{key}")
+    return data
 
 
 def _over(server: Server, job: str) -> Any:
