@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,25 +64,24 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=96)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     asked = parser.parse_args()
-    load, found, seen = os.getloadavg()[0], dict[tuple[str, int], Cost](), set[str]()
-    with tempfile.TemporaryDirectory(prefix="mien-engines-") as folder:
-        for engine in ("local", "dask"):
-            for workers in asked.workers:
-                album = make_album(Path(folder, f"{engine}-{workers}"), asked.photos)
-                found[engine, workers] = measured(album, engine, workers)
-                seen.add(content(album))
-                shutil.rmtree(album)
-    assert len(seen) == 1, "the catalogs differ"
-    print(f"{asked.photos} photos, {usable_cores()} cores, load before {load:.1f}; all catalogs say the same\n")
+    found, seen = dict[tuple[str, int], Cost](), set[str]()
+    print(f"{asked.photos} photos, {usable_cores()} cores, load before {os.getloadavg()[0]:.1f}\n")
     print("| engine | workers | start, s | photos/s | efficiency | CPU/photo, s | memory, MB | in all, s |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for (engine, workers), cost in found.items():
-        one = found[engine, asked.workers[0]].rate / asked.workers[0]
-        share = cost.rate / (one * min(workers, usable_cores()))
-        print(
-            f"| {engine} | {workers} | {cost.start:.1f} | {cost.rate:.2f} | {share:.0%} | {cost.cpu / asked.photos:.3f}"
-            f" | {cost.memory / 1e6:.0f} | {cost.seconds:.1f} |"
-        )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mien-engines-") as folder:
+        for engine, workers in product(("local", "dask"), asked.workers):
+            album = make_album(Path(folder, f"{engine}-{workers}"), asked.photos)
+            cost = found[engine, workers] = measured(album, engine, workers)
+            seen.add(content(album))
+            one = found[engine, asked.workers[0]].rate / asked.workers[0]
+            print(
+                f"| {engine} | {workers} | {cost.start:.1f} | {cost.rate:.2f}"
+                f" | {cost.rate / (one * min(workers, usable_cores())):.0%} | {cost.cpu / asked.photos:.3f}"
+                f" | {cost.memory / 1e6:.0f} | {cost.seconds:.1f} |",
+                flush=True,
+            )
+    assert len(seen) == 1, "the catalogs differ"
+    print("\nall catalogs say the same")
 
 
 def make_album(folder: Path, photos: int) -> Path:

@@ -57,8 +57,10 @@ _SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",  # photos that were given as bytes
     "distributed.diagnostics.nvml": False,
+    "distributed.scheduler.http.routes": [],  # there is always an HTTP server, which has nothing to tell here
+    "distributed.worker.http.routes": [],
 }
-"""Settings of Dask. The first is for a scheduler of our own, and has it tell at once when a worker is lost."""
+"""Settings of Dask, nearly all for a scheduler of our own. The first has it tell at once when a worker is lost."""
 
 
 class Dask:
@@ -184,6 +186,7 @@ class Dask:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
                 security=Security.temporary(),
                 resources=self._resources,
