@@ -62,8 +62,9 @@ class Resident:
         return LOOK_SECONDS if isinstance(self._models, Path) else LOOK_SECONDS_BUCKET
 
     def album(self, **given: object) -> Album:
-        """The album for one change, or one look; `given` are further arguments of `Album`."""
-        return Album(self.folder, eyes=self._eyes, **given)  # type: ignore[arg-type]  # the caller's affair
+        """The album for one change, or one look; `given` are further arguments of `Album`. Photos are looked at here,
+        whatever engine the album has for its jobs: one or two come at a time, and the eyes are open."""
+        return Album(self.folder, eyes=self._eyes, engine="local", **given)  # type: ignore[arg-type]  # the caller's
 
     def _eyes(self, choice: EncoderChoice) -> Eyes:
         """Eyes for a choice, of which this process has one pool."""
