@@ -36,12 +36,15 @@ AXES, PARTS = 64, 32
 """Directions in which prototypes differ most, in which they are coded, and in how many parts of four bits: 97 % of the
 spread of dlib-resnet's. With all directions, or 64 parts, the best is found as often, and a search takes longer."""
 
-LISTS, LOOKED_INTO = 1.0, 0.375
-"""Lists, as so many times the root of the number of people, and the part of them that a face looks into. With 1,000,000
-people the best of all was found for 249 of 250 strangers with a quarter, and for all of 500 faces with this."""
+LISTS, LOOKED_INTO, FEWEST = 1.0, 0.25, 160
+"""Lists, as so many times the root of the number of people, and the part of them that a face looks into, or the fewest.
+With 1,000,000 people the best of all was found for 333 of 334 strangers, and of known people for all."""
 
-CANDIDATES = 200
-"""People who are compared exactly; with 1,000 the best is found as often."""
+CANDIDATES = 800
+"""People who are compared exactly. With 200 the best is found as often, but too little is known of the others."""
+
+REST = 8_192
+"""People drawn for all who are not candidates, when the scores of everybody are summed up."""
 
 SAMPLE, ROUNDS, SEED = 64, 10, 0
 """Prototypes a list from which lists are learned, in so many rounds; `CODED` for the codes."""
@@ -78,7 +81,7 @@ class Index:
 
         faiss.omp_set_num_threads(1)  # of this thread alone: answers share out the cores among themselves
         scan = self._scan
-        looked_into = faiss.SearchParametersIVF(nprobe=max(int(LOOKED_INTO * len(self.centres)), 1))  # type: ignore[call-arg]
+        looked_into = faiss.SearchParametersIVF(nprobe=max(int(LOOKED_INTO * len(self.centres)), FEWEST))  # type: ignore[call-arg]
         rows = np.ascontiguousarray((faces - self.middle) @ self.axes)
         _, found = scan.search(rows, count, params=looked_into)
         return np.asarray(found, np.int64)
@@ -168,6 +171,11 @@ def _array(data: bytes, at: int) -> tuple[NDArray[Any], int]:
     if in_columns or kind.hasobject or count < 0 or end > len(data):
         raise ValueError("not an array as mien writes it")
     return np.frombuffer(data, kind, count, start).reshape(shape).copy(), end
+
+
+def drawn(people: int) -> Ints:
+    """(K,) the people who stand for all when scores are summed up; the same ones for the same number."""
+    return np.sort(np.random.default_rng(SEED).permutation(people)[:REST])
 
 
 def is_there() -> bool:

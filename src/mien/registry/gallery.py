@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from mien.learning.best import blocks
-from mien.learning.head import FittedHead, transformed
+from mien.learning.head import FittedHead, Ints, transformed
 from mien.learning.openset import Ranked, ranked
-from mien.learning.search import CANDIDATES, Index
+from mien.learning.search import CANDIDATES, Index, drawn
 from mien.types import Floats
 
 if TYPE_CHECKING:
@@ -90,13 +91,19 @@ class OnnxHead:
         return OnnxHead(tuple(self.people[one] for one in left), self.session, tuple(before[one] for one in left))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class LargeHead:
     """The head of a model of very many people. `index` is None where everybody is to be compared."""
 
     people: tuple[str, ...]
     head: FittedHead
     index: Index | None
+
+    @cached_property
+    def _drawn(self) -> tuple[Ints, Floats]:
+        """People who stand for all, (K,), and their prototypes (K, D)."""
+        some = drawn(len(self.people))
+        return some, self.head.vectors[some]
 
     @property
     def dimensions(self) -> int:
@@ -113,8 +120,9 @@ class LargeHead:
         return np.asarray(transformed(embeddings, self.head.transform) @ self.head.vectors[column])
 
     def best(self, embeddings: Floats, top: int, temperature: float) -> Ranked:
-        """The `top` best people, of at most `CANDIDATES`. The sum is over these, which come first: in a gallery of a
-        million a probability is off by less than docs/benchmarks.md says under "How search grows"."""
+        """The `top` best people, of at most `CANDIDATES`. The sum is over these, and over all others as far as
+        people drawn for them show: by how much a probability is off then is in docs/benchmarks.md, "How search grows".
+        """
         if self.index is None or not len(embeddings):
             width = len(self.people)
             parts = [ranked(self.scores(embeddings[some]), temperature, top) for some in blocks(len(embeddings), width)]
@@ -129,7 +137,13 @@ class LargeHead:
         scores = np.einsum("nd,nkd->nk", faces, self.head.vectors[asked]).astype(np.float64)
         scores[asked < 0] = -np.inf
         found = ranked(scores, temperature, top)
-        return found._replace(columns=np.take_along_axis(asked, found.columns, axis=1))
+        rest = (faces @ self._drawn[1].T).astype(np.float64)
+        share = np.exp((rest - found.scores[:, :1]) / temperature)
+        for row, candidates in enumerate(asked):
+            at = np.minimum(np.searchsorted(candidates, self._drawn[0]), len(candidates) - 1)
+            share[row, candidates[at] == self._drawn[0]] = 0.0  # they are summed up already
+        total = found.total + share.sum(axis=1) * len(self.people) / share.shape[1]
+        return found._replace(total=total, columns=np.take_along_axis(asked, found.columns, axis=1))
 
     def without(self, columns: Sequence[int]) -> LargeHead:
         gone = np.asarray(columns, np.int64)
