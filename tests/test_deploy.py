@@ -124,7 +124,7 @@ def test_whoever_opens_the_album_has_the_same_settings(compose: Any) -> None:
     mounted = "./mien.toml:/album/mien.toml:ro"
     for name in OURS:
         assert mounted in compose["services"][name]["volumes"], name
-    settings = load(DEPLOY)
+    settings = load(DEPLOY, {}, {})
     assert str(settings.catalog).endswith("@postgres/mien") and settings.scheduler == "tcp://scheduler:8786"
     assert [*settings.server.trusted_proxies] == [compose["services"]["proxy"]["networks"]["inside"]["ipv4_address"]]
     caddy = (DEPLOY / "Caddyfile").read_text("utf-8")
