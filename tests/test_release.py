@@ -62,7 +62,7 @@ def test_the_wheel_says_what_it_needs_and_what_it_may(wheel: Path) -> None:
         metadata = archive.read(f"{about}/METADATA").decode()
         names = set(archive.namelist())
     assert "License-Expression: Apache-2.0" in metadata
-    assert {"int8", "s3", "server"} == set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
+    assert {"int8", "s3", "scale", "server"} == set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE))
     assert {f"{about}/licenses/LICENSE", f"{about}/licenses/NOTICE"} <= names
 
 
