@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.errors import ModelError, UsageError
 from mien.learning.figures import Share
-from mien.learning.openset import Calibration
+from mien.learning.openset import Calibration, ranked
 from mien.protocols import Silent
 from mien.recogniser import Recogniser
 from mien.seeing.eyes import Eyes
@@ -45,7 +45,10 @@ def seen(box: Box, scores: list[float]) -> SeenFace:
 
 def model(people: tuple[str, ...], threshold: float) -> Model:
     """One whose scores are what it is given."""
-    head = SimpleNamespace(scores=lambda embeddings: embeddings)
+    head = SimpleNamespace(
+        scores_of=lambda scores, column: scores[:, column],
+        best=lambda scores, top, temperature: ranked(scores, temperature, top),
+    )
     known = SimpleNamespace(
         people=people,
         head=head,
