@@ -38,7 +38,7 @@ RUN tools/bin/python -m hatchling build -t wheel -d wheel \
  && install -m 755 containers/start /kept/usr/local/bin/start-mien \
  && { cat /etc/passwd && echo 'mien:x:10001:10001:mien:/tmp:/usr/sbin/nologin'; } > /kept/etc/passwd \
  && { cat /etc/group && echo 'mien:x:10001:'; } > /kept/etc/group \
- && install -d -m 700 -o 10001 -g 10001 /kept/album /kept/face
+ && install -d -m 700 -o 10001 -g 10001 /kept/album /kept/album/.home /kept/face
 
 FROM ${BASE} AS run
 LABEL org.opencontainers.image.title="mien" \

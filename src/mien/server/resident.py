@@ -143,7 +143,8 @@ class Resident:
                 try:
                     album = self.album(**given)
                     done = work(album)
-                    self._prune(album)
+                    with contextlib.suppress(MienError):  # another server may hold the album by now: the next tidies up
+                        self._prune(album)
                     return done
                 finally:
                     with contextlib.suppress(Exception):  # what was done is done; the next look follows the model
