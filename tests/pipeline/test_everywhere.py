@@ -223,7 +223,7 @@ def test_what_cannot_be_finished_is_said_and_stops_nobody(
 ) -> None:
     told = secrets(club)
     with monkeypatch.context() as patch:
-        patch.setattr("mien.stages.remove.remove_file", _full)
+        patch.setattr("mien.storage.in_folder.remove_file", _full)
         with pytest.raises(StorageError):
             open_at(club, 5).remove(NAME, everywhere=True)
         done = open_at(club, 6).daily()

@@ -229,7 +229,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_command(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("mien.stages.remove.remove_empty", kill)
+        patch.setattr("mien.storage.in_folder.remove_empty", kill)
         with pytest.raises(Killed):
             club.open().remove("Ada")
     assert "Ada" in club.known()
