@@ -19,7 +19,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from mien.errors import AlbumError, MienError, StorageError
-from mien.storage import objects
+from mien.storage import in_bucket, objects
 from mien.storage.in_bucket import BucketPhotos
 from mien.storage.layout import TRAINING, Layout, photos_at
 from mien.storage.objects import Objects
@@ -122,11 +122,19 @@ def faulty(bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def club(new_painted: Callable[[Path], Painted], faulty: Faulty, bucket: Bucket, tmp_path: Path) -> Painted:
-    """An album of Ada and Bo in a bucket, which the catalog knows."""
+def club(
+    new_painted: Callable[[Path], Painted],
+    faulty: Faulty,
+    bucket: Bucket,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Painted:
+    """An album of Ada and Bo in a bucket, which the catalog knows: a file, or a server's where a test says so."""
     painted = new_painted(tmp_path / "album")
     with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
         file.write(f'photos = "{bucket.url}/club"\n')
+        if getattr(request, "param", "sqlite") == "postgresql":
+            file.write(f'catalog = "{request.getfixturevalue("album_server").url}"\n')
     for person in ("Ada", "Bo"):
         for number in (1, 2):
             photo = painted.paint(tmp_path / f"{person}/{number}.png", person)
@@ -135,6 +143,9 @@ def club(new_painted: Callable[[Path], Painted], faulty: Faulty, bucket: Bucket,
     painted.looked()
     faulty.asked.clear()
     return painted
+
+
+either_catalog = pytest.mark.parametrize("club", ["sqlite", "postgresql"], indirect=True)
 
 
 def people(painted: Painted) -> dict[str, int]:
@@ -179,6 +190,7 @@ def test_a_photo_that_cannot_be_read_just_now_is_told_and_stays(club: Painted, f
     assert people(club) == {"Ada": 3, "Bo": 2}
 
 
+@either_catalog
 def test_what_was_written_and_is_not_listed_yet_is_asked_for(
     club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path
 ) -> None:
@@ -193,6 +205,19 @@ def test_what_was_written_and_is_not_listed_yet_is_asked_for(
     assert people(club) == {"Ada": 4, "Bo": 1}
 
 
+@either_catalog
+def test_what_an_earlier_run_wrote_and_is_not_listed_yet_is_asked_for(
+    club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path
+) -> None:
+    faulty.freeze(bucket)
+    club.open().add("Ada", club.paint(tmp_path / "new/3.png", "Ada"))
+    club.open().align()
+    in_bucket._recent.cache_clear()  # as in a process that begins
+    assert club.open().align().gone == 0
+    assert people(club) == {"Ada": 3, "Bo": 2}
+
+
+@either_catalog
 def test_what_was_deleted_and_is_still_listed_does_not_come_back(club: Painted, faulty: Faulty, bucket: Bucket) -> None:
     faulty.freeze(bucket)
     club.open().remove("Bo", delete=True)
@@ -202,6 +227,7 @@ def test_what_was_deleted_and_is_still_listed_does_not_come_back(club: Painted, 
     assert people(club) == {"Ada": 2} and club.open().align().photos == 2
 
 
+@either_catalog
 def test_an_empty_listing_is_a_bucket_that_is_not_connected(club: Painted, faulty: Faulty, bucket: Bucket) -> None:
     faulty.frozen = []
     with pytest.raises(AlbumError, match="is empty, and was not"):
