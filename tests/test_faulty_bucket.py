@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from s3fs import S3FileSystem
 
-from mien.errors import AlbumError, MienError, StorageError
+from mien.errors import AlbumError, MienError, PhotoError, StorageError
 from mien.storage import in_bucket, objects
 from mien.storage.in_bucket import BucketPhotos
 from mien.storage.layout import TRAINING, Layout, photos_at
@@ -297,6 +297,43 @@ def test_keys_that_are_no_paths_are_left_out_and_told(bucket: Bucket, tmp_path: 
     left = [why for _, why in KEYS if isinstance(why, LeftOutKind)]
     assert sorted(one.kind for one in shelved.left_out) == sorted(left)
     assert {one.person for one in shelved.files} == {"Ada", "José"} and len(shelved.files) == len(taken)
+
+
+@pytest.mark.parametrize(
+    ("key", "way"), [("Bo//3.png", "aside"), ("Bo/{local}", "delete"), ("Bo/../Ada/1.png", "everywhere")]
+)
+def test_a_key_that_is_no_path_takes_no_other_file_with_it(
+    club: Painted, bucket: Bucket, tmp_path: Path, key: str, way: str
+) -> None:
+    local = tmp_path / "notes.txt"
+    local.write_text("mine", "utf-8")
+    key = f"club/{key.format(local=local)}"
+    bucket.put(key, b"stray")
+    ada = bucket.md5s("club/Ada/")
+    with pytest.raises(StorageError, match="key that no file could have"):
+        club.open().remove("Bo", delete=way == "delete", everywhere=way == "everywhere")
+    assert local.read_text("utf-8") == "mine" and bucket.md5s("club/Ada/") == ada
+    assert list(bucket.md5s("club/Bo/")) == [key], "all other photos left"
+    assert people(club) == {"Ada": 2}, "other commands go on"
+    bucket.remove(key)
+    club.open().align()
+    assert [one.name for one in club.open().status().removed] == ["" if way == "everywhere" else "Bo"]
+
+
+@pytest.mark.parametrize("verb", ["rename", "join"])
+def test_nothing_is_renamed_where_a_key_is_no_path(club: Painted, bucket: Bucket, tmp_path: Path, verb: str) -> None:
+    local = tmp_path / "notes.txt"
+    local.write_text("mine", "utf-8")
+    bucket.put(f"club/Bo/{local}", b"stray")
+    before = bucket.md5s("club/")
+    with pytest.raises(PhotoError, match="key that no file could have"):
+        getattr(club.open(), verb)("Bo", "Ada" if verb == "join" else "Cy")
+    assert local.exists() and bucket.md5s("club/") == before
+    store = photos_at(club.folder, f"{bucket.url}/club")
+    assert store.rename_folder(club.training / "Bo", club.training / "Cy")
+    assert local.exists() and set(bucket.md5s("club/Bo/")) == {f"club/Bo/{local}"}
+    with pytest.raises(StorageError, match="leads elsewhere"):
+        store.remove(club.training / "Bo/../Ada/1.png")
 
 
 def test_a_store_can_be_sent_to_another_process(bucket: Bucket, tmp_path: Path) -> None:
