@@ -23,7 +23,7 @@ from mien.storage import in_bucket, objects
 from mien.storage.in_bucket import BucketPhotos
 from mien.storage.layout import TRAINING, Layout, photos_at
 from mien.storage.objects import Objects
-from mien.storage.walk import walk
+from mien.storage.walk import people_of, walk
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
 
@@ -160,6 +160,12 @@ def test_a_day_with_nothing_new_reads_no_photo(club: Painted, faulty: Faulty) ->
     done = club.open().align()
     assert (done.photos, done.computed, done.new, done.changed) == (4, 0, 0, 0)
     assert [one for one in faulty.asked if not ("list-type=2" in one and one.startswith("GET"))] == []
+
+
+def test_who_is_there_takes_one_request(club: Painted, faulty: Faulty) -> None:
+    with club.reading() as album:
+        assert people_of(album.layout) == ["Ada", "Bo"]
+    assert len(faulty.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,9 @@ def folders_of_people(layout: Layout) -> dict[str, list[Path]]:
 
 
 def _folders_of_people(shelf: Path, photos: PhotoStore) -> Iterator[Path]:
+    """The people's folders on a shelf. In a bucket all that are listed are folders, and none is asked for again."""
     named = (one for one in photos.folders(shelf) if not is_of_systems(one.name) and is_unicode(one.name))
-    return (one for one in named if photos.is_folder(one))
+    return (one for one in named if not photos.in_folders or photos.is_folder(one))
 
 
 def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None) -> tuple[ShelfFile, ...]:
