@@ -18,12 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from s3fs import S3FileSystem
 
-from mien.errors import AlbumError, MienError, StorageError
-from mien.storage import objects
+from mien.errors import AlbumError, MienError, PhotoError, StorageError
+from mien.storage import in_bucket, objects
 from mien.storage.in_bucket import BucketPhotos
 from mien.storage.layout import TRAINING, Layout, photos_at
 from mien.storage.objects import Objects
-from mien.storage.walk import walk
+from mien.storage.walk import people_of, walk
 from mien.text.findings import LeftOutKind
 from mien.text.photos import PhotoFault
 
@@ -122,11 +122,19 @@ def faulty(bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def club(new_painted: Callable[[Path], Painted], faulty: Faulty, bucket: Bucket, tmp_path: Path) -> Painted:
-    """An album of Ada and Bo in a bucket, which the catalog knows."""
+def club(
+    new_painted: Callable[[Path], Painted],
+    faulty: Faulty,
+    bucket: Bucket,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Painted:
+    """An album of Ada and Bo in a bucket, which the catalog knows: a file, or a server's where a test says so."""
     painted = new_painted(tmp_path / "album")
     with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
         file.write(f'photos = "{bucket.url}/club"\n')
+        if getattr(request, "param", "sqlite") == "postgresql":
+            file.write(f'catalog = "{request.getfixturevalue("album_server").url}"\n')
     for person in ("Ada", "Bo"):
         for number in (1, 2):
             photo = painted.paint(tmp_path / f"{person}/{number}.png", person)
@@ -135,6 +143,9 @@ def club(new_painted: Callable[[Path], Painted], faulty: Faulty, bucket: Bucket,
     painted.looked()
     faulty.asked.clear()
     return painted
+
+
+either_catalog = pytest.mark.parametrize("club", ["sqlite", "postgresql"], indirect=True)
 
 
 def people(painted: Painted) -> dict[str, int]:
@@ -149,6 +160,12 @@ def test_a_day_with_nothing_new_reads_no_photo(club: Painted, faulty: Faulty) ->
     done = club.open().align()
     assert (done.photos, done.computed, done.new, done.changed) == (4, 0, 0, 0)
     assert [one for one in faulty.asked if not ("list-type=2" in one and one.startswith("GET"))] == []
+
+
+def test_who_is_there_takes_one_request(club: Painted, faulty: Faulty) -> None:
+    with club.reading() as album:
+        assert people_of(album.layout) == ["Ada", "Bo"]
+    assert len(faulty.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -179,6 +196,7 @@ def test_a_photo_that_cannot_be_read_just_now_is_told_and_stays(club: Painted, f
     assert people(club) == {"Ada": 3, "Bo": 2}
 
 
+@either_catalog
 def test_what_was_written_and_is_not_listed_yet_is_asked_for(
     club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path
 ) -> None:
@@ -193,6 +211,19 @@ def test_what_was_written_and_is_not_listed_yet_is_asked_for(
     assert people(club) == {"Ada": 4, "Bo": 1}
 
 
+@either_catalog
+def test_what_an_earlier_run_wrote_and_is_not_listed_yet_is_asked_for(
+    club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path
+) -> None:
+    faulty.freeze(bucket)
+    club.open().add("Ada", club.paint(tmp_path / "new/3.png", "Ada"))
+    club.open().align()
+    in_bucket._recent.cache_clear()  # as in a process that begins
+    assert club.open().align().gone == 0
+    assert people(club) == {"Ada": 3, "Bo": 2}
+
+
+@either_catalog
 def test_what_was_deleted_and_is_still_listed_does_not_come_back(club: Painted, faulty: Faulty, bucket: Bucket) -> None:
     faulty.freeze(bucket)
     club.open().remove("Bo", delete=True)
@@ -202,6 +233,7 @@ def test_what_was_deleted_and_is_still_listed_does_not_come_back(club: Painted, 
     assert people(club) == {"Ada": 2} and club.open().align().photos == 2
 
 
+@either_catalog
 def test_an_empty_listing_is_a_bucket_that_is_not_connected(club: Painted, faulty: Faulty, bucket: Bucket) -> None:
     faulty.frozen = []
     with pytest.raises(AlbumError, match="is empty, and was not"):
@@ -271,6 +303,43 @@ def test_keys_that_are_no_paths_are_left_out_and_told(bucket: Bucket, tmp_path: 
     left = [why for _, why in KEYS if isinstance(why, LeftOutKind)]
     assert sorted(one.kind for one in shelved.left_out) == sorted(left)
     assert {one.person for one in shelved.files} == {"Ada", "José"} and len(shelved.files) == len(taken)
+
+
+@pytest.mark.parametrize(
+    ("key", "way"), [("Bo//3.png", "aside"), ("Bo/{local}", "delete"), ("Bo/../Ada/1.png", "everywhere")]
+)
+def test_a_key_that_is_no_path_takes_no_other_file_with_it(
+    club: Painted, bucket: Bucket, tmp_path: Path, key: str, way: str
+) -> None:
+    local = tmp_path / "notes.txt"
+    local.write_text("mine", "utf-8")
+    key = f"club/{key.format(local=local)}"
+    bucket.put(key, b"stray")
+    ada = bucket.md5s("club/Ada/")
+    with pytest.raises(StorageError, match="key that no file could have"):
+        club.open().remove("Bo", delete=way == "delete", everywhere=way == "everywhere")
+    assert local.read_text("utf-8") == "mine" and bucket.md5s("club/Ada/") == ada
+    assert list(bucket.md5s("club/Bo/")) == [key], "all other photos left"
+    assert people(club) == {"Ada": 2}, "other commands go on"
+    bucket.remove(key)
+    club.open().align()
+    assert [one.name for one in club.open().status().removed] == ["" if way == "everywhere" else "Bo"]
+
+
+@pytest.mark.parametrize("verb", ["rename", "join"])
+def test_nothing_is_renamed_where_a_key_is_no_path(club: Painted, bucket: Bucket, tmp_path: Path, verb: str) -> None:
+    local = tmp_path / "notes.txt"
+    local.write_text("mine", "utf-8")
+    bucket.put(f"club/Bo/{local}", b"stray")
+    before = bucket.md5s("club/")
+    with pytest.raises(PhotoError, match="key that no file could have"):
+        getattr(club.open(), verb)("Bo", "Ada" if verb == "join" else "Cy")
+    assert local.exists() and bucket.md5s("club/") == before
+    store = photos_at(club.folder, f"{bucket.url}/club")
+    assert store.rename_folder(club.training / "Bo", club.training / "Cy")
+    assert local.exists() and set(bucket.md5s("club/Bo/")) == {f"club/Bo/{local}"}
+    with pytest.raises(StorageError, match="leads elsewhere"):
+        store.remove(club.training / "Bo/../Ada/1.png")
 
 
 def test_a_store_can_be_sent_to_another_process(bucket: Bucket, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ class OpenAlbum:
     def _with_unlisted(self, shelved: Shelved) -> Shelved:
         """`shelved` with what the catalog knows and a listing does not have, which may be late: each such photo is
         asked for by itself. Folders are never late."""
-        if self.layout.photos.in_folders or not is_there(self.layout.catalog_file):
+        if self.layout.photos.in_folders or not self.has_catalog:
             return shelved
         known = {one.path: one.person for one in self.catalog.files.on(shelved.shelves)}
         listed = {one.path for one in shelved.files} | {one.path for one in shelved.left_out}

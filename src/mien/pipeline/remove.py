@@ -141,9 +141,8 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
         if layout.photos.is_there(folder):
             _forget_files(album, person)
             _take_out_of_use(album, person)
-            raise StorageError(
-                str(folder), "could not be emptied", "Check its permissions, and those of the folders in it."
-            )
+            remedy = str(plan.closed[0]) if plan.closed else "Check the permissions of it, and of the folders in it."
+            raise StorageError(str(folder), "could not be emptied", remedy)
     sweep(layout, thorough=True)  # what a killed run left is of nobody knows whom
     album.sync([TRAINING, *layout.intakes()])
     remove_stale_chips(album)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import PhotoError, UsageError
+from mien.errors import PhotoError, StorageError, UsageError
 from mien.storage.free_names import FreeNames
 from mien.storage.layout import REMOVED, Layout
 from mien.storage.named import places
@@ -104,10 +104,12 @@ def _is_linked_folder(store: PhotoStore, entry: Path) -> bool:
 
 
 def _place(layout: Layout, plan: Leaving, file: Path) -> Path:
-    """Where a file goes, its folder made."""
+    """Where a file goes, its folder made. Raises StorageError for a file in none of the folders."""
     real = layout.photos.real
     here = real(file.parent)
-    below = next(here.relative_to(real(one)) for one in plan.folders if here.is_relative_to(real(one)))
+    below = next((here.relative_to(real(one)) for one in plan.folders if here.is_relative_to(real(one))), None)
+    if below is None:
+        raise StorageError(str(file), f"lies in no folder of {plan.person}", "Name photos in the person's folder.")
     own = layout.person_folder(REMOVED, plan.person)
     layout.photos.make_folder(own / below)
     return own / below / file.name

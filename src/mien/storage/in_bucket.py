@@ -26,7 +26,7 @@ from mien.errors import PhotoError, StorageError
 from mien.storage.files import remove_file
 from mien.storage.in_folder import IN_FOLDERS
 from mien.storage.objects import Object, Objects, asked
-from mien.storage.photo_store import Stored
+from mien.storage.photo_store import Stored, file_at
 from mien.storage.scratch import scratch_folder
 from mien.text.photos import PhotoFault
 from mien.types import Picture
@@ -91,14 +91,14 @@ class BucketPhotos:
             return IN_FOLDERS.entries(folder)
 
         folders, objects = self._asked(folder, lambda: self.objects.inside(_inside(key)))
-        return sorted(folder / name for name in {*folders, *objects} - {"", HIDDEN, MARKER})
+        return _files_at(folder, {*folders, *objects} - {HIDDEN, MARKER})
 
     def folders(self, folder: Path) -> list[Path]:
         key = self._key(folder)
         if key is None:
             return IN_FOLDERS.folders(folder)
         names, _ = self._asked(folder, lambda: self.objects.inside(_inside(key)))
-        return sorted(folder / name for name in names if name not in ("", HIDDEN))
+        return _files_at(folder, set(names) - {HIDDEN})
 
     def shelves(self, album: Path) -> list[str]:
         return self.objects.inside(f"{HIDDEN}/")[0]
@@ -265,7 +265,7 @@ class BucketPhotos:
         if mine is None or theirs is None:
             return IN_FOLDERS.rename_folder(folder, target)
         found = self._asked(folder, lambda: list(self._listed(mine)))
-        names = [one.key.removeprefix(_inside(mine)) for one in found]
+        names = [name for one in found if file_at(folder, name := one.key.removeprefix(_inside(mine)))]
         there = {one.key.removeprefix(_inside(theirs)) for one in self._asked(target, lambda: [*self._listed(theirs)])}
         copied = there.intersection(names)  # it was killed between copy and delete
         if not all(self.is_copy(folder / name, target / name) for name in copied):
@@ -278,6 +278,11 @@ class BucketPhotos:
         return True
 
     def remove(self, path: Path) -> None:
+        """Raises StorageError also for a path with ".." in it, which leads to another photo than it seems to."""
+        if path.is_relative_to(self.folder) and ".." in path.relative_to(self.folder).parts:
+            raise StorageError(
+                str(path), "leads elsewhere, and is not deleted", "Name it by the path at which it lies."
+            )
         key = self._key(path)
         if key is None:
             IN_FOLDERS.remove(path)
@@ -370,6 +375,10 @@ def _scratch(process: int) -> Path:
     until = contextlib.ExitStack()
     atexit.register(until.close)
     return until.enter_context(scratch_folder())
+
+
+def _files_at(folder: Path, names: Iterable[str]) -> list[Path]:
+    return sorted(file for name in names if (file := file_at(folder, name)))
 
 
 def _inside(key: str) -> str:

@@ -29,6 +29,14 @@ class Stored:
     version: int
 
 
+def file_at(folder: Path, path: str) -> Path | None:
+    """The file that a store lists as `path` below a folder; None for what leads elsewhere, or is written otherwise, as
+    a key of a bucket may be: "/etc/passwd", "../Bo/1.jpg", "a//1.jpg"."""
+    file = folder / path
+    is_below = folder in file.parents and ".." not in file.relative_to(folder).parts
+    return file if is_below and file.relative_to(folder).as_posix() == path else None
+
+
 class PhotoStore(Protocol):
     """Where photos lie. Each verb takes paths below the album's folder; unless it says otherwise it raises StorageError
     where the store cannot be reached, or refuses: what cannot be looked at is never taken for gone."""

@@ -20,7 +20,7 @@ from mien.errors import PhotoError, StorageError, UsageError
 from mien.storage.files import entries, is_folder, opening_error
 from mien.storage.in_folder import IN_FOLDERS, is_junction, is_real_folder
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, shown
-from mien.storage.photo_store import PhotoStore, Stored
+from mien.storage.photo_store import PhotoStore, Stored, file_at
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
 from mien.text.names import folded, is_unicode, nfc, quoted_name
@@ -204,8 +204,9 @@ def folders_of_people(layout: Layout) -> dict[str, list[Path]]:
 
 
 def _folders_of_people(shelf: Path, photos: PhotoStore) -> Iterator[Path]:
+    """The people's folders on a shelf. In a bucket all that are listed are folders, and none is asked for again."""
     named = (one for one in photos.folders(shelf) if not is_of_systems(one.name) and is_unicode(one.name))
-    return (one for one in named if photos.is_folder(one))
+    return (one for one in named if not photos.in_folders or photos.is_folder(one))
 
 
 def of_person(layout: Layout, person: str, folders: Sequence[Path] | None = None) -> tuple[ShelfFile, ...]:
@@ -285,13 +286,17 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 def files_below(photos: PhotoStore, folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
     """Everything below a folder that is no folder itself, links to folders among it; `closed` is told of what cannot be
-    looked at."""
+    looked at, and of a key that is no path: the path that it seems to be is that of another file."""
     flat = photos.flat(folder)
     if flat is None:
         yield from (Path(entry.path) for entry in _below(folder, closed, lambda _: False))
         return
     try:
-        yield from (folder / one.path for one in flat if not one.path.endswith("/"))
+        for one in flat:
+            if file := file_at(folder, one.path):
+                yield file
+            elif not one.path.endswith("/"):
+                closed(PhotoError(f"{photos.where(folder)}/{_printable(one.path)}", PhotoFault.KEY))
     except OSError as error:
         closed(PhotoError.of_file(photos.where(folder), error))
 
@@ -411,7 +416,7 @@ def _walk_flat(found: Iterator[Stored], start: str, strict: bool, only: str = ""
             if not any(part in ("", "..") for part in folders) and any(map(is_of_systems, folders)):
                 continue
             if not _is_path(one.path):
-                written = path.encode("unicode_escape").decode() if not path.isprintable() else path
+                written = _printable(path)
                 left_out[written] = LeftOut(written, LeftOutKind.NO_PATH)
             elif person and is_of_cameras(folders[0]):
                 camera = f"{start}{folders[0]}"
@@ -432,6 +437,10 @@ def _walk_flat(found: Iterator[Stored], start: str, strict: bool, only: str = ""
     by_path = attrgetter("path")
     left = tuple(sorted(left_out.values(), key=by_path))
     return Shelved((), tuple(sorted(people)), tuple(sorted(files, key=by_path)), left)
+
+
+def _printable(path: str) -> str:
+    return path if path.isprintable() else path.encode("unicode_escape").decode()
 
 
 def _is_path(path: str) -> bool:

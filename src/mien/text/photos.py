@@ -39,6 +39,12 @@ class PhotoFault(Kind):
         "Connect the drive to which it leads, or remove the link.",
     )
     NAME = ("name", "unreadable", "has a name that is not Unicode", "Rename it, and run the same command again.")
+    KEY = (
+        "key",
+        "unreadable",
+        "has a key that no file could have as its path",
+        "Delete it, or copy it to a key like Ada/1.jpg.",
+    )
     NAME_TOO_LONG = ("name too long", "unreadable", "has a name that is too long for a copy of it", "Rename it.")
     DISK = ("disk", "unreadable", "cannot be read ({said})", "Check the disk, or copy the file anew.")
 
