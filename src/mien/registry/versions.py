@@ -292,21 +292,27 @@ def _twin(models: Models, card: Card, with_report: bool) -> str | None:
 
 def _next(models: Models, now: datetime) -> str:
     """The name of the next version. A clock that was set back must not sort a new model before an old one: the day is
-    never before the newest's. The history goes on knowing versions that were dropped: none gets their names."""
+    never before the newest's. The history goes on knowing versions that were dropped: none gets their names. The
+    listing of a bucket may be late: the version in use, and one of the name that is found, are asked for too."""
     day, counter = f"{now:%Y-%m-%d}", 1
     for existing in [*names(models)[-1:], *_last(models)]:
         newest, last = _age(existing)
         if (newest, last + 1) > (day, counter):
             day, counter = newest, last + 1
+    while isinstance(models, BucketModels) and models.has(f"{day}-{counter:03d}", CARD):
+        counter += 1
     return f"{day}-{counter:03d}"
 
 
 def _last(models: Models) -> list[str]:
-    """The name of the newest version that was dropped when none was newer."""
+    """The names of the newest version that was dropped when none was newer, and of the one in use."""
+    found = list[str]()
     with contextlib.suppress(DamagedModelError):
         version = (_small(models, LAST) or b"").decode("ascii", errors="replace").rstrip()
-        return [version] if re.fullmatch(VERSION, version) else []
-    return []
+        found += [version] if re.fullmatch(VERSION, version) else []
+    with contextlib.suppress(DamagedModelError):
+        found += filter(None, [current(models)])
+    return found
 
 
 def _age(version: str) -> tuple[str, int]:

@@ -85,12 +85,13 @@ class BucketModels:
         asked(lambda: self.objects.remove(name), f"{self}/{name}")
 
     def write(self, version: str, files: Mapping[str, bytes]) -> bool:
-        """Writes a version, its card last; False where somebody else has written one of that name meanwhile."""
-        for name, data in files.items():
-            if name != self.card:
-                self.put(f"{version}/{name}", data)
-        key = f"{version}/{self.card}"
-        return asked(lambda: self.objects.put_new(key, files[self.card]), f"{self}/{key}")
+        """Writes a version, its card last; False where somebody else has written, or writes, one of that name: nothing
+        of theirs is written over."""
+        for name in sorted(files, key=self.card.__eq__):
+            key = f"{version}/{name}"
+            if not asked(partial(self.objects.put_new, key, files[name]), f"{self}/{key}"):
+                return False
+        return True
 
     def drop(self, version: str) -> None:
         """Deletes a version, its card first, and its copy on this machine."""
@@ -98,10 +99,11 @@ class BucketModels:
         self._clear([version])
 
     def remove_unfinished(self, pattern: str) -> None:
-        """Deletes what was half-written or half deleted: versions without a card."""
-        keys = asked(lambda: [one.key for one in self.objects.listed()], str(self))
-        there = {key.partition("/")[0] for key in keys}
-        self._clear(one for one in there if re.fullmatch(pattern, one) and f"{one}/{self.card}" not in keys)
+        """Deletes what was half-written or half deleted: versions without a card, which is asked for by itself, as the
+        listing may be late."""
+        keys = asked(lambda: {one.key for one in self.objects.listed()}, str(self))
+        there = {key.partition("/")[0] for key in keys if re.match(f"({pattern})/", key)}
+        self._clear(one for one in there if f"{one}/{self.card}" not in keys and not self.has(one, self.card))
 
     def _clear(self, versions: Iterable[str]) -> None:
         for version in versions:
