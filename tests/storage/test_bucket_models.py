@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from mien.errors import StorageError
 from mien.registry import versions
 from mien.registry.folder import CARD, Draft
 from mien.storage.bucket_models import BucketModels
@@ -83,3 +84,20 @@ def test_a_version_whose_card_is_not_listed_yet_is_finished(
         lists_without(late, CARD)
         versions.remove_unfinished(models)
     assert kept(models) == before
+
+
+def test_a_version_that_cannot_be_read_just_now_is_not_taken_for_one_that_knows_a_person(
+    models: BucketModels, draft: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = versions.write(models, draft(("Ada", "Bo"))), versions.write(models, draft(("Ada", "Cy")))
+    with monkeypatch.context() as busy:
+        busy.setattr(Objects, "blocks", lambda *_: (_ for _ in ()).throw(OSError(5, "Please reduce your request rate")))
+        for version in (first, second):
+            models.forget(version)
+        assert versions.knowing(models, "Bo") == []
+        with pytest.raises(StorageError, match="reduce"):
+            versions.knowing(models, "Bo", damaged_too=True)
+    assert versions.knowing(models, "Bo", damaged_too=True) == [first]
+    models.put(f"{second}/labels.txt", b"\xff")
+    models.forget(second)
+    assert versions.knowing(models, "Bo", damaged_too=True) == [first, second]

@@ -147,12 +147,17 @@ def people(models: Models, version: str) -> tuple[str, ...]:
 
 def knowing(models: Models, person: str, damaged_too: bool = False) -> list[str]:
     """The versions that know `person` (NFC), oldest first, and those that may, as their labels cannot be read, if they
-    are asked for too."""
+    are asked for too. Then those in a bucket must be readable: a store that is busy says nothing of them. Raises
+    StorageError."""
     found = []
     for version in names(models):
         try:
             knows = person in people(models, version)
-        except (DamagedModelError, StorageError):
+        except DamagedModelError:
+            knows = damaged_too
+        except StorageError:
+            if damaged_too and isinstance(models, BucketModels):
+                raise
             knows = damaged_too
         if knows:
             found.append(version)
