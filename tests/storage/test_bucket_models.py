@@ -6,6 +6,7 @@ The bucket is fsspec's memory, which is quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -15,6 +16,8 @@ from mien.errors import StorageError
 from mien.registry import versions
 from mien.registry.folder import CARD, Draft
 from mien.storage.bucket_models import BucketModels
+from mien.storage.layout import Layout
+from mien.storage.leftovers import sweep
 from mien.storage.objects import Object, Objects
 
 Make = Callable[..., Draft]
@@ -101,3 +104,33 @@ def test_a_version_that_cannot_be_read_just_now_is_not_taken_for_one_that_knows_
     models.put(f"{second}/labels.txt", b"\xff")
     models.forget(second)
     assert versions.knowing(models, "Bo", damaged_too=True) == [first, second]
+
+
+def test_a_bucket_that_was_emptied_and_trained_again_is_not_answered_for_by_a_copy(
+    models: BucketModels, draft: Make
+) -> None:
+    version = versions.write(models, draft(("Ada", "Bo")))
+    assert versions.load(models, version).people == ("Ada", "Bo")
+    elsewhere = replace(models, folder=models.folder.with_name("elsewhere"))
+    elsewhere.drop(version)
+    assert versions.write(elsewhere, draft(("Cy", "Dee"))) == version
+    assert versions.knowing(models, "Cy") == [version] and versions.knowing(models, "Ada") == []
+    assert versions.load(models, version).people == ("Cy", "Dee")
+    (models.folder / "2026-11-23-009").mkdir()
+    assert versions.names(models) == [version] and [one.name for one in models.folder.iterdir()] == [version]
+
+
+def test_a_copy_is_of_one_bucket_and_goes_when_the_models_are_elsewhere(
+    models: BucketModels, draft: Make, tmp_path: Path
+) -> None:
+    layouts = [Layout(tmp_path, tmp_path / ".mien/catalog.sqlite", models_url=f"memory://club/{one}") for one in "ab"]
+    for layout, people in zip(layouts, (("Ada", "Bo"), ("Cy", "Dee")), strict=True):
+        version = versions.write(layout.models, draft(people))
+        assert versions.load(layout.models, version).people == people
+    old = tmp_path / ".mien/models/2026-11-23-001"
+    old.mkdir()
+    sweep(layouts[1], thorough=False)
+    assert [*(tmp_path / ".mien/models").iterdir()] == [layouts[1].models_folder]
+    assert versions.people(layouts[1].models, version) == ("Cy", "Dee")
+    sweep(Layout(tmp_path, tmp_path / ".mien/catalog.sqlite"), thorough=False)
+    assert not (tmp_path / ".mien/models").exists()

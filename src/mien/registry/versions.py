@@ -63,7 +63,7 @@ def folder(models: Models, version: str, wanted: Collection[str] = (NETWORK, LAB
     """The folder of this machine in which the `wanted` files of a version lie, as far as it has them. Raises
     StorageError where they cannot be had."""
     if isinstance(models, BucketModels):
-        return models.fetched(version, {name: LARGEST[name] for name in wanted})
+        return models.fetched(version, {name: LARGEST[name] for name in (CARD, *wanted)})
     return models / version
 
 

@@ -2,12 +2,13 @@
 names the version in use.
 
 ONNX Runtime wants a file or bytes of this machine, so what is read of a version is kept in the album's folder
-.mien/models: of a few versions, and of none that is not in the bucket any more. Whoever reads a copy verifies it as if
-it came from the bucket just now.
+.mien/models, below a name of the bucket's: of a few versions, and of none that is not in the bucket any more. Whoever
+reads a copy verifies it as if it came from the bucket just now.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from mien.storage.files import entries, is_file, make_folder, write_atomically
-from mien.storage.objects import Objects, asked
+from mien.storage.objects import Object, Objects, asked
 
 COPIES: Final = 8
 """Versions of which files are kept on this machine: the one in use, and those that a gate or a rollback compares."""
+_MARK: Final = "stamp"
+"""The file of a copy that has the mark of its card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,15 @@ class BucketModels:
         return self.objects.url
 
     def names(self, pattern: str) -> list[str]:
-        """The versions whose names match a pattern. Copies of others go from this machine."""
-        keys = asked(lambda: [one.key for one in self.objects.listed()], str(self))
-        found = [key.removesuffix(f"/{self.card}") for key in keys if re.fullmatch(f"({pattern})/{self.card}", key)]
+        """The versions whose names match a pattern. Copies of others go from this machine, and those of which the
+        bucket has another card by now."""
+        listed = asked(lambda: [*self.objects.listed()], str(self))
+        cards = [one for one in listed if re.fullmatch(f"({pattern})/{self.card}", one.key)]
+        found = {one.key.removesuffix(f"/{self.card}"): _mark(one) for one in cards}
         for copy in entries(self.folder):
-            if re.fullmatch(pattern, copy.name) and copy.name not in found:
+            if re.fullmatch(pattern, copy.name) and found.get(copy.name) != _marked(copy):
                 self.forget(copy.name)
-        return found
+        return [*found]
 
     def has(self, version: str, name: str) -> bool:
         """Whether a version has a file of this name."""
@@ -50,9 +55,10 @@ class BucketModels:
 
     def fetched(self, version: str, largest: Mapping[str, int]) -> Path:
         """The folder of this machine in which the files of a version lie that are named, as far as the version has
-        them, each of so many bytes at most: a larger one is left where it is."""
+        them, each of so many bytes at most: a larger one is left where it is. The card, by which a copy is known to be
+        of this version, is to be among them, and comes first."""
         folder = self.folder / version
-        for name, most in largest.items():
+        for name, most in sorted(largest.items(), key=lambda one: one[0] != self.card):
             key = f"{version}/{name}"
             if not is_file(folder / name):
                 found = asked(partial(self.objects.find, key), f"{self}/{key}")
@@ -60,6 +66,8 @@ class BucketModels:
                     data = asked(lambda: b"".join(self.objects.blocks(found)), f"{self}/{key}")  # noqa: B023 - at once
                     make_folder(folder)
                     write_atomically(folder / name, data)
+                    if name == self.card:
+                        write_atomically(folder / _MARK, _mark(found))
         self._keep_few(version)
         return folder
 
@@ -117,6 +125,18 @@ class BucketModels:
         copies = [one.name for one in entries(self.folder) if one.is_dir() and one.name[:1].isdigit()]
         for name in [one for one in copies if one != version][: max(0, len(copies) - COPIES)]:
             self.forget(name)
+
+
+def _mark(card: Object) -> bytes:
+    """What tells the card of a version from that of another that had the same name."""
+    return card.stamp.strip('"').encode()
+
+
+def _marked(copy: Path) -> bytes:
+    """The mark of the card of which a copy is; nothing where that is not known."""
+    with contextlib.suppress(OSError):
+        return (copy / _MARK).read_bytes()
+    return b""
 
 
 Models = Path | BucketModels

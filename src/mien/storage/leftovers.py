@@ -39,6 +39,11 @@ def sweep(layout: Layout, thorough: bool) -> None:
     of people, of which there may be many. Raises StorageError."""
     for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models_folder)):
         remove_unfinished(folder)
+    for copies in entries(layout.model_copies):
+        if copies != layout.models_folder:  # of a bucket in which the models were once
+            shutil.rmtree(copies, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        layout.model_copies.rmdir()
     _remove_journals(layout)
     if thorough:
         shelves = [TRAINING, REMOVED, *layout.intakes()] if layout.photos.in_folders else []
