@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -351,3 +352,25 @@ def test_a_store_can_be_sent_to_another_process(bucket: Bucket, tmp_path: Path) 
     with store.as_file(tmp_path / TRAINING / "Ada/1.jpg") as file:
         assert file.read_bytes() == b"photo" == store.read(tmp_path / TRAINING / "Ada/1.jpg")
     assert not file.exists()
+
+
+def test_a_store_that_is_busy_deletes_no_version_that_does_not_know_the_person(
+    club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path
+) -> None:
+    with (club.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write(f'models = "{bucket.url}/models"\n')
+    bucket.put("club/Cy/1.png", club.paint(tmp_path / "1.png", "Cy").read_bytes())
+    club.open().train()
+    without = str(club.open().remove("Bo").version)
+    club.open().add("Dee", club.paint(tmp_path / "2.png", "Freya"), enrol=True)
+    with_more = club.open().version
+    for copy in [*(club.folder / ".mien").rglob(without)]:
+        shutil.rmtree(copy)
+    faulty.fault = lambda method, path: 503 if method == "GET" and f"{without}/labels.txt" in path else 0
+    with pytest.raises(StorageError, match=without):
+        club.open().remove("Bo", everywhere=True)
+    faulty.fault = lambda method, path: 0
+    album = club.open()
+    album.align()
+    assert [one.kind for one in album.settled] == ["finished"], "the removal was pending"
+    assert [one.version for one in album.models()] == [without, with_more]

@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import StorageError
 from mien.storage.files import temporary_file
-from mien.storage.layout import Layout
+from mien.storage.layout import Layout, photos_at
 from mien.storage.leftovers import DAYS, remove_abandoned, remove_old, remove_unfinished, sweep
 from mien.storage.scratch import scratch_folder
 
@@ -78,6 +78,15 @@ def test_an_album_is_swept_where_mien_writes(tmp_path: Path) -> None:
     assert [folder for folder in (*near, *far, elsewhere) if (folder / NAME).exists()] == [*far, elsewhere]
     sweep(layout, thorough=True)
     assert [folder for folder in (*near, *far, elsewhere) if (folder / NAME).exists()] == [elsewhere]
+
+
+def test_what_was_on_its_way_to_a_bucket_is_swept(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, tmp_path / ".mien/catalog.sqlite", photos_at(tmp_path, "memory://club"))
+    arriving = layout.photos.arriving(layout.training)
+    arriving.mkdir(parents=True)
+    (arriving / NAME).write_bytes(b"Ada")
+    sweep(layout, thorough=False)
+    assert left(arriving) == set()
 
 
 def test_what_cannot_be_swept_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def folder(models: Models, version: str, wanted: Collection[str] = (NETWORK, LAB
     """The folder of this machine in which the `wanted` files of a version lie, as far as it has them. Raises
     StorageError where they cannot be had."""
     if isinstance(models, BucketModels):
-        return models.fetched(version, {name: LARGEST[name] for name in wanted})
+        return models.fetched(version, {name: LARGEST[name] for name in (CARD, *wanted)})
     return models / version
 
 
@@ -147,12 +147,17 @@ def people(models: Models, version: str) -> tuple[str, ...]:
 
 def knowing(models: Models, person: str, damaged_too: bool = False) -> list[str]:
     """The versions that know `person` (NFC), oldest first, and those that may, as their labels cannot be read, if they
-    are asked for too."""
+    are asked for too. Then those in a bucket must be readable: a store that is busy says nothing of them. Raises
+    StorageError."""
     found = []
     for version in names(models):
         try:
             knows = person in people(models, version)
-        except (DamagedModelError, StorageError):
+        except DamagedModelError:
+            knows = damaged_too
+        except StorageError:
+            if damaged_too and isinstance(models, BucketModels):
+                raise
             knows = damaged_too
         if knows:
             found.append(version)
@@ -292,21 +297,27 @@ def _twin(models: Models, card: Card, with_report: bool) -> str | None:
 
 def _next(models: Models, now: datetime) -> str:
     """The name of the next version. A clock that was set back must not sort a new model before an old one: the day is
-    never before the newest's. The history goes on knowing versions that were dropped: none gets their names."""
+    never before the newest's. The history goes on knowing versions that were dropped: none gets their names. The
+    listing of a bucket may be late: the version in use, and one of the name that is found, are asked for too."""
     day, counter = f"{now:%Y-%m-%d}", 1
     for existing in [*names(models)[-1:], *_last(models)]:
         newest, last = _age(existing)
         if (newest, last + 1) > (day, counter):
             day, counter = newest, last + 1
+    while isinstance(models, BucketModels) and models.has(f"{day}-{counter:03d}", CARD):
+        counter += 1
     return f"{day}-{counter:03d}"
 
 
 def _last(models: Models) -> list[str]:
-    """The name of the newest version that was dropped when none was newer."""
+    """The names of the newest version that was dropped when none was newer, and of the one in use."""
+    found = list[str]()
     with contextlib.suppress(DamagedModelError):
         version = (_small(models, LAST) or b"").decode("ascii", errors="replace").rstrip()
-        return [version] if re.fullmatch(VERSION, version) else []
-    return []
+        found += [version] if re.fullmatch(VERSION, version) else []
+    with contextlib.suppress(DamagedModelError):
+        found += filter(None, [current(models)])
+    return found
 
 
 def _age(version: str) -> tuple[str, int]:

@@ -18,6 +18,7 @@ which names are compared (`mien.text.names`), so that José from a Mac (NFD) and
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -180,8 +181,15 @@ class Layout:
 
     @property
     def models_folder(self) -> Path:
-        """The folder of the models, or of copies of some where they are in a bucket."""
-        return self.folder / _MEMORY / _MODELS if self.models_url else self.folder / _MODELS
+        """The folder of the models, or of copies of some where they are in a bucket: of that bucket alone."""
+        if not self.models_url:
+            return self.folder / _MODELS
+        return self.model_copies / hashlib.sha256(self.models_url.encode()).hexdigest()[:16]
+
+    @property
+    def model_copies(self) -> Path:
+        """Where copies of models lie that are in a bucket, in a folder for each bucket."""
+        return self.folder / _MEMORY / _MODELS
 
     @property
     def journals(self) -> Path:

@@ -37,8 +37,14 @@ def was_killed(layout: Layout) -> bool:
 def sweep(layout: Layout, thorough: bool) -> None:
     """Removes what killed runs left half-written in an album, for who holds its lock; `thorough`, also in the folders
     of people, of which there may be many. Raises StorageError."""
-    for folder in (layout.folder, layout.lock_file.parent, *_versions(layout.models_folder)):
+    arriving = [] if layout.photos.in_folders else [layout.photos.arriving(layout.training)]
+    for folder in (layout.folder, layout.lock_file.parent, *arriving, *_versions(layout.models_folder)):
         remove_unfinished(folder)
+    for copies in entries(layout.model_copies):
+        if copies != layout.models_folder:  # of a bucket in which the models were once
+            shutil.rmtree(copies, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        layout.model_copies.rmdir()
     _remove_journals(layout)
     if thorough:
         shelves = [TRAINING, REMOVED, *layout.intakes()] if layout.photos.in_folders else []
