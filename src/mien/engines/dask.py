@@ -81,7 +81,7 @@ class Dask:
         if not self._scheduler:
             return AHEAD * self._workers
         self._connected()
-        return AHEAD * self._width
+        return self._most()
 
     def run(
         self,
@@ -108,7 +108,7 @@ class Dask:
 
         try:
             while True:
-                while len(waiting) < AHEAD * self._width and (coming := following())[0]:
+                while len(waiting) < self._most() and (coming := following())[0]:
                     waiting[self._sent(job, coming[0])] = coming
                 if not waiting:
                     return
@@ -227,6 +227,10 @@ class Dask:
             )
         return self._width
 
+    def _most(self) -> int:
+        """How many blocks are on their way at once. Where no worker is there just now, some wait for the next."""
+        return AHEAD * max(1, self._width)
+
     def _lost(self) -> EngineError:
         return EngineError(
             f"The scheduler {self._scheduler}".rstrip(),
@@ -284,9 +288,16 @@ class Dask:
         """What came of a block; None where its workers were lost. Raises what the task raised, and EngineError."""
         from distributed.scheduler import KilledWorker
 
-        if future.status == "finished":
-            return _checked(future.result(), "")
-        if future.status != "error":
+        status = future.status
+        if status in ("lost", "pending"):  # since it was finished, with the worker that had it
+            return None
+        if status == "finished":
+            try:
+                data = future.result()
+            except KilledWorker:
+                return None
+            return _checked(data, "")
+        if status != "error":
             raise self._lost()
         error = future.exception()
         if isinstance(error, KilledWorker):
