@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -217,6 +218,28 @@ def test_who_serves_goes_on_after_the_server_was_restarted(postgres_server: Post
         postgres_server.start()
         assert [one.id for one in mine.jobs.last()] == [job.id]
         assert other.jobs.take_over(NOON) == (), "its process lives, and has said so again"
+
+
+def test_a_process_that_could_not_say_again_that_it_lives_says_so_later(
+    postgres_server: PostgresServer, made: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.records.postgres.BUSY_SECONDS", 0.05)
+    with (
+        closing(ServerSchema.for_writing(access.KIND, at(made, access.KIND))) as mine,
+        closing(ServerSchema.for_writing(access.KIND, at(made, access.KIND))) as other,
+    ):
+        process = mine.here()
+        assert other.lives(process)
+        with psycopg.connect(made.url, autocommit=True) as old:  # in place of a session that the server still keeps
+            pid = mine._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            old.execute("SELECT pg_terminate_backend(%s)", [pid])
+            old.execute("SELECT pg_advisory_lock(%s)", [int(process, 16)])
+            with pytest.raises(BusyError):
+                mine.changes()
+            old.execute("SELECT pg_advisory_unlock_all()")
+            assert not other.lives(process)
+        mine.changes()
+        assert other.lives(process)
 
 
 def test_a_connection_that_breaks_in_a_transaction_is_told_and_nothing_is_half_done(

@@ -159,11 +159,15 @@ class ServerSchema(Database):
                     raise
         self._close()
         self._connection = _connected(self._at, self._kind.durable)
-        if self._reads:
-            self._read_only()
-        if self._id:
-            _hold(self._connection, self._id)
-        return self._connection.exec_driver_sql(statement)
+        try:
+            if self._reads:
+                self._read_only()
+            if self._id:
+                _hold(self._connection, self._id)
+            return self._connection.exec_driver_sql(statement)
+        except BaseException:  # with what is missing in it, it would pass for whole
+            self._close()
+            raise
 
     def _read_only(self) -> None:
         self._reads = True
