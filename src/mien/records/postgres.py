@@ -197,7 +197,7 @@ class ServerSchema(Database):
             if tables[0]:
                 raise self._is_foreign()
             return None
-        found = execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").scalars().all()
+        found = execute(f"SELECT version_num FROM {schema}.{migrating.VERSION_TABLE}").scalars().all()
         stem, _, number = str(found[0]).rpartition("_") if len(found) == 1 else ("", "", "")
         if stem != self._kind.revisions or not number.isdecimal():
             raise self._is_foreign()
