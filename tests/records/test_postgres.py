@@ -281,6 +281,21 @@ def test_a_host_that_does_not_answer_is_told_without_the_password() -> None:
     assert "s3cret" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://mien:s3cret@db/club?sslmod=require", 'invalid URI query parameter: "sslmod"'),
+        ("postgresql://db/club?password=s3cret%zz", 'invalid percent-encoded token: "..."'),
+        ("postgresql://db/club?password=s3+cret%zz", 'invalid percent-encoded token: "..."'),
+        ("postgresql://mien:s3 cret@db/club", 'unexpected spaces found in "..."'),
+    ],
+)
+def test_a_url_that_libpq_does_not_know_is_told_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(StorageError, match=r"^postgresql://.*/club.* has a URL that cannot be read: ") as told:
+        Ledger.for_reading(at(Server(url)))
+    assert said in str(told.value) and "s3" not in str(told.value)
+
+
 def test_a_server_without_a_free_connection_is_busy(postgres_server: PostgresServer, made: Server) -> None:
     name = made.url.partition("?")[0].rpartition("/")[2]
     postgres_server.execute("CREATE ROLE small LOGIN CONNECTION LIMIT 0")

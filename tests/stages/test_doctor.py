@@ -215,3 +215,4 @@ def test_no_part_of_a_url_that_may_be_secret_is_told() -> None:
     assert told("http://[broken") == "http://..."
     url = "postgresql://ada:s%21@db/faces"
     assert without_secrets(f"no {url}, s! or s%21", url) == "no postgresql://db/faces, ... or ..."
+    assert without_secrets("of s%21zz or s!zz", "postgresql://a:s@db/x?sslpassword=s%21zz") == "of ... or ..."

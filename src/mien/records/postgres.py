@@ -34,6 +34,7 @@ from mien.records import migrating
 from mien.records.database import BUSY_SECONDS, Database, DatabaseKind
 from mien.servers import Server
 from mien.storage.layout import OnServer
+from mien.text.urls import without_secrets
 
 if TYPE_CHECKING:
     import psycopg
@@ -419,6 +420,7 @@ class _Words(NamedTuple):
     remedy: str
 
 
+_URL: Final = "Check its parameters. A character of a password that is no letter or digit is written as %25 for %, say."
 _AGAIN: Final = "Run again in a moment; what was finished is kept."
 _LOST: Final = _Words(StorageError, "was lost in the middle of work", f"Check that the server runs. {_AGAIN}")
 _FULL: Final = _Words(BusyError, "has no connection left", "Close other programs, or raise max_connections there.")
@@ -496,15 +498,15 @@ def _words_for(error: sa.exc.DBAPIError, place: OnServer) -> _Words | None:
         return None
     if _is_lost(error):
         return _LOST
+    said = str(error.orig).strip()
+    lines = without_secrets(said, place.server.url).splitlines() or [""]
+    if isinstance(error, sa.exc.ProgrammingError) and error.statement is None:  # before there is a connection
+        return _Words(StorageError, f"has a URL that cannot be read: {lines[0].rstrip('.')}", _URL)
     if not _is_operational(error):
         return None
-    said = str(error.orig).strip()
     for part, words in _SAID.items():
         if part in said:
             return words
-    for secret in place.server.secrets:
-        said = said.replace(secret, "...")
-    lines = said.splitlines() or [""]
     return _Words(
         StorageError,
         f"cannot be reached: {lines[0].removeprefix('connection failed: ').rstrip('.')}",

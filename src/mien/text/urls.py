@@ -16,14 +16,26 @@ def told(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+def passwords(url: str) -> tuple[str, ...]:
+    """The passwords in a URL, also those among its parameters, as they are written there and as they are meant: the
+    longest first, as others may be part of it. Raises ValueError for a URL that cannot be read."""
+    parts = urlsplit(url)
+    written = [parts.netloc.rpartition("@")[0].partition(":")[2]]
+    for one in parts.query.split("&"):
+        key, _, value = one.partition("=")
+        if "password" in unquote(key).lower():
+            written.append(value)
+    found = dict.fromkeys(form for one in written for form in (one, unquote(one)) if form)
+    return tuple(sorted(found, key=len, reverse=True))
+
+
 def without_secrets(text: str, url: str) -> str:
-    """A text that speaks of a URL, as an error does, without the password in that."""
+    """A text that speaks of a URL, as an error does, without the passwords in that."""
     try:
-        parts = urlsplit(url)
+        secrets = passwords(url)
     except ValueError:
         return told(url)
-    password = parts.netloc.rpartition("@")[0].partition(":")[2]
     text = text.replace(url, told(url))
-    for secret in (password, unquote(password)) if password else ():
+    for secret in secrets:
         text = text.replace(secret, "...")
     return text
