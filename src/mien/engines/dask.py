@@ -50,6 +50,10 @@ WORKERS_SECONDS = 60.0
 TICK = 2.0
 """Seconds after which it is looked at who is there."""
 
+UNREACHABLE = OSError, ValueError, TypeError
+"""What Dask raises where it cannot connect: TimeoutError is an OSError; the others are for addresses, and for TLS
+without a certificate."""
+
 _WAY_OUT = 'To look at photos here instead, set engine = "local", or give --engine local.'
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
@@ -173,12 +177,8 @@ class Dask:
         if self._scheduler:
             try:
                 client = Client(self._scheduler, timeout=REACH_SECONDS, set_as_default=False, name="mien")
-            except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError; TLS without a certificate
-                raise EngineError(
-                    f"The scheduler {self._scheduler}",
-                    f"cannot be reached ({_first_line(error)})",
-                    "Start it, or check the address and what lies between: docs/engines.md says how. " + _WAY_OUT,
-                ) from error
+            except UNREACHABLE as error:
+                raise unreachable(self._scheduler, error) from error
         else:
             cluster = LocalCluster(
                 n_workers=self._workers,
@@ -310,6 +310,15 @@ class Dask:
         if futures and self._client and self._client.status == "running":
             with contextlib.suppress(Exception):  # whoever cannot be told any more is lost
                 self._client.cancel(futures, force=True)
+
+
+def unreachable(scheduler: str, error: Exception) -> EngineError:
+    """What is told of a scheduler to which no connection could be made."""
+    return EngineError(
+        f"The scheduler {scheduler}",
+        f"cannot be reached ({_first_line(error)})",
+        f"Start it, or check the address and what lies between: docs/engines.md says how. {_WAY_OUT}",
+    )
 
 
 def _asked(client: Client, function: Callable[[Any], Any], about: object) -> Iterator[tuple[str, object]]:

@@ -51,6 +51,7 @@ _SCHEMAS: Final = int.from_bytes(b"msch", "big")
 """The first half of the locks of schemas, whose second is their kind's `application_id`."""
 _CATALOG, _LEDGER = int.from_bytes(b"mien", "big"), int.from_bytes(b"mlgr", "big")
 
+_SOMEBODY: Final = "another run of mien"
 _HERE: Final = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
@@ -269,7 +270,9 @@ def album_held(server: Server, about: str, command: str) -> Iterator[str]:
         connection = _connected(place, durable=True, name=name)
         until.callback(_let_go, connection)
         if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_ALBUM[0]}, {_ALBUM[1]})").scalar():
-            raise BusyError(about, f"is in use by {_holder(connection)}", "Wait until that is done, then try again.")
+            raise BusyError(
+                about, f"is in use by {_holder(connection) or _SOMEBODY}", "Wait until that is done, then try again."
+            )
         lease = _new_key()
         _hold(connection, lease)
         connection.exec_driver_sql("BEGIN")  # until whoever held it before has done with the last transaction
@@ -279,15 +282,28 @@ def album_held(server: Server, about: str, command: str) -> Iterator[str]:
         yield lease
 
 
+def album_holder(server: Server) -> str:
+    """Who holds the album whose catalog is on a server, as far as this user may know; "" where nobody does. Raises
+    StorageError and BusyError."""
+    place = OnServer(server, "mien_ledger")
+    with _border(place):
+        connection = _connected(place, durable=False)
+        try:
+            return _holder(connection)
+        finally:
+            _let_go(connection)
+
+
 def _holder(connection: sa.Connection) -> str:
-    """Who holds the album, as far as this user may know."""
     row = connection.exec_driver_sql(
         "SELECT application_name, to_char(backend_start, 'YYYY-MM-DD HH24:MI:SS TZH:TZM') FROM pg_locks "
         "JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted AND objsubid = 2 "
         f"AND classid = {_ALBUM[0]} AND objid = {_ALBUM[1]} AND {_HERE}"
     ).first()
-    if row is None or not row[0]:
-        return "another run of mien"
+    if row is None:
+        return ""
+    if not row[0]:
+        return _SOMEBODY
     return f"{row[0]}, since {row[1]}" if row[1] else str(row[0])
 
 
