@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
-
-from mien.text.urls import passwords
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,3 +61,16 @@ class Server:
         }
         hosts = ",".join(one.lower().removesuffix(":5432") for one in parts.netloc.rpartition("@")[2].split(","))
         return hosts, parts.path, settings
+
+
+def passwords(url: str) -> tuple[str, ...]:
+    """The passwords in a URL, also those among its parameters, as they are written there and as they are meant: the
+    longest first, as others may be part of it. Raises ValueError for a URL that cannot be read."""
+    parts = urlsplit(url)
+    written = [parts.netloc.rpartition("@")[0].partition(":")[2]]
+    for one in parts.query.split("&"):
+        key, _, value = one.partition("=")
+        if "password" in unquote(key).lower():
+            written.append(value)
+    found = dict.fromkeys(form for one in written for form in (one, unquote(one)) if form)
+    return tuple(sorted(found, key=len, reverse=True))

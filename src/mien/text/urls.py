@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from mien.servers import passwords
 
 
 def told(url: str) -> str:
@@ -14,19 +16,6 @@ def told(url: str) -> str:
     except ValueError:
         return f"{url.partition('://')[0]}://..."
     return f"{parts.scheme}://{host}{parts.path}"
-
-
-def passwords(url: str) -> tuple[str, ...]:
-    """The passwords in a URL, also those among its parameters, as they are written there and as they are meant: the
-    longest first, as others may be part of it. Raises ValueError for a URL that cannot be read."""
-    parts = urlsplit(url)
-    written = [parts.netloc.rpartition("@")[0].partition(":")[2]]
-    for one in parts.query.split("&"):
-        key, _, value = one.partition("=")
-        if "password" in unquote(key).lower():
-            written.append(value)
-    found = dict.fromkeys(form for one in written for form in (one, unquote(one)) if form)
-    return tuple(sorted(found, key=len, reverse=True))
 
 
 def without_secrets(text: str, url: str) -> str:
