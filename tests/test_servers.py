@@ -21,6 +21,7 @@ from mien.storage.layout import Layout, OnServer
             "postgres://mien@one,two:5433/club?sslmode=verify-full",
         ),
         ("postgresql://mien:s3%23cret@db/?dbname=club", "postgresql://mien@db/?dbname=club"),
+        ("postgresql://db/club?sslpassword=s3%2Bcr+et&sslmode=require", "postgresql://db/club?sslmode=require"),
     ],
 )
 def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
@@ -31,12 +32,19 @@ def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
     assert all(one not in shown for one in server.secrets)
 
 
+def test_a_password_is_known_as_it_is_written_and_as_it_is_meant() -> None:
+    server = Server.of("postgresql://mien:a%2Fb@db/club?password=c+d&sslpassword=e%21")
+    assert server.secrets == ("a%2Fb", "e%21", "a/b", "c+d", "e!")
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "postgresql://mien:s3cr#et@db/club",
         "postgresql://mien:s3cr/et@db/club",
         "postgresql://mien:s3cr@et@db/club",
+        "postgresql://mien:s3cr%et@db/club",
+        "postgresql://db/club?password=s3cret%",
         "postgresql://mien:s3cret@db",
         "postgresql://mien:s3cret@[db/club",
         "mysql://mien:s3cret@db/club",

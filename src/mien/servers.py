@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -25,9 +26,10 @@ class Server:
             settings = parse_qsl(parts.query, strict_parsing=bool(parts.query))
         except ValueError as error:
             raise ValueError("it must be postgresql://USER@HOST/DATABASE") from error
-        if parts.fragment or parts.netloc.count("@") > 1 or "/" in parts.path[1:] or "@" in parts.path:
+        is_quoted = not (parts.fragment or re.search("%(?![0-9A-Fa-f]{2})", url))
+        if not is_quoted or parts.netloc.count("@") > 1 or "/" in parts.path[1:] or "@" in parts.path:
             raise ValueError(
-                "it must be postgresql://USER@HOST/DATABASE, with # @ / : of a password as %23 %40 %2F %3A"
+                "it must be postgresql://USER@HOST/DATABASE, with # % @ / : of a password as %23 %25 %40 %2F %3A"
             )
         if not parts.path[1:] and "dbname" not in dict(settings):
             raise ValueError("it must name a database: postgresql://USER@HOST/DATABASE")
@@ -45,10 +47,7 @@ class Server:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The passwords in the URL, as they are written there and as they are meant: texts that are never shown."""
-        parts = urlsplit(self.url)
-        written = parts.netloc.rpartition("@")[0].partition(":")[2]
-        others = [value for key, value in parse_qsl(parts.query) if "password" in key.lower()]
-        return tuple(one for one in (written, unquote(written), *others) if one)
+        return passwords(self.url)
 
     def is_same_as(self, other: Server) -> bool:
         """Whether both are one database, for all that their URLs say: by whichever user."""
@@ -62,3 +61,16 @@ class Server:
         }
         hosts = ",".join(one.lower().removesuffix(":5432") for one in parts.netloc.rpartition("@")[2].split(","))
         return hosts, parts.path, settings
+
+
+def passwords(url: str) -> tuple[str, ...]:
+    """The passwords in a URL, also those among its parameters, as they are written there and as they are meant: the
+    longest first, as others may be part of it. Raises ValueError for a URL that cannot be read."""
+    parts = urlsplit(url)
+    written = [parts.netloc.rpartition("@")[0].partition(":")[2]]
+    for one in parts.query.split("&"):
+        key, _, value = one.partition("=")
+        if "password" in unquote(key).lower():
+            written.append(value)
+    found = dict.fromkeys(form for one in written for form in (one, unquote(one)) if form)
+    return tuple(sorted(found, key=len, reverse=True))

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from mien.engines import dask
 from mien.engines.dask import Dask, resources_in
+from mien.engines.dask_worker import Job, work
 from mien.errors import EngineError, MissingExtraError, PhotoError, UsageError
 from mien.protocols import Elsewhere, Task
 from mien.text.photos import PhotoFault
@@ -145,6 +147,50 @@ def test_a_worker_that_is_killed_by_somebody_costs_nothing(engine: Dask) -> None
     found = [pair for block in engine.run(task(work), range(60), then, given_up.append) for pair in block]
     assert sorted(item for item, _ in found) == list(range(60))
     assert killed and not given_up
+
+
+class Ends(Dask):
+    """An engine whose first blocks end as `ends` says, and the others well; no worker is there when they do."""
+
+    def __init__(self, *ends: str) -> None:
+        super().__init__("tcp://127.0.0.1:1", 0, "")
+        self._width, self.ends = 1, list(ends)
+
+    def _job(self, task: Task[Any, Any, Any]) -> Job:
+        return Job(task, {}, "ends")
+
+    def _sent(self, job: Job, items: Any) -> Any:
+        from distributed.protocol.pickle import dumps
+        from distributed.scheduler import KilledWorker
+
+        end = self.ends.pop(0) if self.ends else "finished"
+        killed = KilledWorker("block", Mock(address="tcp://127.0.0.1:2"), 0)
+
+        def result() -> bytes:
+            if end == "killed while it is fetched":
+                raise killed
+            return work(dumps((job, items)))
+
+        status = {"killed": "error", "killed while it is fetched": "finished"}.get(end, end)
+        future = Mock(status=status, result=result)
+        future.exception.return_value = killed
+        return future
+
+    def _finished(self, waiting: Any) -> Any:
+        self._width = 0
+        return list(waiting)
+
+
+@pytest.mark.parametrize("end", ["killed", "lost", "pending", "killed while it is fetched"])
+def test_a_block_whose_worker_is_lost_goes_again_also_when_no_other_worker_is_there(end: str) -> None:
+    engine = Ends(end)
+    assert results(engine, task(lambda tool, item: -item), range(5)) == ({item: -item for item in range(5)}, [])
+    assert Ends(end).ask(task(lambda tool, item: item), 1) == ()
+
+
+def test_where_the_scheduler_is_lost_nothing_goes_again() -> None:
+    with pytest.raises(EngineError, match=r"The scheduler tcp://127.0.0.1:1 was lost"):
+        results(Ends("cancelled"), task(lambda tool, item: item), range(5))
 
 
 def test_a_worker_that_is_set_up_otherwise_is_refused(engine: Dask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -219,6 +220,28 @@ def test_who_serves_goes_on_after_the_server_was_restarted(postgres_server: Post
         assert other.jobs.take_over(NOON) == (), "its process lives, and has said so again"
 
 
+def test_a_process_that_could_not_say_again_that_it_lives_says_so_later(
+    postgres_server: PostgresServer, made: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.records.postgres.BUSY_SECONDS", 0.05)
+    with (
+        closing(ServerSchema.for_writing(access.KIND, at(made, access.KIND))) as mine,
+        closing(ServerSchema.for_writing(access.KIND, at(made, access.KIND))) as other,
+    ):
+        process = mine.here()
+        assert other.lives(process)
+        with psycopg.connect(made.url, autocommit=True) as old:  # in place of a session that the server still keeps
+            pid = mine._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            old.execute("SELECT pg_terminate_backend(%s)", [pid])
+            old.execute("SELECT pg_advisory_lock(%s)", [int(process, 16)])
+            with pytest.raises(BusyError):
+                mine.changes()
+            old.execute("SELECT pg_advisory_unlock_all()")
+            assert not other.lives(process)
+        mine.changes()
+        assert other.lives(process)
+
+
 def test_a_connection_that_breaks_in_a_transaction_is_told_and_nothing_is_half_done(
     postgres_server: PostgresServer, made: Server
 ) -> None:
@@ -256,6 +279,21 @@ def test_a_host_that_does_not_answer_is_told_without_the_password() -> None:
     with pytest.raises(StorageError, match=r"^postgresql://mien@127\.0\.0\.1:1/club cannot be reached: ") as told:
         Ledger.for_reading(at(server))
     assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://mien:s3cret@db/club?sslmod=require", 'invalid URI query parameter: "sslmod"'),
+        ("postgresql://db/club?password=s3cret%zz", 'invalid percent-encoded token: "..."'),
+        ("postgresql://db/club?password=s3+cret%zz", 'invalid percent-encoded token: "..."'),
+        ("postgresql://mien:s3 cret@db/club", 'unexpected spaces found in "..."'),
+    ],
+)
+def test_a_url_that_libpq_does_not_know_is_told_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(StorageError, match=r"^postgresql://.*/club.* has a URL that cannot be read: ") as told:
+        Ledger.for_reading(at(Server(url)))
+    assert said in str(told.value) and "s3" not in str(told.value)
 
 
 def test_a_server_without_a_free_connection_is_busy(postgres_server: PostgresServer, made: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,12 @@ import pytest
 
 from mien import wiring
 from mien.records import trying as trying_server
+from mien.records.postgres import album_held
+from mien.servers import Server
+from mien.settings import load
 from mien.stages import doctor as stage
 from mien.stages.doctor import Check, Checkup, doctor
+from mien.storage.layout import Layout
 from mien.storage.trying import FOLDER, try_bucket
 from mien.text.doctor import DoctorKind, Part, State
 from mien.text.urls import told, without_secrets
@@ -106,7 +111,7 @@ def test_every_kind_can_say_itself_and_what_to_do() -> None:
     figures = dict.fromkeys(("people", "rows", "workers", "threads", "keys", "good", "seconds", "milliseconds"), 3)
     texts = (
         "said remedy error mien python system folder free file extras about module extra name precision url bytes"
-        " version least schemas memory resources versions command since"
+        " version least schemas memory resources versions command since holder"
     )
     for kind in DoctorKind:
         check = Check(Part.MIEN, kind, {**dict.fromkeys(texts.split(), "x"), **figures})
@@ -153,6 +158,16 @@ def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
     assert "127.0.0.1" in check.why and "s3cret" not in json.dumps(check.to_json())
 
 
+def test_who_is_at_work_in_an_album_on_a_server_is_asked_there(album_server: Server, tmp_path: Path) -> None:
+    (tmp_path / "mien.toml").write_text(f'catalog = "{album_server.url}"\n')
+    album: Any = SimpleNamespace(layout=Layout.of(tmp_path, load(tmp_path, {})))
+    with album_held(album_server, "/club", "train"):
+        (check,) = stage._runs(album)
+    assert check.kind is DoctorKind.HELD and check.state is State.OK
+    assert f'"train" (process {os.getpid()} on {socket.gethostname()}), since 2' in check.why
+    assert [check.kind for check in stage._runs(album)] == [DoctorKind.QUIET]
+
+
 @pytest.mark.parametrize(
     ("given", "kinds"),
     [
@@ -190,9 +205,17 @@ def test_what_is_said_of_a_server(
 def test_a_scheduler_that_is_not_there_is_a_problem() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        settings: Any = SimpleNamespace(engine="dask", scheduler=f"tcp://127.0.0.1:{nobody.getsockname()[1]}")
+        address = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+        settings: Any = SimpleNamespace(engine="dask", scheduler=address)
         (check,) = stage._all([(Part.ENGINE, lambda: stage._engine(settings, 2.0))], 30.0)
-    assert check.state is State.PROBLEM
+    assert (check.kind, check.state) == (DoctorKind.FAILED, State.PROBLEM)
+    assert f"The scheduler {address} cannot be reached" in check.why and "Start it" in check.remedy
+
+
+def test_an_address_that_dask_does_not_know_is_a_problem_of_the_settings() -> None:
+    settings: Any = SimpleNamespace(engine="dask", scheduler="carrier-pigeon://loft:1")
+    (check,) = stage._all([(Part.ENGINE, lambda: stage._engine(settings, 2.0))], 30.0)
+    assert check.kind is DoctorKind.FAILED and "carrier-pigeon://loft:1 cannot be reached" in check.why
 
 
 def test_what_the_workers_of_a_scheduler_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,3 +238,4 @@ def test_no_part_of_a_url_that_may_be_secret_is_told() -> None:
     assert told("http://[broken") == "http://..."
     url = "postgresql://ada:s%21@db/faces"
     assert without_secrets(f"no {url}, s! or s%21", url) == "no postgresql://db/faces, ... or ..."
+    assert without_secrets("of s%21zz or s!zz", "postgresql://a:s@db/x?sslpassword=s%21zz") == "of ... or ..."

@@ -50,6 +50,10 @@ WORKERS_SECONDS = 60.0
 TICK = 2.0
 """Seconds after which it is looked at who is there."""
 
+UNREACHABLE = OSError, ValueError, TypeError
+"""What Dask raises where it cannot connect: TimeoutError is an OSError; the others are for addresses, and for TLS
+without a certificate."""
+
 _WAY_OUT = 'To look at photos here instead, set engine = "local", or give --engine local.'
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
@@ -81,7 +85,7 @@ class Dask:
         if not self._scheduler:
             return AHEAD * self._workers
         self._connected()
-        return AHEAD * self._width
+        return self._most()
 
     def run(
         self,
@@ -108,7 +112,7 @@ class Dask:
 
         try:
             while True:
-                while len(waiting) < AHEAD * self._width and (coming := following())[0]:
+                while len(waiting) < self._most() and (coming := following())[0]:
                     waiting[self._sent(job, coming[0])] = coming
                 if not waiting:
                     return
@@ -173,12 +177,8 @@ class Dask:
         if self._scheduler:
             try:
                 client = Client(self._scheduler, timeout=REACH_SECONDS, set_as_default=False, name="mien")
-            except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError; TLS without a certificate
-                raise EngineError(
-                    f"The scheduler {self._scheduler}",
-                    f"cannot be reached ({_first_line(error)})",
-                    "Start it, or check the address and what lies between: docs/engines.md says how. " + _WAY_OUT,
-                ) from error
+            except UNREACHABLE as error:
+                raise unreachable(self._scheduler, error) from error
         else:
             cluster = LocalCluster(
                 n_workers=self._workers,
@@ -226,6 +226,10 @@ class Dask:
                 f"Start workers, and run the command again: what was done is kept. {_WAY_OUT}",
             )
         return self._width
+
+    def _most(self) -> int:
+        """How many blocks are on their way at once. Where no worker is there just now, some wait for the next."""
+        return AHEAD * max(1, self._width)
 
     def _lost(self) -> EngineError:
         return EngineError(
@@ -284,9 +288,16 @@ class Dask:
         """What came of a block; None where its workers were lost. Raises what the task raised, and EngineError."""
         from distributed.scheduler import KilledWorker
 
-        if future.status == "finished":
-            return _checked(future.result(), "")
-        if future.status != "error":
+        status = future.status
+        if status in ("lost", "pending"):  # since it was finished, with the worker that had it
+            return None
+        if status == "finished":
+            try:
+                data = future.result()
+            except KilledWorker:
+                return None
+            return _checked(data, "")
+        if status != "error":
             raise self._lost()
         error = future.exception()
         if isinstance(error, KilledWorker):
@@ -299,6 +310,15 @@ class Dask:
         if futures and self._client and self._client.status == "running":
             with contextlib.suppress(Exception):  # whoever cannot be told any more is lost
                 self._client.cancel(futures, force=True)
+
+
+def unreachable(scheduler: str, error: Exception) -> EngineError:
+    """What is told of a scheduler to which no connection could be made."""
+    return EngineError(
+        f"The scheduler {scheduler}",
+        f"cannot be reached ({_first_line(error)})",
+        f"Start it, or check the address and what lies between: docs/engines.md says how. {_WAY_OUT}",
+    )
 
 
 def _asked(client: Client, function: Callable[[Any], Any], about: object) -> Iterator[tuple[str, object]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mien.engines.dask import UNREACHABLE, unreachable
+
 
 @dataclass(frozen=True, slots=True)
 class TriedWorkers:
@@ -18,13 +20,16 @@ class TriedWorkers:
 
 
 def try_scheduler(address: str, seconds: float) -> TriedWorkers:
-    """What is to be said of the workers of a scheduler, which has so many seconds to answer. Raises OSError where it
-    does not, and ImportError without distributed."""
+    """What is to be said of the workers of a scheduler, which has so many seconds to answer. Raises EngineError where
+    it does not, and ImportError without distributed."""
     from distributed import Client
 
-    with Client(address, timeout=seconds, set_as_default=False) as client:
-        workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
-        said = client.run(_version, on_error="return") if workers else {}
+    try:
+        with Client(address, timeout=seconds, set_as_default=False) as client:
+            workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
+            said = client.run(_version, on_error="return") if workers else {}
+    except UNREACHABLE as error:
+        raise unreachable(address, error) from error
     resources: dict[str, float] = {}
     for worker in workers:
         for name, amount in worker.get("resources", {}).items():

@@ -34,6 +34,7 @@ from mien.records import migrating
 from mien.records.database import BUSY_SECONDS, Database, DatabaseKind
 from mien.servers import Server
 from mien.storage.layout import OnServer
+from mien.text.urls import without_secrets
 
 if TYPE_CHECKING:
     import psycopg
@@ -50,6 +51,7 @@ _SCHEMAS: Final = int.from_bytes(b"msch", "big")
 """The first half of the locks of schemas, whose second is their kind's `application_id`."""
 _CATALOG, _LEDGER = int.from_bytes(b"mien", "big"), int.from_bytes(b"mlgr", "big")
 
+_SOMEBODY: Final = "another run of mien"
 _HERE: Final = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
@@ -159,11 +161,15 @@ class ServerSchema(Database):
                     raise
         self._close()
         self._connection = _connected(self._at, self._kind.durable)
-        if self._reads:
-            self._read_only()
-        if self._id:
-            _hold(self._connection, self._id)
-        return self._connection.exec_driver_sql(statement)
+        try:
+            if self._reads:
+                self._read_only()
+            if self._id:
+                _hold(self._connection, self._id)
+            return self._connection.exec_driver_sql(statement)
+        except BaseException:  # with what is missing in it, it would pass for whole
+            self._close()
+            raise
 
     def _read_only(self) -> None:
         self._reads = True
@@ -193,7 +199,7 @@ class ServerSchema(Database):
             if tables[0]:
                 raise self._is_foreign()
             return None
-        found = execute(f"SELECT version_num FROM {migrating.VERSION_TABLE}").scalars().all()
+        found = execute(f"SELECT version_num FROM {schema}.{migrating.VERSION_TABLE}").scalars().all()
         stem, _, number = str(found[0]).rpartition("_") if len(found) == 1 else ("", "", "")
         if stem != self._kind.revisions or not number.isdecimal():
             raise self._is_foreign()
@@ -264,7 +270,9 @@ def album_held(server: Server, about: str, command: str) -> Iterator[str]:
         connection = _connected(place, durable=True, name=name)
         until.callback(_let_go, connection)
         if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_ALBUM[0]}, {_ALBUM[1]})").scalar():
-            raise BusyError(about, f"is in use by {_holder(connection)}", "Wait until that is done, then try again.")
+            raise BusyError(
+                about, f"is in use by {_holder(connection) or _SOMEBODY}", "Wait until that is done, then try again."
+            )
         lease = _new_key()
         _hold(connection, lease)
         connection.exec_driver_sql("BEGIN")  # until whoever held it before has done with the last transaction
@@ -274,15 +282,28 @@ def album_held(server: Server, about: str, command: str) -> Iterator[str]:
         yield lease
 
 
+def album_holder(server: Server) -> str:
+    """Who holds the album whose catalog is on a server, as far as this user may know; "" where nobody does. Raises
+    StorageError and BusyError."""
+    place = OnServer(server, "mien_ledger")
+    with _border(place):
+        connection = _connected(place, durable=False)
+        try:
+            return _holder(connection)
+        finally:
+            _let_go(connection)
+
+
 def _holder(connection: sa.Connection) -> str:
-    """Who holds the album, as far as this user may know."""
     row = connection.exec_driver_sql(
         "SELECT application_name, to_char(backend_start, 'YYYY-MM-DD HH24:MI:SS TZH:TZM') FROM pg_locks "
         "JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted AND objsubid = 2 "
         f"AND classid = {_ALBUM[0]} AND objid = {_ALBUM[1]} AND {_HERE}"
     ).first()
-    if row is None or not row[0]:
-        return "another run of mien"
+    if row is None:
+        return ""
+    if not row[0]:
+        return _SOMEBODY
     return f"{row[0]}, since {row[1]}" if row[1] else str(row[0])
 
 
@@ -415,6 +436,7 @@ class _Words(NamedTuple):
     remedy: str
 
 
+_URL: Final = "Check its parameters. A character of a password that is no letter or digit is written as %25 for %, say."
 _AGAIN: Final = "Run again in a moment; what was finished is kept."
 _LOST: Final = _Words(StorageError, "was lost in the middle of work", f"Check that the server runs. {_AGAIN}")
 _FULL: Final = _Words(BusyError, "has no connection left", "Close other programs, or raise max_connections there.")
@@ -492,15 +514,15 @@ def _words_for(error: sa.exc.DBAPIError, place: OnServer) -> _Words | None:
         return None
     if _is_lost(error):
         return _LOST
+    said = str(error.orig).strip()
+    lines = without_secrets(said, place.server.url).splitlines() or [""]
+    if isinstance(error, sa.exc.ProgrammingError) and error.statement is None:  # before there is a connection
+        return _Words(StorageError, f"has a URL that cannot be read: {lines[0].rstrip('.')}", _URL)
     if not _is_operational(error):
         return None
-    said = str(error.orig).strip()
     for part, words in _SAID.items():
         if part in said:
             return words
-    for secret in place.server.secrets:
-        said = said.replace(secret, "...")
-    lines = said.splitlines() or [""]
     return _Words(
         StorageError,
         f"cannot be reached: {lines[0].removeprefix('connection failed: ').rstrip('.')}",

@@ -282,6 +282,12 @@ def _keys(layout: Layout, clock: Clock) -> Iterator[Check]:
 def _runs(album: OpenAlbum) -> Iterator[Check]:
     import psutil  # type: ignore[import-untyped]
 
+    if album.layout.server:  # where a run of another machine holds it, too
+        from mien.records.postgres import album_holder
+
+        if holder := album_holder(album.layout.server):
+            yield Check(Part.RUNS, DoctorKind.HELD, {"holder": holder})
+            return
     try:
         card = json.loads(album.layout.lock_card.read_bytes())
         figures = {"command": str(card["command"]), "since": str(card["since"])}

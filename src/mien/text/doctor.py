@@ -157,6 +157,7 @@ class DoctorKind(Kind):
 
     QUIET = ("quiet", "none is at work, and none left anything")
     AT_WORK = ("at work", "{command} is at work, since {since}")
+    HELD = ("held", "the album is in use by {holder}")
     KILLED = (
         "killed",
         "{command} was killed, and left things half done",

@@ -527,6 +527,7 @@ class ErrorKind(Kind):
     EXTRA = ("MissingExtraError", "a part that is needed is not installed", _AGAIN, True)
     SOURCE = ("SourceError", "a source could not be read", _AGAIN, True)
     FETCH = ("FetchError", "a photo could not be had", _AGAIN, True)
+    ENGINE = ("EngineError", "the processes that were to look at photos could not do so", _AGAIN, True)
     TOOL = ("ToolError", "a part that mien did not bring has failed", _AGAIN, True)
     USAGE = ("UsageError", "a setting or a word of the command is off", _AGAIN, True)
     OTHER = ("MienError", "something went wrong that mien did not foresee", _AGAIN, True)

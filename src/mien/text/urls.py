@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from mien.servers import passwords
 
 
 def told(url: str) -> str:
@@ -17,13 +19,12 @@ def told(url: str) -> str:
 
 
 def without_secrets(text: str, url: str) -> str:
-    """A text that speaks of a URL, as an error does, without the password in that."""
+    """A text that speaks of a URL, as an error does, without the passwords in that."""
     try:
-        parts = urlsplit(url)
+        secrets = passwords(url)
     except ValueError:
         return told(url)
-    password = parts.netloc.rpartition("@")[0].partition(":")[2]
     text = text.replace(url, told(url))
-    for secret in (password, unquote(password)) if password else ():
+    for secret in secrets:
         text = text.replace(secret, "...")
     return text
