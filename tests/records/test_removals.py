@@ -104,6 +104,13 @@ def test_who_is_brought_back_was_not_removed(ledger: Ledger) -> None:
     assert ledger.removals.has_photo("Ada", "a" * 64), "this photo was taken out for itself"
 
 
+def test_they_are_told_in_the_order_in_which_they_were_removed(ledger: Ledger) -> None:
+    remove(ledger, *reversed(PEOPLE))
+    for person in ("José", "Ada"):
+        ledger.removals.begin(person, NOON - timedelta(days=1), "deleted")
+    assert [one.name for one in ledger.removals.people()] == ["Ada", "José", "Ann Lee", "कमल", "李小龙"]
+
+
 def test_who_is_removed_again_was_removed_then(ledger: Ledger) -> None:
     remove(ledger, "Ada")
     ledger.removals.begin("Ada", NOON + timedelta(days=1), "deleted")

@@ -74,8 +74,9 @@ class Removals:
         return bool(self._whole or self._photos)
 
     def people(self) -> tuple[Removal, ...]:
-        """Everybody who was removed, the first one first."""
-        return tuple(map(self._removal, self._whole.values()))
+        """Everybody who was removed, the first one first; of one second, in the order of their names."""
+        found = [(row.at, self._removal(row)) for row in self._whole.values()]
+        return tuple(removal for _, removal in sorted(found, key=lambda one: (one[0], one[1].name)))
 
     def of(self, name: str) -> Removal | None:
         """When the person of this name was removed, or of a name that is another spelling of it."""

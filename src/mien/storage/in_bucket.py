@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mien.errors import PhotoError, StorageError
 from mien.storage.files import remove_file
@@ -29,7 +29,9 @@ from mien.storage.objects import Object, Objects, asked
 from mien.storage.photo_store import Stored, file_at
 from mien.storage.scratch import scratch_folder
 from mien.text.photos import PhotoFault
-from mien.types import Picture
+
+if TYPE_CHECKING:  # which loads numpy, and `mien --help` can do without
+    from mien.types import Picture
 
 HIDDEN: Final = ".mien"
 """The folder below the URL in which all shelves lie but training-images."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mien.errors import StorageError
 from mien.storage.files import (
@@ -29,7 +29,9 @@ from mien.storage.files import (
     write_new,
 )
 from mien.storage.photo_store import Stored
-from mien.types import Picture
+
+if TYPE_CHECKING:  # which loads numpy, and `mien --help` can do without
+    from mien.types import Picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mien.types import Picture
+if TYPE_CHECKING:  # which loads numpy, and `mien --help` can do without
+    from mien.types import Picture
 
 
 @dataclass(frozen=True, slots=True)
