@@ -111,6 +111,26 @@ def test_two_albums_cannot_name_one_database(
     assert Album(tmp_path / "moved", eyes=one.eyes).align().photos == 1, "an album that was moved is itself"
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("verb", ["align", "add_person"])
+def test_chips_of_whoever_another_machine_removed_go_with_the_next_command(
+    three_people: Painted, album_server: Server, tmp_path: Path, everywhere: bool, verb: str
+) -> None:
+    """A copy of the album that takes its place stands for another machine with a disk of its own."""
+    on(three_people, album_server)
+    three_people.open().align()
+    other = tmp_path / "other"
+    shutil.copytree(three_people.folder, other)
+    three_people.open().remove("Bo", delete=True, everywhere=everywhere)
+    shutil.rmtree(other / "training-images/Bo")
+    three_people.folder.rename(tmp_path / "away")
+    chips = {one.parent.name for one in (other / "aligned-images").rglob("*.png")}
+    album = Album(other, eyes=three_people.eyes)
+    album.align() if verb == "align" else album.add_person("Eve")
+    left = {one.parent.name for one in (other / "aligned-images").rglob("*.png")}
+    assert "Bo" in chips and left == chips - {"Bo"} and not (other / "aligned-images/Bo").exists()
+
+
 def test_an_album_that_is_held_elsewhere_is_busy(painted: Painted, album_server: Server) -> None:
     on(painted, album_server)
     with album_held(album_server, "elsewhere", "daily"), pytest.raises(BusyError, match=r'in use by "daily" \(process'):

@@ -30,7 +30,7 @@ from mien.records import access, asked
 from mien.registry import versions
 from mien.registry.folder import Model
 from mien.settings import text_of
-from mien.stages.align import remove_stale_chips
+from mien.stages.align import remove_chips_unknown, remove_stale_chips
 from mien.stages.enrol import withdraw
 from mien.stages.remove import Leaving, leaving, take_out
 from mien.storage.files import entries, is_hollow, remove_empty, remove_file
@@ -186,9 +186,9 @@ def forget(album: OpenAlbum, person: str) -> tuple[str, ...]:
 
 
 def settle(album: OpenAlbum) -> list[Finding]:
-    """Makes the album as its removals say: finishes those that were interrupted, lets in again whoever has photos in
-    training-images, which a human has put there, and takes whoever was removed out of the model in use. What there is
-    to be said of that."""
+    """Makes the album as its removals say: finishes those that were interrupted, also on another machine, lets in again
+    whoever has photos in training-images, which a human has put there, and takes whoever was removed out of the model
+    in use. What there is to be said of that."""
     removals = album.ledger.removals
     found = []
     for removal in removals.people():
@@ -207,6 +207,7 @@ def settle(album: OpenAlbum) -> list[Finding]:
         if (removal_of := removals.of_exactly(person)) and not removal_of.pending:
             removals.bring_back(removal_of)
             found.append(Finding(RemovalKind.BACK, (person,), figures={"on": removal_of.on}))
+    remove_chips_unknown(album)
     return found + _unlearn_removed(album)
 
 

@@ -57,6 +57,11 @@ class Chips:
         with self._catalog.transaction() as connection:
             return [row.key for row in connection.execute(query) if not row.of_chosen or keys.get(row.path) != row.key]
 
+    def written_keys(self) -> set[str]:
+        """The keys of all chips that were written."""
+        with self._catalog.transaction() as connection:
+            return set(connection.execute(sa.select(chips.c.key)).scalars())
+
     def forget(self, keys: Iterable[str]) -> None:
         """Chips that are there no more."""
         query = sa.delete(chips).where(chips.c.key == sa.bindparam("gone"))

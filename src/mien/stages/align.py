@@ -154,6 +154,15 @@ def align_person(album: OpenAlbum, person: str, make_eyes: Callable[[], Eyes] | 
 def remove_stale_chips(album: OpenAlbum) -> None:
     """Removes the chips that are of no chosen face any more."""
     _remove_chips(album, album.catalog.chips.stale(_keys(album)))
+    remove_chips_unknown(album)
+
+
+def remove_chips_unknown(album: OpenAlbum) -> None:
+    """Removes the chips of this machine that a catalog on a server does not know any more: another machine, whose disk
+    has chips of its own, took out of the album whose they are. Raises StorageError."""
+    if album.layout.server:
+        for key in album.layout.chips() - album.catalog.chips.written_keys():
+            album.layout.remove_chip(key)
 
 
 def _see(
@@ -347,6 +356,7 @@ def _cut_chips(album: OpenAlbum) -> tuple[int, list[tuple[str, PhotoError]]]:
     of which photos a tool failed to cut one."""
     keys, chips, size = _keys(album), album.catalog.chips, album.settings.chip_size
     _remove_chips(album, chips.stale(keys, album.encoder))
+    remove_chips_unknown(album)
     written, failures = 0, list[tuple[str, PhotoError]]()
 
     def write(due: DueChip, png: bytes | PhotoError | None) -> bool | PhotoError:
