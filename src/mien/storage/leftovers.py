@@ -43,8 +43,8 @@ def sweep(layout: Layout, thorough: bool) -> None:
     for copies in entries(layout.model_copies):
         if copies != layout.models_folder:  # of a bucket in which the models were once
             shutil.rmtree(copies, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        layout.model_copies.rmdir()
+            with contextlib.suppress(OSError):
+                layout.model_copies.rmdir()  # refused while there is something in it
     _remove_journals(layout)
     if thorough:
         shelves = [TRAINING, REMOVED, *layout.intakes()] if layout.photos.in_folders else []
