@@ -224,6 +224,47 @@ def test_what_an_earlier_run_wrote_and_is_not_listed_yet_is_asked_for(
     assert people(club) == {"Ada": 3, "Bo": 2}
 
 
+@pytest.fixture
+def late(club: Painted, faulty: Faulty, bucket: Bucket, tmp_path: Path) -> Painted:
+    """The same album with a photo of Bo, and one of Cy who has no other, that an earlier run wrote and no listing
+    has."""
+    faulty.freeze(bucket)
+    for person in ("Bo", "Cy"):
+        club.open().add(person, club.paint(tmp_path / f"new/{person}.png", person))
+    club.open().align()
+    in_bucket._recent.cache_clear()  # as in a process that begins
+    return club
+
+
+@pytest.mark.parametrize("person", ["Bo", "Cy"])
+@pytest.mark.parametrize("way", ["aside", "delete", "everywhere"])
+def test_what_is_not_listed_yet_leaves_with_its_person(
+    late: Painted, faulty: Faulty, bucket: Bucket, person: str, way: str
+) -> None:
+    done = late.open().remove(person, delete=way == "delete", everywhere=way == "everywhere")
+    assert late.training / f"{person}/{person}.png" in done.files
+    assert bucket.md5s(f"club/{person}/") == {}
+    faulty.frozen = None
+    assert late.open().align().people == 2
+    assert people(late) == {"Ada": 2, "Bo" if person == "Cy" else "Cy": 3 if person == "Cy" else 1}
+
+
+@pytest.mark.parametrize("person", ["Bo", "Cy"])
+@pytest.mark.parametrize("verb", ["join", "rename"])
+def test_what_is_not_listed_yet_goes_with_its_person(
+    late: Painted, faulty: Faulty, bucket: Bucket, person: str, verb: str
+) -> None:
+    before = bucket.md5s("club/")
+    getattr(late.open(), verb)(person, "Ada" if verb == "join" else "Dee")
+    assert bucket.md5s(f"club/{person}/") == {} and sorted(bucket.md5s().values()) == sorted(before.values())
+    faulty.frozen = None
+    was = {"Ada": 2, "Bo": 3, "Cy": 1}
+    went = was.pop(person)
+    assert people(late) == was | ({"Ada": 2 + went} if verb == "join" else {"Dee": went})
+    late.open().undo()
+    assert bucket.md5s("club/") == before
+
+
 @either_catalog
 def test_what_was_deleted_and_is_still_listed_does_not_come_back(club: Painted, faulty: Faulty, bucket: Bucket) -> None:
     faulty.freeze(bucket)

@@ -294,7 +294,9 @@ class Album:
         """What `remove` would take out."""
         from mien.stages.remove import leaving
 
-        files = leaving(self._layout, nfc(person), _paths(photos), everywhere).files
+        name = nfc(person)
+        with self._reading() as album:
+            files = leaving(album.layout, name, _paths(photos), everywhere, album.filed(name)).files
         return tuple(file for file in files if not file.is_relative_to(self._layout.aligned))
 
     def remove(

@@ -231,6 +231,14 @@ class OpenAlbum:
         hidden = shelved.hidden(missing)
         return with_unlisted(self.layout, shelved, {path: known[path] for path in missing if path not in hidden})
 
+    def filed(self, person: str) -> tuple[Path, ...]:
+        """The files of a person (NFC), as the catalog knows them, where a listing may be late; none where photos lie in
+        folders, which say themselves what is there."""
+        if self.layout.photos.in_folders or not self.has_catalog:
+            return ()
+        on = self.catalog.files.on([TRAINING, *self.layout.intakes()])
+        return tuple(self.layout.file(one.path) for one in on if one.person == person)
+
     def _is_emptied(self) -> bool:
         """Whether nothing lies in training-images, and photos did of people whose removal is not under way."""
         if not is_empty(self.layout) or not self.has_catalog:

@@ -86,7 +86,7 @@ def remove(
     same; then StorageError is raised, and the removal is finished by the next command that writes and can do it."""
     album.require_training()
     model, removals = album.model(), album.ledger.removals
-    plan = leaving(album.layout, person, photos)
+    plan = leaving(album.layout, person, photos, known=album.filed(person))
     known = person in album.catalog.files.people(TRAINING) or bool(model and person in model.people)
     if not plan.folders and not known and not _is_pending(album, person):
         raise nobody(album, person)
@@ -131,7 +131,7 @@ def remove_everywhere(album: OpenAlbum, person: str) -> Removed:
     records, and the name. That the person was removed is kept, without the name. Raises UsageError if nothing is known
     of anybody of this name."""
     layout, removals = album.layout, album.ledger.removals
-    plan = leaving(layout, person, everywhere=True)
+    plan = leaving(layout, person, everywhere=True, known=album.filed(person))
     if not plan.folders and not _is_known(album, person):
         raise nobody(album, person)
     _enter(album, person)
@@ -401,7 +401,7 @@ def _spare(album: OpenAlbum) -> None:
 def _take_out(album: OpenAlbum, person: str, files: Sequence[Path] = ()) -> int:
     """Takes these files of a person out of the album, or all if none is named; how many there were."""
     model = album.sound_model()
-    if not leaving(album.layout, person).folders and not (model and person in model.people):
+    if not leaving(album.layout, person, known=album.filed(person)).folders and not (model and person in model.people):
         return 0
     return len(remove(album, person, files, may_return=True).files)  # from another source, or when the day is put off
 

@@ -65,24 +65,25 @@ def steps_of_join(
 ) -> list[Step]:
     """The steps by which all files of a person become somebody else's; `known` are the SHA-256 of photos by path.
     Raises StorageError, PhotoError, AlbumError for what cannot be looked at."""
-    targets = Targets(album, target)
+    targets, filed = Targets(album, target), album.filed(person)
     return [
         Step(path, targets.of(path), *ids, known.get(path, ""))
-        for folder in folders_of(album.layout, person)
-        for file in _files(album.layout, folder)
+        for folder in folders_of(album.layout, person, filed)
+        for file in _files(album.layout, folder, filed)
         for path in (text_path(album.layout.path(file)),)
     ]
 
 
-def _files(layout: Layout, folder: Path) -> Iterator[Path]:
+def _files(layout: Layout, folder: Path, filed: Iterable[Path] = ()) -> Iterator[Path]:
     def closed(error: PhotoError) -> None:
         raise error
 
-    return iter(sorted(files_below(layout.photos, folder, closed)))
+    return iter(sorted(files_below(layout.photos, folder, closed, filed)))
 
 
-def folders_of(layout: Layout, person: str) -> list[Path]:
-    """The folders of a person (NFC) on all shelves, in whatever form their names are written. Raises AlbumError for a
+def folders_of(layout: Layout, person: str, filed: Iterable[Path] = ()) -> list[Path]:
+    """The folders of a person (NFC) on all shelves, in whatever form their names are written, those of the files that
+    are `filed` under the person among them. Raises AlbumError for a
     link, as nothing is changed outside the album."""
     photos = layout.photos
     found = [
@@ -93,25 +94,28 @@ def folders_of(layout: Layout, person: str) -> list[Path]:
     ]
     for link in filter(photos.is_link, found):
         raise AlbumError(str(link), "is a link", "Put a real folder in its place.")
-    return found
+    return list(dict.fromkeys((*found, *map(layout.folder_of, filed))))
 
 
 def steps_of_rename(album: OpenAlbum, person: str, name: str, ids: tuple[str, str]) -> list[Step]:
-    """The steps by which the folders of a person get another name, each as a whole; where a shelf has a folder of that
-    name, or two of the person's, as their name is written in two ways, file by file. Raises as `steps_of_join` does."""
-    layout, steps = album.layout, list[Step]()
+    """The steps by which the folders of a person get another name, each as a whole; file by file where a shelf has a
+    folder of that name, or two of the person's, as their name is written in two ways, and where a listing of the folder
+    has not got all of it. Raises as `steps_of_join` does."""
+    layout, steps, filed = album.layout, list[Step](), album.filed(person)
     taken: dict[Shelf, FreeNames] = {}
-    for folder in folders_of(layout, person):
+    for folder in folders_of(layout, person, filed):
         shelf = shelf_of(layout.path(folder))
         target = folder_for(layout, shelf, name, instead=person)
         is_free = not layout.photos.is_there(target) or layout.photos.is_same(target, folder)
+        files = list(_files(layout, folder, filed))
         if shelf not in taken:
-            there = folder if is_free else target
+            is_whole = is_free and len(files) == len(list(_files(layout, folder)))
+            there = folder if is_whole else target
             taken[shelf] = FreeNames(file.relative_to(there).as_posix() for file in _files(layout, there))
-            if is_free:
+            if is_whole:
                 steps.append(Step(layout.path(folder), layout.path(target), *ids))
                 continue
-        for file in _files(layout, folder):
+        for file in files:
             below = taken[shelf].take(file.relative_to(folder).as_posix())
             steps.append(Step(text_path(layout.path(file)), f"{layout.path(target)}/{below}", *ids))
     return steps

@@ -7,7 +7,7 @@ command.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +32,20 @@ class Leaving:
     closed: tuple[PhotoError, ...] = ()
 
 
-def leaving(layout: Layout, person: str, photos: Sequence[Path] = (), everywhere: bool = False) -> Leaving:
+def leaving(
+    layout: Layout, person: str, photos: Sequence[Path] = (), everywhere: bool = False, known: Iterable[Path] = ()
+) -> Leaving:
     """What is meant by `person` (NFC) and `photos`: files of that person, by their path, by their path in the person's
     folder, or as mien writes them ("Ada/1.jpg"); without any, all that is in there. Raises UsageError for what is no
     file of that person, AlbumError without training-images, and StorageError where a shelf cannot be listed.
 
-    `everywhere` are the person's folders in removed-images and aligned-images too."""
-    folders, store = _folders(layout, person, everywhere), layout.photos
+    `everywhere` are the person's folders in removed-images and aligned-images too. The `known` files of the person are
+    those of `OpenAlbum.filed`."""
+    store = layout.photos
+    folders = tuple(sorted({*_folders(layout, person, everywhere), *map(layout.folder_of, known)}))
     if not photos:
         closed: list[PhotoError] = []
-        below = [file for folder in folders for file in files_below(store, folder, closed.append)]
+        below = [file for folder in folders for file in files_below(store, folder, closed.append, known)]
         files = [file for file in below if everywhere or not _is_linked_folder(store, file)]
         if everywhere:
             files += [entry for entry in _of_name(layout, person, everywhere) if store.is_link(entry)]

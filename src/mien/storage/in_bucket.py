@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from mien.errors import PhotoError, StorageError
 from mien.storage.files import remove_file
 from mien.storage.in_folder import IN_FOLDERS
-from mien.storage.objects import Object, Objects, asked
+from mien.storage.objects import PAGE, Object, Objects, asked
 from mien.storage.photo_store import Stored, file_at
 from mien.storage.scratch import scratch_folder
 from mien.text.photos import PhotoFault
@@ -69,7 +69,7 @@ class BucketPhotos:
         key = self._key(path)
         if key is None:
             return IN_FOLDERS.is_folder(path)
-        return key == "" or self._asked(path, lambda: any(self.objects.listed(_inside(key), most=1)))
+        return key == "" or self._asked(path, lambda: any(self._listed_now(_inside(key), most=10)))
 
     def is_file(self, path: Path) -> bool:
         if self._key(path) is None:
@@ -114,13 +114,13 @@ class BucketPhotos:
         found = (one for part in parts for one in self._listed_now(part, "" if key else HIDDEN))
         return (_stored(one, one.key.removeprefix(inside)) for one in found if one.key != inside)
 
-    def _listed_now(self, below: str, but: str) -> Iterator[Object]:
+    def _listed_now(self, below: str, but: str = "", most: int = PAGE) -> Iterator[Object]:
         """What lies below a key, by a listing that may be late: what this process has put and does not find in it, and
         what it has deleted and does find, is asked for by itself."""
         recent = _recent(self.objects.url)
         put = {key for key in recent.put.copy() if key.startswith(below) and not (but and key.startswith(f"{but}/"))}
         deleted = {key for key in recent.deleted.copy() if key.startswith(below)}
-        for one in self.objects.listed(below, but):
+        for one in self.objects.listed(below, but, most):
             put.discard(one.key)
             recent.put.discard(one.key)
             if one.key not in deleted:

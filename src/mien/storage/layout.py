@@ -223,6 +223,10 @@ class Layout:
         """The album's path of a file in it."""
         return file.relative_to(self.folder).as_posix()
 
+    def folder_of(self, file: Path) -> Path:
+        """The folder, on its shelf, of the person whose file this is."""
+        return self.folder.joinpath(*file.relative_to(self.folder).parts[:2])
+
     def where(self, path: str) -> str:
         """Where the file of an album's path lies, as people are told: its path on the disk, or its URL."""
         return self.photos.where(self.file(path))

@@ -284,21 +284,29 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """What the system says of a path at which nothing can be."""
 
 
-def files_below(photos: PhotoStore, folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
+def files_below(
+    photos: PhotoStore, folder: Path, closed: Callable[[PhotoError], object], known: Iterable[Path] = ()
+) -> Iterator[Path]:
     """Everything below a folder that is no folder itself, links to folders among it; `closed` is told of what cannot be
-    looked at, and of a key that is no path: the path that it seems to be is that of another file."""
+    looked at, and of a key that is no path: the path that it seems to be is that of another file. Where a listing may
+    be late, the `known` files that it has not got are asked for by themselves. Raises StorageError for one that cannot
+    be."""
     flat = photos.flat(folder)
     if flat is None:
         yield from (Path(entry.path) for entry in _below(folder, closed, lambda _: False))
         return
+    listed = set[Path]()
     try:
         for one in flat:
             if file := file_at(folder, one.path):
+                listed.add(file)
                 yield file
             elif not one.path.endswith("/"):
                 closed(PhotoError(f"{photos.where(folder)}/{_printable(one.path)}", PhotoFault.KEY))
     except OSError as error:
         closed(PhotoError.of_file(photos.where(folder), error))
+        return
+    yield from (file for file in known if folder in file.parents and file not in listed and photos.is_file(file))
 
 
 def _photos_in(folder: Path, closed: Callable[[PhotoError], object]) -> Iterator[Path]:
