@@ -178,8 +178,7 @@ def answer_all(peer: Peer, pictures: Sequence[bytes], number: int, clients: int 
         print(number, file=peer.process.stdin, flush=True)
         assert peer.process.stdout.readline() == "done\n"
         return time.perf_counter() - began
-    own = threading.local()
-    with ThreadPoolExecutor(clients, initializer=lambda: setattr(own, "connection", peer.connection())) as threads:
+    with _connected(peer, clients) as (threads, own):
         each = threads.map(lambda place: peer.ask(own.connection, pictures[place % len(pictures)]), range(number))
         statuses = Counter(each)
     if set(statuses) != {200}:
@@ -203,9 +202,25 @@ def latencies(peer: Peer, pictures: Sequence[bytes], rate: float, number: int) -
             raise SystemExit(f"{peer.name} answered {status}")
         return time.perf_counter() - began - due[place]
 
-    own = threading.local()
-    with ThreadPoolExecutor(32, initializer=lambda: setattr(own, "connection", peer.connection())) as threads:
+    with _connected(peer, 32) as (threads, own):
         return list(threads.map(one, range(number)))
+
+
+@contextmanager
+def _connected(peer: Peer, clients: int) -> Iterator[tuple[ThreadPoolExecutor, threading.local]]:
+    """So many threads, each of which has a connection of its own."""
+    own, made = threading.local(), list[http.client.HTTPConnection]()
+
+    def connect() -> None:
+        own.connection = peer.connection()
+        made.append(own.connection)
+
+    try:
+        with ThreadPoolExecutor(clients, initializer=connect) as threads:
+            yield threads, own
+    finally:
+        for connection in made:
+            connection.close()
 
 
 def compare(folder: Path, files: Sequence[Path], number: int, rounds: int, cores: Sequence[int] = ()) -> None:

@@ -96,13 +96,13 @@ def test_a_mistake_tells_where_it_is_and_not_of_whom(
 ) -> None:
     """The message of an exception may hold anything: what was asked about, a row of a table."""
 
-    def break_down(data: bytes, top: int) -> None:
+    def break_down(data: bytes) -> None:
         try:
             raise KeyError("Ada")
         except KeyError as error:
             raise ValueError("no place for Ada at /home/x/Ada.jpg") from error
 
-    monkeypatch.setattr(served.house.resident, "answer", break_down)
+    monkeypatch.setattr(served.house.resident, "answering", lambda top: break_down)
     answer = served.post("/v1/classify", files={"picture": served.photo("Bo")})
     assert answer.status_code == 500 and "Ada" not in answer.text and "ValueError" not in answer.text
     _says_nothing(served, log.getvalue(), "/home/x")
