@@ -121,8 +121,8 @@ class LargeHead:
 
     def best(self, embeddings: Floats, top: int, temperature: float) -> Ranked:
         """The `top` best people, of at most `CANDIDATES`. The sum is over these, and over all others as far as
-        people drawn for them show: by how much a probability is off then is in docs/benchmarks.md, "How search grows".
-        """
+        people drawn for them show: docs/benchmarks.md, "How learning and search grow with faces", says by how much a
+        probability is off then."""
         if self.index is None or not len(embeddings):
             width = len(self.people)
             parts = [ranked(self.scores(embeddings[some]), temperature, top) for some in blocks(len(embeddings), width)]
