@@ -203,8 +203,8 @@ class Fitted(NamedTuple):
 def fit(faces: TrainingSet, cosines: Cosines, heads: Sequence[HeadOption], wanted: str, fpir: float) -> Fitted:
     """Chooses a head (see `choose_head`) and its open-set rule at an `fpir`, measures it, and fits it to all faces.
 
-    A million faces of 100,000 people take 4 GB (docs/benchmarks.md, "How learning grows"). Raises UsageError if the
-    head wanted cannot be had.
+    A million faces of 100,000 people take 2.5 GB (docs/benchmarks.md, "How learning and search grow with faces").
+    Raises UsageError if the head wanted cannot be had.
     """
     people, weight = len(faces.people), weights(faces.overall)
     asked = asked_about(faces.sha256, faces.person)
