@@ -225,9 +225,9 @@ class OpenAlbum:
         asked for by itself. Folders are never late."""
         if self.layout.photos.in_folders or not self.has_catalog:
             return shelved
-        known = {one.path: one.person for one in self.catalog.files.on(shelved.shelves)}
+        known = {one.path: one.person for one in self.catalog.files.on(shelved.shelves, shelved.person)}
         listed = {one.path for one in shelved.files} | {one.path for one in shelved.left_out}
-        missing = [path for path, person in known.items() if path not in listed and shelved.person in ("", person)]
+        missing = [path for path in known if path not in listed]
         hidden = shelved.hidden(missing)
         return with_unlisted(self.layout, shelved, {path: known[path] for path in missing if path not in hidden})
 

@@ -180,20 +180,14 @@ class Files:
         with self._catalog.transaction(write=True) as connection:
             connection.execute(sa.update(files).where(files.c.path == path).values(ctime_ns=None))
 
-    def on(self, shelves: Collection[Shelf]) -> list[FiledPhoto]:
-        """Every file on these shelves, by path."""
+    def on(self, shelves: Collection[Shelf], person: str = "") -> list[FiledPhoto]:
+        """Every file on these shelves, by path; of the person of this name alone, if one is given."""
         query = sa.select(files.c.path, files.c.person, files.c.sha256).where(files.c.shelf.in_(shelves))
+        if person:
+            query = query.where(files.c.person == self._people.id_of(person))
         with self._catalog.transaction() as connection:
             rows = connection.execute(query.order_by(files.c.path)).all()
         return [FiledPhoto(row.path, self._people.name_of(row.person), row.sha256) for row in rows]
-
-    def of_person(self, person: str) -> list[FiledPhoto]:
-        """Every file of the person of this name in training-images, by path."""
-        query = sa.select(files.c.path, files.c.sha256).order_by(files.c.path)
-        mine = files.c.person == self._people.id_of(person), files.c.shelf == TRAINING
-        with self._catalog.transaction() as connection:
-            rows = connection.execute(query.where(*mine)).all()
-        return [FiledPhoto(row.path, person, row.sha256) for row in rows]
 
     def of_photos(self, sha256s: Collection[str]) -> list[FiledPhoto]:
         """Every file that holds one of these photos, by path."""

@@ -71,7 +71,7 @@ def person(album: OpenAlbum, name: str) -> Listed | None:
 def photos(album: OpenAlbum, name: str) -> tuple[OwnPhoto, ...]:
     """The photos of the person of this name (NFC), by their hash. What the catalog does not know yet is hashed now, and
     what cannot be read is left out."""
-    known = {file.path: file.sha256 for file in album.catalog.files.of_person(name)}
+    known = {file.path: file.sha256 for file in album.catalog.files.on([TRAINING], name)}
     found: dict[str, list[ShelfFile]] = {}
     for file in of_person(album.layout, name):
         with contextlib.suppress(PhotoError):
