@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.learning import best
-from mien.learning.best import Among, best_of, blocks
+from mien.learning.best import Among, best_of, blocks, with_each
 
 
 @pytest.mark.parametrize("width", [1, 40, 1000])
@@ -61,3 +61,20 @@ def test_where_there_is_nobody_else_nothing_is_found(exact: bool) -> None:
     assert np.isfinite(found.values).sum(axis=1).tolist() == [1, 1]
     assert found.columns[:, 0].tolist() == [1, 0]
     assert (Among(vectors[:1], exact).nearest(vectors[:1], np.zeros(1, np.int64)).values == -np.inf).all()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_threads_find_what_one_finds(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, rows, whose = alike_people(3000, 500)
+    monkeypatch.setattr(best, "AT_ONCE", 64)
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(best, "THREADS", threads)
+        found.append(Among(vectors, False).nearest(rows, whose, count))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_error_in_a_part_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        with_each(blocks(1000, 100_000), lambda part: 1 // (part.start == 0))

@@ -1203,7 +1203,7 @@ def test_a_listing_that_outlasts_the_time_is_read_in_full_over_days(desk: Desk) 
     first, second = source.read[: begun[1]], source.read[begun[1] : begun[2]]
     # At the latest with the page that was being read when the time was over; with an earlier one where a thread had not
     # begun with its photo by then.
-    came = [offer.location for offer in source.fetched[: days[0].photos]]
+    came = source.fetched[: days[0].photos]
     assert second[1] == next(page for page in first if page not in came), (
         "the page of the first photo that did not come"
     )

@@ -6,6 +6,9 @@ are computed in blocks of rows, so that memory grows neither with the faces nor 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +47,12 @@ time."""
 FEWEST = 8
 """Lists that it looks into at least, if there are as many."""
 
+AT_ONCE = 1 << 13
+"""Rows that look into the lists together: what a list gives to so many fits into a core's cache."""
+
+THREADS = 4
+"""Parts of the rows that are worked on at a time, a core each; each holds some 100 MB."""
+
 
 def blocks(rows: int, columns: int) -> list[slice]:
     """All of `rows`, as many at once as there may be scores of so many columns; a few more, if these are too few for a
@@ -51,6 +60,15 @@ def blocks(rows: int, columns: int) -> list[slice]:
     fit = max(BLOCK // max(columns, 1), 1)
     step = max(fit, min(ROWS, MORE * fit))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def with_each(parts: Sequence[slice], do: Callable[[slice], object]) -> None:
+    """Does that with each part of the rows, a few at a time: what the parts do must not depend on each other."""
+    if len(parts) == 1:
+        do(parts[0])
+        return
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
+        list(threads.map(do, parts))  # so that what one raises is raised
 
 
 class Best(NamedTuple):
@@ -102,19 +120,26 @@ class Among:
         the number `but` (N,) is none of these, -1 for none. Where so many are not found, -inf and any column."""
         found = Best(np.full((len(rows), count), -np.inf), np.zeros((len(rows), count), np.int64))
         if not self._exact:
-            self._lists.look(np.asarray(rows, np.float32), but, found)
-            there = np.isfinite(found.values)
-            vectors = np.asarray(self._vectors[found.columns], np.float64)
-            found.values[there] = np.einsum("nd,nkd->nk", np.asarray(rows, np.float64), vectors)[there]
-            order = np.argsort(-found.values, axis=1, kind="stable")
-            values, columns = found
-            return Best(np.take_along_axis(values, order, axis=1), np.take_along_axis(columns, order, axis=1))
+            parts = [slice(at, at + AT_ONCE) for at in range(0, len(rows), AT_ONCE)]
+            with_each(parts, lambda some: self._look(rows[some], but[some], found, some))
+            return found
         most = min(count, len(self._vectors))
         for some in blocks(len(rows), len(self._vectors)):
             products = rows[some] @ self._vectors.T
             _mask(products, but[some], np.arange(len(self._vectors)))
             found.values[some, :most], found.columns[some, :most] = best_of(products, most)
         return found
+
+    def _look(self, rows: NDArray[np.floating], but: Ints, every: Best, some: slice) -> None:
+        """Writes into `some` of `every` row what these find in the lists that they look into, best first."""
+        found = Best(every.values[some], every.columns[some])
+        self._lists.look(np.asarray(rows, np.float32), but, found)
+        there = np.isfinite(found.values)
+        vectors = np.asarray(self._vectors[found.columns], np.float64)
+        found.values[there] = np.einsum("nd,nkd->nk", np.asarray(rows, np.float64), vectors)[there]
+        order = np.argsort(-found.values, axis=1, kind="stable")
+        for one in found:
+            one[:] = np.take_along_axis(one, order, axis=1)
 
 
 class _Lists:
@@ -127,26 +152,25 @@ class _Lists:
         self._centres = some[: self._count].copy()
         for _ in range(ROUNDS):
             whose = self._listed(some, 1)[:, 0]
-            there, number = np.unique(whose, return_inverse=True)
-            sums = np.zeros((len(there), some.shape[1]), np.float64)
-            np.add.at(sums, number, some)
-            self._centres[there] = sums / np.bincount(number)[:, None]
+            order = np.argsort(whose, kind="stable")
+            there, first, size = np.unique(whose[order], return_index=True, return_counts=True)
+            self._centres[there] = np.add.reduceat(some[order], first, axis=0, dtype=np.float64) / size[:, None]
         whose = self._listed(vectors, 1)[:, 0]
         self._members = np.argsort(whose, kind="stable")
         self._ends = np.searchsorted(whose[self._members], np.arange(self._count + 1))
         self._vectors = vectors[self._members]
 
     def _listed(self, rows: Floats, count: int) -> Ints:
-        """(N, count) the lists whose centres are nearest to each row."""
+        """(N, count) the lists whose centres are nearest to each row, in as few bytes as hold their numbers."""
         far = (self._centres**2).sum(axis=1) / 2
-        found = np.empty((len(rows), count), np.int64)
+        found = np.empty((len(rows), count), np.uint16 if self._count < 1 << 16 else np.int64)  # quick to sort
         for some in blocks(len(rows), self._count):
             near = rows[some] @ self._centres.T - far
             found[some] = _few(near, count)
         return found
 
     def look(self, rows: Floats, but: Ints, found: Best) -> None:
-        """Writes into `found` what each row finds in the lists that it looks into, best first."""
+        """Writes into `found` what each row finds in the lists that it looks into, in any order."""
         probed = self._listed(rows, max(int(LOOKED_INTO * self._count), min(FEWEST, self._count)))
         row, which = np.repeat(np.arange(len(rows)), probed.shape[1]), probed.ravel()
         order = np.argsort(which, kind="stable")
@@ -161,6 +185,12 @@ class _Lists:
             products = rows[asking] @ self._vectors[mine].T
             _mask(products, but[asking], members)
             top = _few(products, most)
+            if count == 1:
+                value = np.take_along_axis(products, top, axis=1)[:, 0]
+                higher = value > found.values[asking, 0]
+                found.values[asking[higher], 0] = value[higher]
+                found.columns[asking[higher], 0] = members[top[higher, 0]]
+                continue
             values = np.hstack([found.values[asking], np.take_along_axis(products, top, axis=1)])
             columns = np.hstack([found.columns[asking], members[top]])
             best = np.argsort(-values, axis=1, kind="stable")[:, :count]

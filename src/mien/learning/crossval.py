@@ -16,8 +16,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.learning.best import WIDE, best_of, blocks
-from mien.learning.head import Fit, Ints
+from mien.learning.best import WIDE, best_of, blocks, with_each
+from mien.learning.head import Fit, FittedHead, Ints
 from mien.types import Cosines, Floats
 
 FOLDS = 5
@@ -200,16 +200,28 @@ def held_out_among(
         place[enrolled] = np.arange(len(enrolled))
         rows = np.flatnonzero((fold == part) & asked)
         columns = [np.flatnonzero(side[enrolled]) for side in among]
-        for block in blocks(len(rows), max(len(enrolled), len(head.exemplars))):
-            some = rows[block]
-            scores = head.scores(embeddings[some])
-            mine = np.flatnonzero(place[person[some]] >= 0)
-            own[some[mine]] = scores[mine, place[person[some[mine]]]]
-            scores[mine, place[person[some[mine]]]] = -np.inf
-            for one, of_side in zip(held, columns, strict=True):
-                theirs = scores if len(of_side) == len(enrolled) else scores[:, of_side]
-                _keep_best(one, some, theirs, enrolled[of_side])
+        _ask(head, embeddings, rows, place[person[rows]], enrolled, list(zip(held, columns, strict=True)))
     return held
+
+
+def _ask(
+    head: FittedHead, faces: Floats, rows: Ints, own: Ints, people: Ints, sides: Sequence[tuple[HeldOut, Ints]]
+) -> None:
+    """Writes into each of `sides` what `head` says of the `rows` of `faces`: of their own person, in column `own` of
+    its scores, -1 for none, and of the side's columns, which are of `people`."""
+
+    def of(part: slice) -> None:
+        some = rows[part]
+        scores = head.scores(faces[some])
+        mine = np.flatnonzero(own[part] >= 0)
+        column = own[part][mine]
+        found = scores[mine, column]
+        scores[mine, column] = -np.inf
+        for held, columns in sides:
+            held.own[some[mine]] = found
+            _keep_best(held, some, scores if len(columns) == len(people) else scores[:, columns], people[columns])
+
+    with_each(blocks(len(rows), max(len(people), len(head.exemplars))), of)
 
 
 def _keep_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:

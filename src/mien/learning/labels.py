@@ -291,8 +291,13 @@ def _unlike(faces: Matrix, levels: Levels) -> Bools:
     than `LARGE` faces evenly chosen ones stand for all."""
     some = np.unique(np.linspace(0, len(faces) - 1, min(len(faces), LARGE)).astype(np.intp))
     cosines = faces @ faces[some].T
-    cosines[some, np.arange(len(some))] = np.nan
-    unlike = (np.nanmean(cosines, axis=1) + np.nanmax(cosines, axis=1)) / 2 < levels.likely
+    itself = some, np.arange(len(some))
+    cosines[itself] = -np.inf
+    nearest = cosines.max(axis=1)
+    cosines[itself] = 0
+    others = np.full(len(faces), len(some))
+    others[some] -= 1
+    unlike = (cosines.sum(axis=1) / others + nearest) / 2 < levels.likely
     return np.asarray(unlike & ~unlike.all())
 
 
