@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("run", "build", "server", "dev")
+LOCKS = ("run", "build", "server", "scale", "dev")
 
 FAKE_PYTHON = """#!/bin/sh
 printf '%s\\n' "$*" >> log
@@ -223,9 +223,11 @@ def test_locks_satisfy_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     build = project["build-system"]["requires"]
     mien = project["project"]["dependencies"]
-    server = [*mien, *project["project"]["optional-dependencies"]["server"]]
-    dev = [*server, *build, *project["dependency-groups"]["dev"]]
-    for lock, wanted in zip(LOCKS, ([*mien, *build], build, server, dev), strict=True):
+    extras = project["project"]["optional-dependencies"]
+    server = [*mien, *extras["server"]]
+    scale = [*server, *extras["scale"]]
+    dev = [*scale, *build, *project["dependency-groups"]["dev"]]
+    for lock, wanted in zip(LOCKS, ([*mien, *build], build, server, scale, dev), strict=True):
         pinned = pins(lock)
         for requirement in map(Requirement, wanted):
             assert requirement.name in pinned, f"run scripts/lock: {requirement} is not in requirements/{lock}.txt"
@@ -233,13 +235,13 @@ def test_locks_satisfy_pyproject() -> None:
 
 
 def test_development_uses_what_users_use() -> None:
-    run, _, server, dev = map(pins, LOCKS)
-    assert run.items() | server.items() <= dev.items()
+    run, _, server, scale, dev = map(pins, LOCKS)
+    assert run.items() | server.items() | scale.items() <= dev.items()
 
 
 def test_the_image_holds_what_users_use_and_nothing_that_builds() -> None:
-    run, build, server, _ = map(pins, LOCKS)
+    run, build, server, scale, _ = map(pins, LOCKS)
     builds = build.keys() - {"packaging"}  # which limits needs as well
     assert build.items() <= run.items()
     assert {name: version for name, version in run.items() if name not in builds}.items() <= server.items()
-    assert not builds & server.keys()
+    assert server.items() <= scale.items() and not builds & scale.keys()

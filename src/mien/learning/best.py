@@ -67,7 +67,11 @@ def with_each(parts: Sequence[slice], do: Callable[[slice], object]) -> None:
     if len(parts) == 1:
         do(parts[0])
         return
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    # A product for which the cores are shared out keeps those waiting that have no part of it.
+    one_each = threadpoolctl.threadpool_limits(1, user_api="blas")
+    with one_each, ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
         list(threads.map(do, parts))  # so that what one raises is raised
 
 
