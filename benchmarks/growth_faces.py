@@ -206,7 +206,8 @@ def seek(people: People, size: int, cosines: Cosines) -> dict[str, Any]:
     for some in (slice(at, at + 4) for at in (*range(0, 40, 4), *range(PROBES, PROBES + 40, 4))):
         slow = LargeHead(names, head.head, None).best(probes[some], 1, temperature)
         quick = head.best(probes[some], 1, temperature)
-        off = max(off, float(np.abs(1 / slow.total - 1 / quick.total).max()))
+        same = slow.columns[:, 0] == quick.columns[:, 0]  # another person's share is another one
+        off = max(off, float(np.abs(1 / slow.total - 1 / quick.total)[same].max(initial=0.0)))
     disk = round(len(index.to_bytes()) / 1e6, 1) if index else 0.0
     return {**taken.done(), "disk MB": disk, "off": off, "ms": milliseconds}
 

@@ -217,6 +217,24 @@ def test_strangers_are_named_about_as_often_as_promised(people: int) -> None:
     assert 0.01 < np.mean(named) < 0.09
 
 
+def test_a_large_album_whose_strangers_reach_further_than_the_curve_shows_it_by_itself() -> None:
+    people = 3000
+    usual = gallery.default_threshold(people, 1, 0.5, COSINES)
+    spread = gallery.default_threshold(people, 1, 0.16, COSINES) - usual
+    random = np.random.default_rng(3)
+    strangers = usual + 3 * spread * random.normal(size=(2, people))  # thrice as wide as the curve has them
+    thresholds = {
+        fpir: gallery.choose_threshold(strangers[0], np.arange(people), people, fpir, COSINES).value
+        for fpir in (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    }
+    assert list(thresholds.values()) == sorted(thresholds.values()), "a lower FPIR never lowers it"
+    for fpir in (0.1, 0.03, 0.01):
+        assert 0.5 * fpir < np.mean(strangers[1] >= thresholds[fpir]) < 2 * fpir
+    some = np.arange(people) < 500  # of whom alone it is known
+    sampled = gallery.choose_threshold(strangers[0, some], np.arange(500), people, 0.01, COSINES, photos=1).value
+    assert 0.005 < np.mean(strangers[1] >= sampled) < 0.03
+
+
 # Probability
 
 
