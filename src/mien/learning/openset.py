@@ -39,19 +39,19 @@ labels or somebody enrolled under two names decide it."""
 
 PEOPLE_FROM = 100
 """From this many people on, who then lie above, the album is compared with the curve: a large one shows by itself how
-far out its strangers lie. In 16 galleries of 1,000 LFW people each, strangers of LFW were named 1.5 % of the time by
-dlib-resnet so, 1.2 % by retail-0095, where 1 % was asked for, and compared from one half on 1.9 and 1.1 %; of 10,000
-people who are made from LFW's, whose spread is another, PERCENT_NEW % instead of 2.9. Up to 200 people it is one half."""
+far out its strangers lie. In 16 galleries of 1,000 LFW people each, strangers of LFW were named 1.5 % of the time so by
+dlib-resnet and 1.2 % by retail-0095, where 1 % was asked for; compared from one half on, 1.9 and 1.1 %. Up to 200
+people it is one half."""
 
 LENIENT = 1.2
 """The curve is read for this many times the FPIR asked for. People of one album look more alike than strangers do (same
 photographers, same places), and masked they overstate the danger a little."""
 
 LEVELS = 8
-"""Shares, from one half (`PEOPLE_FROM`) down to the readable, at which the album is compared with the curve; the mean difference moves
-it. In 40 galleries of 25 and 60 LFW people and for every head, strangers of LFW were then named 1.1 % of the time
-where 1 % was asked for, 0.5 to 2 % in five galleries of six. Read at the last level alone, or with the steepness
-fitted too, the mean is the same and half of the galleries fall outside."""
+"""Shares, from one half (`PEOPLE_FROM`) down to the readable, at which the album is compared with the curve; the mean
+difference moves it. In 40 galleries of 25 and 60 LFW people and for every head, strangers of LFW were then named 1.1 %
+of the time where 1 % was asked for, 0.5 to 2 % in five galleries of six. Read at the last level alone, or with the
+steepness fitted too, the mean is the same and half of the galleries fall outside."""
 
 PRIOR_FACES = 2.0
 """How many faces' worth of evidence the encoder's own calibration counts for: little, but enough to keep an album in
