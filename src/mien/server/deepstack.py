@@ -84,7 +84,9 @@ async def register(request: Request) -> dict[str, Any]:
     if not good:
         raise next((one for one in seen if isinstance(one, PhotoError)), None) or _no_face()
     await house.change(request, key, lambda album: incoming.add(album, person, good))
-    return _success(began, message="face added")
+    left_out = len(pictures) - len(good)
+    without = f"; no face was found in {left_out} of {len(pictures)} pictures, which were left out" if left_out else ""
+    return _success(began, message=f"face added{without}")
 
 
 @router.post("/list")
