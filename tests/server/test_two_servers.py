@@ -197,7 +197,8 @@ def test_one_that_is_killed_takes_nothing_with_it(servers: Servers) -> None:
     waits = other.ask("POST", "/v1/jobs", json={"verb": "align"}).json()["id"]
     slow.kill()
     done = until(lambda: _over(other, job), "the other takes the job over")
-    assert (done["state"], done["tries"], done["result"]["version"]) == ("done", 2, other.version())
+    assert (done["state"], done["tries"]) == ("done", 2)
+    until(lambda: other.version() == done["result"]["version"], "it answers by the model that it made")
     assert until(lambda: _over(other, waits), "and the next")["state"] == "done"
 
     (third,) = servers.start()

@@ -64,8 +64,9 @@ def blocks(rows: int, columns: int) -> list[slice]:
 
 def with_each(parts: Sequence[slice], do: Callable[[slice], object]) -> None:
     """Does that with each part of the rows, a few at a time: what the parts do must not depend on each other."""
-    if len(parts) == 1:
-        do(parts[0])
+    if len(parts) < 2:
+        for part in parts:
+            do(part)
         return
     import threadpoolctl  # type: ignore[import-untyped]
 
