@@ -257,6 +257,7 @@ def test_a_folder_that_the_library_takes_for_another_closes_the_shelf(store: Obj
         (HttpError(503, "busy"), OSError, "busy, 503"),
         (OSError("Forbidden: b/club/o\nno access"), PermissionError, "Forbidden: b/club/o no access"),
         (ClientAuthenticationError("Failed.\nRequestId:1\nThe MAC was SECRET"), PermissionError, "Failed"),
+        (ClientAuthenticationError("Failed.\nErrorCode:AuthenticationFailed"), PermissionError, "Failed"),
         (FileNotFoundError("https://store/x?alt=media"), FileNotFoundError, "No such file or directory"),
     ],
 )
@@ -276,8 +277,10 @@ def test_credentials_that_are_missing_when_a_store_is_opened(store: Objects, mon
         raise ValueError("unable to connect to account for AccountKey=SECRET, which is malformed.")
 
     monkeypatch.setattr(Store, "__init__", refuse)
+    Store.clear_instance_cache()
     with pytest.raises(StorageError) as caught:
         keys(store)
+    assert "SECRET" not in repr(try_bucket(store.url)) and try_bucket(store.url).reading.startswith("ValueError")
     assert "SECRET" not in str(caught.value) and "the credentials in the environment" in caught.value.remedy
 
 
@@ -299,4 +302,4 @@ def test_doctor_says_that_a_bucket_is_missing_and_not_that_it_is_empty(
 
     monkeypatch.setattr(Store, "pipe_file", refuse)
     tried = try_bucket(store.url)
-    assert tried.writing.startswith("HttpError 403") and tried.reading == "", "it may be read all the same"
+    assert tried.writing.startswith("PermissionError 403") and tried.reading == "", "it may be read all the same"

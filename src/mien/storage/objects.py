@@ -388,8 +388,8 @@ _SECRET = re.compile(r"(?i)(//[^/\s@]*@|(signature|token|secret|password|account
 def plain(error: Exception) -> OSError:
     """An error of a store as one of the system's, in a few words without secrets."""
     own = (isinstance(error, OSError) and error.strerror) or str(error)
-    own = own.partition("RequestId:")[0]  # behind which Azure's say what the server made of the request
-    said = _SECRET.sub("***", " ".join(own.split()))[:200].rstrip(".") or type(error).__name__
+    own = re.split("RequestId:|ErrorCode:", own)[0]  # behind which Azure's say what the server made of the request
+    said = _SECRET.sub("***", " ".join(own.split()))[:200].rstrip(".!") or type(error).__name__
     is_denied = isinstance(error, PermissionError) or type(error).__name__ in _DENIED or status_of(error) in (401, 403)
     if is_denied or said.startswith("Forbidden: "):  # as gcsfs says it
         return PermissionError(errno.EACCES, said)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from mien.storage.objects import entries, status_of
+from mien.storage.objects import entries, plain, status_of
 from mien.text.urls import told
 
 FOLDER: Final = ".mien/doctor"
@@ -37,7 +37,12 @@ def try_bucket(url: str) -> TriedBucket:
     is missing."""
     import fsspec
 
-    store, root = fsspec.core.url_to_fs(url)
+    try:
+        store, root = fsspec.core.url_to_fs(url)
+    except ImportError:
+        raise
+    except Exception as error:  # adlfs looks for credentials now
+        return TriedBucket(reading=_named(error, url))
     store.use_listings_cache = False
     folder = f"{root.rstrip('/')}/{FOLDER}"
     name = f"{folder}/{secrets.token_hex(8)}"
@@ -90,4 +95,5 @@ def _named(error: Exception, url: str) -> str:
     number = status_of(error) or getattr(error, "errno", None)
     response = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
-    return code or f"{type(error).__name__}{f' {number}' if number else ''} at {told(url)}"
+    kind = type(found if isinstance(found := plain(error), PermissionError) else error).__name__
+    return code or f"{kind}{f' {number}' if number else ''} at {told(url)}"
