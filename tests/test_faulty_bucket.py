@@ -180,8 +180,11 @@ def test_a_listing_that_fails_closes_the_shelf(
     with club.reading() as album:
         shelved = album.walk([TRAINING])
     assert [(one.path, one.kind) for one in shelved.left_out] == [(TRAINING, kind)]
-    with pytest.raises((AlbumError, StorageError), match=bucket.url):
+    with pytest.raises((AlbumError, StorageError), match=bucket.url) as caught:
         club.open().align()
+    assert caught.value.remedy.startswith(
+        "Check the credentials" if status == 403 else "Check the address in mien.toml"
+    )
     faulty.fault = lambda method, path: 0
     assert people(club) == {"Ada": 2, "Bo": 2}
     assert club.open().align().computed == 0, "nothing was forgotten"

@@ -195,6 +195,20 @@ def test_no_server_and_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         list(source.offers())
 
 
+def test_a_refusal_is_told_as_one_and_no_signature_is(memory: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = cast("Any", open_bucket("memory://club/people"))
+    said = {"Forbidden: b/club/o": "may not read", "busy: https://host/?sig=hunter2": "cannot read"}
+    for words, told in said.items():
+
+        def refuse(*_: Any, words: str = words, **__: Any) -> None:
+            raise OSError(words)  # as gcsfs does
+
+        monkeypatch.setattr(source.files, "ls", refuse)
+        with pytest.raises(SourceError, match=f"The source club {told} /club/people") as caught:
+            list(source.offers())
+        assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("protocol", sorted(NO_BUCKETS))
 def test_what_is_no_bucket_is_refused(protocol: str) -> None:
     with pytest.raises(SourceError, match=f"{protocol} is no bucket"):

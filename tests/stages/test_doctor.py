@@ -110,7 +110,7 @@ def test_where_nothing_may_be_written_it_says_so(three_people: Painted, bound: N
 def test_every_kind_can_say_itself_and_what_to_do() -> None:
     figures = dict.fromkeys(("people", "rows", "workers", "threads", "keys", "good", "seconds", "milliseconds"), 3)
     texts = (
-        "said remedy error mien python system folder free file extras about module extra name precision url bytes"
+        "said remedy error mien python system folder free file extras about module package name precision url bytes"
         " version least schemas memory resources versions command since holder"
     )
     for kind in DoctorKind:
@@ -147,6 +147,22 @@ def test_a_bucket_is_written_listed_read_and_left_as_it_was(monkeypatch: pytest.
         assert [check.kind for check in stage._bucket(Part.PHOTOS, url)] == [DoctorKind.LISTS_LATE]
     store.rm("/bucket", recursive=True)
     assert FOLDER.startswith(".mien/")
+
+
+@pytest.mark.parametrize(
+    ("url", "package"), [("s3://club/x", "mien[s3]"), ("gs://club/x", "gcsfs"), ("az://club/x", "adlfs")]
+)
+def test_a_bucket_whose_package_is_missing(
+    painted: Painted, monkeypatch: pytest.MonkeyPatch, url: str, package: str
+) -> None:
+    with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
+        file.write(f'photos = "{url}"\n')
+    settings = load(painted.folder, {})
+    layout = Layout.of(painted.folder, settings)
+    with monkeypatch.context() as bare:
+        bare.setattr("importlib.util.find_spec", lambda _: None)
+        (check,) = stage._extras(layout, settings)
+    assert (check.kind, check.figures["package"]) == (DoctorKind.NO_EXTRA, package), "mien has no extra for the others"
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password() -> None:

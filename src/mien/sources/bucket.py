@@ -21,7 +21,7 @@ from mien.protocols import Sink, Source, Web
 from mien.sources.common import Options, fetch_error, file_name, offered, read_options, source_error
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
-from mien.storage.objects import BLOCK, foreign_errors, missing_package, s3_entries, stamp
+from mien.storage.objects import BLOCK, foreign_errors, missing_package, plain, s3_entries, stamp
 from mien.text.buckets import NO_BUCKETS
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.system_folders import is_of_systems
@@ -187,20 +187,21 @@ def _said(where: str, error: Exception) -> tuple[str, str]:
     """For an error of a store what is wrong with the source, and the remedy. `where` is a key or folder."""
     if isinstance(error, FileNotFoundError):
         return f"has nothing at {where}", "Check url and pattern in mien.toml."
-    if isinstance(error, PermissionError):
+    told = plain(error)
+    if isinstance(told, PermissionError):
         return f"may not read {where}", "Check the credentials, and what they allow."
-    reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    reason = told.strerror
     network = ", and the network" if _fault(error) in (FetchFault.NETWORK, FetchFault.TIMEOUT) else ""
     return f"cannot read {where}: {reason}", f"Check url and options in mien.toml{network}."
 
 
 def _fault(error: Exception) -> FetchFault:
     """The kind of the FetchError that an error of a store becomes."""
+    if isinstance(plain(error), PermissionError):
+        return FetchFault.REFUSED
     match error:
         case FileNotFoundError():
             return FetchFault.GONE
-        case PermissionError():
-            return FetchFault.REFUSED
         case TimeoutError():
             return FetchFault.TIMEOUT
         case ConnectionError() | gaierror():

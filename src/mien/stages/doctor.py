@@ -43,7 +43,12 @@ LEAST_FREE: Final = 1 << 30
 """Bytes that a disk should have free: a few hundred photos, and a model of a hundred thousand people."""
 CLOCK_SECONDS: Final = 5.0
 """By which clocks may differ: more than a network's delay, and less than what a limit by the minute would notice."""
-_MODULES: Final = {"s3": ("s3", "s3fs"), "gs": ("scale", "gcsfs"), "gcs": ("scale", "gcsfs"), "az": ("scale", "adlfs")}
+_MODULES: Final = {
+    **dict.fromkeys(("s3", "s3a"), ("s3", "s3fs")),
+    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "gcsfs")),
+    **dict.fromkeys(("az", "abfs", "abfss"), ("adlfs", "adlfs")),
+}
+"""For a protocol the extra of mien that it needs, or the package where there is no extra, and a module of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,8 @@ def _extras(layout: Layout, settings: Settings) -> Iterator[Check]:
     for (extra, module), about in asked.items():
         if importlib.util.find_spec(module) is None:
             missing = True
-            yield Check(Part.EXTRAS, DoctorKind.NO_EXTRA, {"about": about, "module": module, "extra": extra})
+            package = extra if extra == module else f"mien[{extra}]"
+            yield Check(Part.EXTRAS, DoctorKind.NO_EXTRA, {"about": about, "module": module, "package": package})
     if not missing:
         extras = sorted({extra for extra, _ in asked})
         kind = DoctorKind.INSTALLED if extras else DoctorKind.NONE_NEEDED

@@ -33,7 +33,7 @@ from mien.storage.bucket_models import BucketModels, Models
 from mien.storage.files import entries, is_file, is_there, make_folder, remove_file, write_atomically
 from mien.storage.free_names import FreeNames
 from mien.storage.in_folder import IN_FOLDERS
-from mien.storage.objects import Objects
+from mien.storage.objects import Objects, store_error
 from mien.storage.photo_store import PhotoStore
 from mien.text.names import FILE_NAME, nfc, shortened
 from mien.text.shell import command
@@ -237,7 +237,8 @@ class Layout:
             found = [name for name in self.photos.shelves(self.folder) if day_of(name)]
         except OSError as error:
             where = self.photos.where(self.folder)
-            raise AlbumError(where, f"cannot be opened: {error.strerror}", "Check its permissions.") from error
+            remedy = "Check its permissions." if self.photos.in_folders else store_error(where, error).remedy
+            raise AlbumError(where, f"cannot be opened: {error.strerror}", remedy) from error
         return sorted(map(Shelf, found))
 
     def require_training(self) -> Path:

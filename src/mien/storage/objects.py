@@ -3,15 +3,18 @@
 Nothing here retries: the libraries below do, each with growing pauses. s3fs asks again up to five times where a server
 is busy ("SlowDown") or a connection breaks, and botocore below it as often as AWS_MAX_ATTEMPTS says; gcsfs and adlfs
 have their own rules. What is raised after that is an OSError in plain words, without anything secret: FileNotFoundError
-for an object that is not there, PermissionError where the credentials do not allow it, FileExistsError, or EIO with
-what the store said. A bucket that is missing is no object that is missing: it is told as EIO.
+for an object that is not there, PermissionError where the credentials do not allow it, FileExistsError, EILSEQ where
+the library would take a key for another, or EIO with what the store said. A bucket that is missing is no object that is
+missing: it is told as EIO.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -38,17 +41,19 @@ PACKAGES: Final[Mapping[str, str]] = {
     "abfss": "adlfs",
 }
 """What `pip install` is to be given for a protocol."""
+DOCS: Final = "docs/photos-in-a-bucket.md"
 
 PAGE: Final = 1000
 """Objects listed at once, the most that S3 gives."""
 BLOCK: Final = 8 << 20
 """Bytes asked for at once: most photos come in one request."""
+NO_BUCKET: Final = "its bucket does not exist"
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object by its key below the URL. Its `stamp` is another whenever its bytes are: the ETag, or size and time
-    where a store has no ETag."""
+    """An object by its key below the URL. Its `stamp` is another whenever its bytes are: their MD5 or the ETag, or size
+    and time where a store has neither."""
 
     key: str
     size: int
@@ -89,9 +94,10 @@ class Objects:
                     folders += (one["Prefix"].removeprefix(prefix) for one in page.get("CommonPrefixes", ()))
                     objects += (one["Key"].removeprefix(prefix) for one in page.get("Contents", ()))
             else:
-                for one in _ls(files, start.rstrip("/")):
-                    (folders if one["type"] == "directory" else objects).append(str(one["name"]).removeprefix(start))
-        return sorted(one.rstrip("/") for one in folders), sorted(filter(None, objects))
+                for one in entries(files, start.rstrip("/")):
+                    name, slash, _ = str(one["name"]).removeprefix(start).partition("/")
+                    (folders if slash or one["type"] == "directory" else objects).append(name)
+        return sorted({one.rstrip("/") for one in folders}), sorted(filter(None, objects))
 
     def find(self, key: str) -> Object | None:
         """The object of a key, asked for by itself; None where there is none."""
@@ -99,10 +105,10 @@ class Objects:
         try:
             with self._plainly():
                 if hasattr(files, "call_s3"):
-                    bucket, name, _ = files.split_path(f"{root}/{key}")
+                    bucket, name, _ = files.split_path(_named(files, f"{root}/{key}"))
                     entry = files.call_s3("head_object", Bucket=bucket, Key=name, **files.req_kw)
                     return Object(key, int(entry["ContentLength"]), stamp({**entry, "Size": entry["ContentLength"]}))
-                entry = files.info(f"{root}/{key}")
+                entry = files.info(_named(files, f"{root}/{key}"))
                 return None if entry["type"] == "directory" else Object(key, int(entry["size"] or 0), stamp(entry))
         except FileNotFoundError:
             return None
@@ -111,7 +117,7 @@ class Objects:
         """At most `size` bytes of an object, from one place on."""
         files, root = self._opened()
         with self._plainly():
-            return bytes(files.cat_file(f"{root}/{key}", start=start, end=start + size)) if size else b""
+            return bytes(files.cat_file(_named(files, f"{root}/{key}"), start=start, end=start + size)) if size else b""
 
     def blocks(self, found: Object) -> Iterator[bytes]:
         """The bytes of an object, a block at a time."""
@@ -162,11 +168,11 @@ class Objects:
             return False
         with self._plainly():
             if hasattr(files, "call_s3"):
-                bucket, name, _ = files.split_path(f"{root}/{target}")
+                bucket, name, _ = files.split_path(_named(files, f"{root}/{target}"))
                 there = {"Bucket": bucket, "Key": files.split_path(f"{root}/{key}")[1]}
                 files.call_s3("copy_object", Bucket=bucket, Key=name, CopySource=there)
             else:
-                files.cp_file(f"{root}/{key}", f"{root}/{target}")
+                files.cp_file(f"{root}/{key}", _named(files, f"{root}/{target}"))
         copied = self.find(target)
         if copied is None or not self.same(source, copied):
             raise OSError(errno.EIO, "the copy is not what was copied")
@@ -176,13 +182,15 @@ class Objects:
         """Deletes an object; no harm if it is gone."""
         files, root = self._opened()
         with contextlib.suppress(FileNotFoundError), self._plainly():
-            files.rm_file(f"{root}/{key}")
+            files.rm_file(_named(files, f"{root}/{key}"))
 
     def _put(self, key: str, data: bytes, new: bool) -> None:
         files, root = self._opened()
         try:
             with self._plainly():
-                files.pipe_file(f"{root}/{key}", data, mode="create" if new else "overwrite")
+                files.pipe_file(_named(files, f"{root}/{key}"), data, mode="create" if new else "overwrite")
+        except FileNotFoundError:
+            raise OSError(errno.EIO, NO_BUCKET) from None
         except OSError as error:
             if not new or error.errno != errno.ENOSYS:
                 raise
@@ -210,9 +218,12 @@ def _file_system(url: str, process: int) -> tuple[AbstractFileSystem, str]:
         files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
         raise missing_package(url, url, error) from error
-    except (ValueError, TypeError) as error:  # no such protocol
-        what = f"cannot be opened by fsspec: {str(error).rstrip('.')}"
-        raise StorageError(url, what, "Correct it in mien.toml.") from error
+    except Exception as error:  # no such protocol; some libraries look for credentials now
+        remedy = f"Correct it in mien.toml, or the credentials in the environment: {DOCS}."
+        raise StorageError(url, f"cannot be opened by fsspec: {plain(error).strerror}", remedy) from None
+    # gcsfs and Azure's log pages, with addresses, of what they raise anyway; without a handler they are printed.
+    for module in (type(files).__module__, *(module for module, _ in _ERRORS)):
+        logging.getLogger(module.partition(".")[0]).addHandler(logging.NullHandler())
     return files, str(root).rstrip("/")
 
 
@@ -227,8 +238,10 @@ def missing_package(about: str, url: str, error: ImportError) -> MissingExtraErr
 def store_error(about: str, error: OSError) -> StorageError:
     """What to tell somebody because of an `error` of `Objects`."""
     if isinstance(error, PermissionError):
-        remedy = "Check the credentials in the environment, and what they allow: docs/photos-in-a-bucket.md."
+        remedy = f"Check the credentials in the environment, and what they allow: {DOCS}."
         return StorageError(about, f"cannot be used: {error.strerror}", remedy)
+    if error.errno == errno.EILSEQ:
+        return StorageError(about, f"has a name that cannot be used: {error.strerror}", "Give it another name.")
     remedy = "Check the address in mien.toml, the region, and the network; then run the same command again."
     return StorageError(about, f"cannot be reached: {error.strerror or error}", remedy)
 
@@ -277,30 +290,64 @@ def _tree(files: AbstractFileSystem, root: str, below: str, but: str) -> Iterato
     wanted = f"{root}/{below}"
     folders = [wanted.rpartition("/")[0]]
     while folders:
-        folder = folders.pop()
         inner = []
-        for entry in _ls(files, folder):
-            path = str(entry["name"])
-            is_folder = entry["type"] == "directory"
-            if not path.startswith(f"{folder}/") or path.rstrip("/") == folder or path.rstrip("/") == but:
-                continue  # the folder itself, which some stores list in itself
-            if is_folder and (f"{path}/".startswith(wanted) or wanted.startswith(f"{path}/")):
+        for entry in entries(files, folders.pop()):
+            path, is_folder = str(entry["name"]), entry["type"] == "directory"
+            if is_folder and path.rstrip("/") != but and (path.startswith(wanted) or wanted.startswith(f"{path}/")):
                 inner.append(path.rstrip("/"))
             elif not is_folder and path.startswith(wanted):
                 yield path, entry
         folders += reversed(inner)
 
 
-def _ls(files: AbstractFileSystem, folder: str) -> list[Mapping[str, Any]]:
-    """What lies in a folder, in order of name; nothing where there is no such folder."""
+def entries(files: AbstractFileSystem, folder: str) -> list[Mapping[str, Any]]:
+    """What lies in a folder, in order of name; nothing where there is no such folder. Raises FileNotFoundError where
+    there is no such bucket, of which gcsfs and adlfs say the same as of a folder."""
     try:
-        return sorted(files.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
+        listed = files.ls(_named(files, folder), detail=True)
     except FileNotFoundError:
+        _require_bucket(files, folder.partition("/")[0])
         return []
+    start = f"{folder}/"
+    found = [one for one in listed if str(one["name"]).startswith(start) and one["name"] != start]
+    if not found:
+        # adlfs lists nothing in a folder whose name ends with a space, and an object that has the name of a folder in
+        # the place of what lies in that; what it finds is right.
+        parent, _, name = folder.rpartition("/")
+        known = files.find(parent, prefix=name, detail=True)
+        found = [one for path, one in known.items() if path.startswith(start) and path != start]
+    return sorted(found, key=lambda entry: str(entry["name"]))
+
+
+def _require_bucket(files: AbstractFileSystem, bucket: str) -> None:
+    """Raises FileNotFoundError where there is no bucket of this name. That of fsspec's memory is "": its paths begin
+    with a slash, and it has none."""
+    try:
+        if bucket:
+            files.ls(bucket, detail=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, NO_BUCKET) from None
+    except foreign_errors() as error:
+        if not isinstance(plain(error), PermissionError):  # whoever may list a folder alone knows that there is one
+            raise
+
+
+def _named(files: AbstractFileSystem, path: str) -> str:
+    """A path as the library of a store takes it. Raises OSError for one that it would take for another: adlfs reads
+    "?" and "#" as parts of a URL, so that "Ada/1?" were "Ada/1", and s3fs cuts "?versionId=" off."""
+    split = getattr(files, "split_path", None)
+    taken = "/".join(split(path)[:2]) if split else str(files._strip_protocol(path))
+    if taken.rstrip("/") != path.rstrip("/"):
+        library = type(files).__module__.partition(".")[0]
+        raise OSError(errno.EILSEQ, f"{library} takes {path} for {taken}")
+    return path
 
 
 def stamp(info: Mapping[str, Any]) -> str:
-    """The stamp of an object: its ETag, or where a store has none its size and time, whatever the store calls them."""
+    """The stamp of an object: its MD5 where the store itself computes one, else its ETag, or where a store has neither
+    its size and time, whatever the store calls them."""
+    if hashed := info.get("md5Hash"):  # Google's: its ETag is another after a change of metadata alone
+        return base64.b64decode(hashed).hex()
     for key in ("ETag", "etag"):
         if info.get(key):
             return str(info[key])
@@ -310,41 +357,59 @@ def stamp(info: Mapping[str, Any]) -> str:
 
 
 def _md5(stamp: str) -> str:
-    """The MD5 that an ETag seems to be; "" for none. Of an object that came in parts, or is encrypted, it is none."""
+    """The MD5 that a stamp seems to be; "" for none. Of an object that came in parts, or is encrypted, it is none."""
     return found[1] if (found := re.fullmatch(r'"?([0-9a-f]{32})"?', stamp)) else ""
+
+
+_ERRORS: Final = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("aiohttp", "ClientError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("gcsfs.retry", "HttpError"),
+    ("gcsfs.retry", "ChecksumError"),
+    ("azure.core.exceptions", "AzureError"),
+)
 
 
 def foreign_errors() -> tuple[type[Exception], ...]:
     """The errors of a store: of the system, and of those libraries under fsspec that are loaded."""
-    own = (
-        ("botocore.exceptions", "BotoCoreError"),
-        ("aiohttp", "ClientError"),
-        ("google.auth.exceptions", "GoogleAuthError"),
-        ("azure.core.exceptions", "AzureError"),
-    )
-    loaded = [getattr(sys.modules[module], name) for module, name in own if module in sys.modules]
+    loaded = [getattr(sys.modules[module], name) for module, name in _ERRORS if module in sys.modules]
     return OSError, ValueError, RuntimeError, NotImplementedError, *loaded
 
 
-_DENIED = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "DefaultCredentialsError")
+_DENIED = (
+    *("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"),
+    *("DefaultCredentialsError", "RefreshError"),
+    *("ClientAuthenticationError", "CredentialUnavailableError", "AzureSigningError"),
+)
 _SECRET = re.compile(r"(?i)(//[^/\s@]*@|(signature|token|secret|password|accountkey|credential|sig)=[^&\s]+)")
 
 
 def plain(error: Exception) -> OSError:
     """An error of a store as one of the system's, in a few words without secrets."""
     own = (isinstance(error, OSError) and error.strerror) or str(error)
-    said = _SECRET.sub("***", " ".join(own.split()))[:200].rstrip(".") or type(error).__name__
-    if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
+    own = re.split("RequestId:|ErrorCode:", own)[0]  # behind which Azure's say what the server made of the request
+    said = _SECRET.sub("***", " ".join(own.split()))[:200].rstrip(".!") or type(error).__name__
+    is_denied = isinstance(error, PermissionError) or type(error).__name__ in _DENIED or status_of(error) in (401, 403)
+    if is_denied or said.startswith("Forbidden: "):  # as gcsfs says it
         return PermissionError(errno.EACCES, said)
     if isinstance(error, FileNotFoundError):
         if re.search("bucket does not exist|NoSuchBucket", said):
             return OSError(errno.EIO, said)
-        return FileNotFoundError(errno.ENOENT, said)
+        return FileNotFoundError(errno.ENOENT, said if error.strerror else os.strerror(errno.ENOENT))
+    if isinstance(error, OSError) and error.errno == errno.EILSEQ:
+        return OSError(errno.EILSEQ, said)
     if isinstance(error, FileExistsError) or "pre-condition" in said:
         return FileExistsError(errno.EEXIST, said)
     if isinstance(error, NotImplementedError) or (isinstance(error, OSError) and error.errno == errno.ENOSYS):
         return OSError(errno.ENOSYS, said)
     return OSError(errno.EIO, said)
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status that an error of a library speaks of; None for none."""
+    found = (getattr(error, name, None) for name in ("code", "status_code", "status"))
+    return next((one for one in found if isinstance(one, int)), None)
 
 
 def asked(question: Callable[[], Result], about: str) -> Result:

@@ -6,8 +6,10 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
+from mien.storage.objects import entries, plain, status_of
 from mien.text.urls import told
 
 FOLDER: Final = ".mien/doctor"
@@ -35,7 +37,12 @@ def try_bucket(url: str) -> TriedBucket:
     is missing."""
     import fsspec
 
-    store, root = fsspec.core.url_to_fs(url)
+    try:
+        store, root = fsspec.core.url_to_fs(url)
+    except ImportError:
+        raise
+    except Exception as error:  # adlfs looks for credentials now
+        return TriedBucket(reading=_named(error, url))
     store.use_listings_cache = False
     folder = f"{root.rstrip('/')}/{FOLDER}"
     name = f"{folder}/{secrets.token_hex(8)}"
@@ -49,7 +56,8 @@ def try_bucket(url: str) -> TriedBucket:
         store.invalidate_cache()
         found = [one for one in store.ls(folder, detail=True) if one["name"].endswith(name.rpartition("/")[2])]
         lists = bool(found) and store.cat_file(name) == _DATA
-        if found and (made := found[0].get("LastModified") or found[0].get("last_modified")):
+        names = ("LastModified", "last_modified", "mtime")  # of S3, Azure, Google
+        if made := next((found[0][one] for one in names if found and isinstance(found[0].get(one), datetime)), None):
             ahead = time.time() - made.timestamp()
     except Exception as error:
         reading = _named(error, url)
@@ -67,9 +75,7 @@ def try_bucket(url: str) -> TriedBucket:
 def _list_only(store: Any, root: str, url: str) -> str:
     """Why a bucket that cannot be written cannot be listed either; "" where it can."""
     try:
-        store.ls(f"{root.rstrip('/')}/{FOLDER}")
-    except FileNotFoundError:
-        return "" if store.exists(root) else "FileNotFoundError"
+        entries(store, f"{root.rstrip('/')}/{FOLDER}")
     except Exception as error:
         return _named(error, url)
     return ""
@@ -86,7 +92,8 @@ def _is_versioned(store: Any, root: str) -> bool | None:
 
 def _named(error: Exception, url: str) -> str:
     """The kind of an error, and its number: what libraries say besides may hold anything."""
-    number = getattr(error, "errno", None)
+    number = status_of(error) or getattr(error, "errno", None)
     response = getattr(error.__cause__, "response", None)
     code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
-    return code or f"{type(error).__name__}{f' {number}' if number else ''} at {told(url)}"
+    kind = type(found if isinstance(found := plain(error), PermissionError) else error).__name__
+    return code or f"{kind}{f' {number}' if number else ''} at {told(url)}"

@@ -17,9 +17,10 @@ from operator import attrgetter
 from pathlib import Path
 
 from mien.errors import PhotoError, StorageError, UsageError
-from mien.storage.files import entries, is_folder, opening_error
+from mien.storage.files import entries, is_folder
 from mien.storage.in_folder import IN_FOLDERS, is_junction, is_real_folder
 from mien.storage.layout import TRAINING, Layout, Shelf, day_of, shown
+from mien.storage.objects import store_error
 from mien.storage.photo_store import PhotoStore, Stored, file_at
 from mien.text.findings import LeftOutKind
 from mien.text.kinds import Kind
@@ -229,7 +230,7 @@ def is_empty(layout: Layout) -> bool:
     try:
         return all(is_of_systems(one.path.partition("/")[0]) for one in flat)
     except OSError as error:
-        raise opening_error(layout.photos.where(layout.training), error) from error
+        raise store_error(layout.photos.where(layout.training), error) from error
 
 
 def people_below(folder: Path) -> tuple[list[tuple[Path, str]], tuple[PhotoError, ...]]:

@@ -32,7 +32,7 @@ class State(StrEnum):
     PROBLEM = "problem"
 
 
-_INSTALL = "Install it: `python -m pip install 'mien[{extra}]'`."
+_INSTALL = "Install it: `python -m pip install '{package}'`."
 _CLOCKS = "Have both machines keep their time by NTP: limits of keys, and days, go by it."
 
 
