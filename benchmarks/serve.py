@@ -348,7 +348,7 @@ def _free_port() -> int:
 def _await(peer: Peer) -> None:
     while True:
         try:
-            if httpx.get(f"{peer.address}/readyz").status_code == 200:
+            if httpx.get(f"{peer.address}/readyz", verify=False).status_code == 200:
                 return
         except httpx.HTTPError:
             if peer.process.poll() is not None:
