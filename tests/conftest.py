@@ -321,6 +321,21 @@ def _with_three_people(painted: Painted) -> Painted:
     return painted
 
 
+@pytest.fixture(scope="session")
+def _taught(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Path:
+    painted = _with_three_people(new_painted(tmp_path_factory.mktemp("taught") / "album"))
+    painted.open().train()
+    return painted.folder
+
+
+@pytest.fixture
+def taught(painted: Painted, _taught: Path) -> Painted:
+    """`three_people` with a model: a copy, as training takes half a second."""
+    shutil.rmtree(painted.folder)
+    shutil.copytree(_taught, painted.folder)
+    return painted
+
+
 # Permissions
 
 
@@ -795,10 +810,9 @@ class Served:
 
 
 @pytest.fixture
-def served(three_people: Painted) -> Iterator[Served]:
+def served(taught: Painted) -> Iterator[Served]:
     """A server over an album of three people with a model."""
-    three_people.open().train()
-    with _serving(three_people) as served:
+    with _serving(taught) as served:
         yield served
 
 
@@ -825,15 +839,14 @@ def serve() -> Callable[[Painted], AbstractContextManager[Served]]:
 
 
 @pytest.fixture
-def served_with(three_people: Painted) -> Iterator[Callable[[str], Served]]:
+def served_with(taught: Painted) -> Iterator[Callable[[str], Served]]:
     """Serves an album of three people with a model, by more lines of its mien.toml."""
-    three_people.open().train()
     with ExitStack() as stack:
 
         def serve(lines: str) -> Served:
-            with (three_people.folder / "mien.toml").open("a", encoding="utf-8") as file:
+            with (taught.folder / "mien.toml").open("a", encoding="utf-8") as file:
                 file.write(lines)
-            return stack.enter_context(_serving(three_people))
+            return stack.enter_context(_serving(taught))
 
         yield serve
 

@@ -188,13 +188,12 @@ with lock(read_settings(Path(sys.argv[1]), {})[0], "train"):
 """
 
 
-def test_while_one_run_writes_others_are_told_who_it_is(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    photo = three_people.paint(tmp_path / "a.png", "Ada")
-    command = [sys.executable, "-c", HOLDER, str(three_people.folder)]
+def test_while_one_run_writes_others_are_told_who_it_is(taught: Painted, tmp_path: Path) -> None:
+    photo = taught.paint(tmp_path / "a.png", "Ada")
+    command = [sys.executable, "-c", HOLDER, str(taught.folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        album = three_people.open()
+        album = taught.open()
         for busy in (album.align, album.train, lambda: album.add("Ada", [photo])):
             with pytest.raises(BusyError, match=rf'"train" \(process {holder.pid} on '):
                 busy()
@@ -202,7 +201,7 @@ def test_while_one_run_writes_others_are_told_who_it_is(three_people: Painted, t
         (answer,) = album.classify([photo])
         assert [face.prediction.person for face in answer.faces] == ["Ada"]
         holder.communicate()
-    assert len(three_people.open().add("Ada", [photo]).added) == 1
+    assert len(taught.open().add("Ada", [photo]).added) == 1
 
 
 def test_a_run_that_was_killed_holds_nothing(three_people: Painted) -> None:

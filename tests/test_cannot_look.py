@@ -65,10 +65,9 @@ def rows(album: Painted) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    three_people.looked()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    taught.looked()
+    return taught
 
 
 # A person's folder

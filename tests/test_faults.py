@@ -64,17 +64,16 @@ def _copy(album: Painted, folder: Path) -> Painted:
 
 @pytest.mark.parametrize("seed", [26])
 def test_a_fault_at_a_look_or_a_read_costs_a_run_at_most(
-    three_people: Painted, tmp_path: Path, seed: int, mien: Callable[..., Any], painted: Painted
+    taught: Painted, tmp_path: Path, seed: int, mien: Callable[..., Any], painted: Painted
 ) -> None:
-    three_people.open().train()
-    three_people.photo("Ada/ada-4.png")
-    three_people.paint(three_people.folder / "2026-11-20-training-images/Bo/waits.png", "Bo")
-    undisturbed = _copy(three_people, tmp_path / "undisturbed")
+    taught.photo("Ada/ada-4.png")
+    taught.paint(taught.folder / "2026-11-20-training-images/Bo/waits.png", "Bo")
+    undisturbed = _copy(taught, tmp_path / "undisturbed")
     with disturbed(undisturbed.folder) as looks:
         undisturbed.open().daily()
     wanted, chance = _state(undisturbed), random.Random(seed)
     for at in sorted(chance.sample(range(len(looks)), TRIED)):
-        album, code = _copy(three_people, tmp_path / f"at-{at}"), chance.choice(CODES)
+        album, code = _copy(taught, tmp_path / f"at-{at}"), chance.choice(CODES)
         what = f"{errno.errorcode[code]} at {at}, {looks[at]}"
         with disturbed(album.folder, at, code):
             result = mien("-C", album.folder, "daily")

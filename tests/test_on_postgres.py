@@ -141,30 +141,29 @@ def test_an_album_that_is_held_elsewhere_is_busy(painted: Painted, album_server:
 # Copied
 
 
-def test_a_catalog_goes_to_a_server_and_back(three_people: Painted, album_server: Server) -> None:
-    three_people.open().train()
-    three_people.open().add_key("desk")
-    before, memory = three_people.open().status(), three_people.folder / ".mien"
-    there = three_people.open().copy_catalog(album_server.url, use=True)
+def test_a_catalog_goes_to_a_server_and_back(taught: Painted, album_server: Server) -> None:
+    taught.open().add_key("desk")
+    before, memory = taught.open().status(), taught.folder / ".mien"
+    there = taught.open().copy_catalog(album_server.url, use=True)
     counts = {(one.database, one.table): one.rows for one in there.tables}
     assert (counts["catalog", "faces"], counts["access", "keys"], counts["ledger", "people"]) == (9, 1, 3)
     assert there.line == f'catalog = "{album_server}"' and there.used
-    three_people.looked()
+    taught.looked()
     for file in memory.glob("catalog*"):
         file.unlink()
-    keys = three_people.open().keys()
-    assert three_people.open().status() == before and [key.name for key in keys] == ["desk"]
-    three_people.open().align()
-    assert three_people.looked() == [], "what was seen is not seen again"
+    keys = taught.open().keys()
+    assert taught.open().status() == before and [key.name for key in keys] == ["desk"]
+    taught.open().align()
+    assert taught.looked() == [], "what was seen is not seen again"
     with pytest.raises(AlbumError, match="is a ledger already"):
-        three_people.open().copy_catalog(album_server.url)
-    back = three_people.open().copy_catalog(memory / "catalog.sqlite", use=True)
+        taught.open().copy_catalog(album_server.url)
+    back = taught.open().copy_catalog(memory / "catalog.sqlite", use=True)
     assert back.line == 'catalog = ".mien/catalog.sqlite"'
     since = {("ledger", "events"): counts["ledger", "events"] + 1, ("ledger", "albums"): 1}
     assert {(one.database, one.table): one.rows for one in back.tables} == counts | since
-    assert three_people.open().status() == before
-    three_people.photo("Freya/1.png")
-    assert three_people.open().align().photos == 10
+    assert taught.open().status() == before
+    taught.photo("Freya/1.png")
+    assert taught.open().align().photos == 10
 
 
 @pytest.mark.parametrize("to_server", [True, False])

@@ -80,29 +80,27 @@ def test_an_album_that_may_only_be_read_is_read(album: Path, sample: Path, verb:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def test_reading_goes_on_while_somebody_writes(three_people: Painted) -> None:
-    three_people.open().train()
-    layout, settings = read_settings(three_people.folder, {})
+def test_reading_goes_on_while_somebody_writes(taught: Painted) -> None:
+    layout, settings = read_settings(taught.folder, {})
     with open_album.for_writing(layout, settings, wiring.tools, "train", lambda: NOW, Silent()) as writer:
         assert writer.catalog.files.people(TRAINING) == {"Ada", "Bo", "Cy"}
-        assert three_people.open().status().photos == 9
+        assert taught.open().status().photos == 9
         with pytest.raises(BusyError, match="train"):
-            three_people.open().train()
+            taught.open().train()
 
 
-def test_what_is_removed_by_hand_can_be_seen_again_but_not_who_people_are(three_people: Painted) -> None:
+def test_what_is_removed_by_hand_can_be_seen_again_but_not_who_people_are(taught: Painted) -> None:
     """The catalog is disposable: ids, basis and the day on which people came in stand in the ledger."""
-    three_people.open().train()
 
     def people() -> list[Any]:
-        layout, settings = read_settings(three_people.folder, {})
+        layout, settings = read_settings(taught.folder, {})
         with open_album.for_reading(layout, settings, wiring.tools, lambda: NOW, Silent()) as album:
             return [album.ledger.people.person(name) for name in ("Ada", "Bo", "Cy")]
 
     before = people()
     assert all(person.basis == "painted squares" for person in before)
-    (three_people.folder / ".mien/catalog.sqlite").unlink()
-    three_people.open().train()
+    (taught.folder / ".mien/catalog.sqlite").unlink()
+    taught.open().train()
     assert people() == before
 
 
@@ -190,8 +188,7 @@ def test_an_album_with_another_catalog_by_now_owns_none_but_that(away: Painted) 
     assert away.open().align().new == 9
 
 
-def test_a_catalog_in_its_album_knows_of_no_folder(three_people: Painted) -> None:
-    three_people.open().train()
-    copy = at(three_people, shutil.copytree(three_people.folder, three_people.folder.with_name("copy")))
-    assert copy.open().align().new == 0 and three_people.open().status().stale == ()
-    assert str(three_people.folder).encode() not in (three_people.folder / ".mien/catalog-ledger.sqlite").read_bytes()
+def test_a_catalog_in_its_album_knows_of_no_folder(taught: Painted) -> None:
+    copy = at(taught, shutil.copytree(taught.folder, taught.folder.with_name("copy")))
+    assert copy.open().align().new == 0 and taught.open().status().stale == ()
+    assert str(taught.folder).encode() not in (taught.folder / ".mien/catalog-ledger.sqlite").read_bytes()

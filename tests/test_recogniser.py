@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    three_people.looked()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    taught.looked()
+    return taught
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ Mien = Callable[..., Any]
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    return taught
 
 
 @pytest.fixture

@@ -22,14 +22,13 @@ Mien = Callable[..., Any]
 
 
 @pytest.fixture
-def two(three_people: Painted) -> tuple[Painted, str, str]:
+def two(taught: Painted) -> tuple[Painted, str, str]:
     """An album with two models, the second with a photo of Ada and a person more, and their versions."""
-    three_people.open().train()
-    first = str(three_people.open().version)
-    three_people.photo("Ada/ada-4.png")
-    three_people.photo("Dee/dee-1.png", "Stranger")
-    three_people.open().train()
-    return three_people, first, str(three_people.open().version)
+    first = str(taught.open().version)
+    taught.photo("Ada/ada-4.png")
+    taught.photo("Dee/dee-1.png", "Stranger")
+    taught.open().train()
+    return taught, first, str(taught.open().version)
 
 
 def rows(output: str) -> dict[str, str]:
@@ -120,13 +119,12 @@ def test_models_can_be_told_apart_without_a_catalog(mien: Mien, two: tuple[Paint
     assert rows(result.stdout)["compared"] == "the album has no catalog any more"
 
 
-def test_many_new_people_are_counted(mien: Mien, three_people: Painted) -> None:
-    three_people.open().train()
+def test_many_new_people_are_counted(mien: Mien, taught: Painted) -> None:
     for number in range(SHOWN + 2):
-        three_people.photo(f"P{number:02}/1.png", "Stranger")
-    three_people.open().train()
-    first, second = (one.version for one in three_people.open().models())
-    found = rows(mien("-C", three_people.folder, "models", "diff", first, second).stdout)
+        taught.photo(f"P{number:02}/1.png", "Stranger")
+    taught.open().train()
+    first, second = (one.version for one in taught.open().models())
+    found = rows(mien("-C", taught.folder, "models", "diff", first, second).stdout)
     assert found["new people"].startswith("P00, P01, ") and found["new people"].endswith("P09 and 2 more")
 
 

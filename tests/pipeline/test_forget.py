@@ -127,8 +127,7 @@ def test_what_an_expired_source_brought_goes_once_and_what_came_by_hand_stays(pa
     assert [file.name for file in (painted.training / "Ada").iterdir()] == ["2.png"]
 
 
-def test_the_history_of_models_says_of_a_removal_that_it_was_one(three_people: Painted) -> None:
-    three_people.open().train()
-    three_people.open().remove("Bo", [next((three_people.training / "Bo").iterdir())])
-    three_people.open().remove("Bo")
-    assert [one.how for one in three_people.open().models()] == ["train", "remove", "remove"]
+def test_the_history_of_models_says_of_a_removal_that_it_was_one(taught: Painted) -> None:
+    taught.open().remove("Bo", [next((taught.training / "Bo").iterdir())])
+    taught.open().remove("Bo")
+    assert [one.how for one in taught.open().models()] == ["train", "remove", "remove"]

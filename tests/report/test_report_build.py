@@ -50,16 +50,15 @@ def faces(painted: Painted) -> list[str]:
     return found
 
 
-def test_a_page_names_nobody_who_is_gone(three_people: Painted) -> None:
-    three_people.open().train()
-    three_people.open().remove("Cy")
-    three_people.photo("Ada/ada-4.png")
-    version = three_people.open().train().version
-    page = (three_people.folder / "models" / version / "report.html").read_text(encoding="utf-8")
+def test_a_page_names_nobody_who_is_gone(taught: Painted) -> None:
+    taught.open().remove("Cy")
+    taught.photo("Ada/ada-4.png")
+    version = taught.open().train().version
+    page = (taught.folder / "models" / version / "report.html").read_text(encoding="utf-8")
     assert "1 person left the album." not in page, "the model in use had forgotten already"
-    shutil.rmtree(three_people.training / "Bo")
-    version = three_people.open().train().version
-    page = (three_people.folder / "models" / version / "report.html").read_text(encoding="utf-8")
+    shutil.rmtree(taught.training / "Bo")
+    version = taught.open().train().version
+    page = (taught.folder / "models" / version / "report.html").read_text(encoding="utf-8")
     told = re.sub(r"base64,[^\"]+", "", page)
     assert "1 person left the album." in told
     assert "Ada" in told and "Bo" not in told and "Cy" not in told

@@ -30,10 +30,9 @@ def test_it_is_valid(untaught: Served) -> None:
     OpenAPIV31SpecValidator(said).validate()
 
 
-def test_every_operation_answers_as_it_says(three_people: Painted, serve: Any) -> None:
-    three_people.open().train()
-    (three_people.folder / "mien.toml").write_text("[server]\nper_minute = 0\n")
-    with serve(three_people) as served:
+def test_every_operation_answers_as_it_says(taught: Painted, serve: Any) -> None:
+    (taught.folder / "mien.toml").write_text("[server]\nper_minute = 0\n")
+    with serve(taught) as served:
         ask_everything(served)
 
 

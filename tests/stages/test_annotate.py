@@ -228,28 +228,26 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         plan_copies(tmp_path / "out", [(Path("a.jpg"), Path("a.jpg"))])
 
 
-def test_classify_never_draws_over_a_photo(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    with Image.open(three_people.paint(tmp_path / "in/a.png", "Ada", "Stranger")) as image:
+def test_classify_never_draws_over_a_photo(taught: Painted, tmp_path: Path) -> None:
+    with Image.open(taught.paint(tmp_path / "in/a.png", "Ada", "Stranger")) as image:
         image.save(tmp_path / "in/a.jpg", quality=95)
     (tmp_path / "in/a.png").unlink()
     before = (tmp_path / "in/a.jpg").read_bytes()
     for photos in (tmp_path / "in", tmp_path / "in/a.jpg"):
         with pytest.raises(UsageError, match="mien did not make it"):
-            three_people.open().classify(photos, annotate=tmp_path / "in")
+            taught.open().classify(photos, annotate=tmp_path / "in")
     assert [file.name for file in (tmp_path / "in").iterdir()] == ["a.jpg"]
     for _ in range(2):
-        (found,) = three_people.open().classify(tmp_path / "in", annotate=tmp_path / "out")
+        (found,) = taught.open().classify(tmp_path / "in", annotate=tmp_path / "out")
         assert [face.prediction.person for face in found.faces] == ["Ada", None]
     assert (tmp_path / "in/a.jpg").read_bytes() == before
     assert (tmp_path / "out/a.jpg").is_file()
 
 
-def test_a_folder_among_the_photos_holds_copies_that_nobody_asks_about(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    three_people.paint(tmp_path / "in/a.png", "Ada")
+def test_a_folder_among_the_photos_holds_copies_that_nobody_asks_about(taught: Painted, tmp_path: Path) -> None:
+    taught.paint(tmp_path / "in/a.png", "Ada")
     for _ in range(2):
-        (found,) = three_people.open().classify(tmp_path / "in", annotate=tmp_path / "in/named")
+        (found,) = taught.open().classify(tmp_path / "in", annotate=tmp_path / "in/named")
         assert found.path == str(tmp_path / "in/a.png")
     assert (tmp_path / "in/named/a.png.jpg").is_file()
 
@@ -292,15 +290,14 @@ def test_photos_on_another_disk_are_an_albums_too(three_people: Painted, tmp_pat
 
 
 def test_names_that_no_font_has_are_told_of_once(
-    three_people: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taught: Painted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    three_people.open().train()
-    three_people.paint(tmp_path / "in/a.png", "Ada")
+    taught.paint(tmp_path / "in/a.png", "Ada")
     monkeypatch.setattr(fonts, "_has", lambda file, letter: letter != "y")
     notes: list[str] = []
     heard = Silent()
     monkeypatch.setattr(Silent, "note", lambda _, text: notes.append(text))
-    list(three_people.open(progress=heard).classify(tmp_path / "in", annotate=tmp_path / "out"))
+    list(taught.open(progress=heard).classify(tmp_path / "in", annotate=tmp_path / "out"))
     assert [text for text in notes if "font" in text] == [
         "No font here has all letters of 1 name, such as Cy: boxes stand for them on the copies, beside the number of"
         " the face. Install a font that has them, such as Noto Sans."

@@ -151,15 +151,14 @@ def test_a_waiting_photo_does_not_count_as_one_of_the_album(three_people: Painte
 # Checking painted squares
 
 
-def test_nothing_is_odd_about_good_photos(three_people: Painted) -> None:
-    three_people.open().train()
-    arrive(three_people, "Ada/new.png", sides=(90,))
-    arrive(three_people, "Dora/first.png", "Stranger", sides=(60,))
-    look(three_people)
-    version = three_people.open().version
-    assert checked(three_people) == Checked(2, 2, version, ())
-    without_a_model(three_people)
-    assert checked(three_people) == Checked(2, 2, None, ())
+def test_nothing_is_odd_about_good_photos(taught: Painted) -> None:
+    arrive(taught, "Ada/new.png", sides=(90,))
+    arrive(taught, "Dora/first.png", "Stranger", sides=(60,))
+    look(taught)
+    version = taught.open().version
+    assert checked(taught) == Checked(2, 2, version, ())
+    without_a_model(taught)
+    assert checked(taught) == Checked(2, 2, None, ())
 
 
 def test_what_is_odd_about_a_photo_by_itself(three_people: Painted) -> None:
@@ -245,21 +244,20 @@ def test_a_group_photo_may_lie_with_each_of_its_people(three_people: Painted) ->
     assert found(seen, "copies") == [("Bo/twice.png", ("Bo",))], "only the later one is told"
 
 
-def test_a_person_whom_the_model_sees_instead_is_suspect(three_people: Painted) -> None:
-    three_people.open().train()
-    arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))
-    arrive(three_people, "Ada/stranger.png", "Stranger", sides=(66,))
-    arrive(three_people, "Ada/both.png", "Bo", "Ada", sides=(60, 96))
-    arrive(three_people, "Dora/new.png", "Bo", sides=(50,))
-    look(three_people)
-    seen = checked(three_people)
+def test_a_person_whom_the_model_sees_instead_is_suspect(taught: Painted) -> None:
+    arrive(taught, "Ada/wrong.png", "Bo", sides=(90,))
+    arrive(taught, "Ada/stranger.png", "Stranger", sides=(66,))
+    arrive(taught, "Ada/both.png", "Bo", "Ada", sides=(60, 96))
+    arrive(taught, "Dora/new.png", "Bo", sides=(50,))
+    look(taught)
+    seen = checked(taught)
     assert found(seen, "suspect") == [("Ada/wrong.png", ("Ada", "Bo"))]
     assert found(seen, "strange") == [("Ada/stranger.png", ("Ada",))], "like nobody, and unlike Ada"
     assert found(seen, "one in two") == [("Dora/new.png", ("Bo", "Dora"))], "somebody new who is there already"
     assert held(seen) == {f"{DAY}/{name}.png" for name in ("Ada/wrong", "Ada/stranger", "Dora/new")}
     assert seen.needs_human
-    without_a_model(three_people)
-    assert held(checked(three_people)) == held(seen), "the faces of the album say so as well"
+    without_a_model(taught)
+    assert held(checked(taught)) == held(seen), "the faces of the album say so as well"
 
 
 def test_two_people_who_came_as_one_are_all_held_back(three_people: Painted) -> None:
@@ -291,14 +289,13 @@ def test_what_was_merged_by_hand_is_not_held_back_again(three_people: Painted) -
     assert held(checked(three_people)) == frozenset()
 
 
-def test_a_picture_that_came_for_two_people_is_held_back_under_the_wrong_name_only(three_people: Painted) -> None:
-    three_people.open().train()
-    wrong = arrive(three_people, "Ada/wrong.png", "Bo", sides=(90,))
-    right = three_people.folder / DAY / "Bo/right.png"
+def test_a_picture_that_came_for_two_people_is_held_back_under_the_wrong_name_only(taught: Painted) -> None:
+    wrong = arrive(taught, "Ada/wrong.png", "Bo", sides=(90,))
+    right = taught.folder / DAY / "Bo/right.png"
     right.parent.mkdir()
     shutil.copy(wrong, right)
-    look(three_people)
-    seen = checked(three_people)
+    look(taught)
+    seen = checked(taught)
     assert [(one.kind, one.photos) for one in seen.findings] == [("suspect", (f"{DAY}/Ada/wrong.png",))]
 
 

@@ -44,14 +44,13 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_of_a_sound_album_all_is_well_and_nothing_is_changed(three_people: Painted) -> None:
-    three_people.open().train()
-    three_people.open().add_key("desk", "admin")
-    before = files(three_people.folder)
-    found = three_people.open().doctor()
+def test_of_a_sound_album_all_is_well_and_nothing_is_changed(taught: Painted) -> None:
+    taught.open().add_key("desk", "admin")
+    before = files(taught.folder)
+    found = taught.open().doctor()
     assert [check.state for check in found.checks] == [State.OK] * len(found.checks), found
     assert {check.part for check in found.checks} == set(Part) - {Part.CLOCK}
-    assert found.exit_code == 0 and files(three_people.folder) == before
+    assert found.exit_code == 0 and files(taught.folder) == before
 
 
 def test_each_part_of_a_broken_album_is_told_by_itself(three_people: Painted) -> None:

@@ -245,10 +245,9 @@ def test_a_network_that_changed_since_it_was_loaded_is_noticed(tmp_path: Path) -
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    three_people.looked()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    taught.looked()
+    return taught
 
 
 def names(painted: Painted, *people: str) -> list[str | None]:

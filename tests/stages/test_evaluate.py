@@ -188,32 +188,29 @@ def test_the_probe_is_the_largest_face_or_the_one_nearest_the_middle(face: Pick,
     assert pick_face(photo.photo, (), face) is None
 
 
-def test_which_face_is_asked_about_does_not_depend_on_the_label(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
+def test_which_face_is_asked_about_does_not_depend_on_the_label(taught: Painted, tmp_path: Path) -> None:
     for person in ("Ada", "Bo", "Nobody"):
-        three_people.paint(tmp_path / f"probes/{person}/x.png", "Ada", "Bo", sides=(60, 100))
-    found = three_people.open().evaluate(tmp_path / "probes")
+        taught.paint(tmp_path / f"probes/{person}/x.png", "Ada", "Bo", sides=(60, 100))
+    found = taught.open().evaluate(tmp_path / "probes")
     assert {(one.person, one.answer) for one in found.mistakes} == {("Ada", "Bo"), ("Nobody", "Bo")}
     assert (found.top1, found.fpir) == (Share(1, 2), Share(1, 1))
 
 
-def test_the_face_in_the_middle_can_be_asked_about(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    three_people.paint(tmp_path / "probes/Ada/x.png", "Bo", "Ada", "Bo", sides=(100, 60, 100))
-    assert three_people.open().evaluate(tmp_path / "probes").top1 == Share(0, 1)
-    assert three_people.open().evaluate(tmp_path / "probes", face="centre").top1 == Share(1, 1)
+def test_the_face_in_the_middle_can_be_asked_about(taught: Painted, tmp_path: Path) -> None:
+    taught.paint(tmp_path / "probes/Ada/x.png", "Bo", "Ada", "Bo", sides=(100, 60, 100))
+    assert taught.open().evaluate(tmp_path / "probes").top1 == Share(0, 1)
+    assert taught.open().evaluate(tmp_path / "probes", face="centre").top1 == Share(1, 1)
 
 
 # Through the album
 
 
-def test_photos_that_cannot_be_read_are_counted_and_named(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada", sides=(100,))
+def test_photos_that_cannot_be_read_are_counted_and_named(taught: Painted, tmp_path: Path) -> None:
+    taught.paint(tmp_path / "probes/Ada/x.png", "Ada", sides=(100,))
     for person in ("Ada", "Eve"):
         (tmp_path / f"probes/{person}").mkdir(exist_ok=True)
         (tmp_path / f"probes/{person}/broken.png").write_bytes(b"")
-    found = three_people.open().evaluate(tmp_path / "probes")
+    found = taught.open().evaluate(tmp_path / "probes")
     assert (found.top1, found.fpir, found.no_face) == (Share(1, 2), Share(0, 1), 2)
     assert found.to_json()["unreadable"] == [
         {"photo": str(tmp_path / f"probes/{person}/broken.png"), "kind": "empty"} for person in ("Ada", "Eve")
@@ -260,15 +257,14 @@ def kinds(found: Evaluated) -> dict[str, tuple[tuple[str, ...], list[str]]]:
     return {str(one.kind): (one.people, [Path(photo).name for photo in one.photos]) for one in found.findings}
 
 
-def test_photos_that_the_model_was_made_of_prove_nothing(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
+def test_photos_that_the_model_was_made_of_prove_nothing(taught: Painted, tmp_path: Path) -> None:
     probes = tmp_path / "probes"
-    shutil.copytree(three_people.training / "Ada", probes / "Ada")
-    with Image.open(three_people.training / "Bo/bo-1.png") as image:
+    shutil.copytree(taught.training / "Ada", probes / "Ada")
+    with Image.open(taught.training / "Bo/bo-1.png") as image:
         (probes / "Bo").mkdir()
         image.resize((120, 100)).save(probes / "Bo/small.png")
-    three_people.paint(probes / "Bo/new.png", "Cy", sides=(100,))
-    found = three_people.open().evaluate(probes)
+    taught.paint(probes / "Bo/new.png", "Cy", sides=(100,))
+    found = taught.open().evaluate(probes)
     assert found.top1 == Share(0, 1) and found.set_apart == 4, "the honest figure is that of the new photo"
     assert kinds(found) == {"trained on": ((), ["ada-1.png", "ada-2.png", "ada-3.png"]), "copies": ((), ["small.png"])}
     assert [Path(one.photo).name for one in found.mistakes] == ["new.png"]
@@ -279,27 +275,24 @@ def test_photos_that_the_model_was_made_of_prove_nothing(three_people: Painted, 
     assert [one["kind"] for one in told["findings"]] == ["trained on", "copies"]
 
 
-def test_where_nothing_is_new_nothing_is_measured(three_people: Painted) -> None:
-    three_people.open().train()
-    found = three_people.open().evaluate(three_people.training)
+def test_where_nothing_is_new_nothing_is_measured(taught: Painted) -> None:
+    found = taught.open().evaluate(taught.training)
     assert [str(one.kind) for one in found.findings] == ["all seen", "trained on"]
     told = found.to_json()
     assert (told["top1"], told["tpir"], told["mated"], told["people"]) == (None, None, 0, 0)
     assert told["counting_all"]["top1"] == 1.0
 
 
-def test_without_a_catalog_the_same_files_are_known_still(three_people: Painted) -> None:
-    three_people.open().train()
-    for file in (three_people.folder / ".mien").glob("catalog.sqlite*"):
+def test_without_a_catalog_the_same_files_are_known_still(taught: Painted) -> None:
+    for file in (taught.folder / ".mien").glob("catalog.sqlite*"):
         file.unlink()
-    assert three_people.open().evaluate(three_people.training).set_apart == 9
+    assert taught.open().evaluate(taught.training).set_apart == 9
 
 
-def test_a_learned_photo_under_another_name_is_told(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
+def test_a_learned_photo_under_another_name_is_told(taught: Painted, tmp_path: Path) -> None:
     (tmp_path / "probes/Bo").mkdir(parents=True)
-    shutil.copy2(three_people.training / "Ada/ada-1.png", tmp_path / "probes/Bo")
-    found = three_people.open().evaluate(tmp_path / "probes")
+    shutil.copy2(taught.training / "Ada/ada-1.png", tmp_path / "probes/Bo")
+    found = taught.open().evaluate(tmp_path / "probes")
     assert kinds(found)["other name"] == (("Bo", "Ada"), ["ada-1.png"])
     assert any(one.needs_human for one in found.findings)
 
@@ -335,11 +328,8 @@ class ToldLast(Told):
 
 
 @pytest.mark.parametrize(("face", "kind"), [("largest", "several, largest"), ("centre", "several, centre")])
-def test_a_face_that_was_chosen_among_several_is_told(
-    three_people: Painted, tmp_path: Path, face: Pick, kind: str
-) -> None:
-    three_people.open().train()
-    three_people.paint(tmp_path / "probes/Ada/x.png", "Ada", "Bo", sides=(60, 100))
-    three_people.paint(tmp_path / "probes/Ada/y.png", "Ada", sides=(100,))
-    found = three_people.open().evaluate(tmp_path / "probes", face=face)
+def test_a_face_that_was_chosen_among_several_is_told(taught: Painted, tmp_path: Path, face: Pick, kind: str) -> None:
+    taught.paint(tmp_path / "probes/Ada/x.png", "Ada", "Bo", sides=(60, 100))
+    taught.paint(tmp_path / "probes/Ada/y.png", "Ada", sides=(100,))
+    found = taught.open().evaluate(tmp_path / "probes", face=face)
     assert kinds(found) == {kind: ((), ["x.png"])}

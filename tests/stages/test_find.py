@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def club(three_people: Painted) -> Painted:
-    three_people.open().train()
-    three_people.looked()
-    return three_people
+def club(taught: Painted) -> Painted:
+    taught.looked()
+    return taught
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def party(three_people: Painted, tmp_path: Path) -> Path:
+def party(taught: Painted, tmp_path: Path) -> Path:
     """Three photos that were asked about."""
-    three_people.open().train()
     for number in range(3):
-        three_people.paint(tmp_path / f"party/{number}.png", "Ada", "Bo")
-    list(three_people.open().classify(tmp_path / "party"))
+        taught.paint(tmp_path / f"party/{number}.png", "Ada", "Bo")
+    list(taught.open().classify(tmp_path / "party"))
     return tmp_path / "party"
 
 

@@ -25,10 +25,9 @@ Mien = Callable[..., Any]
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    three_people.looked()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    taught.looked()
+    return taught
 
 
 def known(painted: Painted) -> dict[str, tuple[bytes, bytes, int]]:

@@ -92,12 +92,11 @@ def test_a_link_to_nothing_is_called_so(three_people: Painted) -> None:
         shown(three_people, "Ada/away.png")
 
 
-def test_a_photo_is_known_by_its_bytes_wherever_it_lies(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    shutil.copy2(three_people.training / "Ada/ada-1.png", tmp_path / "elsewhere.png")
-    shutil.copy2(three_people.training / "Ada/ada-1.png", three_people.training / "Bo/hers.png")
-    three_people.open().align()
-    found = shown(three_people, tmp_path / "elsewhere.png")
+def test_a_photo_is_known_by_its_bytes_wherever_it_lies(taught: Painted, tmp_path: Path) -> None:
+    shutil.copy2(taught.training / "Ada/ada-1.png", tmp_path / "elsewhere.png")
+    shutil.copy2(taught.training / "Ada/ada-1.png", taught.training / "Bo/hers.png")
+    taught.open().align()
+    found = shown(taught, tmp_path / "elsewhere.png")
     assert [(one.path, one.person) for one in found.filed] == [
         ("training-images/Ada/ada-1.png", "Ada"),
         ("training-images/Bo/hers.png", "Bo"),
@@ -118,18 +117,17 @@ def test_a_photo_that_goes_while_it_is_shown(three_people: Painted, monkeypatch:
     assert three_people.open().show(three_people.training / "Ada/ada-1.png").chips == {}
 
 
-def test_a_photo_that_waits(three_people: Painted) -> None:
-    three_people.open().train()
-    three_people.paint(three_people.folder / DAY / "Ada/new.png", "Ada", sides=(100,))
-    assert not shown(three_people, f"{DAY}/Ada/new.png").known, "nobody looked into the intake yet"
-    with three_people.writing() as album:
+def test_a_photo_that_waits(taught: Painted) -> None:
+    taught.paint(taught.folder / DAY / "Ada/new.png", "Ada", sides=(100,))
+    assert not shown(taught, f"{DAY}/Ada/new.png").known, "nobody looked into the intake yet"
+    with taught.writing() as album:
         align(album, album.layout.intakes())
-    found = shown(three_people, f"{DAY}/Ada/new.png")
+    found = shown(taught, f"{DAY}/Ada/new.png")
     (filed,) = found.filed
     assert (filed.path, filed.person) == (f"{DAY}/Ada/new.png", "Ada")
     assert found.to_json()["filed"][0]["waiting"] is True
     assert [len(seen.faces) for seen in found.sightings] == [1]
-    assert (found.chips, found.models, found.current) == ({}, {}, current(three_people))
+    assert (found.chips, found.models, found.current) == ({}, {}, current(taught))
 
 
 def test_what_looks_like_it(three_people: Painted) -> None:
@@ -145,14 +143,13 @@ def test_what_looks_like_it(three_people: Painted) -> None:
     assert [(one.path, one.person) for one in found.lookalikes] == [("training-images/Bo/large.png", "Bo")]
 
 
-def test_an_unknown_photo_says_so(three_people: Painted, tmp_path: Path) -> None:
-    three_people.open().train()
-    stranger = three_people.paint(tmp_path / "stranger.png", "Stranger", "Bo")
-    found = shown(three_people, stranger)
+def test_an_unknown_photo_says_so(taught: Painted, tmp_path: Path) -> None:
+    stranger = taught.paint(tmp_path / "stranger.png", "Stranger", "Bo")
+    found = shown(taught, stranger)
     assert not found.known and found.photo and found.photo.format == "PNG"
     assert (found.filed, found.sightings, found.models, found.lookalikes) == ((), (), {}, ())
     (tmp_path / "text.jpg").write_bytes(b"<html>")
-    broken = shown(three_people, tmp_path / "text.jpg")
+    broken = shown(taught, tmp_path / "text.jpg")
     assert broken.photo is None and broken.error and "web page" in broken.error.message
 
 
@@ -182,23 +179,20 @@ def test_models_that_are_damaged_are_passed_over(three_people: Painted) -> None:
     assert (found.current, found.models) == (None, {})
 
 
-def test_that_it_was_asked_about_is_said_until_it_is_forgotten(
-    three_people: Painted, tmp_path: Path, mien: Mien
-) -> None:
-    three_people.open().train()
-    photo = three_people.paint(tmp_path / "party.png", "Ada")
-    assert shown(three_people, photo).asked is None
+def test_that_it_was_asked_about_is_said_until_it_is_forgotten(taught: Painted, tmp_path: Path, mien: Mien) -> None:
+    photo = taught.paint(tmp_path / "party.png", "Ada")
+    assert shown(taught, photo).asked is None
     before = datetime.now(UTC).replace(microsecond=0)
-    list(three_people.open().classify(photo))
-    asked = shown(three_people, photo).asked
+    list(taught.open().classify(photo))
+    asked = shown(taught, photo).asked
     assert asked and before <= asked <= datetime.now(UTC)
-    assert shown(three_people, photo).to_json()["asked"] == asked.isoformat()
-    printed = " ".join(mien("-C", three_people.folder, "show", photo).stdout.split())
-    told = f"as it was asked about; mien -C {three_people.folder} forget {photo} drops it"
+    assert shown(taught, photo).to_json()["asked"] == asked.isoformat()
+    printed = " ".join(mien("-C", taught.folder, "show", photo).stdout.split())
+    told = f"as it was asked about; mien -C {taught.folder} forget {photo} drops it"
     assert f"remembered since {asked.astimezone():%Y-%m-%d %H:%M}, {told}" in printed
-    assert three_people.open(remember_days=0).show(photo).asked is None, "it counts no more"
-    three_people.open().forget(photo)
-    assert shown(three_people, photo).asked is None
+    assert taught.open(remember_days=0).show(photo).asked is None, "it counts no more"
+    taught.open().forget(photo)
+    assert shown(taught, photo).asked is None
 
 
 def test_programs_get_the_same(three_people: Painted) -> None:

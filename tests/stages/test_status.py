@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    three_people.open().train()
-    return three_people
+def trained(taught: Painted) -> Painted:
+    return taught
 
 
 def stale(album: Painted, **settings: object) -> list[str]:
