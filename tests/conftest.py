@@ -321,6 +321,18 @@ def _with_three_people(painted: Painted) -> Painted:
     return painted
 
 
+@pytest.fixture
+def taught(painted: Painted, _taught: Path) -> Painted:
+    """`three_people` with a model."""
+    return _copied(_taught, painted)
+
+
+@pytest.fixture
+def misfiled(painted: Painted, _misfiled: Path) -> Painted:
+    """`three_people`, with a photo of Bo under Ada besides, and a model of that."""
+    return _copied(_misfiled, painted)
+
+
 @pytest.fixture(scope="session")
 def _taught(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Path:
     painted = _with_three_people(new_painted(tmp_path_factory.mktemp("taught") / "album"))
@@ -328,11 +340,18 @@ def _taught(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Pat
     return painted.folder
 
 
-@pytest.fixture
-def taught(painted: Painted, _taught: Path) -> Painted:
-    """`three_people` with a model: a copy, as training takes half a second."""
+@pytest.fixture(scope="session")
+def _misfiled(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Path:
+    painted = _with_three_people(new_painted(tmp_path_factory.mktemp("misfiled") / "album"))
+    painted.photo("Ada/wrong.png", "Bo")
+    painted.open().train()
+    return painted.folder
+
+
+def _copied(album: Path, painted: Painted) -> Painted:
+    """The painted album as a copy of another: training takes half a second."""
     shutil.rmtree(painted.folder)
-    shutil.copytree(_taught, painted.folder)
+    shutil.copytree(album, painted.folder)
     return painted
 
 

@@ -20,25 +20,17 @@ if TYPE_CHECKING:
 Mien = Callable[..., Any]
 
 
-@pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    """With a photo of Bo under Ada."""
-    three_people.photo("Ada/wrong.png", "Bo")
-    three_people.open().train()
-    return three_people
-
-
 def said(result: Any) -> list[str]:
     assert result.exit_code == 0, result.output
     return [" ".join(line.split()) for line in result.stdout.splitlines()]
 
 
-def test_each_says_what_it_did_and_how_it_is_undone(mien: Mien, trained: Painted) -> None:
-    there = ("-C", trained.folder)
+def test_each_says_what_it_did_and_how_it_is_undone(mien: Mien, misfiled: Painted) -> None:
+    there = ("-C", misfiled.folder)
     first, *rest = said(mien(*there, "move", "Ada/wrong.png", "Bo/bo-1.png", "Boo"))
     assert first == "Moved 2 photos from Ada and Bo to Boo."
     assert rest[:2] == ["moved Ada/wrong.png -> Boo/wrong.png", "Bo/bo-1.png -> Boo/bo-1.png"]
-    assert "new Boo was not in this album before" in rest and rest[-1] == f"undo mien -C {trained.folder} undo"
+    assert "new Boo was not in this album before" in rest and rest[-1] == f"undo mien -C {misfiled.folder} undo"
     assert said(mien(*there, "move", "Boo/bo-1.png", "Boo")) == ["Nothing to move: 1 lies under Boo already."]
     first, *rest = said(mien(*there, "rename", "Ada", "Adele"))
     assert first == "Ada is called Adele now." and any(
@@ -58,27 +50,27 @@ def test_each_says_what_it_did_and_how_it_is_undone(mien: Mien, trained: Painted
 
 
 def test_nothing_is_undone_and_nothing_was_stopped_where_the_answer_is_no(
-    mien: Mien, trained: Painted, monkeypatch: pytest.MonkeyPatch
+    mien: Mien, misfiled: Painted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained.open().move("Ada/wrong.png", "Bo")
+    misfiled.open().move("Ada/wrong.png", "Bo")
     monkeypatch.setattr("mien.cli.corrections.asked", lambda: True)
-    result = mien("-C", trained.folder, "undo", typed="n\n")
+    result = mien("-C", misfiled.folder, "undo", typed="n\n")
     assert result.exit_code == 130 and result.stdout.endswith("Nothing was done.\n") and result.stderr == ""
-    assert (trained.training / "Bo/wrong.png").is_file()
-    assert "Undone: the move" in mien("-C", trained.folder, "undo", typed="\n").stdout
+    assert (misfiled.training / "Bo/wrong.png").is_file()
+    assert "Undone: the move" in mien("-C", misfiled.folder, "undo", typed="\n").stdout
 
 
-def test_a_photo_that_waits_goes_on_waiting(mien: Mien, trained: Painted) -> None:
-    trained.paint(trained.folder / "2026-11-20-training-images/Ada/new.png", "Bo")
-    lines = said(mien("-C", trained.folder, "move", "2026-11-20-training-images/Ada/new.png", "Bo"))
+def test_a_photo_that_waits_goes_on_waiting(mien: Mien, misfiled: Painted) -> None:
+    misfiled.paint(misfiled.folder / "2026-11-20-training-images/Ada/new.png", "Bo")
+    lines = said(mien("-C", misfiled.folder, "move", "2026-11-20-training-images/Ada/new.png", "Bo"))
     assert any(line.startswith("waiting to be merged, as before") for line in lines)
-    assert (trained.folder / "2026-11-20-training-images/Bo/new.png").is_file()
+    assert (misfiled.folder / "2026-11-20-training-images/Bo/new.png").is_file()
 
 
-def test_somebody_nearly_called_so_is_asked_about(mien: Mien, trained: Painted) -> None:
-    trained.photo("Freya/1.png")
-    lines = said(mien("-C", trained.folder, "move", "Ada/wrong.png", "Freyja"))
-    assert f"did you mean Freya? Then: mien -C {trained.folder} undo" in " ".join(lines)
+def test_somebody_nearly_called_so_is_asked_about(mien: Mien, misfiled: Painted) -> None:
+    misfiled.photo("Freya/1.png")
+    lines = said(mien("-C", misfiled.folder, "move", "Ada/wrong.png", "Freyja"))
+    assert f"did you mean Freya? Then: mien -C {misfiled.folder} undo" in " ".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +91,12 @@ def test_a_finding_about_names_comes_with_its_command(finding: Finding, words: l
     assert shlex.split(told)[3:] == (words or [])
 
 
-def test_what_check_prints_mends_it(mien: Mien, trained: Painted) -> None:
+def test_what_check_prints_mends_it(mien: Mien, misfiled: Painted) -> None:
     for number in (4, 5, 6):
-        trained.photo(f"Ada/ada-{number}.png")
-    trained.open().align()
-    result = mien("-C", trained.folder, "check")
-    lines = [line.strip() for line in result.stdout.splitlines() if f"mien -C {trained.folder} move" in line]
-    assert lines == [f"mien -C {trained.folder} move Ada/wrong.png Bo"]
+        misfiled.photo(f"Ada/ada-{number}.png")
+    misfiled.open().align()
+    result = mien("-C", misfiled.folder, "check")
+    lines = [line.strip() for line in result.stdout.splitlines() if f"mien -C {misfiled.folder} move" in line]
+    assert lines == [f"mien -C {misfiled.folder} move Ada/wrong.png Bo"]
     assert mien(*shlex.split(lines[0])[1:]).exit_code == 0
-    assert "wrong name" not in mien("-C", trained.folder, "check").stdout
+    assert "wrong name" not in mien("-C", misfiled.folder, "check").stdout

@@ -32,15 +32,6 @@ JOSE = "José"
 NFD = unicodedata.normalize("NFD", JOSE)
 
 
-@pytest.fixture
-def trained(three_people: Painted) -> Painted:
-    """With a photo of Bo under Ada."""
-    three_people.photo("Ada/wrong.png", "Bo")
-    three_people.open().train()
-    three_people.looked()
-    return three_people
-
-
 def photos(painted: Painted) -> dict[str, tuple[bytes, int]]:
     """All files of people, with their times."""
     tops = [painted.training, *painted.folder.glob("*-training-images"), painted.folder / "removed-images"]
@@ -91,55 +82,58 @@ def source(painted: Painted, **extra: str) -> Path:
 # move
 
 
-def test_a_photo_goes_under_the_right_person_and_the_model_learns_it_at_once(trained: Painted) -> None:
-    before, data = rows(trained), (trained.training / "Ada/wrong.png").read_bytes()
-    moved = trained.open().move("Ada/wrong.png", "Bo")
+def test_a_photo_goes_under_the_right_person_and_the_model_learns_it_at_once(misfiled: Painted) -> None:
+    before, data = rows(misfiled), (misfiled.training / "Ada/wrong.png").read_bytes()
+    moved = misfiled.open().move("Ada/wrong.png", "Bo")
     assert moved.moved == (("training-images/Ada/wrong.png", "training-images/Bo/wrong.png"),)
     assert (moved.people, moved.person, moved.new, moved.there, moved.copies) == (("Ada",), "Bo", False, 0, 0)
-    assert (trained.training / "Bo/wrong.png").read_bytes() == data and not (
-        trained.training / "Ada/wrong.png"
+    assert (misfiled.training / "Bo/wrong.png").read_bytes() == data and not (
+        misfiled.training / "Ada/wrong.png"
     ).exists()
-    after = rows(trained)
+    after = rows(misfiled)
     assert (after["Ada"][1], after["Bo"][1], after["Cy"]) == (3, 4, before["Cy"])
-    assert moved.version == trained.open().version and [one.how for one in trained.open().models()] == ["train", "move"]
-    assert trained.looked() == [], "what was seen is not seen again"
-    assert not trained.open().check().findings or "wrong name" not in {
-        str(one.kind) for one in trained.open().check().findings
+    assert moved.version == misfiled.open().version and [one.how for one in misfiled.open().models()] == [
+        "train",
+        "move",
+    ]
+    assert misfiled.looked() == [], "what was seen is not seen again"
+    assert not misfiled.open().check().findings or "wrong name" not in {
+        str(one.kind) for one in misfiled.open().check().findings
     }
 
 
-def test_a_photo_is_named_by_its_path_from_wherever_one_is(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    for here, name in ((trained.training / "Ada", "wrong.png"), (trained.folder, "training-images/Ada/wrong.png")):
+def test_a_photo_is_named_by_its_path_from_wherever_one_is(misfiled: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    for here, name in ((misfiled.training / "Ada", "wrong.png"), (misfiled.folder, "training-images/Ada/wrong.png")):
         monkeypatch.chdir(here)
-        trained.open().move(name, "Bo")
-        trained.open().undo()
-    trained.open().move(trained.training / "Ada/wrong.png", "Bo")
+        misfiled.open().move(name, "Bo")
+        misfiled.open().undo()
+    misfiled.open().move(misfiled.training / "Ada/wrong.png", "Bo")
 
 
-def test_a_new_person_is_said_to_be_new(trained: Painted) -> None:
-    moved = trained.open().move("Ada/wrong.png", "Boo Lee")
-    assert moved.new and "Boo Lee" in rows(trained) and (trained.training / "Boo Lee/wrong.png").is_file()
-    again = trained.open().move("Boo Lee/wrong.png", "BooLee")
+def test_a_new_person_is_said_to_be_new(misfiled: Painted) -> None:
+    moved = misfiled.open().move("Ada/wrong.png", "Boo Lee")
+    assert moved.new and "Boo Lee" in rows(misfiled) and (misfiled.training / "Boo Lee/wrong.png").is_file()
+    again = misfiled.open().move("Boo Lee/wrong.png", "BooLee")
     assert again.alike == ("Boo Lee",)
 
 
-def test_nothing_is_overwritten_and_sub_folders_are_kept(trained: Painted) -> None:
-    trained.photo("Ada/2019/bo-1.png", "Bo")
-    trained.photo("Bo/2019/BO-1.png", "Bo")
-    before = photos(trained)
-    moved = trained.open().move(["Ada/2019/bo-1.png", "Ada/wrong.png", "Bo/bo-2.png"], "Bo")
+def test_nothing_is_overwritten_and_sub_folders_are_kept(misfiled: Painted) -> None:
+    misfiled.photo("Ada/2019/bo-1.png", "Bo")
+    misfiled.photo("Bo/2019/BO-1.png", "Bo")
+    before = photos(misfiled)
+    moved = misfiled.open().move(["Ada/2019/bo-1.png", "Ada/wrong.png", "Bo/bo-2.png"], "Bo")
     assert dict(moved.moved)["training-images/Ada/2019/bo-1.png"] == "training-images/Bo/2019/bo-1-2.png"
-    assert moved.there == 1 and sorted(photos(trained).values()) == sorted(before.values())
-    assert not (trained.training / "Ada/2019").exists()
+    assert moved.there == 1 and sorted(photos(misfiled).values()) == sorted(before.values())
+    assert not (misfiled.training / "Ada/2019").exists()
 
 
-def test_copies_are_counted_once(trained: Painted) -> None:
-    shutil.copy2(trained.training / "Bo/bo-1.png", trained.training / "Ada/also.png")
-    moved = trained.open().move("Ada/also.png", "Bo")
-    assert moved.copies == 1 and (trained.training / "Bo/also.png").is_file()
-    trained.open().align()
-    assert rows(trained)["Bo"][1] == 3
-    assert {one.kind for one in trained.open().check().findings if one.people == ("Bo",)} >= {"copies"}
+def test_copies_are_counted_once(misfiled: Painted) -> None:
+    shutil.copy2(misfiled.training / "Bo/bo-1.png", misfiled.training / "Ada/also.png")
+    moved = misfiled.open().move("Ada/also.png", "Bo")
+    assert moved.copies == 1 and (misfiled.training / "Bo/also.png").is_file()
+    misfiled.open().align()
+    assert rows(misfiled)["Bo"][1] == 3
+    assert {one.kind for one in misfiled.open().check().findings if one.people == ("Bo",)} >= {"copies"}
 
 
 @pytest.mark.parametrize(
@@ -155,16 +149,16 @@ def test_copies_are_counted_once(trained: Painted) -> None:
     ],
 )
 def test_what_cannot_be_moved_is_said_and_nothing_is(
-    trained: Painted, tmp_path: Path, photo: str, person: str, told: str
+    misfiled: Painted, tmp_path: Path, photo: str, person: str, told: str
 ) -> None:
-    trained.open().remove("Cy")
-    trained.paint(tmp_path / "elsewhere.png", "Bo")
-    before, given = photos(trained), trained.folder / photo if photo in ("../elsewhere.png", "mien.toml") else photo
+    misfiled.open().remove("Cy")
+    misfiled.paint(tmp_path / "elsewhere.png", "Bo")
+    before, given = photos(misfiled), misfiled.folder / photo if photo in ("../elsewhere.png", "mien.toml") else photo
     with pytest.raises(UsageError, match=told):
-        trained.open().move(["Ada/ada-1.png", given], person)
-    assert photos(trained) == before
+        misfiled.open().move(["Ada/ada-1.png", given], person)
+    assert photos(misfiled) == before
     with pytest.raises(UsageError, match="no correction"):
-        trained.open().undo()
+        misfiled.open().undo()
 
 
 def test_no_source_brings_it_back_under_the_wrong_name(painted: Painted) -> None:
@@ -206,32 +200,32 @@ def test_what_a_source_may_not_be_used_for_any_more_goes_under_whom_it_is_filed_
 # rename
 
 
-def test_a_person_gets_another_name_everywhere(trained: Painted) -> None:
-    (trained.folder / "2026-11-19-training-images/Bo").mkdir(parents=True)
-    trained.paint(trained.folder / "2026-11-19-training-images/Bo/new.png", "Bo")
-    trained.open().remove("Bo", "bo-3.png")
-    before, first = rows(trained), trained.open().version
-    done = trained.open().rename("Bo", "Bob Stone")
+def test_a_person_gets_another_name_everywhere(misfiled: Painted) -> None:
+    (misfiled.folder / "2026-11-19-training-images/Bo").mkdir(parents=True)
+    misfiled.paint(misfiled.folder / "2026-11-19-training-images/Bo/new.png", "Bo")
+    misfiled.open().remove("Bo", "bo-3.png")
+    before, first = rows(misfiled), misfiled.open().version
+    done = misfiled.open().rename("Bo", "Bob Stone")
     assert done.people == ("Bo",) and done.person == "Bob Stone" and len(done.moved) == 3
-    after = rows(trained)
+    after = rows(misfiled)
     assert after == {{"Bo": "Bob Stone"}.get(name, name): row for name, row in before.items()}
-    assert named(trained, trained.training / "Bob Stone/bo-1.png") == ["Bob Stone"]
+    assert named(misfiled, misfiled.training / "Bob Stone/bo-1.png") == ["Bob Stone"]
     assert first in done.older and done.version not in done.older
-    assert (trained.folder / "removed-images/Bob Stone/bo-3.png").is_file()
-    assert (trained.folder / "2026-11-19-training-images/Bob Stone/new.png").is_file()
-    assert not list(trained.folder.glob("*/Bo"))
-    assert [one.name for one in trained.open().status().people] == ["Ada", "Bob Stone", "Cy"]
-    trained.looked()
-    trained.open().align()
-    assert trained.looked() == []
-    assert trained.open().train().in_use, "the old name is not taken for somebody who is gone"
+    assert (misfiled.folder / "removed-images/Bob Stone/bo-3.png").is_file()
+    assert (misfiled.folder / "2026-11-19-training-images/Bob Stone/new.png").is_file()
+    assert not list(misfiled.folder.glob("*/Bo"))
+    assert [one.name for one in misfiled.open().status().people] == ["Ada", "Bob Stone", "Cy"]
+    misfiled.looked()
+    misfiled.open().align()
+    assert misfiled.looked() == []
+    assert misfiled.open().train().in_use, "the old name is not taken for somebody who is gone"
 
 
-def test_a_model_of_the_old_name_does_not_keep_the_next_one_out(trained: Painted) -> None:
-    first = str(trained.open().version)
-    trained.open().rename("Bo", "Bob")
-    trained.open().promote(first)
-    assert trained.open().train().in_use
+def test_a_model_of_the_old_name_does_not_keep_the_next_one_out(misfiled: Painted) -> None:
+    first = str(misfiled.open().version)
+    misfiled.open().rename("Bo", "Bob")
+    misfiled.open().promote(first)
+    assert misfiled.open().train().in_use
 
 
 def test_sources_go_on_under_the_new_name(painted: Painted) -> None:
@@ -277,56 +271,56 @@ def test_the_last_day_of_a_person_goes_on_to_hold(painted: Painted) -> None:
         ("Bo", "", "cannot be a person's name"),
     ],
 )
-def test_a_name_that_will_not_do_is_refused(trained: Painted, person: str, name: str, told: str) -> None:
-    before = photos(trained)
+def test_a_name_that_will_not_do_is_refused(misfiled: Painted, person: str, name: str, told: str) -> None:
+    before = photos(misfiled)
     with pytest.raises(UsageError, match=told):
-        trained.open().rename(person, name)
-    assert photos(trained) == before
+        misfiled.open().rename(person, name)
+    assert photos(misfiled) == before
 
 
-def test_whoever_asks_for_the_old_name_is_told_the_new_one(trained: Painted) -> None:
-    trained.open().rename("Bo", "Bob")
+def test_whoever_asks_for_the_old_name_is_told_the_new_one(misfiled: Painted) -> None:
+    misfiled.open().rename("Bo", "Bob")
     again: list[Callable[[], object]] = [
-        lambda: trained.open().rename("Bo", "Rob"),
-        lambda: trained.open().remove("Bo", everywhere=True),
-        lambda: trained.open().move("Ada/wrong.png", "Bo"),
+        lambda: misfiled.open().rename("Bo", "Rob"),
+        lambda: misfiled.open().remove("Bo", everywhere=True),
+        lambda: misfiled.open().move("Ada/wrong.png", "Bo"),
     ]
     for do in again:
         with pytest.raises(UsageError, match="Bo is called Bob now"):
             do()
     with pytest.raises(UsageError, match=r"Did you mean Ada\?"):
-        trained.open().join("Adda", "Bob")
+        misfiled.open().join("Adda", "Bob")
 
 
-def test_who_gets_photos_under_the_old_name_by_hand_is_somebody_again(trained: Painted) -> None:
-    trained.open().rename("Bo", "Bob")
-    trained.photo("Bo/4.png")
-    trained.open().align()
-    assert [one.name for one in trained.open().status().people] == ["Ada", "Bo", "Bob", "Cy"]
+def test_who_gets_photos_under_the_old_name_by_hand_is_somebody_again(misfiled: Painted) -> None:
+    misfiled.open().rename("Bo", "Bob")
+    misfiled.photo("Bo/4.png")
+    misfiled.open().align()
+    assert [one.name for one in misfiled.open().status().people] == ["Ada", "Bo", "Bob", "Cy"]
     with pytest.raises(UsageError, match="has photos of their own again"):
-        trained.open().undo()
+        misfiled.open().undo()
 
 
 NAMES = ["ADA", NFD, "-Ada", "--help", "Ann  Lee", "O'Neil & Sons; $HOME", "日本 太郎", "Zo\u200be", "100 %"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_names_there_and_back(trained: Painted, mien: Mien, name: str) -> None:
-    before = everything(trained)
-    version = trained.open().version
-    assert mien("-C", trained.folder, "rename", "--", "Ada", name).exit_code == 0
-    trained.open().undo()
-    assert everything(trained) == before
-    done = trained.open().rename("Ada", name)
-    assert not (trained.training / "Ada").exists() or name.casefold() == "ada"
-    assert done.person in {one.name for one in trained.open().status().people}
-    trained.open().rename(done.person, "Ada")
-    assert trained.open().version == version, "the same model is used again"
-    assert everything(trained) == before
+def test_odd_names_there_and_back(misfiled: Painted, mien: Mien, name: str) -> None:
+    before = everything(misfiled)
+    version = misfiled.open().version
+    assert mien("-C", misfiled.folder, "rename", "--", "Ada", name).exit_code == 0
+    misfiled.open().undo()
+    assert everything(misfiled) == before
+    done = misfiled.open().rename("Ada", name)
+    assert not (misfiled.training / "Ada").exists() or name.casefold() == "ada"
+    assert done.person in {one.name for one in misfiled.open().status().people}
+    misfiled.open().rename(done.person, "Ada")
+    assert misfiled.open().version == version, "the same model is used again"
+    assert everything(misfiled) == before
 
 
 def test_a_name_that_differs_in_case_only_where_the_disk_takes_both_for_one(
-    trained: Painted, monkeypatch: pytest.MonkeyPatch
+    misfiled: Painted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As macOS and Windows do: the new name is there, and is the same folder."""
     real, there = Path.samefile, files.is_there
@@ -339,29 +333,29 @@ def test_a_name_that_differs_in_case_only_where_the_disk_takes_both_for_one(
 
     monkeypatch.setattr(in_folder, "is_there", is_there)
     monkeypatch.setattr(Path, "samefile", samefile)
-    trained.open().rename("Ada", "ADA")
-    assert sorted(one.name for one in trained.training.iterdir()) == ["ADA", "Bo", "Cy"]
-    trained.open().undo()
-    assert sorted(one.name for one in trained.training.iterdir()) == ["Ada", "Bo", "Cy"]
+    misfiled.open().rename("Ada", "ADA")
+    assert sorted(one.name for one in misfiled.training.iterdir()) == ["ADA", "Bo", "Cy"]
+    misfiled.open().undo()
+    assert sorted(one.name for one in misfiled.training.iterdir()) == ["Ada", "Bo", "Cy"]
 
 
-def test_no_server_repeats_an_answer_by_the_old_name(trained: Painted) -> None:
-    now, file = datetime.now(UTC), trained.folder / ".mien/catalog-access.sqlite"
+def test_no_server_repeats_an_answer_by_the_old_name(misfiled: Painted) -> None:
+    now, file = datetime.now(UTC), misfiled.folder / ".mien/catalog-access.sqlite"
     with Access.for_writing(file) as access:
         for request in ("rename", "undo"):
             assert access.replies.begin("desk", request, "a", now) is None
             access.replies.finish("desk", request, Reply(200, "text/plain", b"Bo or Bob"))
-            trained.open().rename("Bo", "Bob") if request == "rename" else trained.open().undo()
+            misfiled.open().rename("Bo", "Bob") if request == "rename" else misfiled.open().undo()
             assert access.replies.begin("desk", request, "a", now) == Reply(200, "", None)
 
 
-def test_a_folder_whose_name_no_person_may_have_can_be_renamed_and_back(trained: Painted) -> None:
-    (trained.training / "Bo").rename(trained.training / 'Bo: "B"?')
-    trained.open().align()
-    before = photos(trained)
-    trained.open().rename('Bo: "B"?', "Bo B")
-    trained.open().undo()
-    assert photos(trained) == before
+def test_a_folder_whose_name_no_person_may_have_can_be_renamed_and_back(misfiled: Painted) -> None:
+    (misfiled.training / "Bo").rename(misfiled.training / 'Bo: "B"?')
+    misfiled.open().align()
+    before = photos(misfiled)
+    misfiled.open().rename('Bo: "B"?', "Bo B")
+    misfiled.open().undo()
+    assert photos(misfiled) == before
 
 
 def test_a_name_written_in_two_ways_becomes_one_folder_and_two_again(painted: Painted) -> None:
@@ -381,19 +375,19 @@ def test_a_name_written_in_two_ways_becomes_one_folder_and_two_again(painted: Pa
 # join
 
 
-def test_two_names_become_one_person(trained: Painted) -> None:
-    trained.photo("Addie/ada-1.png", "Ada")
-    trained.photo("Addie/2.png", "Ada")
-    shutil.copy2(trained.training / "Ada/ada-2.png", trained.training / "Addie/same.png")
-    (trained.training / "Addie/notes.txt").write_text("of 2019")
-    trained.open().train()
-    done = trained.open().join("Addie", "Ada")
-    assert len(done.moved) == 4 and done.copies == 1 and not (trained.training / "Addie").exists()
-    assert (trained.training / "Ada/ada-1-2.png").is_file() and (trained.training / "Ada/notes.txt").is_file()
-    known = rows(trained)
+def test_two_names_become_one_person(misfiled: Painted) -> None:
+    misfiled.photo("Addie/ada-1.png", "Ada")
+    misfiled.photo("Addie/2.png", "Ada")
+    shutil.copy2(misfiled.training / "Ada/ada-2.png", misfiled.training / "Addie/same.png")
+    (misfiled.training / "Addie/notes.txt").write_text("of 2019")
+    misfiled.open().train()
+    done = misfiled.open().join("Addie", "Ada")
+    assert len(done.moved) == 4 and done.copies == 1 and not (misfiled.training / "Addie").exists()
+    assert (misfiled.training / "Ada/ada-1-2.png").is_file() and (misfiled.training / "Ada/notes.txt").is_file()
+    known = rows(misfiled)
     assert sorted(known) == ["Ada", "Bo", "Cy"] and known["Ada"][1] == 6
-    trained.looked()
-    assert trained.open().train().in_use and trained.looked() == []
+    misfiled.looked()
+    assert misfiled.open().train().in_use and misfiled.looked() == []
 
 
 def test_provenance_and_days_are_kept(painted: Painted) -> None:
@@ -417,9 +411,9 @@ def test_provenance_and_days_are_kept(painted: Painted) -> None:
 # undo
 
 
-def test_undo_goes_back_one_by_one(trained: Painted) -> None:
-    version, before = trained.open().version, everything(trained)
-    album = trained.open()
+def test_undo_goes_back_one_by_one(misfiled: Painted) -> None:
+    version, before = misfiled.open().version, everything(misfiled)
+    album = misfiled.open()
     album.move("Ada/wrong.png", "Bo")
     album.rename("Ada", "Adele")
     album.join("Cy", "Bo")
@@ -427,7 +421,7 @@ def test_undo_goes_back_one_by_one(trained: Painted) -> None:
     plan = album.undo(dry_run=True)
     assert (plan.verb, plan.people, plan.person) == ("rename", ("Bo",), "Bob")
     assert [album.undo().verb for _ in range(4)] == ["rename", "join", "rename", "move"]
-    assert album.version == version and everything(trained) == before
+    assert album.version == version and everything(misfiled) == before
     with pytest.raises(UsageError, match="no correction of the last 90 days"):
         album.undo()
 
@@ -441,56 +435,56 @@ def test_undo_goes_back_one_by_one(trained: Painted) -> None:
         [("join", "Cy", "Ada"), ("rename", "Bo", "Cy"), ("rename", "Ada", "Bo")],
     ],
 )
-def test_a_name_that_goes_round_comes_back(trained: Painted, done: list[tuple[str, str, str]]) -> None:
-    before = everything(trained)
+def test_a_name_that_goes_round_comes_back(misfiled: Painted, done: list[tuple[str, str, str]]) -> None:
+    before = everything(misfiled)
     for verb, one, other in done:
-        getattr(trained.open(), verb)(one, other)
-    assert [trained.open().undo().verb for _ in done] == [verb for verb, *_ in reversed(done)]
-    assert everything(trained) == before
+        getattr(misfiled.open(), verb)(one, other)
+    assert [misfiled.open().undo().verb for _ in done] == [verb for verb, *_ in reversed(done)]
+    assert everything(misfiled) == before
 
 
 @pytest.mark.parametrize("change", ["gone", "changed", "in the way"])
-def test_undo_is_refused_where_something_has_changed_since(trained: Painted, change: str) -> None:
-    album = trained.open()
+def test_undo_is_refused_where_something_has_changed_since(misfiled: Painted, change: str) -> None:
+    album = misfiled.open()
     album.move(["Ada/wrong.png", "Ada/ada-1.png"], "Bo")
     if change == "gone":
-        (trained.training / "Bo/ada-1.png").unlink()
+        (misfiled.training / "Bo/ada-1.png").unlink()
     elif change == "changed":
-        trained.photo("Bo/ada-1.png", "Cy")
+        misfiled.photo("Bo/ada-1.png", "Cy")
     else:
-        trained.photo("Ada/ada-1.png", "Cy")
-    before = photos(trained)
+        misfiled.photo("Ada/ada-1.png", "Cy")
+    before = photos(misfiled)
     for dry_run in (True, False):
         with pytest.raises(UsageError, match=r"(not there any more|changed since|there again).*mien move"):
-            trained.open().undo(dry_run)
-    assert photos(trained) == before
+            misfiled.open().undo(dry_run)
+    assert photos(misfiled) == before
 
 
-def test_what_was_removed_since_stays_out_and_the_rest_is_undone(trained: Painted) -> None:
-    trained.open().move(["Ada/wrong.png", "Ada/ada-1.png"], "Bo")
-    trained.open().remove("Bo", "Bo/wrong.png")
-    trained.photo("Ada/wrong.png", "Cy")  # in nobody's way
-    plan = trained.open().undo(dry_run=True)
+def test_what_was_removed_since_stays_out_and_the_rest_is_undone(misfiled: Painted) -> None:
+    misfiled.open().move(["Ada/wrong.png", "Ada/ada-1.png"], "Bo")
+    misfiled.open().remove("Bo", "Bo/wrong.png")
+    misfiled.photo("Ada/wrong.png", "Cy")  # in nobody's way
+    plan = misfiled.open().undo(dry_run=True)
     assert plan.moved == (("training-images/Bo/ada-1.png", "training-images/Ada/ada-1.png"),)
     assert plan.left_out == ("training-images/Bo/wrong.png",) and plan.to_json()["left_out"] == ["Bo/wrong.png"]
-    assert trained.open().undo().left_out == plan.left_out
-    assert (trained.training / "Ada/ada-1.png").is_file() and not (trained.training / "Bo/ada-1.png").exists()
-    assert (trained.folder / "removed-images/Bo/wrong.png").is_file()
-    assert {name: number for name, (_, number) in rows(trained).items()} == {"Ada": 4, "Bo": 3, "Cy": 3}
+    assert misfiled.open().undo().left_out == plan.left_out
+    assert (misfiled.training / "Ada/ada-1.png").is_file() and not (misfiled.training / "Bo/ada-1.png").exists()
+    assert (misfiled.folder / "removed-images/Bo/wrong.png").is_file()
+    assert {name: number for name, (_, number) in rows(misfiled).items()} == {"Ada": 4, "Bo": 3, "Cy": 3}
     with pytest.raises(UsageError, match="could be undone"):
-        trained.open().undo()
+        misfiled.open().undo()
 
 
 @pytest.mark.parametrize("new", ["Dee", "Bo"])
-def test_a_correction_of_which_all_was_removed_is_not_in_the_way_of_the_one_before(trained: Painted, new: str) -> None:
-    album, before = trained.open(), photos(trained)
+def test_a_correction_of_which_all_was_removed_is_not_in_the_way_of_the_one_before(misfiled: Painted, new: str) -> None:
+    album, before = misfiled.open(), photos(misfiled)
     album.move("Ada/wrong.png", "Bo")
     album.move("Ada/ada-1.png", new)
     album.remove(new, () if new == "Dee" else "Bo/ada-1.png")
     assert (undone := album.undo()).moved == () and len(undone.left_out) == 1
     album.undo()
     gone = {"training-images/Ada/ada-1.png", f"removed-images/{new}/ada-1.png"}
-    assert {path: one for path, one in photos(trained).items() if path not in gone} == {
+    assert {path: one for path, one in photos(misfiled).items() if path not in gone} == {
         path: one for path, one in before.items() if path not in gone
     }
 
@@ -541,22 +535,22 @@ def test_no_source_brings_back_what_was_removed_once_the_join_is_undone(painted:
     assert sorted(path.name for path in (painted.training / "Anton").iterdir()) == ["02.png"]
 
 
-def test_a_model_that_was_trained_since_learns_of_an_undo(trained: Painted) -> None:
-    trained.open().move("Ada/wrong.png", "Bo")
-    trained.photo("Cy/cy-9.png")
-    trained.open().train()
-    trained.open().undo()
-    known = rows(trained)
+def test_a_model_that_was_trained_since_learns_of_an_undo(misfiled: Painted) -> None:
+    misfiled.open().move("Ada/wrong.png", "Bo")
+    misfiled.photo("Cy/cy-9.png")
+    misfiled.open().train()
+    misfiled.open().undo()
+    known = rows(misfiled)
     assert {name: known[name][1] for name in known} == {"Ada": 4, "Bo": 3, "Cy": 4}
 
 
-def test_undo_is_possible_for_ninety_days(trained: Painted) -> None:
-    trained.open(clock=lambda: NOW).move("Ada/wrong.png", "Bo")
-    trained.open(clock=lambda: NOW + timedelta(days=91)).rename("Cy", "Cyril")
-    trained.open().undo()
+def test_undo_is_possible_for_ninety_days(misfiled: Painted) -> None:
+    misfiled.open(clock=lambda: NOW).move("Ada/wrong.png", "Bo")
+    misfiled.open(clock=lambda: NOW + timedelta(days=91)).rename("Cy", "Cyril")
+    misfiled.open().undo()
     with pytest.raises(UsageError, match="no correction of the last 90 days"):
-        trained.open().undo()
-    assert [one[1:] for one in trained.open().show("Bo/wrong.png").moved] == [("Ada", "Bo")]
+        misfiled.open().undo()
+    assert [one[1:] for one in misfiled.open().show("Bo/wrong.png").moved] == [("Ada", "Bo")]
 
 
 PEOPLE = ("Ada", "Bo", "Cy", "Dee Dee")
@@ -565,11 +559,11 @@ PEOPLE = ("Ada", "Bo", "Cy", "Dee Dee")
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(["move", "rename", "join"]), st.permutations(PEOPLE)), max_size=4))
 def test_whatever_was_corrected_is_undone_to_the_last_byte(
-    trained: Painted, done: list[tuple[str, tuple[str, ...]]]
+    misfiled: Painted, done: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    album, before = trained.open(), everything(trained)
+    album, before = misfiled.open(), everything(misfiled)
     for verb, (one, other, *_) in done:
-        some = sorted((trained.training / one).glob("*.png"))[:2]
+        some = sorted((misfiled.training / one).glob("*.png"))[:2]
         try:
             if verb == "move" and some:
                 album.move(some, other)
@@ -580,30 +574,30 @@ def test_whatever_was_corrected_is_undone_to_the_last_byte(
     with pytest.raises(UsageError, match="no correction"):
         while True:
             album.undo()
-    assert everything(trained) == before
+    assert everything(misfiled) == before
 
 
 # Whoever is removed
 
 
-def test_whoever_is_removed_everywhere_is_gone_from_corrections_under_every_name(trained: Painted) -> None:
-    album = trained.open()
+def test_whoever_is_removed_everywhere_is_gone_from_corrections_under_every_name(misfiled: Painted) -> None:
+    album = misfiled.open()
     album.move("Ada/wrong.png", "Bo")
     album.rename("Bo", "Zebulon")
     album.rename("Zebulon", "Xanthippe")
     album.rename("Cy", "Quentin")
     album.join("Quentin", "Xanthippe")
     album.remove("Xanthippe", everywhere=True)
-    for file in (one for one in trained.folder.rglob("*") if one.is_file() and "ada" not in one.name.lower()):
+    for file in (one for one in misfiled.folder.rglob("*") if one.is_file() and "ada" not in one.name.lower()):
         data = file.read_bytes()
         for name in ("Xanthippe", "Zebulon", "Quentin"):
             assert name.encode() not in data and name not in str(file), file
     with pytest.raises(UsageError, match="no correction"):
         album.undo()
-    drop = source(trained)
+    drop = source(misfiled)
     for name in ("Bo", "Zebulon", "Quentin", "Xanthippe"):
-        trained.paint(drop / f"{name}/9.png", "Bo")
-    assert trained.open().collect().photos == 0, "under none of the names they come back"
+        misfiled.paint(drop / f"{name}/9.png", "Bo")
+    assert misfiled.open().collect().photos == 0, "under none of the names they come back"
 
 
 # Interrupted
@@ -626,26 +620,26 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("at", ["take", "_keep_out", "_learn", "put_into_use"])
 def test_the_next_command_finishes_what_was_interrupted(
-    trained: Painted, monkeypatch: pytest.MonkeyPatch, at: str
+    misfiled: Painted, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     with killed_at(monkeypatch, at):
-        trained.open().move("Ada/wrong.png", "Bo")
-    album = trained.open()
+        misfiled.open().move("Ada/wrong.png", "Bo")
+    album = misfiled.open()
     album.align()
     assert [one.kind for one in album.settled] == [CorrectionKind.FILED]
-    assert (trained.training / "Bo/wrong.png").is_file() and rows(trained)["Bo"][1] == 4
+    assert (misfiled.training / "Bo/wrong.png").is_file() and rows(misfiled)["Bo"][1] == 4
     with killed_at(monkeypatch, "remove_stale_chips"):
         album.undo()
     album.align()
-    assert [one.kind for one in album.settled] == [CorrectionKind.UNDONE] and rows(trained)["Bo"][1] == 3
+    assert [one.kind for one in album.settled] == [CorrectionKind.UNDONE] and rows(misfiled)["Bo"][1] == 3
 
 
-def test_what_cannot_be_finished_is_told_and_can_be_undone(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = photos(trained)
+def test_what_cannot_be_finished_is_told_and_can_be_undone(misfiled: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = photos(misfiled)
     with killed_at(monkeypatch, "take"):
-        trained.open().rename("Bo", "Bob")
-    in_the_way = trained.photo("Bob/1.png", "Bo")
-    album = trained.open()
+        misfiled.open().rename("Bo", "Bob")
+    in_the_way = misfiled.photo("Bob/1.png", "Bo")
+    album = misfiled.open()
     album.align()
     (told,) = album.settled
     assert told.kind == CorrectionKind.UNFINISHED and "is in the way" in told.line and "mien undo" in told.line
@@ -654,11 +648,11 @@ def test_what_cannot_be_finished_is_told_and_can_be_undone(trained: Painted, mon
     album.align()
     assert [one.kind for one in album.settled] == [CorrectionKind.RENAMED]
     album.undo()
-    assert photos(trained) == before
+    assert photos(misfiled) == before
 
 
-def test_where_a_file_cannot_go_all_come_back(trained: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, real, count = photos(trained), files.move_file, iter(range(9))
+def test_where_a_file_cannot_go_all_come_back(misfiled: Painted, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real, count = photos(misfiled), files.move_file, iter(range(9))
 
     def fails(one: Path, other: Path, sync: bool = True) -> bool:
         if next(count) == 1:
@@ -667,16 +661,16 @@ def test_where_a_file_cannot_go_all_come_back(trained: Painted, monkeypatch: pyt
 
     monkeypatch.setattr(in_folder, "move_file", fails)
     with pytest.raises(StorageError, match="the disk is full"):
-        trained.open().join("Bo", "Ada")
-    assert photos(trained) == before
+        misfiled.open().join("Bo", "Ada")
+    assert photos(misfiled) == before
     with pytest.raises(UsageError, match="no correction"):
-        trained.open().undo()
+        misfiled.open().undo()
 
 
-def test_a_model_of_another_encoder_is_left_as_it_is_and_that_is_said(trained: Painted) -> None:
-    version = trained.open().version
-    done = trained.open(precision="int8").move("Ada/wrong.png", "Bo")
-    assert done.unlearned is UnlearnedKind.OTHER_ENCODER and trained.open().version == version
+def test_a_model_of_another_encoder_is_left_as_it_is_and_that_is_said(misfiled: Painted) -> None:
+    version = misfiled.open().version
+    done = misfiled.open(precision="int8").move("Ada/wrong.png", "Bo")
+    assert done.unlearned is UnlearnedKind.OTHER_ENCODER and misfiled.open().version == version
 
 
 def test_without_a_model_photos_go_all_the_same(three_people: Painted) -> None:
@@ -684,15 +678,15 @@ def test_without_a_model_photos_go_all_the_same(three_people: Painted) -> None:
     assert done.unlearned is UnlearnedKind.NO_MODEL and done.version is None and len(done.moved) == 3
 
 
-def test_a_folder_that_is_a_link_is_left_alone(trained: Painted, tmp_path: Path) -> None:
-    (trained.training / "Bo").rename(tmp_path / "elsewhere")
-    (trained.training / "Bo").symlink_to(tmp_path / "elsewhere")
+def test_a_folder_that_is_a_link_is_left_alone(misfiled: Painted, tmp_path: Path) -> None:
+    (misfiled.training / "Bo").rename(tmp_path / "elsewhere")
+    (misfiled.training / "Bo").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(AlbumError, match="is a link"):
-        trained.open().move("Ada/wrong.png", "Bo")
+        misfiled.open().move("Ada/wrong.png", "Bo")
 
 
-def test_it_is_as_json(trained: Painted) -> None:
-    done: Corrected = trained.open().move("Ada/wrong.png", "Bo")
+def test_it_is_as_json(misfiled: Painted) -> None:
+    done: Corrected = misfiled.open().move("Ada/wrong.png", "Bo")
     assert done.to_json() == {
         "verb": "move",
         "people": ["Ada"],
@@ -710,43 +704,43 @@ def test_it_is_as_json(trained: Painted) -> None:
     }
 
 
-def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(trained: Painted) -> None:
-    odd = trained.training / "Bo/\udcff.png"
+def test_a_file_whose_name_is_no_text_is_told_before_anything_goes(misfiled: Painted) -> None:
+    odd = misfiled.training / "Bo/\udcff.png"
     try:
-        shutil.copy2(trained.training / "Bo/bo-1.png", odd)
+        shutil.copy2(misfiled.training / "Bo/bo-1.png", odd)
     except OSError:
         pytest.skip("this disk has no such names")
-    before = photos(trained)
+    before = photos(misfiled)
     with pytest.raises(PhotoError, match=r"udcff"):
-        trained.open().join("Bo", "Ada")
+        misfiled.open().join("Bo", "Ada")
     with pytest.raises(PhotoError, match=r"udcff"):
-        trained.open().move([odd], "Ada")
-    assert photos(trained) == before
-    trained.open().rename("Bo", "Bob")
-    trained.open().undo()
-    assert photos(trained) == before
+        misfiled.open().move([odd], "Ada")
+    assert photos(misfiled) == before
+    misfiled.open().rename("Bo", "Bob")
+    misfiled.open().undo()
+    assert photos(misfiled) == before
 
 
-def test_no_correction_lets_somebody_in_who_was_removed(trained: Painted) -> None:
-    trained.open().remove("Bo")
+def test_no_correction_lets_somebody_in_who_was_removed(misfiled: Painted) -> None:
+    misfiled.open().remove("Bo")
     with pytest.raises(UsageError, match="was removed from this album on"):
-        trained.open().move("Ada/wrong.png", "Bo")
+        misfiled.open().move("Ada/wrong.png", "Bo")
     with pytest.raises(UsageError, match="was removed from this album on"):
-        trained.open().rename("Ada", "Bo")
-    assert [one.name for one in trained.open().status().removed] == ["Bo"]
+        misfiled.open().rename("Ada", "Bo")
+    assert [one.name for one in misfiled.open().status().removed] == ["Bo"]
 
 
-def test_nobody_is_added_under_a_name_that_somebody_had(trained: Painted, tmp_path: Path) -> None:
-    trained.open().rename("Bo", "Bob")
+def test_nobody_is_added_under_a_name_that_somebody_had(misfiled: Painted, tmp_path: Path) -> None:
+    misfiled.open().rename("Bo", "Bob")
     with pytest.raises(UsageError, match="is called Bob now"):
-        trained.open().add("Bo", trained.paint(tmp_path / "1.png", "Bo"))
-    trained.open().undo()
-    assert len(trained.open().add("Bo", trained.paint(tmp_path / "2.png", "Bo")).added) == 1
+        misfiled.open().add("Bo", misfiled.paint(tmp_path / "1.png", "Bo"))
+    misfiled.open().undo()
+    assert len(misfiled.open().add("Bo", misfiled.paint(tmp_path / "2.png", "Bo")).added) == 1
 
 
-def test_a_rename_and_its_undoing_leave_nothing_stale(trained: Painted) -> None:
-    before = trained.open().check().findings
-    trained.open().rename("Bo", "Bob")
-    assert trained.open().status().stale == () and len(trained.open().check().findings) == len(before)
-    trained.open().undo()
-    assert trained.open().status().stale == () and trained.open().check().findings == before
+def test_a_rename_and_its_undoing_leave_nothing_stale(misfiled: Painted) -> None:
+    before = misfiled.open().check().findings
+    misfiled.open().rename("Bo", "Bob")
+    assert misfiled.open().status().stale == () and len(misfiled.open().check().findings) == len(before)
+    misfiled.open().undo()
+    assert misfiled.open().status().stale == () and misfiled.open().check().findings == before
