@@ -350,8 +350,7 @@ def _misfiled(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[P
 
 def _copied(album: Path, painted: Painted) -> Painted:
     """The painted album as a copy of another: training takes half a second."""
-    shutil.rmtree(painted.folder)
-    shutil.copytree(album, painted.folder)
+    shutil.copytree(album, painted.folder, dirs_exist_ok=True)
     return painted
 
 

@@ -68,9 +68,16 @@ def traces(folder: Path, told: set[bytes]) -> list[str]:
 
 
 @pytest.fixture
-def club(painted: Painted) -> Painted:
+def club(painted: Painted, _club: Path) -> Painted:
     """Someone whom everything in the album names: sources, runs, three versions with pages, chips, what was set aside,
     an intake, a journal of an earlier version, a traceback, what killed runs left."""
+    shutil.copytree(_club.parent, painted.folder.parent, dirs_exist_ok=True)
+    return painted
+
+
+@pytest.fixture(scope="module")
+def _club(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted]) -> Path:
+    painted = new_painted(tmp_path_factory.mktemp("club") / "album")
     drop = painted.folder.parent / "drop"
     with (painted.folder / "mien.toml").open("a", encoding="utf-8") as file:
         file.write('[sources.drop]\nkind = "folder"\npath = "../drop"\nbasis = "consent"\nlicence = "own work"\n')
@@ -96,7 +103,7 @@ def club(painted: Painted) -> Painted:
     (painted.folder / "models/.mien-new-2026-11-01-001.tmp/labels.txt").write_text(f"{NAME}\n", "utf-8")
     shutil.copytree(painted.folder / "models" / versions.names(painted.folder / "models")[0], damaged(painted))
     (damaged(painted) / "labels.txt").write_bytes(f"\n{NAME}".encode())
-    return painted
+    return painted.folder
 
 
 def damaged(painted: Painted) -> Path:

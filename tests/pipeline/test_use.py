@@ -38,10 +38,19 @@ def train(painted: Painted, times: int) -> None:
         painted.open().train()
 
 
+@pytest.fixture(scope="module")
+def _six(tmp_path_factory: pytest.TempPathFactory, new_painted: Callable[[Path], Painted], _taught: Path) -> Path:
+    painted = new_painted(tmp_path_factory.mktemp("six") / "album")
+    shutil.copytree(_taught, painted.folder, dirs_exist_ok=True)
+    train(painted, 5)
+    return painted.folder
+
+
 @pytest.fixture
-def six(three_people: Painted) -> Painted:
-    train(three_people, 6)
-    return three_people
+def six(painted: Painted, _six: Path) -> Painted:
+    """Three people with six versions."""
+    shutil.copytree(_six, painted.folder, dirs_exist_ok=True)
+    return painted
 
 
 # drop
