@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import threadpoolctl  # type: ignore[import-untyped]
 
 from mien.learning import best
 from mien.learning.best import Among, best_of, blocks, with_each
@@ -78,3 +82,26 @@ def test_threads_find_what_one_finds(count: int, monkeypatch: pytest.MonkeyPatch
 def test_an_error_in_a_part_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         with_each(blocks(1000, 100_000), lambda part: 1 // (part.start == 0))
+
+
+def test_products_have_all_cores_again_whoever_ends_last() -> None:
+    def limits() -> list[int]:
+        """Of libraries whose limit is the whole process's, numpy's above all."""
+        found = threadpoolctl.threadpool_info()
+        return [
+            one["num_threads"] for one in found if one["user_api"] == "blas" and one.get("threading_layer") != "openmp"
+        ]
+
+    before, together = limits(), threading.Barrier(2)
+
+    def work(part: slice) -> None:
+        assert limits() == [1] * len(before)
+
+    def run(_: int) -> None:
+        together.wait(60)
+        with_each(blocks(1000, 100_000), work)
+
+    with ThreadPoolExecutor(2) as two:
+        for _ in range(10):
+            list(two.map(run, range(2)))
+            assert limits() == before

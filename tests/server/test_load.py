@@ -16,7 +16,7 @@ def test_a_minute_of_load_loses_nothing_while_models_change(sample: Path, tmp_pa
         patch.syspath_prepend(ROOT / "benchmarks")
         serve = importlib.import_module("serve")
     folder, files = serve.album_of(sample / "people", tmp_path)
-    found = serve.load(folder, [file.read_bytes() for file in files], seconds=60, swap_seconds=6, rest=0.5)
+    found = serve.load(folder, [file.read_bytes() for file in files], seconds=60, swap_seconds=6, rest=0.2)
     assert set(found.statuses) == {200} and found.statuses[200] > 10
     assert found.swaps >= 2
     half = found.resident[len(found.resident) // 2 :]

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -62,7 +62,7 @@ class Store(AbstractFileSystem):  # type: ignore[misc]
     def _ask(self, what: str) -> str:
         path = "/".join(filter(None, self.split_path(what)[:2]))
         self.asked.append(path)
-        if self.error:
+        if self.error and path != "club":
             raise self.error
         if path == self.denied:
             raise OSError(f"Forbidden: b/{path}/o\nno storage.objects.list")
@@ -87,11 +87,15 @@ class Store(AbstractFileSystem):  # type: ignore[misc]
         return files + [{"name": f"{start}{one}", "type": "directory"} for one in folders]
 
     def find(self, path: str, prefix: str = "", detail: bool = False, **_: Any) -> Any:
+        if not self._ask(path):
+            raise FileNotFoundError("https://store/b//o")
         found = {one: self._entry(one) for one in self.kept if one.startswith(f"{path}/{prefix}")}
         return found if detail else [*found]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         path = self._ask(path)
+        if path == "club":
+            return {"name": path, "size": 0, "type": "directory"}
         if path not in self.kept:
             raise FileNotFoundError(path)
         return self._entry(path)
@@ -114,7 +118,8 @@ class Store(AbstractFileSystem):  # type: ignore[misc]
         self.kept[self._ask(path2)] = bytes(bytearray(self.kept[path1]))
 
     def rm_file(self, path: str) -> None:
-        self.kept.pop(self._ask(path), None)
+        if self.kept.pop(self._ask(path), None) is None:
+            raise FileNotFoundError(path)
 
 
 @pytest.fixture
@@ -153,6 +158,34 @@ def test_a_bucket_that_does_not_exist_is_no_empty_folder(store: Objects) -> None
     assert str(told.value).startswith("store://gone/photos cannot be reached: its bucket does not exist.")
 
 
+def test_neither_is_what_it_would_hold_an_object_that_is_gone(store: Objects) -> None:
+    gone = Objects("store://gone/photos")
+    asked: list[Callable[[], object]] = [
+        lambda: gone.find("Ada/1.jpg"),
+        lambda: gone.read("Ada/1.jpg", 9),
+        lambda: gone.copy("Ada/1.jpg", "Bo/1.jpg"),
+        lambda: gone.remove("Ada/1.jpg"),
+    ]
+    for ask in asked:
+        with pytest.raises(OSError, match="its bucket does not exist") as caught:
+            ask()
+        assert caught.value.errno == errno.EIO
+    assert store.find("Ada/1.jpg") is None, "of one that exists it is"
+
+
+def test_a_bucket_that_is_empty_is_one(store: Objects) -> None:
+    whole = Objects("store://club")
+    assert (keys(whole), whole.inside("")) == ([], ([], []))
+    assert whole.put_new("Ada/1.jpg", b"photo") and keys(whole) == ["Ada/1.jpg"]
+
+
+def test_what_is_not_there_is_asked_for_and_nothing_else_is_listed(store: Objects) -> None:
+    store.put("Ada/1.jpg", b"photo")
+    Store.asked.clear()
+    assert store.inside(".mien/") == ([], [])
+    assert Store.asked == ["club/photos/.mien", "club"]
+
+
 def test_whoever_may_list_one_folder_alone_has_an_empty_one(store: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "denied", "club")
     assert keys(store) == []
@@ -189,7 +222,8 @@ def test_the_md5_of_a_store_says_whether_a_photo_is_as_it_was(store: Objects) ->
     assert store.find("Ada/1.jpg") != before
     Store.asked.clear()
     assert store.copy("Ada/1.jpg", "Bo/1.jpg")
-    assert Store.asked == [f"club/photos/{one}" for one in ("Ada/1.jpg", "Bo/1.jpg", "Bo/1.jpg", "Bo/1.jpg")], "unread"
+    mine, free = "club/photos/Ada/1.jpg", "club/photos/Bo/1.jpg"
+    assert Store.asked == [mine, free, "club", free, free], "neither is read"
 
 
 def test_an_etag_that_is_no_md5_is_a_stamp_and_equal_bytes_are_read() -> None:

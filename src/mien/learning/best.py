@@ -7,6 +7,7 @@ are computed in blocks of rows, so that memory grows neither with the faces nor 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -51,7 +52,9 @@ AT_ONCE = 1 << 13
 """Rows that look into the lists together: what a list gives to so many fits into a core's cache."""
 
 THREADS = 4
-"""Parts of the rows that are worked on at a time, a core each; each holds some 100 MB."""
+"""Parts of the rows that are worked on at a time at most, a core each; each holds some 100 MB."""
+
+_alone = threading.Lock()
 
 
 def blocks(rows: int, columns: int) -> list[slice]:
@@ -62,18 +65,23 @@ def blocks(rows: int, columns: int) -> list[slice]:
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def with_each(parts: Sequence[slice], do: Callable[[slice], object]) -> None:
-    """Does that with each part of the rows, a few at a time: what the parts do must not depend on each other."""
+def with_each(parts: Sequence[slice], work: Callable[[slice], object]) -> None:
+    """Calls `work` with each part of the rows, on a few cores: what it does with one must not depend on another."""
     if len(parts) < 2:
         for part in parts:
-            do(part)
+            work(part)
         return
     import threadpoolctl  # type: ignore[import-untyped]
 
-    # A product for which the cores are shared out keeps those waiting that have no part of it.
-    one_each = threadpoolctl.threadpool_limits(1, user_api="blas")
-    with one_each, ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
-        list(threads.map(do, parts))  # so that what one raises is raised
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # A product for which the cores are shared out keeps those waiting that have no part of it. That limit is the whole
+    # process's: of two at a time, the one that ends last would restore what the other one had set.
+    with (
+        _alone,
+        threadpoolctl.threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(min(THREADS, cores)) as threads,
+    ):
+        list(threads.map(work, parts))  # so that what one raises is raised
 
 
 class Best(NamedTuple):

@@ -210,7 +210,7 @@ def _ask(
     """Writes into each of `sides` what `head` says of the `rows` of `faces`: of their own person, in column `own` of
     its scores, -1 for none, and of the side's columns, which are of `people`."""
 
-    def of(part: slice) -> None:
+    def ask(part: slice) -> None:
         some = rows[part]
         scores = head.scores(faces[some])
         mine = np.flatnonzero(own[part] >= 0)
@@ -221,7 +221,7 @@ def _ask(
             held.own[some[mine]] = found
             _keep_best(held, some, scores if len(columns) == len(people) else scores[:, columns], people[columns])
 
-    with_each(blocks(len(rows), max(len(people), len(head.exemplars))), of)
+    with_each(blocks(len(rows), max(len(people), len(head.exemplars))), ask)
 
 
 def _keep_best(held: HeldOut, rows: Ints, scores: Floats, people: Ints) -> None:

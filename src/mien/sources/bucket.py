@@ -12,7 +12,6 @@ from pathlib import Path
 from socket import gaierror
 from typing import Any
 
-import fsspec
 from fsspec import AbstractFileSystem
 from pydantic import Field, field_validator
 
@@ -21,7 +20,7 @@ from mien.protocols import Sink, Source, Web
 from mien.sources.common import Options, fetch_error, file_name, offered, read_options, source_error
 from mien.sources.lists import people_listed
 from mien.sources.patterns import PERSONS_FOLDERS, PathPattern, names_file, path_pattern, person_in
-from mien.storage.objects import BLOCK, foreign_errors, missing_package, plain, s3_entries, stamp
+from mien.storage.objects import BLOCK, foreign_errors, opened, plain, s3_entries, stamp
 from mien.text.buckets import NO_BUCKETS
 from mien.text.fetching import FetchFault, SourceFault
 from mien.text.system_folders import is_of_systems
@@ -85,15 +84,13 @@ def _from_environment(name: str, key: str, value: object) -> object:
 
 
 def _file_system(name: str, url: str, options: Mapping[str, object]) -> tuple[AbstractFileSystem, str]:
-    """fsspec's object for a bucket, not shared and without a cache of listings, and the path of `url` in it."""
+    """fsspec's object for a bucket, and the path of `url` in it."""
     try:
-        files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
-    except ImportError as error:
-        raise missing_package(f"The source {name}", url, error) from error
-    except (ValueError, TypeError) as error:  # no such protocol; no such option
-        what = f"cannot be opened by fsspec: {str(error).rstrip('.')}"
-        raise source_error(name, what, "Correct url or options in mien.toml.", SourceFault.OPTIONS) from error
-    return files, root
+        return opened(url, f"The source {name}", **options)
+    except OSError as error:
+        what = f"cannot be opened by fsspec: {error.strerror}"
+        remedy = "Correct url or options in mien.toml, or the credentials."
+        raise source_error(name, what, remedy, SourceFault.OPTIONS) from None
 
 
 @dataclass(frozen=True, slots=True)

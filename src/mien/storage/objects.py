@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mien.errors import MissingExtraError, StorageError
@@ -105,10 +105,10 @@ class Objects:
         try:
             with self._plainly():
                 if hasattr(files, "call_s3"):
-                    bucket, name, _ = files.split_path(_named(files, f"{root}/{key}"))
+                    bucket, name, _ = files.split_path(_checked(files, f"{root}/{key}"))
                     entry = files.call_s3("head_object", Bucket=bucket, Key=name, **files.req_kw)
                     return Object(key, int(entry["ContentLength"]), stamp({**entry, "Size": entry["ContentLength"]}))
-                entry = files.info(_named(files, f"{root}/{key}"))
+                entry = files.info(_checked(files, f"{root}/{key}"))
                 return None if entry["type"] == "directory" else Object(key, int(entry["size"] or 0), stamp(entry))
         except FileNotFoundError:
             return None
@@ -117,7 +117,8 @@ class Objects:
         """At most `size` bytes of an object, from one place on."""
         files, root = self._opened()
         with self._plainly():
-            return bytes(files.cat_file(_named(files, f"{root}/{key}"), start=start, end=start + size)) if size else b""
+            path = _checked(files, f"{root}/{key}")
+            return bytes(files.cat_file(path, start=start, end=start + size)) if size else b""
 
     def blocks(self, found: Object) -> Iterator[bytes]:
         """The bytes of an object, a block at a time."""
@@ -168,11 +169,11 @@ class Objects:
             return False
         with self._plainly():
             if hasattr(files, "call_s3"):
-                bucket, name, _ = files.split_path(_named(files, f"{root}/{target}"))
+                bucket, name, _ = files.split_path(_checked(files, f"{root}/{target}"))
                 there = {"Bucket": bucket, "Key": files.split_path(f"{root}/{key}")[1]}
                 files.call_s3("copy_object", Bucket=bucket, Key=name, CopySource=there)
             else:
-                files.cp_file(f"{root}/{key}", _named(files, f"{root}/{target}"))
+                files.cp_file(f"{root}/{key}", _checked(files, f"{root}/{target}"))
         copied = self.find(target)
         if copied is None or not self.same(source, copied):
             raise OSError(errno.EIO, "the copy is not what was copied")
@@ -182,13 +183,13 @@ class Objects:
         """Deletes an object; no harm if it is gone."""
         files, root = self._opened()
         with contextlib.suppress(FileNotFoundError), self._plainly():
-            files.rm_file(_named(files, f"{root}/{key}"))
+            files.rm_file(_checked(files, f"{root}/{key}"))
 
     def _put(self, key: str, data: bytes, new: bool) -> None:
         files, root = self._opened()
         try:
             with self._plainly():
-                files.pipe_file(_named(files, f"{root}/{key}"), data, mode="create" if new else "overwrite")
+                files.pipe_file(_checked(files, f"{root}/{key}"), data, mode="create" if new else "overwrite")
         except FileNotFoundError:
             raise OSError(errno.EIO, NO_BUCKET) from None
         except OSError as error:
@@ -201,9 +202,15 @@ class Objects:
 
     @contextlib.contextmanager
     def _plainly(self) -> Iterator[None]:
-        """What a store raises, in plain words."""
+        """What a store raises, in plain words. Other stores than S3 say of a missing bucket what they do of objects."""
         try:
-            yield
+            try:
+                yield
+            except FileNotFoundError:
+                files, root = self._opened()
+                if not hasattr(files, "call_s3"):
+                    _require_bucket(files, root.partition("/")[0])
+                raise
         except foreign_errors() as error:
             raise plain(error) from None  # whose own words may hold keys and signed addresses
 
@@ -212,19 +219,35 @@ class Objects:
 def _file_system(url: str, process: int) -> tuple[AbstractFileSystem, str]:
     """fsspec's object for a bucket, without a cache of listings, and the path of `url` in it; connections are not
     shared with a process of another number. Raises MissingExtraError, StorageError."""
+    try:
+        return opened(url, url)
+    except OSError as error:
+        remedy = f"Correct it in mien.toml, or the credentials in the environment: {DOCS}."
+        raise StorageError(url, f"cannot be opened by fsspec: {error.strerror}", remedy) from None
+
+
+def opened(url: str, about: str, **options: object) -> tuple[AbstractFileSystem, str]:
+    """fsspec's object for a bucket, of these options, and the path of `url` in it; it is not shared, has no cache of
+    listings, and its library prints nothing. Raises MissingExtraError, which speaks `about` whoever names the bucket,
+    and OSError for a protocol, options or credentials that will not do."""
     import fsspec
 
     try:
-        files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
+        files, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
     except ImportError as error:
-        raise missing_package(url, url, error) from error
-    except Exception as error:  # no such protocol; some libraries look for credentials now
-        remedy = f"Correct it in mien.toml, or the credentials in the environment: {DOCS}."
-        raise StorageError(url, f"cannot be opened by fsspec: {plain(error).strerror}", remedy) from None
-    # gcsfs and Azure's log pages, with addresses, of what they raise anyway; without a handler they are printed.
+        raise missing_package(about, url, error) from error
+    except Exception as error:  # no such protocol, or option; some libraries look for credentials now
+        raise plain(error) from None
     for module in (type(files).__module__, *(module for module, _ in _ERRORS)):
-        logging.getLogger(module.partition(".")[0]).addHandler(logging.NullHandler())
+        _hush(module.partition(".")[0])
     return files, str(root).rstrip("/")
+
+
+@cache
+def _hush(library: str) -> None:
+    """Has nothing printed of what a library logs: gcsfs and Azure's log pages, with addresses, of what they raise
+    anyway, which are printed where there is no handler."""
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 def missing_package(about: str, url: str, error: ImportError) -> MissingExtraError:
@@ -293,7 +316,9 @@ def _tree(files: AbstractFileSystem, root: str, below: str, but: str) -> Iterato
         inner = []
         for entry in entries(files, folders.pop()):
             path, is_folder = str(entry["name"]), entry["type"] == "directory"
-            if is_folder and path.rstrip("/") != but and (path.startswith(wanted) or wanted.startswith(f"{path}/")):
+            if but and f"{path}/".startswith(f"{but}/"):
+                continue
+            if is_folder and (path.startswith(wanted) or wanted.startswith(f"{path}/")):
                 inner.append(path.rstrip("/"))
             elif not is_folder and path.startswith(wanted):
                 yield path, entry
@@ -303,14 +328,15 @@ def _tree(files: AbstractFileSystem, root: str, below: str, but: str) -> Iterato
 def entries(files: AbstractFileSystem, folder: str) -> list[Mapping[str, Any]]:
     """What lies in a folder, in order of name; nothing where there is no such folder. Raises FileNotFoundError where
     there is no such bucket, of which gcsfs and adlfs say the same as of a folder."""
+    bucket = folder.partition("/")[0]
     try:
-        listed = files.ls(_named(files, folder), detail=True)
+        listed = files.ls(_checked(files, folder), detail=True)
     except FileNotFoundError:
-        _require_bucket(files, folder.partition("/")[0])
+        _require_bucket(files, bucket)
         return []
     start = f"{folder}/"
     found = [one for one in listed if str(one["name"]).startswith(start) and one["name"] != start]
-    if not found:
+    if not found and folder != bucket and (folder.endswith(" ") or any(one["name"] == folder for one in listed)):
         # adlfs lists nothing in a folder whose name ends with a space, and an object that has the name of a folder in
         # the place of what lies in that; what it finds is right.
         parent, _, name = folder.rpartition("/")
@@ -322,17 +348,21 @@ def entries(files: AbstractFileSystem, folder: str) -> list[Mapping[str, Any]]:
 def _require_bucket(files: AbstractFileSystem, bucket: str) -> None:
     """Raises FileNotFoundError where there is no bucket of this name. That of fsspec's memory is "": its paths begin
     with a slash, and it has none."""
-    try:
-        if bucket:
-            files.ls(bucket, detail=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, NO_BUCKET) from None
-    except foreign_errors() as error:
-        if not isinstance(plain(error), PermissionError):  # whoever may list a folder alone knows that there is one
+    for ask in (files.info, files.ls) if bucket else ():  # gcsfs takes an empty one about which it may not ask for none
+        try:
+            ask(bucket)
+            return
+        except FileNotFoundError:
+            continue
+        except foreign_errors() as error:
+            if isinstance(plain(error), PermissionError):  # whoever may list a folder alone knows that there is one
+                return
             raise
+    if bucket:
+        raise FileNotFoundError(errno.ENOENT, NO_BUCKET)
 
 
-def _named(files: AbstractFileSystem, path: str) -> str:
+def _checked(files: AbstractFileSystem, path: str) -> str:
     """A path as the library of a store takes it. Raises OSError for one that it would take for another: adlfs reads
     "?" and "#" as parts of a URL, so that "Ada/1?" were "Ada/1", and s3fs cuts "?versionId=" off."""
     split = getattr(files, "split_path", None)

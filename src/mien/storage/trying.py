@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from mien.storage.objects import entries, plain, status_of
+from mien.storage.objects import entries, opened, plain, status_of
 from mien.text.urls import told
 
 FOLDER: Final = ".mien/doctor"
@@ -33,24 +33,20 @@ class TriedBucket:
 
 
 def try_bucket(url: str) -> TriedBucket:
-    """What is to be said of the bucket of any URL that fsspec knows. Raises ImportError where the library for its kind
-    is missing."""
-    import fsspec
-
+    """What is to be said of the bucket of any URL that fsspec knows. Raises MissingExtraError where the library for its
+    kind is missing."""
     try:
-        store, root = fsspec.core.url_to_fs(url)
-    except ImportError:
-        raise
-    except Exception as error:  # adlfs looks for credentials now
-        return TriedBucket(reading=_named(error, url))
-    store.use_listings_cache = False
-    folder = f"{root.rstrip('/')}/{FOLDER}"
+        store, root = opened(url, url)
+    except OSError as error:  # adlfs looks for credentials now, and says more by its kind than in plain words
+        said = error.__context__
+        return TriedBucket(reading=_told(said if isinstance(said, Exception) else error, url))
+    folder = f"{root}/{FOLDER}"
     name = f"{folder}/{secrets.token_hex(8)}"
     began = time.perf_counter()
     try:
         store.pipe_file(name, _DATA)
     except Exception as error:
-        return TriedBucket(writing=_named(error, url), reading=_list_only(store, root, url))
+        return TriedBucket(writing=_told(error, url), reading=_list_only(store, root, url))
     reading, lists, ahead = "", True, None
     try:
         store.invalidate_cache()
@@ -60,12 +56,12 @@ def try_bucket(url: str) -> TriedBucket:
         if made := next((found[0][one] for one in names if found and isinstance(found[0].get(one), datetime)), None):
             ahead = time.time() - made.timestamp()
     except Exception as error:
-        reading = _named(error, url)
+        reading = _told(error, url)
     deleting = ""
     try:
         store.rm_file(name)
     except Exception as error:
-        deleting = _named(error, url)
+        deleting = _told(error, url)
     milliseconds = 1000 * (time.perf_counter() - began) / 4
     with contextlib.suppress(Exception):  # of a folder on a disk; a bucket has none
         store.rmdir(folder)
@@ -75,9 +71,9 @@ def try_bucket(url: str) -> TriedBucket:
 def _list_only(store: Any, root: str, url: str) -> str:
     """Why a bucket that cannot be written cannot be listed either; "" where it can."""
     try:
-        entries(store, f"{root.rstrip('/')}/{FOLDER}")
+        entries(store, f"{root}/{FOLDER}")
     except Exception as error:
-        return _named(error, url)
+        return _told(error, url)
     return ""
 
 
@@ -90,7 +86,7 @@ def _is_versioned(store: Any, root: str) -> bool | None:
     return None
 
 
-def _named(error: Exception, url: str) -> str:
+def _told(error: Exception, url: str) -> str:
     """The kind of an error, and its number: what libraries say besides may hold anything."""
     number = status_of(error) or getattr(error, "errno", None)
     response = getattr(error.__cause__, "response", None)
