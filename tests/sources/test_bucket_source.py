@@ -209,6 +209,16 @@ def test_a_refusal_is_told_as_one_and_no_signature_is(memory: Put, monkeypatch: 
         assert "hunter2" not in str(caught.value)
 
 
+def test_credentials_that_a_library_misses_at_once_are_told_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise KeyError("no client_email beside AccountKey=SECRET")
+
+    monkeypatch.setattr("fsspec.url_to_fs", refuse)
+    with pytest.raises(SourceError, match=r"cannot be opened by fsspec: .*client_email") as caught:
+        open_bucket("memory://club")
+    assert "SECRET" not in str(caught.value) and "the credentials" in caught.value.remedy
+
+
 @pytest.mark.parametrize("protocol", sorted(NO_BUCKETS))
 def test_what_is_no_bucket_is_refused(protocol: str) -> None:
     with pytest.raises(SourceError, match=f"{protocol} is no bucket"):
